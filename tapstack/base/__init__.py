@@ -1,0 +1,1 @@
+"""What every room stands on: units, addresses, checksums, codecs, timers, counters, contracts."""

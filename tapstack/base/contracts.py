@@ -1,0 +1,308 @@
+"""Where sibling rooms meet: the types that cross between protocols, and what each asks of the rest.
+
+An engine is built from these contracts and never names a sibling: TCP sends through a
+`DatagramSender` and does not know that it is IPv4. Everything that is not pure (a device, time,
+randomness) comes in through them too.
+
+Not done here: any behaviour.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+from tapstack.base.address import Ipv4Address, MacAddress
+from tapstack.base.units import Instant
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""Octets. A `memoryview` is of format `B`, and is only valid as long as its giver says."""
+
+
+# --- what crosses between layers -----------------------------------------------------------------
+
+
+class Offload(NamedTuple):
+    """The part of a unit's work that is left to the device: what a virtio_net_hdr carries.
+
+    Outbound: sum from `checksum_start` to the end and store the checksum; the field already holds
+    the pseudo-header's sum. With a `segment_size`, first cut the TCP text into that many octets
+    a segment. Inbound it says the same of what the sender's device has not done, so that the
+    checksum field is meaningless and the octets are trusted.
+    """
+
+    checksum_start: int
+    """Octets from the unit's first to the first that is summed; 0: nothing is left to do."""
+    checksum_offset: int
+    """Octets from `checksum_start` to the checksum field."""
+    segment_size: int
+    """Octets of TCP text in each segment on the wire; 0: the unit is one segment."""
+
+    def behind(self, header_length: int) -> "Offload":
+        """Say the same of a unit that has `header_length` more octets in front."""
+        return Offload(self.checksum_start + header_length, self.checksum_offset, self.segment_size)
+
+
+VERIFIED = Offload(0, 0, 0)
+"""Of an inbound frame: the device has verified the checksum, and nothing is left to do."""
+
+
+class Frame(NamedTuple):
+    """A link-layer frame as a device reads or writes it.
+
+    Outbound the parts are gathered in order. Inbound there is one part, a view that is valid only
+    until the device's next `read`: who keeps octets copies them.
+    """
+
+    parts: Sequence[Buffer]
+    offload: Offload | None = None
+    """None: the checksums are in the octets, to be verified by who receives them."""
+
+
+class Datagram(NamedTuple):
+    """An IP datagram that arrived whole and is for this host: validated, in host order.
+
+    The views are valid until the door that brought the datagram closes: who keeps octets copies.
+    """
+
+    source: Ipv4Address
+    destination: Ipv4Address
+    protocol: int
+    ttl: int
+    tos: int
+    header: Buffer
+    """The IP header with its options, as it was on the wire."""
+    payload: Buffer
+    """What follows the header, trimmed to the header's total length."""
+    offload: Offload | None
+    """None: the transport verifies its checksum. Otherwise the octets are trusted."""
+    interface: "Interface"
+    """Where it came in."""
+
+    @property
+    def segment_size(self) -> int:
+        """Octets of text in each segment that the device coalesced; 0 when it is one segment."""
+        return self.offload.segment_size if self.offload else 0
+
+
+class IcmpError(NamedTuple):
+    """An ICMP error about a datagram that we sent, for the transport it quotes (RFC 792)."""
+
+    type: int
+    code: int
+    mtu: int
+    """Next-hop MTU of a 'fragmentation needed' (RFC 1191 §4); 0 otherwise."""
+    reporter: Ipv4Address
+    """Who sent the error."""
+    source: Ipv4Address
+    """Source of the quoted datagram: one of our addresses."""
+    destination: Ipv4Address
+    """Destination of the quoted datagram."""
+    protocol: int
+    quote: Buffer
+    """The quoted octets behind the quoted IP header: 8 or more."""
+
+
+class Path(NamedTuple):
+    """What a transport needs to know of the way to a destination."""
+
+    source: Ipv4Address
+    """The address of ours that datagrams on this path carry."""
+    mtu: int
+    """Octets of the largest datagram that the path is known to take whole, IP header included."""
+
+
+class LinkAddress(NamedTuple):
+    """A neighbour as the link knows it."""
+
+    mac: MacAddress
+    interface: str
+
+
+# --- what an engine asks for ----------------------------------------------------------------------
+
+
+class Entropy(Protocol):
+    """Where unpredictable numbers come from: the system's in production, a seed in a test."""
+
+    def random_bits(self, count: int) -> int:
+        """Return an unpredictable integer of `count` bits."""
+
+
+class DatagramSender(Protocol):
+    """What a transport asks of the network layer below it."""
+
+    def path_to(self, destination: Ipv4Address, source: Ipv4Address = 0) -> Path:
+        """Find the way to a destination, with our `source` kept unless it is 0.
+
+        Raises: OSError with ENETUNREACH, or EADDRNOTAVAIL where `source` is not ours.
+        """
+
+    def is_local(self, address: Ipv4Address) -> bool:
+        """Tell whether datagrams to this address are for us: ours, or in 127.0.0.0/8."""
+
+    def is_broadcast(self, address: Ipv4Address) -> bool:
+        """Tell whether an address is a broadcast address, limited or directed."""
+
+    def send_datagram(
+        self,
+        protocol: int,
+        source: Ipv4Address,
+        destination: Ipv4Address,
+        parts: Sequence[Buffer],
+        now: Instant,
+        *,
+        ttl: int = 64,
+        tos: int = 0,
+        dont_fragment: bool = False,
+        offload: Offload | None = None,
+    ) -> None:
+        """Send one datagram whose payload is the parts, joined.
+
+        `offload` counts from the payload's first octet. A unit with a `segment_size` may be longer
+        than the path's MTU: it is cut by the device, or at its edge.
+
+        Raises: OSError with ENETUNREACH, EHOSTUNREACH, EMSGSIZE or EINVAL; nothing was sent.
+        """
+
+
+class IcmpErrorSender(Protocol):
+    """What a transport asks for when a datagram cannot be delivered."""
+
+    def send_unreachable(self, datagram: Datagram, code: int, now: Instant) -> None:
+        """Answer with 'destination unreachable', unless RFC 1122 §3.2.2 forbids it."""
+
+
+class Transport(Protocol):
+    """What the network layer hands datagrams to, by protocol number."""
+
+    def receive(self, datagram: Datagram, now: Instant) -> None:
+        """Take a datagram. Raises: MalformedPacket, which the door counts."""
+
+    def on_icmp_error(self, error: IcmpError, now: Instant) -> None:
+        """Hear that a datagram of ours met an error."""
+
+
+class NetworkLayer(Protocol):
+    """What a link layer hands its payload to, by EtherType."""
+
+    def receive(
+        self,
+        octets: memoryview,
+        offload: Offload | None,
+        interface: "Interface",
+        to_us: bool,
+        now: Instant,
+    ) -> None:
+        """Take a frame's payload, padding included.
+
+        `to_us` is False for what the link sent to all (broadcast or multicast). `offload` counts
+        from the payload's first octet. Raises: MalformedPacket, which the door counts.
+        """
+
+
+class FrameSender(Protocol):
+    """What ARP and IP ask of the link below them."""
+
+    @property
+    def mac(self) -> MacAddress:
+        """Our own address on this link."""
+
+    def send_frame(
+        self,
+        destination: MacAddress,
+        ethertype: int,
+        parts: Sequence[Buffer],
+        offload: Offload | None,
+        now: Instant,
+    ) -> None:
+        """Put a header in front and write the frame. `offload` counts from the payload."""
+
+
+class Interface(Protocol):
+    """An attachment to one link, as the network layer sees it."""
+
+    name: str
+    mtu: int
+    """Octets of the largest IP datagram that fits one frame."""
+
+    def is_loopback(self) -> bool:
+        """Tell whether what is sent here comes straight back."""
+
+    def send_datagram(
+        self,
+        next_hop: Ipv4Address,
+        parts: Sequence[Buffer],
+        offload: Offload | None,
+        now: Instant,
+    ) -> None:
+        """Send a whole IP datagram to a neighbour: broadcast and multicast are known, the rest
+        is resolved, and waits for it in a bounded queue. `offload` counts from the IP header.
+        """
+
+
+class Capabilities(NamedTuple):
+    """What a device does by itself when a frame's `offload` asks for it."""
+
+    checksum: bool = False
+    segmentation: bool = False
+
+
+class NetDevice(Protocol):
+    """What frames come from and go to. A middleware wraps one, and is one."""
+
+    name: str
+    mtu: int
+    """Octets of the largest IP datagram that fits one frame."""
+    mac: MacAddress
+    """Our address on the link."""
+    capabilities: Capabilities
+
+    def fileno(self) -> int:
+        """Give the descriptor that is readable when a frame waits; −1 if there is none."""
+
+    def read(self, now: Instant) -> Frame | None:
+        """Take the next frame that has arrived by `now`, or None. Never blocks.
+
+        Raises: OSError when the device is gone.
+        """
+
+    def write(self, frame: Frame, now: Instant) -> None:
+        """Send a frame. Never blocks: a frame that the device cannot take is lost, as on a wire.
+
+        Raises: OSError when the device is gone.
+        """
+
+    def next_deadline(self) -> Instant | None:
+        """Tell when `read` is to be called although the descriptor is silent, or None."""
+
+    def close(self) -> None:
+        """Give everything back. A second call does nothing."""
+
+
+# --- what the core reports ------------------------------------------------------------------------
+
+READABLE = 1
+"""Text, a datagram, end of stream or an error can be taken."""
+WRITABLE = 2
+"""The send buffer has room again."""
+ACCEPTABLE = 4
+"""A connection waits in the accept queue."""
+CONNECTED = 8
+"""The handshake that `connect` began is done."""
+CLOSED = 16
+"""The connection is gone: nothing more will come or go."""
+
+
+class SocketEvent(NamedTuple):
+    """Something that a waiting application may want to know."""
+
+    endpoint: object
+    """The engine's own object: a Tcb, a Listener, a UdpSocket, a RawSocket."""
+    events: int
+    """The sum of READABLE, WRITABLE, ACCEPTABLE, CONNECTED, CLOSED."""
+
+
+class EventSink(Protocol):
+    """Where an engine reports to."""
+
+    def report(self, endpoint: object, events: int) -> None:
+        """Note that these things happened to an endpoint, for the driver to wake who waits."""

@@ -1,0 +1,92 @@
+"""Why a packet was dropped: every reason has a name, the SNMP counter it adds to, and a meaning.
+
+Malformed input raises `MalformedPacket` where it is found, and is caught once, at the door. A
+packet that is well formed but not wanted is dropped in place with `Counters.drop`. Both end in
+the same table, which `stat` shows.
+
+Not done here: errors of the caller or of the peer, which are real `OSError`s.
+"""
+
+from enum import Enum
+
+
+class Drop(Enum):
+    """A reason to drop a packet: (the SNMP counter it adds to or "", what was wrong)."""
+
+    def __init__(self, counter: str, meaning: str) -> None:
+        self.counter = counter
+        self.meaning = meaning
+
+    # Ethernet
+    ETH_TRUNCATED = ("IfInErrors", "Ethernet: frame shorter than its header")
+    ETH_OTHER_HOST = ("", "Ethernet: frame for another station")
+    ETH_VLAN = ("IfInUnknownProtos", "Ethernet: VLAN tag, which is not supported")
+    ETH_UNKNOWN_TYPE = ("IfInUnknownProtos", "Ethernet: type that nobody here speaks")
+    ETH_OWN_SOURCE = ("", "Ethernet: our own address as the source")
+    ETH_BAD_SOURCE = ("IfInErrors", "Ethernet: source is a group address")
+    # ARP
+    ARP_TRUNCATED = ("", "ARP: packet shorter than its fields")
+    ARP_BAD_FORMAT = ("", "ARP: hardware or protocol type or length is not Ethernet and IPv4")
+    ARP_BAD_OPERATION = ("", "ARP: neither a request nor a reply")
+    ARP_BAD_SENDER = ("", "ARP: the sender's address cannot be a host's")
+    ARP_NOT_FOR_US = ("", "ARP: about somebody else's address")
+    ARP_DUPLICATE_ADDRESS = ("", "ARP: another station claims our address")
+    ARP_UNSOLICITED = ("", "ARP: a reply that was not asked for")
+    ARP_QUEUE_FULL = ("", "ARP: too many datagrams wait for the neighbour")
+    ARP_UNRESOLVED = ("IpOutNoRoutes", "ARP: the neighbour did not answer")
+    # IPv4
+    IP_TRUNCATED = ("IpInHdrErrors", "IPv4: shorter than its header says")
+    IP_BAD_VERSION = ("IpInHdrErrors", "IPv4: version is not 4")
+    IP_BAD_HEADER_LENGTH = ("IpInHdrErrors", "IPv4: header length below 20")
+    IP_BAD_TOTAL_LENGTH = ("IpInHdrErrors", "IPv4: total length below the header's or past the end")
+    IP_BAD_CHECKSUM = ("IpInHdrErrors", "IPv4: wrong header checksum")
+    IP_BAD_OPTION = ("IpInHdrErrors", "IPv4: malformed option")
+    IP_SOURCE_ROUTE = ("IpInHdrErrors", "IPv4: source route, which is refused")
+    IP_MARTIAN_SOURCE = ("IpInAddrErrors", "IPv4: the source cannot be a host's address")
+    IP_NOT_FOR_US = ("IpInAddrErrors", "IPv4: for another host, and forwarding is off")
+    IP_UNKNOWN_PROTOCOL = ("IpInUnknownProtos", "IPv4: protocol that nobody here speaks")
+    IP_TTL_EXCEEDED = ("IpInHdrErrors", "IPv4: time to live used up")
+    IP_NO_ROUTE = ("IpOutNoRoutes", "IPv4: no route to the destination")
+    IP_TOO_BIG = ("IpFragFails", "IPv4: too long for the path, and may not be fragmented")
+    IP_BAD_FRAGMENT = ("IpReasmFails", "IPv4: malformed fragment")
+    IP_FRAGMENT_OVERLAP = ("IpReasmFails", "IPv4: fragments overlap in part")
+    IP_FRAGMENT_TIMEOUT = ("IpReasmFails", "IPv4: fragments missing after the time allowed")
+    IP_FRAGMENT_MEMORY = ("IpReasmFails", "IPv4: reassembly memory used up")
+    # ICMP
+    ICMP_TRUNCATED = ("IcmpInErrors", "ICMP: shorter than its fields")
+    ICMP_BAD_CHECKSUM = ("IcmpInCsumErrors", "ICMP: wrong checksum")
+    ICMP_BAD_QUOTE = ("IcmpInErrors", "ICMP: quotes too little or no datagram of ours")
+    ICMP_UNKNOWN_TYPE = ("IcmpInErrors", "ICMP: type that is not answered")
+    ICMP_BROADCAST_ECHO = ("", "ICMP: echo request to a broadcast address")
+    # UDP
+    UDP_TRUNCATED = ("UdpInErrors", "UDP: shorter than its header")
+    UDP_BAD_LENGTH = ("UdpInErrors", "UDP: length below 8 or past the end")
+    UDP_BAD_CHECKSUM = ("UdpInCsumErrors", "UDP: wrong checksum")
+    UDP_NO_PORT = ("UdpNoPorts", "UDP: nobody listens on the port")
+    UDP_BUFFER_FULL = ("UdpRcvbufErrors", "UDP: receive buffer full")
+    RAW_BUFFER_FULL = ("", "raw: receive buffer full")
+    # TCP
+    TCP_TRUNCATED = ("TcpInErrs", "TCP: shorter than its header says")
+    TCP_BAD_DATA_OFFSET = ("TcpInErrs", "TCP: data offset below 5")
+    TCP_BAD_CHECKSUM = ("TcpInCsumErrors", "TCP: wrong checksum")
+    TCP_BROADCAST = ("TcpInErrs", "TCP: to or from a broadcast or multicast address")
+    TCP_NO_CONNECTION = ("", "TCP: no connection and no listener")
+    TCP_OUT_OF_WINDOW = ("", "TCP: not acceptable: outside the receive window")
+    TCP_OLD_ACK = ("", "TCP: acknowledges what was acknowledged long ago")
+    TCP_ACK_UNSENT = ("", "TCP: acknowledges what was never sent")
+    TCP_NO_ACK = ("", "TCP: no ACK bit on a synchronised connection")
+    TCP_RESET_INVALID = ("", "TCP: reset with a sequence number that is not the expected one")
+    TCP_PAWS = ("TcpExtPAWSEstab", "TCP: timestamp older than the last")
+    TCP_LISTEN_OVERFLOW = ("TcpExtListenOverflows", "TCP: accept queue full")
+    TCP_REQUEST_QUEUE_FULL = ("TcpExtTCPReqQFullDrop", "TCP: SYN queue full")
+    TCP_BUFFER_FULL = ("TcpExtTCPRcvQDrop", "TCP: receive buffer full")
+    TCP_REASSEMBLY_FULL = ("TcpExtTCPOFODrop", "TCP: reassembly queue full")
+    TCP_CLOSED = ("", "TCP: text for a connection that no one reads any more")
+
+
+class MalformedPacket(Exception):  # noqa: N818 - it names the packet, not a failure of ours
+    """A packet from the wire breaks its format: counted at the door, and never seen by a user."""
+
+    def __init__(self, reason: Drop) -> None:
+        super().__init__(reason.meaning)
+        self.reason = reason

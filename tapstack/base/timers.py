@@ -1,0 +1,101 @@
+"""The timer queue: exact deadlines, and cheap re-arming.
+
+Most timers are re-armed later, again and again, and never fire (RFC 6298 §5.3 restarts the
+retransmission timer on every ACK). Arming later leaves the heap alone: the old entry comes up,
+is found stale and goes back with the right deadline.
+
+Not done here: waiting. A driver asks for `next_deadline` and calls `expire`.
+"""
+
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from typing import Any
+
+from tapstack.base.units import Instant
+
+Expiry = Callable[[Any, Instant], None]
+"""Called with the timer's owner and the present time."""
+
+
+class Timer:
+    """One deadline of one owner: at most one is set at a time."""
+
+    __slots__ = ("_entry", "_queue", "deadline", "on_expiry", "owner")
+
+    def __init__(self, queue: "TimerQueue", owner: Any, on_expiry: Expiry) -> None:
+        self._queue = queue
+        self._entry: Instant | None = None  # the earliest heap entry that stands for this timer
+        self.owner = owner
+        self.on_expiry = on_expiry
+        self.deadline: Instant | None = None
+        """When it is due; None while it is not armed."""
+
+    def arm(self, deadline: Instant) -> None:
+        """Set the deadline, in place of any that was set."""
+        self.deadline = deadline
+        if self._entry is None or deadline < self._entry:
+            self._entry = deadline
+            self._queue.push(self, deadline)
+
+    def cancel(self) -> None:
+        """Unset the deadline."""
+        self.deadline = None
+
+    @property
+    def kind(self) -> str:
+        """The timer's name, as its function has it: `on_retransmission_timeout`."""
+        return self.on_expiry.__name__
+
+
+class TimerQueue:
+    """All deadlines of one stack, as a heap; equal deadlines expire in the order of arming."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[Instant, int, Timer]] = []
+        self._pushes = 0
+
+    def timer(self, owner: Any, on_expiry: Expiry) -> Timer:
+        """Make an unarmed timer that will call `on_expiry(owner, now)`."""
+        return Timer(self, owner, on_expiry)
+
+    def push(self, timer: Timer, deadline: Instant) -> None:
+        """Put an entry on the heap. For `Timer` alone."""
+        self._pushes += 1
+        heappush(self._heap, (deadline, self._pushes, timer))
+
+    def next_deadline(self) -> Instant | None:
+        """Tell the exact next deadline, or None. Stale entries that have come up are settled."""
+        heap = self._heap
+        while heap:
+            deadline, _, timer = heap[0]
+            if timer.deadline == deadline and timer._entry == deadline:
+                return deadline
+            heappop(heap)
+            self._settle(timer, deadline)
+        return None
+
+    def _settle(self, timer: Timer, entry: Instant) -> None:
+        """Drop a stale entry; where it stood for a later deadline, put that on the heap."""
+        if timer._entry != entry:
+            return
+        timer._entry = None
+        if timer.deadline is not None:
+            timer.arm(timer.deadline)
+
+    def expire(self, now: Instant) -> int:
+        """Run every timer that is due, soonest first, and tell how many there were.
+
+        An expiry arms its timer for later than `now`, or this would not end.
+        """
+        fired = 0
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            timer = heappop(self._heap)[2]
+            timer._entry = timer.deadline = None
+            timer.on_expiry(timer.owner, now)
+            fired += 1
+        return fired
+
+    def armed(self) -> Iterator[Timer]:
+        """Go through the armed timers, soonest first: for the shell, and to find leaks."""
+        live = {id(timer): timer for _, _, timer in self._heap if timer.deadline is not None}
+        return iter(sorted(live.values(), key=lambda timer: timer.deadline or 0))

@@ -1,0 +1,22 @@
+"""Time as whole microseconds, so that equality is exact in virtual time.
+
+Not done here: reading a clock. `now` is always an argument.
+"""
+
+from typing import TypeAlias
+
+Instant: TypeAlias = int
+"""A point in time: µs since an origin that the driver chose."""
+
+Duration: TypeAlias = int
+"""A length of time in µs."""
+
+MICROSECOND: Duration = 1
+MILLISECOND: Duration = 1_000
+SECOND: Duration = 1_000_000
+MINUTE: Duration = 60 * SECOND
+
+
+def format_seconds(duration: Duration) -> str:
+    """Render a duration in seconds with three decimals: `1500` µs is `0.002`."""
+    return f"{duration / SECOND:.3f}"
