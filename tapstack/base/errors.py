@@ -4,10 +4,11 @@ Malformed input raises `MalformedPacket` where it is found, and is caught once, 
 packet that is well formed but not wanted is dropped in place with `Counters.drop`. Both end in
 the same table, which `stat` shows.
 
-Not done here: errors of the caller or of the peer, which are real `OSError`s.
+Errors of the caller and of the peer are real `OSError`s: `os_error` makes them.
 """
 
 from enum import Enum
+from os import strerror
 
 
 class Drop(Enum):
@@ -90,3 +91,8 @@ class MalformedPacket(Exception):  # noqa: N818 - it names the packet, not a fai
     def __init__(self, reason: Drop) -> None:
         super().__init__(reason.meaning)
         self.reason = reason
+
+
+def os_error(number: int) -> OSError:
+    """Make the real error of an errno: the right subclass, with the C library's words."""
+    return OSError(number, strerror(number))
