@@ -1,0 +1,43 @@
+# tapstack: `make up` starts the stack and its shell, `make test` runs everything. See `make help`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.complete
+
+.DELETE_ON_ERROR:
+.PHONY: help setup up test check lint live clean tools
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(STAMP) ## make .venv with tapstack and everything its tests need
+
+$(STAMP): pyproject.toml tools/require
+	@tools/require python $(PYTHON)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+up: setup ## start the stack on a TAP device, with its shell
+	@$(BIN)/tapstack up
+
+test: setup tools lint ## check everything, live tests on real TAP devices included
+	$(BIN)/python -m pytest
+
+check: setup lint ## check what needs neither root nor a TAP device
+	$(BIN)/python -m pytest -m 'not live'
+
+live: setup tools ## run only the live tests
+	$(BIN)/python -m pytest -m live
+
+lint: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+tools:
+	@tools/require tools
+
+clean: ## remove everything that was made
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
