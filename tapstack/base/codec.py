@@ -29,6 +29,7 @@ from construct import Struct as Declaration
 
 from tapstack.base.contracts import Buffer
 
+_UNSIGNED = (">B", ">H", ">L", ">Q")  # as construct spells Int8ub to Int64ub
 _WORDS = {8: "B", 16: "H", 32: "I"}
 
 
@@ -62,7 +63,7 @@ class HeaderCodec:
         self.pack_into = struct.pack_into
 
     def _derive(self, name: str, shape: Construct) -> str:
-        if isinstance(shape, FormatField) and shape.fmtstr[0] == ">":
+        if isinstance(shape, FormatField) and shape.fmtstr in _UNSIGNED:
             return str(shape.fmtstr[1:])
         if isinstance(shape, Bytes) and isinstance(shape.length, int):
             return f"{shape.length}s"
@@ -86,17 +87,22 @@ class HeaderCodec:
         """Read a header into a flat dict of plain and bit fields: for tests and tools."""
         unpacked = self.unpack_from(octets, offset)
         fields = dict(zip(self.words, unpacked, strict=True))
+        for name in self._bit_words():
+            del fields[name]
         for name, field in self.bit_fields.items():
-            fields.pop(self.words[field.word], None)
             fields[name] = unpacked[field.word] >> field.shift & field.mask
         return fields
 
     def build(self, **fields: Any) -> bytes:
         """Build a header from a flat set of plain and bit fields: for tests and tools."""
-        words = [fields.get(word, 0) for word in self.words]
+        bit_words = self._bit_words()
+        words = [0 if word in bit_words else fields.get(word, 0) for word in self.words]
         for name, field in self.bit_fields.items():
             words[field.word] |= (fields[name] & field.mask) << field.shift
         return self.pack(*words)
+
+    def _bit_words(self) -> set[str]:
+        return {self.words[field.word] for field in self.bit_fields.values()}
 
 
 def _bare(shape: Construct) -> Construct:

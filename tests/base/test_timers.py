@@ -1,0 +1,135 @@
+"""The timer queue against the plainest model: a dict of deadlines, searched from end to end."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from tapstack.base.timers import Timer, TimerQueue
+
+NAMES = "abcde"
+
+
+@dataclass
+class Diary:
+    """Owner of timers that writes down what expired, and when."""
+
+    entries: list[tuple[int, str]] = field(default_factory=list)
+
+    def on_alarm(self, name: str, now: int) -> None:
+        self.entries.append((now, name))
+
+
+class AgainstAModel(RuleBasedStateMachine):
+    """Arms, cancels and expires; the model knows each timer's deadline and when it was set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = TimerQueue()
+        self.diary = Diary()
+        self.timers = {name: self.queue.timer(name, self.diary.on_alarm) for name in NAMES}
+        self.model: dict[str, int] = {}
+        self.now = 0
+
+    @rule(name=st.sampled_from(NAMES), delay=st.integers(1, 20))
+    def arm(self, name: str, delay: int) -> None:
+        self.timers[name].arm(self.now + delay)
+        self.model[name] = self.now + delay
+
+    @rule(name=st.sampled_from(NAMES))
+    def cancel(self, name: str) -> None:
+        self.timers[name].cancel()
+        self.model.pop(name, None)
+
+    @rule(step=st.integers(0, 15))
+    def expire(self, step: int) -> None:
+        self.now += step
+        self.diary.entries.clear()
+
+        fired = self.queue.expire(self.now)
+
+        due = {name: deadline for name, deadline in self.model.items() if deadline <= self.now}
+        assert fired == len(due)
+        assert {name for _, name in self.diary.entries} == set(due)
+        assert all(when == self.now for when, _ in self.diary.entries)
+        order = [due[name] for _, name in self.diary.entries]
+        assert order == sorted(order), "soonest first"
+        for name in due:
+            del self.model[name]
+
+    @invariant()
+    def the_next_deadline_is_exact(self) -> None:
+        assert self.queue.next_deadline() == min(self.model.values(), default=None)
+
+    @invariant()
+    def armed_timers_are_listed_soonest_first(self) -> None:
+        listed = [(timer.deadline, timer.owner) for timer in self.queue.armed()]
+        assert sorted(listed) == sorted((when, name) for name, when in self.model.items())
+        assert [when for when, _ in listed] == sorted(when for when, _ in listed)
+
+
+TestAgainstAModel = AgainstAModel.TestCase
+
+
+@given(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
+def test_equal_deadlines_expire_in_the_order_of_arming(order: list[str]) -> None:
+    queue, diary = TimerQueue(), Diary()
+    timers = {name: queue.timer(name, diary.on_alarm) for name in NAMES}
+    for name in order:
+        timers[name].arm(5)
+
+    queue.expire(5)
+
+    assert [name for _, name in diary.entries] == order
+
+
+def test_a_timer_may_be_armed_again_by_its_own_expiry() -> None:
+    queue = TimerQueue()
+    ticks: list[int] = []
+
+    def on_tick(owner: list[Timer], now: int) -> None:
+        ticks.append(now)
+        owner[0].arm(now + 10)
+
+    owner: list[Timer] = []
+    owner.append(queue.timer(owner, on_tick))
+    owner[0].arm(10)
+    for now in (9, 10, 15, 25):
+        queue.expire(now)
+
+    assert ticks == [10, 25]
+    assert queue.next_deadline() == 35
+
+
+def test_an_expiry_may_cancel_another_timer_that_is_due() -> None:
+    queue, diary = TimerQueue(), Diary()
+    second = queue.timer("second", diary.on_alarm)
+    first = queue.timer("first", lambda owner, now: second.cancel())
+    first.arm(1)
+    second.arm(1)
+
+    assert queue.expire(1) == 1
+    assert diary.entries == []
+
+
+def test_rearming_later_does_not_grow_the_heap() -> None:
+    queue, diary = TimerQueue(), Diary()
+    timer = queue.timer("x", diary.on_alarm)
+    for deadline in range(1, 1001):
+        timer.arm(deadline)
+
+    assert len(queue._heap) == 1
+    assert queue.next_deadline() == 1000
+
+
+def test_a_timer_is_named_for_what_it_does() -> None:
+    assert TimerQueue().timer("x", Diary().on_alarm).kind == "on_alarm"
+
+
+@pytest.mark.parametrize("now", [-1, 0, 10**15])
+def test_an_empty_queue_has_no_deadline_and_expires_nothing(now: int) -> None:
+    queue = TimerQueue()
+    assert queue.next_deadline() is None
+    assert queue.expire(now) == 0
