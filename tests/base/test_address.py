@@ -89,7 +89,7 @@ def test_an_ethernet_address_reads_back(octets: bytes) -> None:
 def test_what_is_no_address_is_refused_in_one_sentence_that_quotes_it(
     parse: Callable[[str], object], text: str
 ) -> None:
-    with pytest.raises(ValueError, match="is not an? ") as refusal:
+    with pytest.raises(ValueError, match=r"is not an? ") as refusal:
         parse(text)
     quoted = {text, *text.split(":"), *text.split("/")}
     assert any(f"'{part}'" in str(refusal.value) for part in quoted)

@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapstack.base.codec import HeaderCodec
+from tapstack.eth import wire as eth_wire
 
 # Every shape that the codec understands, with bit words of each width, first, last and between.
 EVERYTHING = Struct(
@@ -119,3 +120,11 @@ def test_a_shape_that_headers_do_not_have_is_refused_by_name(shape: Shape) -> No
 def test_a_float_is_not_an_unsigned_integer() -> None:
     with pytest.raises(TypeError, match="odd: "):
         HeaderCodec(Struct("odd" / Float32b))
+
+
+@given(st.binary(min_size=14, max_size=40))
+def test_ethernets_codec_and_declaration_agree(octets: bytes) -> None:
+    fields = eth_wire.CODEC.parse(octets)
+    declared = eth_wire.ETHERNET_HEADER.parse(octets)
+    assert fields == {name: declared[name] for name in fields}
+    assert eth_wire.CODEC.build(**fields) == eth_wire.ETHERNET_HEADER.build(fields) == octets[:14]
