@@ -1,0 +1,80 @@
+"""A user without rights gets a stack in a namespace of their own, or one clear sentence.
+
+Root plays that user, in a mount namespace in which /dev/net/tun has the mode that the test wants.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.live.netns import HOST, SEARCH_PATH, Process, script
+
+pytestmark = pytest.mark.usefixtures("able")
+
+NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all"
+
+
+def closing_folder(path: Path) -> Path | None:
+    """Find what keeps other users from a path: the outermost folder that they cannot enter."""
+    for folder in reversed([path, *path.parents]):
+        if not folder.stat().st_mode & 0o001:
+            return folder
+    return None
+
+
+def open_the_way(hold: Path) -> list[str]:
+    """Give the shell lines that let any user reach the interpreter and this project."""
+    needed = {Path(sys.base_prefix), Path(sys.prefix), Path(__file__).parents[2]}
+    closed = {path: folder for path in needed if (folder := closing_folder(path))}
+    for path, folder in closed.items():
+        if path == folder:
+            pytest.skip(f"{folder} is closed to other users")
+    kept = {path: hold / str(number) for number, path in enumerate(closed)}
+    return [
+        f"mount -t tmpfs tmpfs '{hold}'",
+        *(f"mkdir '{copy}' && mount --rbind '{path}' '{copy}'" for path, copy in kept.items()),
+        *(f"mount -t tmpfs -o mode=755 tmpfs '{folder}'" for folder in set(closed.values())),
+        *(f"mkdir -p '{path}' && mount --rbind '{copy}' '{path}'" for path, copy in kept.items()),
+    ]
+
+
+def run_as_nobody(folder: Path, tun_mode: str, command: str) -> Process:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    hold = folder / "hold"
+    hold.mkdir()
+    lines = [
+        "set -e",
+        *open_the_way(hold),
+        "mount -t tmpfs -o mode=755 tmpfs /dev/net",
+        f"mknod -m {tun_mode} /dev/net/tun c 10 200",
+        "cd /",
+        f"exec {NOBODY} '{script('tapstack')}' up -c '{command}'",
+    ]
+    process = Process(
+        ["unshare", "-nm", "sh", "-c", "\n".join(lines)],
+        folder,
+        "nobody",
+        subprocess.DEVNULL,
+        {"HOME": "/nonexistent", "PATH": SEARCH_PATH},
+    )
+    process.wait()
+    return process
+
+
+def test_with_an_open_tun_device_the_stack_works(tmp_path: Path) -> None:
+    process = run_as_nobody(tmp_path, "0666", f"ping -c 1 {HOST}")
+    assert process.popen.returncode == 0, process
+    assert "1 received, 0% packet loss" in process.stdout
+    assert "nsenter" in process.stderr, "it says how the host's side is reached"
+
+
+def test_with_a_closed_tun_device_one_sentence_says_so(tmp_path: Path) -> None:
+    process = run_as_nobody(tmp_path, "0600", f"ping -c 1 {HOST}")
+    assert process.popen.returncode == 2, process
+    assert process.stdout == ""
+    assert len(process.stderr.strip().splitlines()) == 1, process
+    assert "/dev/net/tun" in process.stderr
