@@ -76,6 +76,8 @@ class Datagram(NamedTuple):
     """None: the transport verifies its checksum. Otherwise the octets are trusted."""
     interface: "Interface"
     """Where it came in."""
+    to_us: bool = True
+    """Whether the link addressed it to us alone: False for the link's broadcasts and multicasts."""
 
     @property
     def segment_size(self) -> int:
@@ -142,6 +144,13 @@ class DatagramSender(Protocol):
     def is_broadcast(self, address: Ipv4Address) -> bool:
         """Tell whether an address is a broadcast address, limited or directed."""
 
+    def learn_path_mtu(self, destination: Ipv4Address, mtu: int, now: Instant) -> None:
+        """Lower the path's MTU after a 'fragmentation needed'; `path_to` tells what it became.
+
+        Only a transport can tell a forged error from a true one (RFC 5927 §7), so that only it
+        calls this, once the quote has proved to be of something that it sent.
+        """
+
     def send_datagram(
         self,
         protocol: int,
@@ -152,10 +161,13 @@ class DatagramSender(Protocol):
         *,
         ttl: int = 64,
         tos: int = 0,
-        dont_fragment: bool = False,
+        dont_fragment: bool | None = False,
         offload: Offload | None = None,
     ) -> None:
-        """Send one datagram whose payload is the parts, joined.
+        """Send one datagram whose payload is the parts, joined; a `source` of 0 is filled in.
+
+        `dont_fragment` of None sets the DF bit on what fits the path, and fragments the rest: what
+        Linux calls IP_PMTUDISC_WANT.
 
         `offload` counts from the payload's first octet. A unit with a `segment_size` may be longer
         than the path's MTU: it is cut by the device, or at its edge.

@@ -18,7 +18,8 @@ NAMES: list[str] = (
     "IcmpInMsgs IcmpInErrors IcmpInCsumErrors IcmpInDestUnreachs IcmpInTimeExcds "
     "IcmpInParmProbs IcmpInSrcQuenchs IcmpInRedirects IcmpInEchos IcmpInEchoReps "
     "IcmpInTimestamps IcmpInTimestampReps "
-    "IcmpOutMsgs IcmpOutErrors IcmpOutRateLimitHost IcmpOutDestUnreachs IcmpOutTimeExcds "
+    "IcmpOutMsgs IcmpOutErrors IcmpOutRateLimitGlobal IcmpOutRateLimitHost "
+    "IcmpOutDestUnreachs IcmpOutTimeExcds "
     "IcmpOutParmProbs IcmpOutRedirects IcmpOutEchos IcmpOutEchoReps IcmpOutTimestampReps "
     # RFC 4022
     "TcpActiveOpens TcpPassiveOpens TcpAttemptFails TcpEstabResets TcpCurrEstab TcpInSegs "
