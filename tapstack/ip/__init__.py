@@ -1,0 +1,1 @@
+"""IPv4: routing, fragments, forwarding, ICMP and raw sockets."""
