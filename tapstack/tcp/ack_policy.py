@@ -1,0 +1,124 @@
+"""When to acknowledge: at once, or a little later (RFC 9293 §3.8.6.3, RFC 1122 §4.2.3.2).
+
+RFC 9293 MUST-58: "an ACK SHOULD be generated for at least every second full-sized segment". Like
+Linux, a connection begins with quick ACKs, which let the peer's slow start grow, then delays by a
+time that follows the gaps between arrivals, and stops being quick once it answers by itself.
+
+Not done here: building the ACK (`output.py`), and the timer's arming.
+"""
+
+from dataclasses import dataclass
+
+from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.tcp.segment import SackBlock
+
+_MAX_QUICK_ACKS = 16
+"""Quick ACKs in a row at most (Linux's TCP_MAX_QUICKACKS)."""
+_ATO_MIN: Duration = 40 * MILLISECOND
+"""Least ACK timeout (Linux's TCP_ATO_MIN)."""
+_MAX_ATO: Duration = 500 * MILLISECOND
+"""RFC 9293 MUST-58: "MUST be less than 0.5 seconds"."""
+_MIN_RCV_MSS = 88
+"""Least estimate of the peer's segment size (Linux's TCP_MIN_MSS)."""
+
+
+@dataclass(slots=True)
+class AckPolicy:
+    """What one connection knows of the peer's sending and of its own."""
+
+    due: bool = False
+    """An ACK leaves with the flush."""
+    owed: bool = False
+    """Something arrived that no ACK covers yet."""
+    quick: int = 0
+    """ACKs still to be sent at once."""
+    ato: Duration = 0
+    """The ACK timeout, µs; 0 until text arrives."""
+    interactive: bool = False
+    """We answer what arrives with text of our own, on which the ACK can ride."""
+    rcv_mss: int = _MIN_RCV_MSS
+    """Estimate of the size of the peer's full segments, octets."""
+    last_text_at: Instant = 0
+    """When text last arrived."""
+    duplicate: SackBlock | None = None
+    """Text that came a second time: the next ACK reports it first (RFC 2883)."""
+    pushed: bool = False
+    """A segment smaller than a full one came with PSH since the last ACK."""
+
+    def start(self, rcv_mss: int) -> None:
+        """Begin with a first estimate of the peer's segment size."""
+        self.rcv_mss = max(rcv_mss, _MIN_RCV_MSS)
+
+    def be_quick(self, rcv_wnd: int, limit: int = _MAX_QUICK_ACKS) -> None:
+        """Acknowledge at once for a while: half a window's worth of segments, `limit` at most."""
+        acks = rcv_wnd // (2 * self.rcv_mss) or 2
+        self.quick = max(self.quick, min(acks, limit))
+
+    def enter_quick_mode(self, rcv_wnd: int) -> None:
+        """Something went wrong on the way here: help the peer to recover."""
+        self.be_quick(rcv_wnd)
+        self.interactive = False
+        self.ato = _ATO_MIN
+
+    def on_text(
+        self, length: int, pushed: bool, rcv_wnd: int, rto: Duration, mss: int, now: Instant
+    ) -> None:
+        """Note that text came in order: `length` octets a segment, `mss` our own MSS."""
+        self.owed = True
+        if length >= self.rcv_mss:
+            self.rcv_mss = max(min(length, mss), _MIN_RCV_MSS)
+        elif pushed:
+            self.pushed = True
+        if self.ato == 0:
+            self.be_quick(rcv_wnd)
+            self.ato = _ATO_MIN
+        else:
+            self._adapt(now - self.last_text_at, rcv_wnd, rto)
+        self.last_text_at = now
+
+    def _adapt(self, gap: Duration, rcv_wnd: int, rto: Duration) -> None:
+        """Let the timeout follow the gaps between arrivals."""
+        if gap <= _ATO_MIN // 2:
+            self.ato = self.ato // 2 + _ATO_MIN // 2
+        elif gap < self.ato:
+            self.ato = min(self.ato // 2 + gap, rto)
+        elif gap > rto:
+            # The peer was silent so long that it starts slowly again.
+            self.be_quick(rcv_wnd)
+
+    def is_quick(self) -> bool:
+        """Tell whether ACKs are not to be delayed now."""
+        return self.quick > 0 and not self.interactive
+
+    def on_text_sent(self, now: Instant) -> None:
+        """Note that text of ours left: soon after the peer's, it counts as an answer."""
+        if now - self.last_text_at < self.ato:
+            self.interactive = True
+
+    def on_ack_sent(self) -> None:
+        """Note that everything received is acknowledged, by whatever segment."""
+        self.due = self.owed = self.pushed = False
+        self.duplicate = None
+        if self.quick:
+            self.quick -= 1
+            if self.quick == 0:
+                self.ato = _ATO_MIN
+
+    def on_timeout(self, rto: Duration) -> None:
+        """The delayed ACK's time is up: it was delayed in vain, so guess better next time."""
+        if self.interactive:
+            self.interactive = False
+            self.ato = _ATO_MIN
+        else:
+            self.ato = min(self.ato * 2, rto)
+        self.due = True
+
+    def delay(self, srtt: Duration, longest: Duration) -> Duration:
+        """Tell how long an ACK may be delayed now, µs."""
+        ato = self.ato or _ATO_MIN
+        if ato > _ATO_MIN:
+            most = longest if self.interactive or self.pushed else _MAX_ATO
+            if srtt:
+                most = min(most, max(srtt, _ATO_MIN))
+            ato = min(ato, most)
+        return min(ato, longest)

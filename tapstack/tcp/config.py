@@ -1,0 +1,79 @@
+"""What may be set on a TCP engine, under the names of Linux's sysctls (net.ipv4.*).
+
+Not done here: what an application sets on one socket (`user_options.py`).
+"""
+
+from dataclasses import dataclass
+
+from tapstack.base.units import MILLISECOND, MINUTE, SECOND, Duration
+
+
+@dataclass(slots=True)
+class TcpConfig:
+    """The settings of one TCP engine; the defaults are Linux's, where it has the setting."""
+
+    tcp_syn_retries: int = 6
+    """Retransmissions of a SYN, not counting the linear ones, before ETIMEDOUT."""
+    tcp_syn_linear_timeouts: int = 4
+    """How many retransmissions of a SYN come one second apart before the backing off begins."""
+    tcp_synack_retries: int = 5
+    """Retransmissions of a SYN-ACK before the half-open connection is forgotten (63 s)."""
+    tcp_retries2: int = 15
+    """Backed-off timeouts of text before ETIMEDOUT: as 200 ms would double, 924.6 s."""
+    tcp_orphan_retries: int = 8
+    """The same, for a connection that its user has closed."""
+    tcp_fin_timeout: Duration = 60 * SECOND
+    """How long a closed connection waits in FIN-WAIT-2 for the peer's FIN."""
+    time_wait: Duration = 60 * SECOND
+    """2·MSL (RFC 9293 §3.4.2 says 4 min; Linux's TCP_TIMEWAIT_LEN is a constant 60 s)."""
+    tcp_max_tw_buckets: int = 65536
+    """How many connections may stand in TIME-WAIT; one more is closed at once."""
+    tcp_rto_min: Duration = 200 * MILLISECOND
+    """Least variance term of the RTO (Linux's TCP_RTO_MIN; RFC 6298 §2.4 says 1 s for the RTO)."""
+    tcp_rto_max: Duration = 2 * MINUTE
+    """Most that a RTO backs off to (RFC 6298 §2.5 asks for 60 s at least)."""
+    tcp_delack_min: Duration = 40 * MILLISECOND
+    """Least time that an ACK is delayed (RFC 9293 MUST-59: below 0.5 s)."""
+    tcp_delack_max: Duration = 200 * MILLISECOND
+    """Most time that an ACK is delayed."""
+    tcp_invalid_ratelimit: Duration = 500 * MILLISECOND
+    """Least time between two answers to invalid segments on one connection (RFC 5961 §7)."""
+    tcp_keepalive_time: int = 7200
+    """Seconds of silence before the first keep-alive probe (RFC 9293 MUST-27)."""
+    tcp_keepalive_intvl: int = 75
+    """Seconds between keep-alive probes."""
+    tcp_keepalive_probes: int = 9
+    """Unanswered keep-alive probes before ETIMEDOUT."""
+    tcp_max_syn_backlog: int = 512
+    """Half-open connections that one listener keeps at most (RFC 4987 §3.1)."""
+    somaxconn: int = 4096
+    """Most that a listener's backlog can be."""
+    tcp_abort_on_overflow: bool = False
+    """Whether a full accept queue answers with RST rather than silence."""
+    tcp_timestamps: bool = True
+    """Whether SYNs offer timestamps (RFC 7323)."""
+    tcp_sack: bool = True
+    """Whether SYNs permit selective acknowledgments (RFC 2018)."""
+    tcp_window_scaling: bool = True
+    """Whether SYNs offer window scaling (RFC 7323)."""
+    tcp_rmem: tuple[int, int, int] = (4096, 131072, 6291456)
+    """Octets of the receive buffer: least, at first, and most that it grows to by itself."""
+    tcp_wmem: tuple[int, int, int] = (4096, 262144, 4194304)
+    """Octets of the send buffer: least, at first, and most that it grows to by itself.
+
+    Linux starts at 16384, which it counts in socket buffers.
+    """
+    tcp_base_mss: int = 536
+    """The MSS towards a peer whose SYN named none (RFC 9293 MUST-15)."""
+    tcp_min_snd_mss: int = 48
+    """Least MSS that a peer is believed."""
+    tcp_congestion_control: str = "reno"
+    """The congestion control of new connections: a name in `congestion.ALGORITHMS`."""
+    tcp_initial_cwnd: int = 10
+    """Segments of the initial window (RFC 6928)."""
+    ip_local_port_range: tuple[int, int] = (32768, 60999)
+    """Ephemeral ports, both ends included (RFC 6056 §3.2)."""
+    tcp_rfc1337: bool = False
+    """Whether TIME-WAIT ignores RSTs (RFC 1337 §3, fix F1). Linux's default lets them end it."""
+    max_segment_unit: int = 65535
+    """Octets of the largest IP datagram that is handed down to be cut into segments."""

@@ -1,0 +1,160 @@
+"""Demultiplexing: which connection or listener a segment belongs to, and who holds which port.
+
+A segment finds its connection by one dictionary look-up on the four numbers that name it
+(RFC 9293 §3.3: a connection is "uniquely defined by" its pair of sockets), however many there are.
+
+Not done here: what happens to the segment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from errno import EADDRINUSE, EADDRNOTAVAIL
+from typing import TYPE_CHECKING
+
+from tapstack.base.address import IPV4_ANY, Endpoint
+from tapstack.base.errors import os_error
+
+if TYPE_CHECKING:
+    from tapstack.tcp.listener import Listener
+    from tapstack.tcp.tcb import Tcb
+
+
+@dataclass(slots=True, eq=False)
+class PortBinding:
+    """A hold on a local port, shared by a listener and the connections it accepted."""
+
+    local: Endpoint
+    reuse_address: bool = False
+    reuse_port: bool = False
+    users: int = 1
+    """Sockets and connections that hold it."""
+    listening: bool = False
+
+    def conflicts(self, other: PortBinding) -> bool:
+        """Tell whether both may not hold their address and port at once (socket(7))."""
+        addresses = {self.local.address, other.local.address}
+        if len(addresses) == 2 and IPV4_ANY not in addresses:
+            return False
+        if self.reuse_port and other.reuse_port:
+            return False
+        listening = self.listening or other.listening
+        return not (self.reuse_address and other.reuse_address) or listening
+
+
+def key_of(tcb: Tcb) -> tuple[int, int, int, int]:
+    """Name a connection by its local address and port, and its remote address and port."""
+    return (*tcb.local, *tcb.remote)
+
+
+class Connections:
+    """Every connection, listener and bound port of one engine."""
+
+    def __init__(self, port_range: tuple[int, int], ephemeral_start: int) -> None:
+        """Begin the search for free ports at an unpredictable place (RFC 6056 §3.2)."""
+        self._port_range = port_range
+        self._ports: dict[int, list[PortBinding]] = {}
+        self._ephemeral_counter = ephemeral_start
+        self.tcbs: dict[tuple[int, int, int, int], Tcb] = {}
+        """By local address and port, remote address and port."""
+        self.listeners: dict[Endpoint, Listener] = {}
+        """By local endpoint, whose address may be IPV4_ANY."""
+        self.time_wait = 0
+        """How many connections stand in TIME-WAIT."""
+
+    # --- finding ---
+
+    def find(self, local: int, local_port: int, remote: int, remote_port: int) -> Tcb | None:
+        """Find the connection between two endpoints."""
+        return self.tcbs.get((local, local_port, remote, remote_port))
+
+    def find_listener(self, local: int, port: int) -> Listener | None:
+        """Find who listens on an address and port: the address itself before the wildcard."""
+        listeners = self.listeners
+        return listeners.get(Endpoint(local, port)) or listeners.get(Endpoint(IPV4_ANY, port))
+
+    def add(self, tcb: Tcb) -> None:
+        """Register a connection. Raises: OSError with EADDRNOTAVAIL when there is one already."""
+        key = key_of(tcb)
+        if key in self.tcbs:
+            raise os_error(EADDRNOTAVAIL)
+        self.tcbs[key] = tcb
+
+    def remove(self, tcb: Tcb) -> None:
+        """Forget a connection, and give its hold on the port back."""
+        del self.tcbs[key_of(tcb)]
+        self.release(tcb.binding)
+
+    # --- ports ---
+
+    def bind(self, binding: PortBinding) -> PortBinding:
+        """Take hold of a port; port 0 asks for any. Raises: OSError with EADDRINUSE."""
+        if binding.local.port == 0:
+            binding.local = Endpoint(binding.local.address, self._free_port())
+        elif not self._is_free(binding):
+            raise os_error(EADDRINUSE)
+        self._ports.setdefault(binding.local.port, []).append(binding)
+        return binding
+
+    def _is_free(self, binding: PortBinding) -> bool:
+        return not any(map(binding.conflicts, self._ports.get(binding.local.port, ())))
+
+    def _free_port(self) -> int:
+        low, high = self._port_range
+        count = high - low + 1
+        for _ in range(count):
+            self._ephemeral_counter += 1
+            port = low + self._ephemeral_counter % count
+            # One that somebody holds with reuse is no free port for a caller who asks for any.
+            if port not in self._ports:
+                return port
+        raise os_error(EADDRINUSE)
+
+    def bind_for(self, source: int, remote: Endpoint, offset: int) -> PortBinding:
+        """Take hold of an ephemeral port for a connection to `remote` (RFC 6056 §3.3.3).
+
+        `offset` is keyed by the destination. A port that other connections hold will do when their
+        remote endpoint is another. Raises: OSError with EADDRNOTAVAIL when none is left.
+        """
+        low, high = self._port_range
+        count = high - low + 1
+        for _ in range(count):
+            self._ephemeral_counter += 1
+            port = low + (offset + self._ephemeral_counter) % count
+            if port in self._ports:
+                continue
+            return self.bind(PortBinding(Endpoint(source, port)))
+        for port in range(low, high + 1):
+            shared = self._ports[port]
+            if (source, port, *remote) not in self.tcbs and not any(b.listening for b in shared):
+                binding = PortBinding(Endpoint(source, port), reuse_address=True)
+                shared.append(binding)
+                return binding
+        raise os_error(EADDRNOTAVAIL)
+
+    def listen(self, binding: PortBinding) -> None:
+        """Turn a hold into one that listens. Raises: OSError with EADDRINUSE."""
+        others = [b for b in self._ports[binding.local.port] if b is not binding]
+        taken = any(binding.conflicts(other) and other.listening for other in others)
+        if taken or binding.local in self.listeners:
+            raise os_error(EADDRINUSE)
+        binding.listening = True
+
+    def share(self, binding: PortBinding) -> PortBinding:
+        """Count one more user of a hold."""
+        binding.users += 1
+        return binding
+
+    def release(self, binding: PortBinding) -> None:
+        """Give one user's share of a hold back; with the last, the port is free."""
+        binding.users -= 1
+        if binding.users == 0:
+            held = self._ports[binding.local.port]
+            held.remove(binding)
+            if not held:
+                del self._ports[binding.local.port]
+
+    @property
+    def bound_ports(self) -> int:
+        """Count the ports that somebody holds."""
+        return len(self._ports)

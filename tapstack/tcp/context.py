@@ -1,0 +1,45 @@
+"""What the files of one TCP engine share: the neighbours' contracts, and what awaits the flush.
+
+Not done here: protocol.
+"""
+
+from dataclasses import dataclass, field
+
+from tapstack.base.contracts import DatagramSender, Entropy, EventSink
+from tapstack.base.counters import Counters
+from tapstack.base.timers import TimerQueue
+from tapstack.base.trace import Tracer
+from tapstack.tcp.config import TcpConfig
+from tapstack.tcp.connections import Connections
+from tapstack.tcp.isn import KeyedHash
+from tapstack.tcp.segment import Segment
+from tapstack.tcp.tcb import Tcb
+
+
+@dataclass(slots=True)
+class Context:
+    """The surroundings of every connection of one engine."""
+
+    ip: DatagramSender
+    timers: TimerQueue
+    entropy: Entropy
+    counters: Counters
+    events: EventSink
+    tracer: Tracer
+    config: TcpConfig
+    connections: Connections
+    keyed_hash: KeyedHash
+    dirty: list[Tcb] = field(default_factory=list)
+    """Connections that the flush will ask for output."""
+    replies: list[tuple[int, int, Segment, str]] = field(default_factory=list)
+    """Segments that belong to no connection, for the flush: source, destination, why."""
+
+    def mark_dirty(self, tcb: Tcb) -> None:
+        """Ask the flush to look at a connection."""
+        if not tcb.dirty:
+            tcb.dirty = True
+            self.dirty.append(tcb)
+
+    def report(self, tcb: Tcb, events: int) -> None:
+        """Tell who waits what happened to a connection."""
+        self.events.report(tcb, events)

@@ -1,0 +1,67 @@
+"""ICMP errors about our segments (RFC 9293 §3.9.2.2, RFC 5927, RFC 1191).
+
+An error counts only if the sequence number that it quotes is in flight (RFC 5927 §4.1). Once a
+connection is synchronized, no ICMP error ends it: it is remembered, and says why if the
+connection times out.
+
+Not done here: reading the ICMP message.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from tapstack.base.icmp_errors import DESTINATION_UNREACHABLE, FRAGMENTATION_NEEDED, meaning_of
+from tapstack.tcp.lifetime import destroy
+from tapstack.tcp.mss import update_effective_mss
+from tapstack.tcp.state import State
+
+if TYPE_CHECKING:
+    from tapstack.base.contracts import IcmpError
+    from tapstack.base.units import Instant
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+_quoted = Struct("!HHI")
+
+
+def icmp_error_arrives(ctx: Context, error: IcmpError, now: Instant) -> None:
+    """Find the connection that an error is about, and let it know."""
+    local_port, remote_port, seq = _quoted.unpack_from(error.quote)
+    tcb = ctx.connections.find(error.source, local_port, error.destination, remote_port)
+    if tcb is None or tcb.state is State.TIME_WAIT:
+        return
+    if not tcb.sent.holds(seq):
+        ctx.counters["TcpExtOutOfWindowIcmps"] += 1
+        return
+    if error.type == DESTINATION_UNREACHABLE and error.code == FRAGMENTATION_NEEDED:
+        _shrink_path(ctx, tcb, error.mtu, now)
+    else:
+        _take_error(ctx, tcb, meaning_of(error).errno)
+
+
+def _take_error(ctx: Context, tcb: Tcb, number: int) -> None:
+    """End a connection attempt; merely remember the error on a connection that stands."""
+    if tcb.state in (State.SYN_SENT, State.SYN_RECEIVED) and not tcb.passive:
+        ctx.counters["TcpAttemptFails"] += 1
+        destroy(ctx, tcb, number)
+    else:
+        tcb.soft_error = number
+
+
+def _shrink_path(ctx: Context, tcb: Tcb, mtu: int, now: Instant) -> None:
+    """Send smaller segments, beginning with what was too large (RFC 1191 §6.4).
+
+    The loss is no sign of congestion: the window stays.
+    """
+    ctx.ip.learn_path_mtu(tcb.remote.address, mtu, now)
+    tcb.path_mtu = ctx.ip.path_to(tcb.remote.address, tcb.local.address).mtu
+    old = tcb.effective_mss
+    update_effective_mss(tcb)
+    if tcb.effective_mss >= old:
+        return
+    for segment in tcb.sent:
+        if not segment.sacked and segment.text_length > tcb.effective_mss:
+            tcb.sent.mark_lost(segment)
+    ctx.mark_dirty(tcb)

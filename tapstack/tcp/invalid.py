@@ -1,0 +1,35 @@
+"""Answers to segments that are not acceptable: a bare ACK, and not too many (RFC 5961 §7).
+
+Not done here: deciding what is acceptable (`segment_arrives.py`, `acknowledgment.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.tcp.segment import SYN
+
+if TYPE_CHECKING:
+    from tapstack.base.units import Instant
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.segment import Segment
+    from tapstack.tcp.tcb import Tcb
+
+
+def answer_invalid(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, why: str) -> None:
+    """Have an ACK sent, unless one answered an empty invalid segment less than 500 ms ago.
+
+    The limit stops two desynchronised hosts from answering each other for ever. It is kept for each
+    connection, so that nobody can measure it from another one. Text is always answered: its sender
+    waits for the ACK, and text is no answer to an ACK.
+    """
+    if not seg.text or seg.flags & SYN:
+        last = tcb.last_invalid_reply_at
+        if last is not None and 0 <= now - last < ctx.config.tcp_invalid_ratelimit:
+            ctx.counters["TcpExtTCPACKSkippedChallenge"] += 1
+            return
+        tcb.last_invalid_reply_at = now
+    if why == "challenge":
+        ctx.counters["TcpExtTCPChallengeACK"] += 1
+    tcb.acks.due = True
+    ctx.mark_dirty(tcb)

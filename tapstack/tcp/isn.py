@@ -1,0 +1,40 @@
+"""Numbers that an attacker must not guess: ISN, timestamp offset, ephemeral port.
+
+RFC 6528 §3: "ISN = M + F(localip, localport, remoteip, remoteport, secretkey)", with M a timer
+that ticks every 4 µs. RFC 7323 §5.4 gives each connection a timestamp offset, and RFC 6056 §3.3.3
+each destination an offset into the ephemeral ports, in the same way.
+"""
+
+from hashlib import blake2s
+from struct import Struct
+
+from tapstack.base.address import Endpoint
+from tapstack.base.contracts import Entropy
+from tapstack.base.units import Instant
+
+_ISN_TICK = 4  # µs (RFC 9293 §3.4.1)
+_endpoints = Struct("!IHIH")
+
+
+class KeyedHash:
+    """F: a hash of both endpoints under a secret that is drawn once."""
+
+    def __init__(self, entropy: Entropy) -> None:
+        self._key = entropy.random_bits(256).to_bytes(32, "big")
+
+    def _hash(self, purpose: bytes, local: Endpoint, remote: Endpoint) -> int:
+        message = _endpoints.pack(*local, *remote)
+        digest = blake2s(message, digest_size=4, key=self._key, person=purpose).digest()
+        return int.from_bytes(digest, "big")
+
+    def initial_sequence_number(self, local: Endpoint, remote: Endpoint, now: Instant) -> int:
+        """Choose the ISS of a new connection (RFC 6528 §3)."""
+        return (self._hash(b"isn", local, remote) + now // _ISN_TICK) & 0xFFFFFFFF
+
+    def timestamp_offset(self, local: Endpoint, remote: Endpoint) -> int:
+        """Choose what is added to the clock to make TSval, ms (RFC 7323 §5.4)."""
+        return self._hash(b"ts", local, remote)
+
+    def port_offset(self, local_address: int, remote: Endpoint) -> int:
+        """Choose where the search for an ephemeral port begins (RFC 6056 §3.3.3)."""
+        return self._hash(b"port", Endpoint(local_address, 0), remote)

@@ -1,0 +1,60 @@
+"""The end of a transmission control block: TIME-WAIT, and giving everything back.
+
+Not done here: the beginning (`tcb_factory.py`).
+"""
+
+from __future__ import annotations
+
+from tapstack.base.contracts import CLOSED, READABLE, WRITABLE
+from tapstack.base.timers import Timer
+from tapstack.base.units import Instant
+from tapstack.tcp.context import Context
+from tapstack.tcp.state import State, become
+from tapstack.tcp.tcb import Tcb
+
+
+def timers_of(tcb: Tcb) -> tuple[Timer, ...]:
+    """List every timer of a connection."""
+    return (
+        tcb.retransmission_timer,
+        tcb.persist_timer,
+        tcb.delayed_ack_timer,
+        tcb.keepalive_timer,
+        tcb.wait_timer,
+    )
+
+
+def enter_time_wait(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Move to TIME-WAIT and start 2·MSL (RFC 9293 §3.6); beyond the cap, close at once."""
+    become(ctx, tcb, State.TIME_WAIT)
+    for timer in timers_of(tcb):
+        timer.cancel()
+    tcb.sent.clear()
+    tcb.send_buffer.clear()
+    if ctx.connections.time_wait > ctx.config.tcp_max_tw_buckets:
+        ctx.counters["TcpExtTCPTimeWaitOverflow"] += 1
+        destroy(ctx, tcb)
+        return
+    tcb.wait_timer.arm(now + ctx.config.time_wait)
+
+
+def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
+    """End a connection: its timers, buffers and port are given back, and its user is told.
+
+    `error` is the errno that the user's next call shall raise. Text that was received stays
+    readable, as a user may come for it after the peer has gone.
+    """
+    for timer in timers_of(tcb):
+        timer.cancel()
+    if tcb.state is not State.CLOSED:
+        become(ctx, tcb, State.CLOSED)
+    ctx.connections.remove(tcb)
+    if tcb.listener is not None:
+        tcb.listener.forget(tcb)
+        tcb.listener = None
+    tcb.sent.clear()
+    tcb.send_buffer.clear()
+    tcb.reassembly.clear()
+    if error:
+        tcb.error = error
+    ctx.report(tcb, CLOSED | READABLE | WRITABLE)

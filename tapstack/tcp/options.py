@@ -1,0 +1,111 @@
+"""TCP options on the wire (RFC 9293 §3.2, RFC 7323, RFC 2018).
+
+Options come in the order that Linux sends them, so that captures look familiar.
+
+Not done here: what the options mean to a connection.
+"""
+
+from struct import Struct
+
+from tapstack.base.contracts import Buffer
+from tapstack.tcp.segment import NO_OPTIONS, Options, SackBlock, Timestamps
+
+# Option kinds (RFC 9293 §3.1; window scale and timestamps: RFC 7323; SACK: RFC 2018).
+END_OF_OPTIONS = 0
+NO_OPERATION = 1
+MAXIMUM_SEGMENT_SIZE = 2
+WINDOW_SCALE = 3
+SACK_PERMITTED = 4
+SACK = 5
+TIMESTAMPS = 8
+
+MAX_LENGTH = 40
+"""Octets of options that fit behind a header: data offset is at most 15 words."""
+TIMESTAMPS_LENGTH = 12
+"""Octets that timestamps cost each segment: RFC 7323 §A's layout, two NOPs in front."""
+
+_ALIGNED_TIMESTAMPS = 0x0101080A  # NOP, NOP, kind 8, length 10 (RFC 7323 §A)
+_aligned_timestamps = Struct("!III")
+_timestamps = Struct("!II")
+_block = Struct("!II")
+
+
+def parse_options(octets: Buffer) -> Options:
+    """Read the octets between header and text. What is malformed ends the parsing, silently.
+
+    RFC 9293 MUST-7: "MUST be prepared to handle an illegal option length (e.g., zero)".
+    """
+    if not octets:
+        return NO_OPTIONS
+    if len(octets) == TIMESTAMPS_LENGTH:
+        # Nearly every segment of a connection carries just this.
+        kind, value, echo = _aligned_timestamps.unpack(octets)
+        if kind == _ALIGNED_TIMESTAMPS:
+            return Options(None, None, False, Timestamps(value, echo), ())
+    return _walk(octets)
+
+
+def _walk(octets: Buffer) -> Options:
+    found: dict[int, Buffer] = {}
+    position = 0
+    while position < len(octets):
+        kind = octets[position]
+        if kind == END_OF_OPTIONS:
+            break
+        if kind == NO_OPERATION:
+            position += 1
+            continue
+        length = octets[position + 1] if position + 1 < len(octets) else 0
+        if length < 2 or position + length > len(octets):
+            break
+        found[kind] = octets[position + 2 : position + length]
+        position += length
+    return _interpret(found)
+
+
+def _interpret(found: dict[int, Buffer]) -> Options:
+    """Make sense of option bodies by kind; one of the wrong length counts as absent."""
+    mss = found.get(MAXIMUM_SEGMENT_SIZE, b"")
+    scale = found.get(WINDOW_SCALE, b"")
+    stamps = found.get(TIMESTAMPS, b"")
+    sack = found.get(SACK, b"")
+    return Options(
+        mss=int.from_bytes(mss, "big") if len(mss) == 2 else None,
+        window_scale=scale[0] if len(scale) == 1 else None,
+        sack_permitted=SACK_PERMITTED in found and not found[SACK_PERMITTED],
+        timestamps=Timestamps._make(_timestamps.unpack(stamps)) if len(stamps) == 8 else None,
+        sack=_parse_sack(sack) if sack and len(sack) % 8 == 0 else (),
+    )
+
+
+def _parse_sack(body: Buffer) -> tuple[SackBlock, ...]:
+    return tuple(SackBlock._make(edges) for edges in _block.iter_unpack(body))
+
+
+def build_options(options: Options) -> bytes:
+    """Lay out options as Linux does, padded with NOPs to a multiple of four octets."""
+    out = bytearray()
+    if options.mss is not None:
+        out += bytes((MAXIMUM_SEGMENT_SIZE, 4)) + options.mss.to_bytes(2, "big")
+    if options.timestamps is not None:
+        # The two octets of SACK-permitted take the place of the two NOPs.
+        out += bytes((SACK_PERMITTED, 2)) if options.sack_permitted else b"\x01\x01"
+        out += bytes((TIMESTAMPS, 10)) + _timestamps.pack(*options.timestamps)
+    elif options.sack_permitted:
+        out += bytes((NO_OPERATION, NO_OPERATION, SACK_PERMITTED, 2))
+    if options.window_scale is not None:
+        out += bytes((NO_OPERATION, WINDOW_SCALE, 3, options.window_scale))
+    if options.sack:
+        out += bytes((NO_OPERATION, NO_OPERATION, SACK, 2 + 8 * len(options.sack)))
+        out += b"".join(_block.pack(*block) for block in options.sack)
+    return bytes(out)
+
+
+def max_sack_blocks(timestamps: bool) -> int:
+    """Tell how many SACK blocks fit a segment: 4, or 3 beside timestamps (RFC 2018 §3)."""
+    return (MAX_LENGTH - (TIMESTAMPS_LENGTH if timestamps else 0) - 4) // 8
+
+
+def sack_length(blocks: int) -> int:
+    """Count the octets that some SACK blocks cost a segment, padding included."""
+    return 4 + 8 * blocks if blocks else 0

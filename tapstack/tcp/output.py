@@ -1,0 +1,259 @@
+"""What may be sent now (RFC 9293 §3.8.6): asked by the flush, never from inside receiving.
+
+In order: our SYN; what is lost; new text, as the windows, Nagle and SWS avoidance allow; our FIN; a
+probe; and an ACK, if one is owed and nothing carried it.
+
+Not done here: building and handing down a segment (`transmission.py`).
+"""
+
+from __future__ import annotations
+
+from tapstack.base.units import Instant
+from tapstack.tcp.context import Context
+from tapstack.tcp.receive_window import remaining_window, select_window
+from tapstack.tcp.retransmission_queue import SentSegment, packets_of
+from tapstack.tcp.segment import ACK, FIN, PSH, SYN
+from tapstack.tcp.seq import add, ge, gt, sub
+from tapstack.tcp.state import HAS_SENT_FIN, State
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.timeouts import arm_persist, arm_retransmission, delay_ack
+from tapstack.tcp.transmission import current_mss, max_unit, transmit
+
+_CAN_SEND_TEXT = frozenset({State.ESTABLISHED, State.CLOSE_WAIT}) | (
+    HAS_SENT_FIN - {State.TIME_WAIT}
+)
+"""States in which what the send buffer holds, and a FIN behind it, may leave."""
+
+
+def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Send everything that a connection may send now."""
+    if tcb.state is State.CLOSED:
+        return
+    if tcb.syn_due:
+        _send_syn(ctx, tcb, now)
+    retransmit_lost(ctx, tcb, now)
+    if tcb.state in _CAN_SEND_TEXT:
+        send_new_text(ctx, tcb, now)
+        if tcb.probe_due:
+            _send_probe(ctx, tcb, now)
+        _watch_closed_window(ctx, tcb, now)
+    acknowledge(ctx, tcb, now)
+
+
+# --- SYN ----------------------------------------------------------------------------------------
+
+
+def _send_syn(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Send our SYN for the first time; in SYN-RECEIVED it acknowledges the peer's."""
+    tcb.syn_due = False
+    if tcb.sent:
+        # A simultaneous open: the SYN that left already is sent again, with an ACK.
+        syn = tcb.sent.segments[0]
+        tcb.sent.mark_lost(syn)
+        return
+    tcb.sent.append(SentSegment(tcb.iss, add(tcb.iss, 1), SYN, 1, now))
+    tcb.snd_nxt = add(tcb.iss, 1)
+    _transmit_syn(ctx, tcb, now, "open")
+    arm_retransmission(tcb, now)
+
+
+def _transmit_syn(ctx: Context, tcb: Tcb, now: Instant, why: str) -> None:
+    flags = SYN | ACK if tcb.state is State.SYN_RECEIVED else SYN
+    transmit(ctx, tcb, tcb.iss, flags, 0, now, why)
+
+
+# --- retransmission -----------------------------------------------------------------------------
+
+
+def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Send again what is deemed lost, oldest first, as the congestion window allows."""
+    sent = tcb.sent
+    while (index := sent.first_lost()) is not None:
+        room = tcb.window.cwnd - sent.in_flight
+        segment = sent.segments[index]
+        if room <= 0 or not _fits_window(tcb, segment):
+            return
+        unit = min(room, max_unit(ctx, tcb) // tcb.effective_mss)
+        if segment.packets > unit:
+            sent.split_packets(index, unit, tcb.effective_mss)
+        _retransmit(ctx, tcb, segment, now)
+
+
+def _fits_window(tcb: Tcb, segment: SentSegment) -> bool:
+    """Tell whether the peer's window still has room: it may have shrunk since (SHLD-17)."""
+    right = add(tcb.snd_una, tcb.snd_wnd)
+    return segment.seq == tcb.snd_una or gt(right, segment.seq)
+
+
+def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> None:
+    fast = tcb.retransmits == 0
+    ctx.counters["TcpRetransSegs"] += segment.packets
+    ctx.counters["TcpExtTCPFastRetrans" if fast else "TcpExtTCPSlowStartRetrans"] += segment.packets
+    tcb.sent.mark_retransmitted(segment, now)
+    tcb.recovery.prr_out += segment.packets
+    why = "fast retransmit" if fast else "retransmission timeout"
+    if segment.flags & SYN:
+        _transmit_syn(ctx, tcb, now, why)
+    else:
+        transmit(ctx, tcb, segment.seq, segment.flags | ACK, segment.text_length, now, why)
+    if tcb.retransmission_timer.deadline is None:
+        arm_retransmission(tcb, now)
+
+
+# --- new text -----------------------------------------------------------------------------------
+
+
+def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Send text that was never sent, in units as large as the windows allow, and our FIN."""
+    while True:
+        unsent = _unsent(tcb)
+        fin = _fin_waits(tcb)
+        if not unsent and not fin:
+            return
+        length = _sendable(ctx, tcb, unsent)
+        fin = fin and length == unsent and _window_room(tcb) > length
+        if not length and not (fin and not unsent):
+            return
+        _send_unit(ctx, tcb, length, fin, length == unsent, now)
+
+
+def _unsent(tcb: Tcb) -> int:
+    """Count the octets in the send buffer that were never sent."""
+    return len(tcb.send_buffer) - (sub(tcb.snd_nxt, tcb.snd_una) - _fin_in_flight(tcb))
+
+
+def _fin_in_flight(tcb: Tcb) -> bool:
+    """Tell whether our FIN was sent and is not acknowledged."""
+    return bool(tcb.sent) and bool(tcb.sent.segments[-1].flags & FIN)
+
+
+def _fin_waits(tcb: Tcb) -> bool:
+    """Tell whether the user has closed and our FIN was not sent yet."""
+    return tcb.fin_queued and tcb.state is not State.FIN_WAIT_2 and not _fin_in_flight(tcb)
+
+
+def _window_room(tcb: Tcb) -> int:
+    """Give the usable window (RFC 9293 §3.8.6.2.1): U = SND.UNA + SND.WND − SND.NXT.
+
+    It is 0, rather than negative, while a peer that shrank its window has more in flight.
+    """
+    return max(0, tcb.snd_wnd - sub(tcb.snd_nxt, tcb.snd_una))
+
+
+def _sendable(ctx: Context, tcb: Tcb, unsent: int) -> int:
+    """Tell how many octets the next unit may carry: SWS avoidance and Nagle's algorithm."""
+    mss = current_mss(tcb)
+    quota = tcb.window.cwnd - tcb.sent.in_flight
+    if quota <= 0:
+        tcb.cwnd_limited |= unsent > 0
+        return 0
+    room = _window_room(tcb)
+    if room < min(unsent, mss):
+        return 0  # less than a full segment: wait for more window, or for the persist timer
+    length = min(unsent, room, quota * mss, max_unit(ctx, tcb))
+    partial = length % mss
+    if partial and not _may_send_partial(tcb, partial_is_last=length == unsent):
+        length -= partial
+    return length
+
+
+def _may_send_partial(tcb: Tcb, *, partial_is_last: bool) -> bool:
+    """Apply Nagle's algorithm (RFC 9293 §3.7.4), as Minshall changed it and Linux has it.
+
+    A segment that is not full waits while another such segment is not acknowledged.
+    """
+    if partial_is_last and tcb.fin_queued:
+        return True
+    if tcb.options.cork:
+        return False
+    return tcb.options.nodelay or not tcb.sent or ge(tcb.snd_una, tcb.small_sent_end)
+
+
+def _send_unit(ctx: Context, tcb: Tcb, length: int, fin: bool, is_last: bool, now: Instant) -> None:
+    """Send one unit of new text for the first time."""
+    flags = (PSH if is_last and length else 0) | (FIN if fin else 0)
+    packets = packets_of(length, tcb.effective_mss)
+    segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, packets, now)
+    if length and not tcb.sent:
+        _restart_after_idle(ctx, tcb, now)
+    tcb.sent.append(segment)
+    tcb.snd_nxt = segment.end
+    if length % current_mss(tcb):
+        tcb.small_sent_end = segment.end
+    tcb.recovery.prr_out += packets
+    tcb.acks.on_text_sent(now)
+    tcb.last_sent_at = now
+    # In slow start the window may grow ahead of what is sent, but not beyond twice that.
+    tcb.cwnd_limited = tcb.window.in_slow_start and tcb.window.cwnd < 2 * tcb.sent.packets_out
+    ctx.counters["TcpExtTCPOrigDataSent"] += packets
+    transmit(ctx, tcb, segment.seq, flags | ACK, length, now, "new text" if length else "close")
+    if tcb.retransmission_timer.deadline is None:
+        arm_retransmission(tcb, now)
+
+
+def _restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Fall back to the restart window after an idle RTO (RFC 5681 §4.1): RW = min(IW, cwnd)."""
+    if tcb.last_sent_at and now - tcb.last_sent_at > tcb.rtt.rto:
+        tcb.window.cwnd = min(tcb.window.cwnd, ctx.config.tcp_initial_cwnd)
+
+
+# --- probes -------------------------------------------------------------------------------------
+
+
+def _watch_closed_window(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Start the persist timer when something waits, and nothing in flight will bring an ACK."""
+    if not tcb.sent and (_unsent(tcb) or _fin_waits(tcb)):
+        arm_persist(ctx, tcb, now)
+    elif tcb.persist_timer.deadline is not None and tcb.sent:
+        tcb.persist_timer.cancel()
+
+
+def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Ask the peer for an ACK: with text where its window takes some, else with an old number.
+
+    RFC 9293 §3.8.4: "an acknowledgment segment that contains no data"; its SEQ is SND.NXT−1, which
+    lies outside the window, so that the peer must answer.
+    """
+    tcb.probe_due = False
+    length = min(_unsent(tcb), _window_room(tcb), tcb.effective_mss)
+    if length and not tcb.sent:
+        _send_unit(ctx, tcb, length, False, length == _unsent(tcb), now)
+    else:
+        transmit(ctx, tcb, add(tcb.snd_una, -1), ACK, 0, now, "probe")
+
+
+# --- acknowledgments ----------------------------------------------------------------------------
+
+
+def acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Send an ACK if it is due, or see that one that is owed leaves in time (RFC 9293 §3.8.6.3)."""
+    acks = tcb.acks
+    if not acks.due and not acks.owed:
+        return
+    if acks.due or _is_due_now(tcb):
+        transmit(ctx, tcb, tcb.snd_nxt, ACK, 0, now, "acknowledge")
+    else:
+        delay_ack(ctx, tcb, now)
+
+
+def _is_due_now(tcb: Tcb) -> bool:
+    """Tell whether an ACK must not be delayed: quick mode, or more than a full segment is owed."""
+    if tcb.acks.is_quick() or len(tcb.reassembly):
+        return True
+    owed = sub(tcb.rcv_nxt, tcb.rcv_wup)
+    return owed > tcb.acks.rcv_mss and select_window(tcb) >= tcb.rcv_wnd
+
+
+def window_update_is_due(tcb: Tcb) -> bool:
+    """Tell whether the user's taking of text calls for an ACK (RFC 9293 §3.8.6.2.2).
+
+    It does when the window has at least doubled, as Linux has it, or when a delayed ACK waits and
+    the queue is empty after more than one full segment.
+    """
+    current = remaining_window(tcb)
+    if tcb.acks.owed and sub(tcb.rcv_nxt, tcb.rcv_wup) > tcb.acks.rcv_mss:
+        return True
+    if 2 * current > tcb.receive_space.threshold:
+        return False
+    wanted = select_window(tcb)
+    return wanted > 0 and wanted >= 2 * current

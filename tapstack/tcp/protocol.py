@@ -1,0 +1,242 @@
+"""The TCP engine: what the layers below and the user's side see of it (RFC 9293 §3.9).
+
+Not done here: the protocol itself. Each section has its own file, and this one says which is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tapstack.base.address import Endpoint, is_multicast
+from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
+from tapstack.base.contracts import (
+    Buffer,
+    Datagram,
+    DatagramSender,
+    Entropy,
+    EventSink,
+    IcmpError,
+)
+from tapstack.base.counters import Counters
+from tapstack.base.errors import Drop, MalformedPacket
+from tapstack.base.timers import TimerQueue
+from tapstack.base.trace import Tracer
+from tapstack.base.units import Instant
+from tapstack.tcp import user_calls
+from tapstack.tcp.config import TcpConfig
+from tapstack.tcp.connections import Connections, PortBinding
+from tapstack.tcp.context import Context
+from tapstack.tcp.handshake import closed_state, listen_state, syn_sent_state
+from tapstack.tcp.icmp_errors import icmp_error_arrives
+from tapstack.tcp.isn import KeyedHash
+from tapstack.tcp.listener import Listener
+from tapstack.tcp.output import send_what_may_be_sent
+from tapstack.tcp.segment import RST, Segment
+from tapstack.tcp.segment_arrives import segment_arrives
+from tapstack.tcp.state import State
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.time_wait import time_wait_state
+from tapstack.tcp.transmission import build_segment_header, offload_for
+from tapstack.tcp.user_options import UserOptions
+from tapstack.tcp.wire import PROTOCOL_TCP, parse
+
+
+class Tcp:
+    """One host's TCP."""
+
+    def __init__(
+        self,
+        *,
+        ip: DatagramSender,
+        timers: TimerQueue,
+        entropy: Entropy,
+        counters: Counters,
+        events: EventSink,
+        tracer: Tracer,
+        config: TcpConfig | None = None,
+    ) -> None:
+        self.config = config or TcpConfig()
+        self._ctx = Context(
+            ip=ip,
+            timers=timers,
+            entropy=entropy,
+            counters=counters,
+            events=events,
+            tracer=tracer,
+            config=self.config,
+            connections=Connections(self.config.ip_local_port_range, entropy.random_bits(16)),
+            keyed_hash=KeyedHash(entropy),
+        )
+
+    # --- from below ---
+
+    def receive(self, datagram: Datagram, now: Instant) -> None:
+        """Take a segment (§3.10.7). Raises: MalformedPacket."""
+        ctx = self._ctx
+        ctx.counters["TcpInSegs"] += 1
+        if ctx.ip.is_broadcast(datagram.destination) or is_multicast(datagram.destination):
+            # RFC 9293 MUST-57: "silently discard a segment addressed to a broadcast or multicast".
+            raise MalformedPacket(Drop.TCP_BROADCAST)
+        seg = parse(datagram.payload)
+        if datagram.offload is None:
+            _verify_checksum(datagram)
+        if "tcp" in ctx.tracer.on:
+            source = Endpoint(datagram.source, seg.source_port)
+            target = Endpoint(datagram.destination, seg.destination_port)
+            ctx.tracer.emit("tcp", f"{source} > {target}: {seg}")
+        self._dispatch(datagram, seg, now)
+
+    def _dispatch(self, datagram: Datagram, seg: Segment, now: Instant) -> None:
+        """Hand a segment to the section of its connection's state."""
+        ctx = self._ctx
+        local, port = datagram.destination, seg.destination_port
+        tcb = ctx.connections.find(local, port, datagram.source, seg.source_port)
+        if tcb is None:
+            listener = ctx.connections.find_listener(local, port)
+            if listener is None:
+                closed_state(ctx, datagram, seg)
+            else:
+                listen_state(ctx, listener, datagram, seg, now)
+        elif tcb.state is State.SYN_SENT:
+            syn_sent_state(ctx, tcb, seg, now)
+        elif tcb.state is State.TIME_WAIT:
+            time_wait_state(ctx, tcb, datagram, seg, now)
+        else:
+            segment_arrives(ctx, tcb, seg, datagram.segment_size, now)
+
+    def on_icmp_error(self, error: IcmpError, now: Instant) -> None:
+        """Hear of an error that a segment of ours met (§3.9.2.2)."""
+        icmp_error_arrives(self._ctx, error, now)
+
+    # --- output ---
+
+    def flush(self, now: Instant) -> None:
+        """Send what the doors left to be sent: replies, then each dirty connection's output."""
+        ctx = self._ctx
+        while ctx.dirty or ctx.replies:
+            replies, ctx.replies = ctx.replies, []
+            for source, destination, segment, why in replies:
+                self._send_reply(source, destination, segment, why, now)
+            dirty, ctx.dirty = ctx.dirty, []
+            for tcb in dirty:
+                tcb.dirty = False
+                send_what_may_be_sent(ctx, tcb, now)
+
+    def _send_reply(
+        self, source: int, destination: int, segment: Segment, why: str, now: Instant
+    ) -> None:
+        ctx = self._ctx
+        ctx.counters["TcpOutSegs"] += 1
+        if segment.flags & RST:
+            ctx.counters["TcpOutRsts"] += 1
+        if "tcp" in ctx.tracer.on:
+            here = Endpoint(source, segment.source_port)
+            there = Endpoint(destination, segment.destination_port)
+            ctx.tracer.emit("tcp", f"{here} > {there}: {segment} ({why})")
+        header = build_segment_header(segment, source, destination, 0)
+        try:
+            ctx.ip.send_datagram(
+                PROTOCOL_TCP, source, destination, [header], now, offload=offload_for(0)
+            )
+        except OSError:
+            ctx.counters.drop(Drop.IP_NO_ROUTE)
+
+    # --- the user's calls (§3.10.1 to 6) ---
+
+    def bind(
+        self, local: Endpoint, *, reuse_address: bool = False, reuse_port: bool = False
+    ) -> PortBinding:
+        """Take hold of a local port; port 0 asks for any that is free.
+
+        Raises: OSError with EADDRINUSE, or EADDRNOTAVAIL for an address that is not ours.
+        """
+        return user_calls.bind(self._ctx, local, reuse_address, reuse_port)
+
+    def release(self, binding: PortBinding) -> None:
+        """Give back the hold of a socket that never connected nor listened."""
+        self._ctx.connections.release(binding)
+
+    def open_passive(self, binding: PortBinding, backlog: int, options: UserOptions) -> Listener:
+        """Listen on a bound port. Raises: OSError with EADDRINUSE."""
+        return user_calls.open_passive(self._ctx, binding, backlog, options)
+
+    def open_active(
+        self,
+        remote: Endpoint,
+        options: UserOptions,
+        now: Instant,
+        binding: PortBinding | None = None,
+    ) -> Tcb:
+        """Begin a connection. Raises: OSError with ENETUNREACH, EADDRNOTAVAIL."""
+        return user_calls.open_active(self._ctx, remote, options, now, binding)
+
+    def accept(self, listener: Listener) -> Tcb | None:
+        """Take the oldest connection that waits, or None."""
+        return user_calls.accept(listener)
+
+    def send(self, tcb: Tcb, data: Buffer, now: Instant) -> int:
+        """Queue text; tell how many octets found room, 0 for none. Raises: OSError."""
+        return user_calls.send(self._ctx, tcb, data, now)
+
+    def receive_text(
+        self, tcb: Tcb, size: int, now: Instant, *, peek: bool = False
+    ) -> bytes | None:
+        """Take text; None: nothing there yet; b"": the stream has ended. Raises: OSError."""
+        return user_calls.receive(self._ctx, tcb, size, now, peek)
+
+    def shutdown(self, tcb: Tcb, *, read: bool, write: bool) -> None:
+        """Close one direction or both. Raises: OSError with ENOTCONN."""
+        user_calls.shutdown(self._ctx, tcb, read=read, write=write)
+
+    def close(self, endpoint: Tcb | Listener, now: Instant) -> None:
+        """Close for good: what is queued is still sent."""
+        if isinstance(endpoint, Listener):
+            user_calls.close_listener(self._ctx, endpoint)
+        else:
+            user_calls.close(self._ctx, endpoint, now)
+
+    def abort(self, tcb: Tcb) -> None:
+        """Reset a connection and forget it."""
+        user_calls.abort(self._ctx, tcb)
+
+    def take_error(self, tcb: Tcb) -> int:
+        """Give and clear the errno that waits for the user; 0: none."""
+        number, tcb.error = tcb.error, 0
+        return number
+
+    def on_options_changed(self, tcb: Tcb, now: Instant) -> None:
+        """Heed options that the user has changed on a connection."""
+        user_calls.on_options_changed(self._ctx, tcb, now)
+
+    # --- STATUS ---
+
+    def is_readable(self, tcb: Tcb) -> bool:
+        """Tell whether `receive_text` would return something, or raise, now."""
+        return user_calls.is_readable(tcb)
+
+    def is_writable(self, tcb: Tcb) -> bool:
+        """Tell whether `send` would take something, or raise, now."""
+        return user_calls.is_writable(self._ctx, tcb)
+
+    @property
+    def connections(self) -> Iterable[Tcb]:
+        """Every connection, half-open and waiting ones included."""
+        return self._ctx.connections.tcbs.values()
+
+    @property
+    def listeners(self) -> Iterable[Listener]:
+        """Every listener."""
+        return self._ctx.connections.listeners.values()
+
+    @property
+    def bound_ports(self) -> int:
+        """Count the local ports that are held."""
+        return self._ctx.connections.bound_ports
+
+
+def _verify_checksum(datagram: Datagram) -> None:
+    """Check what the device has not (RFC 9293 MUST-3). Raises: MalformedPacket."""
+    payload = datagram.payload
+    initial = pseudo_header_sum(datagram.source, datagram.destination, PROTOCOL_TCP, len(payload))
+    if ones_complement_sum(payload, initial) != 0xFFFF:
+        raise MalformedPacket(Drop.TCP_BAD_CHECKSUM)

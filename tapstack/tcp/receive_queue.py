@@ -1,0 +1,56 @@
+"""The receive queue: text in order, copied once from the frame, until the user takes it.
+
+Not done here: what waits beyond a gap (`reassembly.py`), and the window (`receive_window.py`).
+"""
+
+from collections import deque
+
+from tapstack.base.contracts import Buffer
+
+
+class ReceiveQueue:
+    """A queue of octets whose pieces are handed out uncopied where the user's size allows."""
+
+    __slots__ = ("_length", "_pieces")
+
+    def __init__(self) -> None:
+        self._pieces: deque[bytes] = deque()
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, text: Buffer) -> None:
+        """Copy text to the end of the queue; `bytes` are kept as they are."""
+        self._pieces.append(bytes(text))
+        self._length += len(text)
+
+    def peek(self, size: int) -> bytes:
+        """Give up to `size` of the oldest octets, and keep them."""
+        taken: list[bytes] = []
+        for piece in self._pieces:
+            if size <= 0:
+                break
+            taken.append(piece[:size])
+            size -= len(piece)
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    def take(self, size: int) -> bytes:
+        """Remove and give up to `size` of the oldest octets."""
+        pieces = self._pieces
+        if pieces and len(pieces[0]) >= size:
+            return self._take_from_head(size)
+        taken: list[bytes] = []
+        while size > 0 and pieces:
+            piece = self._take_from_head(size)
+            taken.append(piece)
+            size -= len(piece)
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    def _take_from_head(self, size: int) -> bytes:
+        piece = self._pieces.popleft()
+        if len(piece) > size:
+            self._pieces.appendleft(piece[size:])
+            piece = piece[:size]
+        self._length -= len(piece)
+        return piece

@@ -1,0 +1,269 @@
+"""The retransmission queue: what was sent and not yet acknowledged (RFC 9293 §3.10.7.4, step 5).
+
+It is the scoreboard too: each entry knows whether it was selectively acknowledged, is deemed lost,
+or has been sent again (RFC 6675 §3). An entry may stand for a whole unit of many segments; it is
+split where the peer's acknowledgments or a retransmission cut it. Flight size is counted in
+segments of SMSS, as Linux counts it.
+
+Not done here: deciding what is lost (`recovery.py`), and sending (`output.py`).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tapstack.base.units import Instant
+from tapstack.tcp.segment import FIN, PSH, SYN, SackBlock
+from tapstack.tcp.seq import add, ge, gt, le, lt, sub
+
+
+class SentSegment:
+    """A range of sequence space that is in flight."""
+
+    __slots__ = (
+        "end",
+        "flags",
+        "lost",
+        "packets",
+        "retransmitted",
+        "sacked",
+        "sent_at",
+        "seq",
+        "transmissions",
+    )
+
+    def __init__(self, seq: int, end: int, flags: int, packets: int, sent_at: Instant) -> None:
+        self.seq = seq
+        self.end = end
+        self.flags = flags
+        """Its SYN, FIN and PSH bits."""
+        self.packets = packets
+        """Segments on the wire."""
+        self.sent_at = sent_at
+        """When it was sent last."""
+        self.transmissions = 1
+        self.sacked = False
+        self.lost = False
+        self.retransmitted = False
+        """Whether a retransmission is in flight, rather than the original alone."""
+
+    @property
+    def text_length(self) -> int:
+        """Octets of text: SYN and FIN occupy sequence space, but are none."""
+        return sub(self.end, self.seq) - (self.flags & FIN) - (self.flags >> 1 & 1)
+
+
+class Acknowledged(NamedTuple):
+    """What one acknowledgment newly covers, cumulative or selective."""
+
+    packets: int
+    """Segments that are acknowledged for the first time, not counting what was SACKed before."""
+    sent_at: Instant | None
+    """When the oldest of them was sent, if none was sent twice (Karn's rule); else None."""
+    retransmitted: bool
+    """Whether anything that was sent twice is among them."""
+
+
+NOTHING = Acknowledged(0, None, False)
+
+
+class RetransmissionQueue:
+    """Entries in sequence order, and the counts of RFC 6675's `Pipe` kept up to date."""
+
+    __slots__ = ("lost_out", "packets_out", "retrans_out", "sacked_out", "segments")
+
+    def __init__(self) -> None:
+        self.segments: list[SentSegment] = []
+        self.packets_out = 0
+        """Segments sent and not cumulatively acknowledged."""
+        self.sacked_out = 0
+        """Of those: known to have arrived. Without SACK, one for each duplicate ACK."""
+        self.lost_out = 0
+        """Of those: deemed lost."""
+        self.retrans_out = 0
+        """Retransmissions in flight."""
+
+    def __bool__(self) -> bool:
+        return bool(self.segments)
+
+    def __iter__(self) -> Iterator[SentSegment]:
+        return iter(self.segments)
+
+    @property
+    def in_flight(self) -> int:
+        """Segments thought to be in the network: RFC 6675's Pipe."""
+        return self.packets_out - self.sacked_out - self.lost_out + self.retrans_out
+
+    def append(self, segment: SentSegment) -> None:
+        """Add what was just sent for the first time."""
+        self.segments.append(segment)
+        self.packets_out += segment.packets
+
+    # --- acknowledgments ---
+
+    def acknowledge(self, ack: int, smss: int) -> Acknowledged:
+        """Remove what lies before `ack`; an entry that `ack` cuts keeps its rest."""
+        done = 0
+        packets = 0
+        sent_at: Instant | None = None
+        retransmitted = False
+        for segment in self.segments:
+            if gt(segment.end, ack):
+                break
+            done += 1
+            self._forget(segment)
+            packets += 0 if segment.sacked else segment.packets
+            retransmitted |= segment.transmissions > 1
+            if sent_at is None and not segment.sacked:
+                sent_at = segment.sent_at
+        if done < len(self.segments) and lt(self.segments[done].seq, ack):
+            head = self.segments[done]
+            sent_at = head.sent_at if sent_at is None else sent_at
+            retransmitted |= head.transmissions > 1
+            packets += self._trim(head, ack, smss)
+        del self.segments[:done]
+        return Acknowledged(packets, None if retransmitted else sent_at, retransmitted)
+
+    def _forget(self, segment: SentSegment) -> None:
+        """Take an entry out of the counts."""
+        self.packets_out -= segment.packets
+        if segment.sacked:
+            self.sacked_out -= segment.packets
+        if segment.lost:
+            self.lost_out -= segment.packets
+        if segment.retransmitted:
+            self.retrans_out -= segment.packets
+
+    def _count(self, segment: SentSegment) -> None:
+        """Put an entry into the counts."""
+        self.packets_out += segment.packets
+        if segment.sacked:
+            self.sacked_out += segment.packets
+        if segment.lost:
+            self.lost_out += segment.packets
+        if segment.retransmitted:
+            self.retrans_out += segment.packets
+
+    def _trim(self, segment: SentSegment, ack: int, smss: int) -> int:
+        """Cut off the acknowledged front of an entry, and tell how many segments that was."""
+        before = segment.packets
+        self._forget(segment)
+        segment.seq = ack
+        segment.packets = packets_of(segment.text_length, smss)
+        self._count(segment)
+        return 0 if segment.sacked else before - segment.packets
+
+    def sack(self, block: SackBlock, smss: int) -> Acknowledged:
+        """Mark what a SACK block covers; entries that its edges cut are split there."""
+        packets = 0
+        sent_at: Instant | None = None
+        retransmitted = False
+        index = 0
+        while index < len(self.segments):
+            segment = self.segments[index]
+            if ge(segment.seq, block.right):
+                break
+            if gt(segment.end, block.left) and not segment.sacked:
+                if lt(segment.seq, block.left):
+                    self.split(index, block.left, smss)
+                    index += 1
+                    segment = self.segments[index]
+                if gt(segment.end, block.right):
+                    self.split(index, block.right, smss)
+                packets += segment.packets
+                retransmitted |= segment.transmissions > 1
+                if segment.transmissions == 1 and sent_at is None:
+                    sent_at = segment.sent_at
+                self._mark_sacked(segment)
+            index += 1
+        return Acknowledged(packets, sent_at, retransmitted)
+
+    def _mark_sacked(self, segment: SentSegment) -> None:
+        self._forget(segment)
+        segment.sacked = True
+        segment.lost = segment.retransmitted = False
+        self._count(segment)
+
+    # --- losses and retransmissions ---
+
+    def mark_lost(self, segment: SentSegment) -> None:
+        """Deem an entry lost: it no longer counts as in flight, and is due to be sent again."""
+        self._forget(segment)
+        segment.lost = True
+        segment.retransmitted = False
+        self._count(segment)
+
+    def mark_all_lost(self) -> None:
+        """Deem everything lost that was not selectively acknowledged (RFC 6675 §5.1)."""
+        for segment in self.segments:
+            if not segment.sacked:
+                self.mark_lost(segment)
+
+    def mark_retransmitted(self, segment: SentSegment, now: Instant) -> None:
+        """Note that an entry was sent again."""
+        if not segment.retransmitted:
+            segment.retransmitted = True
+            self.retrans_out += segment.packets
+        segment.transmissions += 1
+        segment.sent_at = now
+
+    def forget_sacks(self) -> None:
+        """Take every selective acknowledgment back: the receiver may have reneged (RFC 2018 §8)."""
+        for segment in self.segments:
+            segment.sacked = False
+        self.sacked_out = 0
+
+    def first_lost(self) -> int | None:
+        """Find the index of the first entry that is lost and not yet sent again."""
+        if self.lost_out == 0:
+            return None
+        for index, segment in enumerate(self.segments):
+            if segment.lost and not segment.retransmitted:
+                return index
+        return None
+
+    def split(self, index: int, at: int, smss: int) -> None:
+        """Make two entries of one, the second beginning at sequence number `at`."""
+        first = self.segments[index]
+        assert lt(first.seq, at)
+        assert lt(at, first.end)
+        self._forget(first)
+        second = SentSegment(at, first.end, first.flags & (FIN | PSH), 0, first.sent_at)
+        second.transmissions = first.transmissions
+        second.sacked, second.lost = first.sacked, first.lost
+        second.retransmitted = first.retransmitted
+        first.end = at
+        first.flags &= SYN
+        for segment in (first, second):
+            segment.packets = packets_of(segment.text_length, smss)
+            self._count(segment)
+        self.segments.insert(index + 1, second)
+
+    def split_packets(self, index: int, packets: int, smss: int) -> None:
+        """Split an entry behind its first `packets` full segments."""
+        self.split(index, add(self.segments[index].seq, packets * smss), smss)
+
+    def highest_sacked(self) -> int | None:
+        """Find the sequence number behind the highest octet that was selectively acknowledged."""
+        for segment in reversed(self.segments):
+            if segment.sacked:
+                return segment.end
+        return None
+
+    def holds(self, seq: int) -> bool:
+        """Tell whether an octet is in flight: for ICMP errors (RFC 5927 §4)."""
+        return bool(self.segments) and le(self.segments[0].seq, seq) and lt(seq, self.tail)
+
+    @property
+    def tail(self) -> int:
+        """The sequence number behind the last entry."""
+        return self.segments[-1].end
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self.segments.clear()
+        self.packets_out = self.sacked_out = self.lost_out = self.retrans_out = 0
+
+
+def packets_of(text_length: int, smss: int) -> int:
+    """Count the segments that some text makes on the wire: at least one."""
+    return max(1, -(-text_length // smss))

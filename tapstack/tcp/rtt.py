@@ -1,0 +1,61 @@
+"""Round-trip time and retransmission timeout (RFC 6298 §2).
+
+Not done here: taking samples (`acknowledgment.py`, which keeps Karn's rule), and backing off.
+"""
+
+from dataclasses import dataclass
+
+from tapstack.base.units import SECOND, Duration
+
+INITIAL_RTO: Duration = 1 * SECOND
+"""RFC 6298 §2 (2.1): the RTO before the first sample."""
+FALLBACK_RTO: Duration = 3 * SECOND
+"""RFC 6298 §5.7: the RTO for text after a handshake whose SYN timed out."""
+CLOCK_GRANULARITY: Duration = 1
+
+
+@dataclass(slots=True)
+class RttEstimator:
+    """Jacobson's estimator: a smoothed RTT and its mean deviation.
+
+    Both are kept scaled, by 8 and by 4, as the algorithm's shifts want them.
+    """
+
+    rto_min: Duration
+    """Least variance term of the RTO, µs."""
+    rto_max: Duration
+    """Most that the RTO may be, µs."""
+    rto: Duration = INITIAL_RTO
+    """The retransmission timeout, µs, not backed off."""
+    srtt_8: int = 0
+    """Eight times the smoothed round-trip time, µs; 0: no sample yet."""
+    rttvar_4: int = 0
+    """Four times the round-trip time variation, µs."""
+    min_rtt: Duration | None = None
+    """The least sample, µs."""
+
+    @property
+    def srtt(self) -> Duration:
+        """SRTT, µs; 0: no sample yet."""
+        return self.srtt_8 >> 3
+
+    @property
+    def rttvar(self) -> Duration:
+        """RTTVAR, µs."""
+        return self.rttvar_4 >> 2
+
+    def sample(self, rtt: Duration) -> None:
+        """Take a measured round trip, µs, and recompute the RTO (2.2 and 2.3)."""
+        rtt = max(rtt, CLOCK_GRANULARITY)
+        if self.srtt_8 == 0:
+            self.srtt_8 = rtt << 3
+            self.rttvar_4 = rtt << 1
+        else:
+            error = rtt - (self.srtt_8 >> 3)
+            self.rttvar_4 += abs(error) - (self.rttvar_4 >> 2)
+            self.srtt_8 += error
+        if self.min_rtt is None or rtt < self.min_rtt:
+            self.min_rtt = rtt
+        # Deviation: RFC 6298 (2.4) puts a floor of 1 s under the RTO. Like Linux, we put the floor
+        # under the variance term: RTO = SRTT + max(rto_min, 4·RTTVAR).
+        self.rto = min((self.srtt_8 >> 3) + max(self.rttvar_4, self.rto_min), self.rto_max)

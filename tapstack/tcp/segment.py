@@ -1,0 +1,98 @@
+"""A segment as RFC 9293 §3.3.1 speaks of it: SEG.SEQ, SEG.ACK, SEG.LEN, SEG.WND, SEG.UP.
+
+Not done here: octets on the wire (`wire.py`).
+"""
+
+from typing import NamedTuple
+
+from tapstack.base.contracts import Buffer
+from tapstack.tcp.seq import add
+
+# The control bits (RFC 9293 §3.1; ECE and CWR: RFC 3168 §6.1).
+FIN = 0x01
+SYN = 0x02
+RST = 0x04
+PSH = 0x08
+ACK = 0x10
+URG = 0x20
+ECE = 0x40
+CWR = 0x80
+
+_LETTERS = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (CWR, "W"), (ECE, "E"), (URG, "U"))
+
+
+class SackBlock(NamedTuple):
+    """A range of text that the receiver holds beyond a gap (RFC 2018 §3)."""
+
+    left: int
+    """Sequence number of its first octet."""
+    right: int
+    """Sequence number behind its last octet."""
+
+
+class Timestamps(NamedTuple):
+    """The timestamps option (RFC 7323 §3.2)."""
+
+    value: int
+    """TSval: the sender's timestamp clock."""
+    echo: int
+    """TSecr: the peer's TSval that this segment echoes; valid only with the ACK bit."""
+
+
+class Options(NamedTuple):
+    """The options of a segment that this stack knows; None or () where one is absent."""
+
+    mss: int | None = None
+    """Octets of the largest text that the sender takes (RFC 9293 §3.7.1)."""
+    window_scale: int | None = None
+    """The sender's shift count (RFC 7323 §2.2), as sent: 0 to 255."""
+    sack_permitted: bool = False
+    """Whether the sender understands selective acknowledgments (RFC 2018 §2)."""
+    timestamps: Timestamps | None = None
+    sack: tuple[SackBlock, ...] = ()
+
+
+NO_OPTIONS = Options()
+
+
+class Segment(NamedTuple):
+    """A TCP segment, in host order; the text may be a view of the frame it came in."""
+
+    source_port: int
+    destination_port: int
+    seq: int
+    """SEG.SEQ: sequence number of the SYN, or of the first octet of text."""
+    ack: int
+    """SEG.ACK: the next sequence number that the sender expects; meaningful with the ACK bit."""
+    flags: int
+    """The control bits, one octet."""
+    wnd: int
+    """SEG.WND as on the wire: not scaled."""
+    up: int
+    """SEG.UP: the urgent pointer, an offset from SEG.SEQ."""
+    options: Options
+    text: Buffer
+
+    @property
+    def length(self) -> int:
+        """SEG.LEN: octets of sequence space that it occupies, counting SYN and FIN."""
+        flags = self.flags
+        return len(self.text) + (flags & FIN) + (flags >> 1 & 1)
+
+    @property
+    def end(self) -> int:
+        """The sequence number behind the last one that it occupies."""
+        return add(self.seq, self.length)
+
+    def __str__(self) -> str:
+        """Render as tcpdump does, with absolute sequence numbers."""
+        seq = f"seq {self.seq}:{add(self.seq, len(self.text))}" if self.text else f"seq {self.seq}"
+        ack = f", ack {self.ack}" if self.flags & ACK else ""
+        flags = format_flags(self.flags)
+        return f"Flags [{flags}], {seq}{ack}, win {self.wnd}, length {len(self.text)}"
+
+
+def format_flags(flags: int) -> str:
+    """Render control bits as tcpdump does: `S.`, `P.`, `none`."""
+    letters = "".join(letter for bit, letter in _LETTERS if flags & bit)
+    return letters + ("." if flags & ACK else "") or "none"

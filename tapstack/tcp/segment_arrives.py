@@ -1,0 +1,289 @@
+"""SEGMENT ARRIVES on a connection from SYN-RECEIVED on (RFC 9293 §3.10.7.4): the eight steps.
+
+Each step is one function; it returns False when the segment needs no further processing.
+
+Not done here: CLOSED, LISTEN and SYN-SENT (`handshake.py`), TIME-WAIT (`time_wait.py`), the inside
+of step five (`acknowledgment.py`), and sending: what these steps change is sent by the flush.
+"""
+
+from __future__ import annotations
+
+from errno import ECONNREFUSED, ECONNRESET, EPIPE
+
+from tapstack.base.contracts import READABLE
+from tapstack.base.errors import Drop
+from tapstack.base.units import SECOND, Instant
+from tapstack.tcp.acknowledgment import process_acknowledgment
+from tapstack.tcp.context import Context
+from tapstack.tcp.handshake import complete_passive_open
+from tapstack.tcp.invalid import answer_invalid
+from tapstack.tcp.lifetime import destroy, enter_time_wait
+from tapstack.tcp.receive_window import right_edge
+from tapstack.tcp.replies import reset_in_reply_to
+from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, SackBlock, Segment
+from tapstack.tcp.seq import add, ge, gt, le, lt, sub
+from tapstack.tcp.state import HAS_RECEIVED_FIN, State, become
+from tapstack.tcp.tcb import Tcb
+
+_TS_RECENT_LIFETIME = 24 * 24 * 3600 * SECOND
+"""RFC 7323 §5.5: TS.Recent is void when a connection was idle for longer."""
+
+_TAKES_TEXT = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2})
+"""States in which text is received (step seven)."""
+
+
+def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant) -> None:
+    """Process a segment for a connection in SYN-RECEIVED or later, but not TIME-WAIT.
+
+    `segment_size` is the text in each segment on the wire, where the device coalesced many.
+    """
+    going_on = (
+        check_timestamps(ctx, tcb, seg, now)
+        and check_sequence_number(ctx, tcb, seg, now)
+        and check_reset(ctx, tcb, seg, now)
+        # "Third, check security": compartments are not supported, as in any common stack.
+        and check_syn(ctx, tcb, seg, now)
+        and check_ack(ctx, tcb, seg, now)
+    )
+    if going_on:
+        # "Sixth, check the URG bit": urgent text is received as text in its place.
+        tcb.last_received_at = now
+        process_text(ctx, tcb, seg, segment_size, now)
+        check_fin(ctx, tcb, seg, now)
+    ctx.mark_dirty(tcb)
+
+
+def check_timestamps(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+    """Reject old duplicates by their timestamp: PAWS (RFC 7323 §5.3 R1)."""
+    stamps = seg.options.timestamps
+    if not tcb.timestamps or stamps is None or seg.flags & RST:
+        return True
+    if ge(stamps.value, tcb.ts_recent) or now - tcb.ts_recent_at > _TS_RECENT_LIFETIME:
+        return True
+    ctx.counters.drop(Drop.TCP_PAWS)
+    answer_invalid(ctx, tcb, seg, now, "PAWS")
+    return False
+
+
+def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+    """First, check the sequence number (RFC 9293 table 6)."""
+    if is_acceptable(tcb, seg):
+        _update_ts_recent(tcb, seg, now)
+        return True
+    ctx.counters.drop(Drop.TCP_OUT_OF_WINDOW)
+    if not seg.flags & RST:
+        # "If an incoming segment is not acceptable, an acknowledgment should be sent in reply".
+        if seg.text:
+            tcb.acks.enter_quick_mode(tcb.rcv_wnd)
+        tcb.acks.duplicate = _duplicate_of(tcb, seg)
+        answer_invalid(ctx, tcb, seg, now, "out of window")
+    return False
+
+
+def is_acceptable(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a segment overlaps the receive window, or is empty and touches it.
+
+    Deviation: an empty segment at the window's right edge is taken, as Linux does: it is the ACK of
+    a peer that has filled the window, and whose text is on its way or lost.
+    """
+    right = right_edge(tcb)
+    if seg.length == 0:
+        return ge(seg.seq, tcb.rcv_nxt) and le(seg.seq, right)
+    return gt(seg.end, tcb.rcv_nxt) and lt(seg.seq, right)
+
+
+def _duplicate_of(tcb: Tcb, seg: Segment) -> SackBlock | None:
+    """Name text that came a second time, for a D-SACK (RFC 2883 §4)."""
+    if tcb.sack_permitted and seg.text and le(seg.end, tcb.rcv_nxt):
+        return SackBlock(seg.seq, add(seg.seq, len(seg.text)))
+    return None
+
+
+def _update_ts_recent(tcb: Tcb, seg: Segment, now: Instant) -> None:
+    """Remember the timestamp to echo (RFC 7323 §4.3 (2))."""
+    stamps = seg.options.timestamps
+    if tcb.timestamps and stamps is not None and le(seg.seq, tcb.last_ack_sent):
+        tcb.ts_recent = stamps.value
+        tcb.ts_recent_at = now
+
+
+def check_reset(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+    """Second, check the RST bit, with the protection of RFC 5961 §3.2."""
+    if not seg.flags & RST:
+        return True
+    if seg.seq == tcb.rcv_nxt:
+        _reset_by_peer(ctx, tcb)
+    else:
+        # "the TCP endpoint MUST send an acknowledgment (challenge ACK)".
+        ctx.counters.drop(Drop.TCP_RESET_INVALID)
+        answer_invalid(ctx, tcb, seg, now, "challenge")
+    return False
+
+
+def _reset_by_peer(ctx: Context, tcb: Tcb) -> None:
+    """End the connection, with the error that its state calls for."""
+    if tcb.state is State.SYN_RECEIVED:
+        # A passive open goes back to LISTEN: only the half-open connection is gone.
+        ctx.counters["TcpAttemptFails"] += 1
+        destroy(ctx, tcb, 0 if tcb.passive else ECONNREFUSED)
+        return
+    if tcb.state in (State.ESTABLISHED, State.CLOSE_WAIT):
+        ctx.counters["TcpEstabResets"] += 1
+    destroy(ctx, tcb, EPIPE if tcb.state is State.CLOSE_WAIT else ECONNRESET)
+
+
+def check_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+    """Fourth, check the SYN bit: RFC 5961 §4.2 answers with a challenge ACK."""
+    if not seg.flags & SYN:
+        return True
+    if tcb.state is State.SYN_RECEIVED and tcb.passive:
+        # Deviation: the RFC returns to LISTEN in silence. Like Linux, we reset the sender too.
+        _reset_peer(ctx, tcb, seg, "SYN in SYN-RECEIVED")
+        destroy(ctx, tcb)
+        return False
+    ctx.counters["TcpExtTCPSYNChallenge"] += 1
+    answer_invalid(ctx, tcb, seg, now, "challenge")
+    return False
+
+
+def _reset_peer(ctx: Context, tcb: Tcb, seg: Segment, why: str) -> None:
+    reset_in_reply_to(ctx, tcb.remote.address, tcb.local.address, seg, why)
+
+
+def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+    """Fifth, check the ACK field."""
+    if not seg.flags & ACK:
+        ctx.counters.drop(Drop.TCP_NO_ACK)
+        return False
+    if tcb.state is State.SYN_RECEIVED:
+        return _check_ack_of_syn(ctx, tcb, seg, now)
+    if not process_acknowledgment(ctx, tcb, seg, now):
+        return False
+    return _check_ack_of_fin(ctx, tcb, now)
+
+
+def _check_ack_of_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+    """In SYN-RECEIVED: "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED state"."""
+    if not (gt(seg.ack, tcb.snd_una) and le(seg.ack, tcb.snd_nxt)):
+        ctx.counters.drop(Drop.TCP_ACK_UNSENT)
+        _reset_peer(ctx, tcb, seg, "bad ACK in SYN-RECEIVED")
+        return False
+    return complete_passive_open(ctx, tcb, seg, now)
+
+
+def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Move on from the states that wait for our FIN to be acknowledged."""
+    if not tcb.fin_queued or tcb.sent or tcb.snd_una != tcb.snd_nxt or len(tcb.send_buffer):
+        return True
+    if tcb.state is State.FIN_WAIT_1:
+        become(ctx, tcb, State.FIN_WAIT_2)
+        if tcb.orphaned:
+            tcb.wait_timer.arm(now + ctx.config.tcp_fin_timeout)
+    elif tcb.state is State.CLOSING:
+        enter_time_wait(ctx, tcb, now)
+        return False
+    elif tcb.state is State.LAST_ACK:
+        destroy(ctx, tcb)
+        return False
+    return True
+
+
+# --- seventh, process the segment text --------------------------------------------------------
+
+
+def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant) -> None:
+    """Take the text that lies in the window: in order to the user, beyond a gap to reassembly."""
+    if not seg.text or tcb.state not in _TAKES_TEXT:
+        return
+    if tcb.orphaned and gt(seg.end, tcb.rcv_nxt):
+        # RFC 9293 MUST-13 for a half-duplex close: text that no one will read resets the peer.
+        ctx.counters["TcpExtTCPAbortOnData"] += 1
+        ctx.counters.drop(Drop.TCP_CLOSED)
+        _reset_peer(ctx, tcb, seg, "text after close")
+        destroy(ctx, tcb)
+        return
+    seq, text = _trim_to_window(tcb, seg)
+    if not text:
+        tcb.acks.due = True
+        return
+    if seq == tcb.rcv_nxt:
+        _receive_in_order(ctx, tcb, text)
+        tcb.acks.on_text(
+            segment_size or len(seg.text),
+            bool(seg.flags & PSH),
+            tcb.rcv_wnd,
+            tcb.rto(),
+            tcb.advertised_mss,
+            now,
+        )
+        tcb.receive_space.on_text(tcb.advertised_mss)
+    else:
+        _receive_out_of_order(ctx, tcb, seq, text)
+
+
+def _trim_to_window(tcb: Tcb, seg: Segment) -> tuple[int, memoryview]:
+    """Cut off what was received before and what lies beyond the window."""
+    text = memoryview(seg.text)
+    seq = seg.seq
+    if lt(seq, tcb.rcv_nxt):
+        text = text[sub(tcb.rcv_nxt, seq) :]
+        seq = tcb.rcv_nxt
+    return seq, text[: sub(right_edge(tcb), seq)]
+
+
+def _receive_in_order(ctx: Context, tcb: Tcb, text: memoryview) -> None:
+    """Append text to the receive queue, with what it joins from the reassembly queue."""
+    tcb.receive_queue.append(text)
+    tcb.rcv_nxt = add(tcb.rcv_nxt, len(text))
+    if len(tcb.reassembly):
+        # RFC 5681 §4.2: an ACK is sent at once "when the incoming segment fills in all or part of
+        # a gap in the sequence space".
+        tcb.acks.due = True
+        for piece in tcb.reassembly.take(tcb.rcv_nxt):
+            tcb.receive_queue.append(piece)
+            tcb.rcv_nxt = add(tcb.rcv_nxt, len(piece))
+    ctx.report(tcb, READABLE)
+
+
+def _receive_out_of_order(ctx: Context, tcb: Tcb, seq: int, text: memoryview) -> None:
+    """Keep text beyond a gap, and say so at once (RFC 5681 §4.2: an immediate duplicate ACK)."""
+    held = tcb.reassembly.holds(seq, add(seq, len(text)))
+    if held is not None:
+        tcb.acks.duplicate = SackBlock(seq, add(seq, len(text)))
+    elif tcb.reassembly.insert(seq, text, tcb.rcv_nxt):
+        ctx.counters["TcpExtTCPOFOQueue"] += 1
+    tcb.acks.enter_quick_mode(tcb.rcv_wnd)
+    tcb.acks.due = True
+
+
+# --- eighth, check the FIN bit ----------------------------------------------------------------
+
+
+def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
+    """Take the peer's FIN once all the text before it is here."""
+    if tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN:
+        return
+    fin = add(seg.seq, len(seg.text))
+    if seg.flags & FIN and le(fin, right_edge(tcb)):
+        tcb.fin_beyond = fin
+    if tcb.fin_beyond != tcb.rcv_nxt:
+        return
+    tcb.fin_beyond = None
+    tcb.rcv_nxt = add(tcb.rcv_nxt, 1)
+    tcb.acks.owed = True
+    _enter_state_after_fin(ctx, tcb, now)
+    ctx.report(tcb, READABLE)
+
+
+def _enter_state_after_fin(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    if tcb.state is State.ESTABLISHED:
+        become(ctx, tcb, State.CLOSE_WAIT)
+        # Our own FIN or text is likely to follow soon, and can carry the ACK.
+        tcb.acks.interactive = True
+        return
+    tcb.acks.due = True
+    if tcb.state is State.FIN_WAIT_1:
+        # Our FIN is not yet acknowledged, or step five had moved us on.
+        become(ctx, tcb, State.CLOSING)
+    else:
+        enter_time_wait(ctx, tcb, now)

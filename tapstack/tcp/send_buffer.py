@@ -1,0 +1,68 @@
+"""The send buffer: text from SND.UNA on, held until it is acknowledged (RFC 9293 §3.10.2).
+
+Text is copied once, on its way in, and never moves or changes after that: what is sent, and sent
+again, are views of it.
+
+Not done here: what of it has been sent (`retransmission.py`) and may be sent (`output.py`).
+"""
+
+from bisect import bisect_right
+
+from tapstack.base.contracts import Buffer
+
+_MAX_PARTS = 16
+"""Views handed out at most: many small writes are joined rather than gathered."""
+
+
+class SendBuffer:
+    """A queue of octets, addressed by their distance from the oldest one that is held."""
+
+    __slots__ = ("_chunks", "_head", "_starts", "_tail")
+
+    def __init__(self) -> None:
+        # Positions count all octets ever appended; chunk i holds those from _starts[i] on.
+        self._chunks: list[bytes] = []
+        self._starts: list[int] = []
+        self._head = 0
+        self._tail = 0
+
+    def __len__(self) -> int:
+        return self._tail - self._head
+
+    def append(self, text: Buffer) -> None:
+        """Copy text to the end of the queue."""
+        self._chunks.append(bytes(text))
+        self._starts.append(self._tail)
+        self._tail += len(text)
+
+    def views(self, offset: int, length: int) -> list[Buffer]:
+        """Give the `length` octets that begin `offset` octets behind the oldest, as views."""
+        position = self._head + offset
+        end = position + length
+        assert offset >= 0
+        assert end <= self._tail
+        index = bisect_right(self._starts, position) - 1
+        parts: list[Buffer] = []
+        while position < end:
+            start, chunk = self._starts[index], self._chunks[index]
+            stop = min(end, start + len(chunk))
+            parts.append(memoryview(chunk)[position - start : stop - start])
+            position = stop
+            index += 1
+        return parts if len(parts) <= _MAX_PARTS else [b"".join(parts)]
+
+    def release(self, count: int) -> None:
+        """Let go of the oldest `count` octets: they are acknowledged."""
+        self._head += count
+        assert self._head <= self._tail
+        done = 0
+        while (
+            done < len(self._chunks) and self._starts[done] + len(self._chunks[done]) <= self._head
+        ):
+            done += 1
+        if done:
+            del self._chunks[:done], self._starts[:done]
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self.release(len(self))

@@ -1,0 +1,184 @@
+"""The transmission control block (RFC 9293 §3.3.1): one connection, as plain state.
+
+The names are the RFC's. Each field says its unit, and which file writes it where that is not
+plain from its section.
+
+Not done here: anything. Functions in the other files read and change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tapstack.base.address import Endpoint
+from tapstack.base.timers import Timer
+from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.tcp.ack_policy import AckPolicy
+from tapstack.tcp.congestion import CongestionControl
+from tapstack.tcp.congestion.window import CongestionWindow
+from tapstack.tcp.reassembly import ReassemblyQueue
+from tapstack.tcp.receive_queue import ReceiveQueue
+from tapstack.tcp.receive_window import ReceiveSpace
+from tapstack.tcp.recovery import Recovery
+from tapstack.tcp.retransmission_queue import RetransmissionQueue
+from tapstack.tcp.rtt import RttEstimator
+from tapstack.tcp.send_buffer import SendBuffer
+from tapstack.tcp.seq import add
+from tapstack.tcp.state import State
+from tapstack.tcp.user_options import UserOptions
+
+if TYPE_CHECKING:
+    from tapstack.tcp.connections import PortBinding
+    from tapstack.tcp.listener import Listener
+
+
+@dataclass(slots=True, eq=False)
+class Tcb:
+    """One connection."""
+
+    local: Endpoint
+    remote: Endpoint
+    options: UserOptions
+    binding: PortBinding
+    """The hold on the local port; given back when the connection ends."""
+
+    # --- parts, made by `tcb_factory.make_tcb` ---
+    rtt: RttEstimator
+    window: CongestionWindow
+    congestion: CongestionControl
+    receive_space: ReceiveSpace
+    retransmission_timer: Timer
+    """Runs while anything is in flight (RFC 6298 §5)."""
+    persist_timer: Timer
+    """Runs while text waits for a closed window (RFC 9293 §3.8.6.1)."""
+    delayed_ack_timer: Timer
+    keepalive_timer: Timer
+    wait_timer: Timer
+    """2·MSL in TIME-WAIT; the orphan's patience in FIN-WAIT-2."""
+
+    state: State = State.CLOSED
+    """Written by `state.become` alone."""
+
+    # --- send sequence variables ---
+    iss: int = 0
+    """ISS: initial send sequence number."""
+    snd_una: int = 0
+    """SND.UNA: oldest sequence number not acknowledged. Written by `acknowledgment.py`."""
+    snd_nxt: int = 0
+    """SND.NXT: next sequence number to be sent. Written by `output.py`."""
+    snd_wnd: int = 0
+    """SND.WND: octets that the peer takes from SND.UNA on, scaled."""
+    snd_wl1: int = 0
+    """SND.WL1: SEG.SEQ of the last window update."""
+    snd_wl2: int = 0
+    """SND.WL2: SEG.ACK of the last window update."""
+    max_snd_wnd: int = 0
+    """The largest SND.WND there was: SWS avoidance (RFC 9293 §3.8.6.2.1) and RFC 5961 §5.2."""
+
+    # --- receive sequence variables ---
+    irs: int = 0
+    """IRS: initial receive sequence number."""
+    rcv_nxt: int = 0
+    """RCV.NXT: next sequence number expected. Written by `segment_arrives.py`."""
+    rcv_wnd: int = 0
+    """RCV.WND: octets last advertised, counted from `rcv_wup`. Written by `output.py`."""
+    rcv_wup: int = 0
+    """RCV.NXT when RCV.WND was last advertised."""
+
+    # --- what the handshake agreed on ---
+    effective_mss: int = 536
+    """Eff.snd.MSS (RFC 9293 §3.7.1): octets of text in a full segment, options deducted."""
+    peer_mss: int = 536
+    """SendMSS: what the peer's SYN named, or the default."""
+    advertised_mss: int = 536
+    """What our SYN names: the interface's MTU less the fixed headers."""
+    path_mtu: int = 576
+    """Octets of the largest datagram that the path is known to take."""
+    snd_wind_shift: int = 0
+    """Snd.Wind.Shift (RFC 7323 §2.3)."""
+    rcv_wind_shift: int = 0
+    """Rcv.Wind.Shift."""
+    window_scaling: bool = False
+    """Snd.WS.OK: both SYNs carried a window scale."""
+    timestamps: bool = False
+    """Snd.TS.OK: both SYNs carried timestamps."""
+    sack_permitted: bool = False
+    """Both SYNs carried SACK-permitted."""
+    ts_recent: int = 0
+    """TS.Recent (RFC 7323 §4.3)."""
+    ts_recent_at: Instant = 0
+    """When TS.Recent was last written: it is void after 24 days (§5.5)."""
+    last_ack_sent: int = 0
+    """Last.ACK.sent: the ACK field of the last segment that left."""
+    ts_offset: int = 0
+    """Added to the clock to make TSval (RFC 7323 §5.4): a keyed hash of the endpoints."""
+
+    # --- sending ---
+    send_buffer: SendBuffer = field(default_factory=SendBuffer)
+    sent: RetransmissionQueue = field(default_factory=RetransmissionQueue)
+    recovery: Recovery = field(default_factory=Recovery)
+    fin_queued: bool = False
+    """The user has closed: a FIN follows the last octet of the send buffer."""
+    small_sent_end: int = 0
+    """Where the last segment below a full one ended: Nagle's question is whether it is acked."""
+    cwnd_limited: bool = False
+    """Whether the congestion window, and nothing else, held text back when we last sent."""
+    last_sent_at: Instant = 0
+    """When text last left."""
+    send_blocked: bool = False
+    """The user found the send buffer full: room is to be reported."""
+
+    # --- timeouts ---
+    backoff: int = 0
+    """Doublings of the RTO since the last acknowledgment of new text."""
+    retransmits: int = 0
+    """Timeouts in a row of what is at SND.UNA."""
+    first_timeout_at: Instant = 0
+    """When the segment at SND.UNA was sent that then timed out first: R2 counts from there."""
+    probes_out: int = 0
+    """Window or keep-alive probes since the peer last answered."""
+    probing_since: Instant = 0
+    """When the first of those window probes was armed."""
+    last_received_at: Instant = 0
+    """When a segment last came in, for keep-alive."""
+    last_invalid_reply_at: Instant | None = None
+    """When an invalid segment was last answered: the limit of RFC 5961 §7, per connection."""
+
+    # --- receiving ---
+    receive_queue: ReceiveQueue = field(default_factory=ReceiveQueue)
+    reassembly: ReassemblyQueue = field(default_factory=ReassemblyQueue)
+    acks: AckPolicy = field(default_factory=AckPolicy)
+    fin_beyond: int | None = None
+    """The sequence number of a FIN that came before all of the text in front of it."""
+    read_shut: bool = False
+    """The user has shut its reading side: once the queue is empty, the stream has ended."""
+
+    # --- the user ---
+    listener: Listener | None = None
+    """The listener whose SYN queue or accept queue holds it; None for others."""
+    orphaned: bool = False
+    """The user has closed it, and will not hear of it again."""
+    error: int = 0
+    """errno to be reported to the user once; 0: none."""
+    soft_error: int = 0
+    """errno of an ICMP error that is reported only if a timeout follows (RFC 1122 §4.2.3.9)."""
+    dirty: bool = False
+    """Whether it waits for the flush. Written by `context.py`."""
+    probe_due: bool = False
+    """Whether the flush is to send a window or keep-alive probe."""
+    syn_due: bool = False
+    """Whether the flush is to send our SYN or SYN-ACK for the first time."""
+
+    @property
+    def passive(self) -> bool:
+        """Tell whether a listener made it and no user has it yet."""
+        return self.listener is not None
+
+    def rto(self) -> Duration:
+        """Give the retransmission timeout, backed off, µs (RFC 6298 §5.5)."""
+        return min(self.rtt.rto << self.backoff, self.rtt.rto_max)
+
+    def timestamp_now(self, now: Instant) -> int:
+        """Give TSval: a clock of 1 ms with the connection's own offset (RFC 7323 §5.4)."""
+        return add(self.ts_offset, now // MILLISECOND)

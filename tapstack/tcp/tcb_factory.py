@@ -1,0 +1,78 @@
+"""Making a transmission control block: options, path and random numbers put together.
+
+Not done here: the handshake (`handshake.py`), and the end (`lifetime.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.base.address import Endpoint
+from tapstack.base.units import Instant
+from tapstack.tcp import timeouts
+from tapstack.tcp.congestion import ALGORITHMS
+from tapstack.tcp.congestion.window import CongestionWindow
+from tapstack.tcp.context import Context
+from tapstack.tcp.lifetime import timers_of
+from tapstack.tcp.mss import FIXED_HEADERS
+from tapstack.tcp.receive_window import MAX_UNSCALED, ReceiveSpace, shift_for
+from tapstack.tcp.rtt import RttEstimator
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.user_options import UserOptions
+
+if TYPE_CHECKING:
+    from tapstack.tcp.connections import PortBinding
+
+
+def make_tcb(
+    ctx: Context,
+    local: Endpoint,
+    remote: Endpoint,
+    options: UserOptions,
+    binding: PortBinding,
+    now: Instant,
+) -> Tcb:
+    """Make and register a TCB in CLOSED, ready for a handshake.
+
+    Raises: OSError with ENETUNREACH, or EADDRNOTAVAIL when the connection exists already.
+    """
+    config = ctx.config
+    path = ctx.ip.path_to(remote.address, local.address)
+    window = CongestionWindow(config.tcp_initial_cwnd)
+    algorithm = ALGORITHMS[options.congestion or config.tcp_congestion_control]
+    timer = ctx.timers.timer
+    tcb = Tcb(
+        local=local,
+        remote=remote,
+        options=options,
+        binding=binding,
+        rtt=RttEstimator(config.tcp_rto_min, config.tcp_rto_max),
+        window=window,
+        congestion=algorithm(window),
+        receive_space=_receive_space(config.tcp_rmem, options),
+        retransmission_timer=timer(None, timeouts.on_retransmission_timeout),
+        persist_timer=timer(None, timeouts.on_persist_timeout),
+        delayed_ack_timer=timer(None, timeouts.on_delayed_ack_timeout),
+        keepalive_timer=timer(None, timeouts.on_keepalive_timeout),
+        wait_timer=timer(None, timeouts.on_wait_timeout),
+    )
+    for each in timers_of(tcb):
+        each.owner = (ctx, tcb)
+    tcb.path_mtu = path.mtu
+    tcb.advertised_mss = min(path.mtu - FIXED_HEADERS, options.maxseg or MAX_UNSCALED)
+    tcb.iss = ctx.keyed_hash.initial_sequence_number(local, remote, now)
+    tcb.snd_una = tcb.snd_nxt = tcb.small_sent_end = tcb.iss
+    tcb.ts_offset = ctx.keyed_hash.timestamp_offset(local, remote)
+    tcb.rcv_wind_shift = shift_for(tcb.receive_space.largest)
+    tcb.receive_space.start(tcb.advertised_mss, now)
+    tcb.last_received_at = now
+    ctx.connections.add(tcb)
+    return tcb
+
+
+def _receive_space(rmem: tuple[int, int, int], options: UserOptions) -> ReceiveSpace:
+    least, first, most = rmem
+    if options.receive_buffer is None:
+        return ReceiveSpace(first, most)
+    fixed = max(options.receive_buffer, least)
+    return ReceiveSpace(fixed, fixed)

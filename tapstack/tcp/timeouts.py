@@ -1,0 +1,182 @@
+"""Timeouts (RFC 9293 §3.10.8, RFC 6298 §5): retransmission, persist, keep-alive, 2·MSL.
+
+Each expiry is called with the owner that the timer carries, a context and its connection; it leaves
+sending to the flush.
+
+Not done here: what is lost after a timeout (`recovery.py`).
+"""
+
+from __future__ import annotations
+
+from errno import ETIMEDOUT
+from typing import TYPE_CHECKING, TypeAlias
+
+from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
+from tapstack.tcp import recovery
+from tapstack.tcp.lifetime import destroy
+from tapstack.tcp.replies import reset_peer
+from tapstack.tcp.state import State
+
+if TYPE_CHECKING:
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+Owner: TypeAlias = "tuple[Context, Tcb]"
+
+
+# --- retransmission -----------------------------------------------------------------------------
+
+
+def arm_retransmission(tcb: Tcb, now: Instant) -> None:
+    """Start the timer anew for the oldest segment in flight (RFC 6298 §5.1, 5.3)."""
+    tcb.retransmission_timer.arm(now + tcb.rto())
+
+
+def on_retransmission_timeout(owner: Owner, now: Instant) -> None:
+    """Send the oldest segment again, with the timeout doubled (RFC 6298 §5.4 to 5.6)."""
+    ctx, tcb = owner
+    if tcb.retransmits == 0:
+        tcb.first_timeout_at = tcb.sent.segments[0].sent_at
+    if _is_given_up(ctx, tcb, now):
+        give_up(ctx, tcb)
+        return
+    tcb.retransmits += 1
+    ctx.counters["TcpExtTCPTimeouts"] += 1
+    if tcb.state is not State.SYN_SENT or tcb.retransmits > ctx.config.tcp_syn_linear_timeouts:
+        tcb.backoff += 1
+    recovery.on_timeout(ctx, tcb, now)
+    arm_retransmission(tcb, now)
+
+
+def _is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Tell whether threshold R2 is reached (RFC 9293 §3.8.3)."""
+    config, options = ctx.config, tcb.options
+    if options.user_timeout:
+        return now - tcb.first_timeout_at >= options.user_timeout * MILLISECOND
+    if tcb.state is State.SYN_SENT:
+        limit = (options.syncnt or config.tcp_syn_retries) + config.tcp_syn_linear_timeouts
+        return tcb.retransmits >= limit
+    if tcb.state is State.SYN_RECEIVED:
+        return tcb.retransmits >= config.tcp_synack_retries
+    retries = config.tcp_orphan_retries if tcb.orphaned else config.tcp_retries2
+    if tcb.retransmits == 0:
+        return False
+    return now - tcb.first_timeout_at >= patience(retries, config.tcp_rto_min, config.tcp_rto_max)
+
+
+def patience(retries: int, rto_min: Duration, rto_max: Duration) -> Duration:
+    """Sum up `retries` doublings of the least RTO: how long Linux waits, whatever the real RTO."""
+    total, rto = 0, rto_min
+    for _ in range(retries + 1):
+        total += rto
+        rto = min(2 * rto, rto_max)
+    return total
+
+
+def give_up(ctx: Context, tcb: Tcb) -> None:
+    """End a connection whose peer does not answer; an ICMP error says more than a timeout."""
+    ctx.counters["TcpExtTCPAbortOnTimeout"] += 1
+    if tcb.state in (State.SYN_SENT, State.SYN_RECEIVED):
+        ctx.counters["TcpAttemptFails"] += 1
+    destroy(ctx, tcb, tcb.soft_error or ETIMEDOUT)
+
+
+# --- persist: probing a closed window -----------------------------------------------------------
+
+
+def arm_persist(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Start probing, if not begun: text waits, nothing is in flight, and the window is shut."""
+    if tcb.persist_timer.deadline is None:
+        tcb.backoff = 0
+        tcb.probing_since = now
+        tcb.persist_timer.arm(now + max(tcb.rto(), ctx.config.tcp_rto_min))
+
+
+def on_persist_timeout(owner: Owner, now: Instant) -> None:
+    """Probe the closed window (RFC 9293 §3.8.6.1), less and less often.
+
+    MUST-37: "As long as the receiving TCP peer continues to send acknowledgments in response to the
+    probe segments, the sending TCP peer MUST allow the connection to stay open".
+    """
+    ctx, tcb = owner
+    retries = ctx.config.tcp_orphan_retries if tcb.orphaned else ctx.config.tcp_retries2
+    limit = tcb.options.user_timeout * MILLISECOND
+    if tcb.probes_out >= retries or (limit and now - tcb.probing_since >= limit):
+        give_up(ctx, tcb)
+        return
+    tcb.probes_out += 1
+    tcb.probe_due = True
+    tcb.backoff = min(tcb.backoff + 1, ctx.config.tcp_retries2)
+    tcb.persist_timer.arm(now + max(tcb.rto(), ctx.config.tcp_rto_min))
+    ctx.counters["TcpExtTCPWinProbe"] += 1
+    ctx.mark_dirty(tcb)
+
+
+# --- delayed ACK --------------------------------------------------------------------------------
+
+
+def delay_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Have the ACK that is owed sent in a while, if nothing carries it before."""
+    deadline = now + tcb.acks.delay(tcb.rtt.srtt, ctx.config.tcp_delack_max)
+    if tcb.delayed_ack_timer.deadline is None or deadline < tcb.delayed_ack_timer.deadline:
+        tcb.delayed_ack_timer.arm(deadline)
+
+
+def on_delayed_ack_timeout(owner: Owner, now: Instant) -> None:  # noqa: ARG001 - every expiry's form
+    """Send the ACK that was delayed (RFC 9293 MUST-59)."""
+    ctx, tcb = owner
+    ctx.counters["TcpExtDelayedACKs"] += 1
+    tcb.acks.on_timeout(tcb.rto())
+    ctx.mark_dirty(tcb)
+
+
+# --- keep-alive ---------------------------------------------------------------------------------
+
+
+def arm_keepalive(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Start or stop the keep-alive timer as the user has set it (RFC 9293 §3.8.4)."""
+    if tcb.options.keepalive and tcb.state not in (State.CLOSED, State.TIME_WAIT):
+        tcb.keepalive_timer.arm(now + _keepalive_idle(ctx, tcb))
+    else:
+        tcb.keepalive_timer.cancel()
+
+
+def _keepalive_idle(ctx: Context, tcb: Tcb) -> Duration:
+    return (tcb.options.keepidle or ctx.config.tcp_keepalive_time) * SECOND
+
+
+def on_keepalive_timeout(owner: Owner, now: Instant) -> None:
+    """Probe a peer that was silent for long; give up after some probes without an answer."""
+    ctx, tcb = owner
+    config, options = ctx.config, tcb.options
+    idle = now - tcb.last_received_at
+    if tcb.sent or len(tcb.send_buffer):
+        # Text in flight asks the same question, and gives up by its own rules.
+        tcb.keepalive_timer.arm(now + _keepalive_idle(ctx, tcb))
+        return
+    if idle < _keepalive_idle(ctx, tcb):
+        tcb.probes_out = 0
+        tcb.keepalive_timer.arm(tcb.last_received_at + _keepalive_idle(ctx, tcb))
+        return
+    if tcb.probes_out >= (options.keepcnt or config.tcp_keepalive_probes):
+        ctx.counters["TcpExtTCPAbortOnTimeout"] += 1
+        reset_peer(ctx, tcb, "keep-alive")
+        destroy(ctx, tcb, tcb.soft_error or ETIMEDOUT)
+        return
+    tcb.probes_out += 1
+    tcb.probe_due = True
+    ctx.counters["TcpExtTCPKeepAlive"] += 1
+    interval = (options.keepintvl or config.tcp_keepalive_intvl) * SECOND
+    tcb.keepalive_timer.arm(now + interval)
+    ctx.mark_dirty(tcb)
+
+
+# --- TIME-WAIT and FIN-WAIT-2 -------------------------------------------------------------------
+
+
+def on_wait_timeout(owner: Owner, now: Instant) -> None:  # noqa: ARG001 - every expiry's form
+    """2·MSL are over, or the peer of a closed connection never sent its FIN: forget it."""
+    ctx, tcb = owner
+    if tcb.state is State.TIME_WAIT:
+        ctx.counters["TcpExtTW"] += 1
+    destroy(ctx, tcb)

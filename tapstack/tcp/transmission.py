@@ -1,0 +1,169 @@
+"""One segment of a connection, built and handed down (RFC 9293 §3.1, §3.7).
+
+The text leaves as views of the send buffer, the checksum as the pseudo-header's sum: the device, or
+the software at its edge, does the rest.
+
+Not done here: deciding that it is to be sent (`output.py`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from tapstack.base.checksum import pseudo_header_sum
+from tapstack.base.contracts import Buffer, Offload
+from tapstack.base.units import Instant
+from tapstack.tcp.context import Context
+from tapstack.tcp.options import max_sack_blocks, sack_length
+from tapstack.tcp.receive_window import MAX_UNSCALED, select_window
+from tapstack.tcp.retransmission_queue import packets_of
+from tapstack.tcp.segment import (
+    ACK,
+    SYN,
+    Options,
+    SackBlock,
+    Segment,
+    Timestamps,
+)
+from tapstack.tcp.seq import sub
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.wire import CHECKSUM_OFFSET, PROTOCOL_TCP, build_header
+
+_LARGEST_HEADERS = 20 + 60
+"""Octets of an IP header and of the longest TCP header."""
+
+
+@lru_cache(maxsize=64)
+def offload_for(segment_size: int) -> Offload:
+    """Ask the device for the checksum, and to cut the text into segments of a size (0: one)."""
+    return Offload(0, CHECKSUM_OFFSET, segment_size)
+
+
+def max_unit(ctx: Context, tcb: Tcb) -> int:
+    """Give the octets of text in the largest unit: whole segments, within one IP datagram."""
+    most = ctx.config.max_segment_unit - _LARGEST_HEADERS
+    return max(most // tcb.effective_mss, 1) * tcb.effective_mss
+
+
+def current_mss(tcb: Tcb) -> int:
+    """Give the octets of text in a full segment, beside the SACK blocks that it carries now."""
+    if not tcb.sack_permitted or not len(tcb.reassembly):
+        return tcb.effective_mss
+    return tcb.effective_mss - sack_length(len(_sack_blocks(tcb)))
+
+
+def transmit(
+    ctx: Context, tcb: Tcb, seq: int, flags: int, length: int, now: Instant, why: str
+) -> None:
+    """Send `length` octets of the send buffer's text at `seq`, with whatever ACK is owed."""
+    syn = bool(flags & SYN)
+    options = _syn_options(ctx, tcb, flags, now) if syn else _options(tcb, now)
+    window = _advertise(tcb, syn)
+    ack = tcb.rcv_nxt if flags & ACK else 0
+    segment = Segment(tcb.local.port, tcb.remote.port, seq, ack, flags, window, 0, options, b"")
+    text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length) if length else []
+    if flags & ACK:
+        _on_ack_sent(tcb)
+    ctx.counters["TcpOutSegs"] += packets_of(length, tcb.effective_mss)
+    send_segment(ctx, tcb, segment, text, length, now, why)
+
+
+def send_segment(
+    ctx: Context,
+    tcb: Tcb,
+    segment: Segment,
+    text: list[Buffer],
+    length: int,
+    now: Instant,
+    why: str,
+) -> None:
+    """Hand a segment to the network layer. One that has no route is lost, as on the way."""
+    source, destination = tcb.local.address, tcb.remote.address
+    if "tcp" in ctx.tracer.on:
+        ctx.tracer.emit("tcp", f"{tcb.local} > {tcb.remote}: {segment}+{length} ({why})")
+    mss = current_mss(tcb)
+    size = mss if length > mss else 0
+    header = build_segment_header(segment, source, destination, length)
+    try:
+        ctx.ip.send_datagram(
+            PROTOCOL_TCP,
+            source,
+            destination,
+            [header, *text],
+            now,
+            ttl=tcb.options.ttl,
+            tos=tcb.options.tos,
+            dont_fragment=True,
+            offload=offload_for(size),
+        )
+    except OSError as error:
+        # RFC 9293 MUST-56 forbids to abort for a soft error; the retransmission tries again.
+        tcb.soft_error = error.errno or 0
+
+
+def build_segment_header(segment: Segment, source: int, destination: int, length: int) -> bytes:
+    """Lay out a header in front of `length` octets of text, with the pseudo-header's sum."""
+    header = build_header(segment, 0)
+    total = pseudo_header_sum(source, destination, PROTOCOL_TCP, len(header) + length)
+    return header[:CHECKSUM_OFFSET] + total.to_bytes(2, "big") + header[CHECKSUM_OFFSET + 2 :]
+
+
+# --- what every segment carries -----------------------------------------------------------------
+
+
+def _syn_options(ctx: Context, tcb: Tcb, flags: int, now: Instant) -> Options:
+    """Choose a SYN's options: all that we know in a SYN, what the peer offered in a SYN-ACK."""
+    config, answering = ctx.config, bool(flags & ACK)
+    scaling = tcb.window_scaling if answering else config.tcp_window_scaling
+    timestamps = tcb.timestamps if answering else config.tcp_timestamps
+    return Options(
+        mss=tcb.advertised_mss,
+        window_scale=tcb.rcv_wind_shift if scaling else None,
+        sack_permitted=tcb.sack_permitted if answering else config.tcp_sack,
+        timestamps=_timestamps(tcb, flags, now) if timestamps else None,
+    )
+
+
+def _timestamps(tcb: Tcb, flags: int, now: Instant) -> Timestamps:
+    """RFC 7323 §3.2: TSecr is valid only with the ACK bit, and otherwise 0."""
+    return Timestamps(tcb.timestamp_now(now), tcb.ts_recent if flags & ACK else 0)
+
+
+def _options(tcb: Tcb, now: Instant) -> Options:
+    """Choose the options of a segment that is no SYN."""
+    timestamps = _timestamps(tcb, ACK, now) if tcb.timestamps else None
+    if tcb.sack_permitted and (len(tcb.reassembly) or tcb.acks.duplicate is not None):
+        return Options(None, None, False, timestamps, _sack_blocks(tcb))
+    return Options(None, None, False, timestamps, ())
+
+
+def _sack_blocks(tcb: Tcb) -> tuple[SackBlock, ...]:
+    """List what lies beyond gaps, after what came twice (RFC 2018 §4, RFC 2883 §4)."""
+    limit = max_sack_blocks(tcb.timestamps)
+    duplicate = tcb.acks.duplicate
+    if duplicate is None:
+        return tuple(tcb.reassembly.sack_blocks(limit))
+    held = tcb.reassembly.holds(*duplicate)
+    blocks = [block for block in tcb.reassembly.sack_blocks(limit) if block != held]
+    # RFC 2883 §4.2: a duplicate of text beyond a gap is followed by the block that holds it.
+    return tuple([duplicate, *([held] if held else []), *blocks][:limit])
+
+
+def _advertise(tcb: Tcb, syn: bool) -> int:
+    """Choose the window field, and remember what it offers."""
+    if syn:
+        # RFC 7323 §2.2: a SYN's window is never scaled.
+        window = min(tcb.receive_space.threshold, MAX_UNSCALED)
+        tcb.rcv_wnd = window
+        tcb.rcv_wup = tcb.rcv_nxt
+        return window
+    tcb.rcv_wnd = select_window(tcb)
+    tcb.rcv_wup = tcb.rcv_nxt
+    return tcb.rcv_wnd >> tcb.rcv_wind_shift
+
+
+def _on_ack_sent(tcb: Tcb) -> None:
+    """Everything received is acknowledged now."""
+    tcb.last_ack_sent = tcb.rcv_nxt
+    tcb.acks.on_ack_sent()
+    tcb.delayed_ack_timer.cancel()

@@ -1,0 +1,274 @@
+"""The user calls (RFC 9293 §3.10.1 to 6): OPEN, SEND, RECEIVE, CLOSE, ABORT, STATUS.
+
+Each is one attempt that never blocks, changes nothing when it raises, and leaves sending to the
+flush.
+
+Not done here: waiting, and the BSD names (`tapstack/socket/`).
+"""
+
+from __future__ import annotations
+
+from errno import EADDRNOTAVAIL, ECONNRESET, ENETUNREACH, ENOTCONN, EPIPE
+
+from tapstack.base.address import Endpoint, is_multicast
+from tapstack.base.contracts import READABLE, WRITABLE, Buffer
+from tapstack.base.errors import os_error
+from tapstack.base.units import Instant
+from tapstack.tcp.acknowledgment import send_buffer_size
+from tapstack.tcp.connections import PortBinding
+from tapstack.tcp.context import Context
+from tapstack.tcp.lifetime import destroy
+from tapstack.tcp.listener import Listener
+from tapstack.tcp.mss import update_effective_mss
+from tapstack.tcp.output import window_update_is_due
+from tapstack.tcp.replies import reset_peer
+from tapstack.tcp.state import CAN_SEND, HAS_RECEIVED_FIN, HAS_SENT_FIN, State, become
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.tcb_factory import make_tcb
+from tapstack.tcp.timeouts import arm_keepalive
+from tapstack.tcp.user_options import UserOptions
+
+_BEFORE_ESTABLISHED = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
+
+
+# --- OPEN (§3.10.1) -----------------------------------------------------------------------------
+
+
+def bind(ctx: Context, local: Endpoint, reuse_address: bool, reuse_port: bool) -> PortBinding:
+    """Take hold of a port. Raises: OSError with EADDRINUSE or EADDRNOTAVAIL."""
+    if local.address and not ctx.ip.is_local(local.address):
+        raise os_error(EADDRNOTAVAIL)
+    return ctx.connections.bind(PortBinding(local, reuse_address, reuse_port))
+
+
+def open_passive(
+    ctx: Context, binding: PortBinding, backlog: int, options: UserOptions
+) -> Listener:
+    """Listen on a bound port. Raises: OSError with EADDRINUSE."""
+    ctx.connections.listen(binding)
+    listener = Listener(binding, min(max(backlog, 0), ctx.config.somaxconn), options)
+    ctx.connections.listeners[binding.local] = listener
+    return listener
+
+
+def open_active(
+    ctx: Context,
+    remote: Endpoint,
+    options: UserOptions,
+    now: Instant,
+    binding: PortBinding | None,
+) -> Tcb:
+    """Begin a connection: the SYN leaves with the flush.
+
+    A binding that is given passes to the connection only if this succeeds.
+
+    Raises: OSError with ENETUNREACH, EADDRNOTAVAIL.
+    """
+    if ctx.ip.is_broadcast(remote.address) or is_multicast(remote.address):
+        raise os_error(ENETUNREACH)
+    bound = binding.local.address if binding else 0
+    source = ctx.ip.path_to(remote.address, bound).source
+    hold = _bind_for(ctx, source, remote, binding)
+    local = Endpoint(source, hold.local.port)
+    if local == remote:
+        _undo(ctx, hold, binding)
+        raise os_error(EADDRNOTAVAIL)
+    try:
+        tcb = make_tcb(ctx, local, remote, options, hold, now)
+    except OSError:
+        _undo(ctx, hold, binding)
+        raise
+    ctx.counters["TcpActiveOpens"] += 1
+    become(ctx, tcb, State.SYN_SENT)
+    tcb.syn_due = True
+    ctx.mark_dirty(tcb)
+    return tcb
+
+
+def _bind_for(
+    ctx: Context, source: int, remote: Endpoint, binding: PortBinding | None
+) -> PortBinding:
+    if binding is not None:
+        return binding
+    offset = ctx.keyed_hash.port_offset(source, remote)
+    return ctx.connections.bind_for(source, remote, offset)
+
+
+def _undo(ctx: Context, hold: PortBinding, given: PortBinding | None) -> None:
+    if hold is not given:
+        ctx.connections.release(hold)
+
+
+def accept(listener: Listener) -> Tcb | None:
+    """Take the oldest connection of the accept queue, or None."""
+    if not listener.accept_queue:
+        return None
+    tcb = listener.accept_queue.popleft()
+    tcb.listener = None
+    return tcb
+
+
+# --- SEND (§3.10.2) -----------------------------------------------------------------------------
+
+
+def send(ctx: Context, tcb: Tcb, data: Buffer, now: Instant) -> int:  # noqa: ARG001
+    """Queue as much of `data` as the send buffer has room for; 0: none, try when WRITABLE.
+
+    Raises: the connection's error once, then BrokenPipeError; OSError with ENOTCONN.
+    """
+    _raise_error(tcb)
+    if tcb.fin_queued or tcb.state is State.CLOSED or tcb.state in HAS_SENT_FIN:
+        raise os_error(EPIPE)
+    if tcb.state not in CAN_SEND:
+        if tcb.state in _BEFORE_ESTABLISHED:
+            tcb.send_blocked = True
+            return 0
+        raise os_error(ENOTCONN)
+    room = send_buffer_size(ctx, tcb) - len(tcb.send_buffer)
+    if room < len(data):
+        tcb.send_blocked = True
+        if room <= 0:
+            return 0
+        data = memoryview(data)[:room]
+    tcb.send_buffer.append(data)
+    ctx.mark_dirty(tcb)
+    return len(data)
+
+
+def is_writable(ctx: Context, tcb: Tcb) -> bool:
+    """Tell whether `send` would take something, or raise, now."""
+    if tcb.error or tcb.fin_queued or tcb.state is State.CLOSED:
+        return True
+    room = send_buffer_size(ctx, tcb) - len(tcb.send_buffer)
+    return tcb.state not in _BEFORE_ESTABLISHED and room > 0
+
+
+def _raise_error(tcb: Tcb) -> None:
+    """Raise the error that waits for the user, once."""
+    if tcb.error:
+        number, tcb.error = tcb.error, 0
+        raise os_error(number)
+
+
+# --- RECEIVE (§3.10.3) --------------------------------------------------------------------------
+
+
+def receive(ctx: Context, tcb: Tcb, size: int, now: Instant, peek: bool) -> bytes | None:
+    """Take up to `size` octets; None: nothing is there yet; b"": the stream has ended.
+
+    Raises: the connection's error, once all text before it is taken.
+    """
+    queue = tcb.receive_queue
+    if len(queue):
+        if peek:
+            return queue.peek(size)
+        text = queue.take(size)
+        _on_taken(ctx, tcb, len(text), now)
+        return text
+    _raise_error(tcb)
+    return b"" if has_ended(tcb) else None
+
+
+def has_ended(tcb: Tcb) -> bool:
+    """Tell whether no more text will come behind what is queued."""
+    return tcb.read_shut or tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN
+
+
+def is_readable(tcb: Tcb) -> bool:
+    """Tell whether `receive` would return something, or raise, now."""
+    return len(tcb.receive_queue) > 0 or tcb.error != 0 or has_ended(tcb)
+
+
+def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
+    """Tune the receive buffer, and open the window when that is worth an ACK."""
+    tcb.receive_space.on_taken(octets, tcb.rtt.srtt, tcb.advertised_mss, now)
+    if tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN:
+        return
+    if window_update_is_due(tcb):
+        tcb.acks.due = True
+        ctx.mark_dirty(tcb)
+
+
+# --- CLOSE (§3.10.4) and ABORT (§3.10.5) --------------------------------------------------------
+
+
+def shutdown(ctx: Context, tcb: Tcb, *, read: bool, write: bool) -> None:
+    """Close one direction or both; the connection lives on (RFC 9293 §3.6, half-close).
+
+    Raises: OSError with ENOTCONN when there is no connection.
+    """
+    if tcb.state in (State.CLOSED, State.TIME_WAIT):
+        raise os_error(ENOTCONN)
+    if read:
+        tcb.read_shut = True
+        ctx.report(tcb, READABLE)
+    if write:
+        _queue_fin(ctx, tcb)
+
+
+def _queue_fin(ctx: Context, tcb: Tcb) -> None:
+    """Send a FIN behind all that is queued: "queue this until all preceding SENDs"."""
+    if tcb.fin_queued:
+        return
+    if tcb.state is State.SYN_SENT:
+        destroy(ctx, tcb)
+        return
+    tcb.fin_queued = True
+    closing = State.LAST_ACK if tcb.state is State.CLOSE_WAIT else State.FIN_WAIT_1
+    become(ctx, tcb, closing)
+    ctx.mark_dirty(tcb)
+    ctx.report(tcb, WRITABLE)
+
+
+def close(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Close both directions for good: the user will not ask again, and the stack ends it.
+
+    RFC 9293 MUST-13 and RFC 2525 §2.17: text that the user never took resets the connection.
+    """
+    tcb.orphaned = True
+    if tcb.state is State.CLOSED or tcb.state is State.TIME_WAIT:
+        return
+    if len(tcb.receive_queue):
+        ctx.counters["TcpExtTCPAbortOnClose"] += 1
+        abort(ctx, tcb)
+    elif tcb.options.linger == 0:
+        ctx.counters["TcpExtTCPAbortOnData"] += 1
+        abort(ctx, tcb)
+    elif tcb.state is State.FIN_WAIT_2:
+        tcb.wait_timer.arm(now + ctx.config.tcp_fin_timeout)
+    else:
+        _queue_fin(ctx, tcb)
+
+
+def abort(ctx: Context, tcb: Tcb, error: int = 0) -> None:
+    """Reset a connection and forget it (§3.10.5): "Any outstanding SENDs are flushed"."""
+    if tcb.state not in (State.CLOSED, State.SYN_SENT, State.TIME_WAIT):
+        reset_peer(ctx, tcb, "abort")
+    if tcb.state is not State.CLOSED:
+        destroy(ctx, tcb, error)
+
+
+def close_listener(ctx: Context, listener: Listener) -> None:
+    """Stop listening: half-open connections are forgotten, those not accepted are reset."""
+    del ctx.connections.listeners[listener.local]
+    listener.binding.listening = False
+    for tcb in list(listener.syn_queue):
+        destroy(ctx, tcb)
+    for tcb in listener.accept_queue:
+        abort(ctx, tcb, ECONNRESET)
+    listener.accept_queue.clear()
+    ctx.connections.release(listener.binding)
+
+
+def on_options_changed(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Heed what the user has just set on a connection that stands."""
+    arm_keepalive(ctx, tcb, now)
+    update_effective_mss(tcb)
+    if tcb.options.receive_buffer is not None:
+        tcb.receive_space.buffer = tcb.receive_space.largest = tcb.options.receive_buffer
+    if not tcb.options.quickack:
+        tcb.acks.interactive = True
+    elif tcb.acks.interactive:
+        tcb.acks.interactive = False
+        tcb.acks.due |= tcb.acks.owed
+    ctx.mark_dirty(tcb)

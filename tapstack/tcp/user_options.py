@@ -1,0 +1,53 @@
+"""What an application sets on one TCP socket.
+
+The socket object and its connection share one `UserOptions`: a change counts at once. An accepted
+connection starts with a copy of its listener's.
+"""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(slots=True)
+class UserOptions:
+    """The socket options of one connection or listener, named as in tcp(7) and socket(7)."""
+
+    nodelay: bool = False
+    """TCP_NODELAY: Nagle's algorithm is off (RFC 9293 MUST-17)."""
+    cork: bool = False
+    """TCP_CORK: partial segments wait."""
+    keepalive: bool = False
+    """SO_KEEPALIVE."""
+    keepidle: int | None = None
+    """TCP_KEEPIDLE, seconds; None: the engine's setting."""
+    keepintvl: int | None = None
+    """TCP_KEEPINTVL, seconds; None: the engine's setting."""
+    keepcnt: int | None = None
+    """TCP_KEEPCNT; None: the engine's setting."""
+    user_timeout: int = 0
+    """TCP_USER_TIMEOUT, milliseconds; 0: tcp_retries2 decides (RFC 5482)."""
+    linger: int | None = None
+    """SO_LINGER, seconds; 0 makes `close` reset the connection; None: off."""
+    maxseg: int = 0
+    """TCP_MAXSEG, octets; 0: the path decides."""
+    receive_buffer: int | None = None
+    """SO_RCVBUF, octets as the kernel keeps them (doubled); None: the engine tunes it."""
+    send_buffer: int | None = None
+    """SO_SNDBUF, octets as the kernel keeps them (doubled); None: the engine tunes it."""
+    congestion: str = ""
+    """TCP_CONGESTION; empty: the engine's setting."""
+    quickack: bool = True
+    """TCP_QUICKACK: false delays ACKs from now on."""
+    defer_accept: int = 0
+    """TCP_DEFER_ACCEPT, seconds."""
+    syncnt: int = 0
+    """TCP_SYNCNT: retransmissions of the SYN; 0: the engine's setting."""
+    oobinline: bool = False
+    """SO_OOBINLINE."""
+    ttl: int = 64
+    """IP_TTL."""
+    tos: int = 0
+    """IP_TOS."""
+
+    def copy(self) -> "UserOptions":
+        """Make the options that an accepted connection starts with."""
+        return replace(self)

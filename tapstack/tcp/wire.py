@@ -1,0 +1,80 @@
+"""The TCP header (RFC 9293 §3.1).
+
+Not done here: options (`options.py`), and the checksum's arithmetic (`base/checksum.py`).
+"""
+
+from construct import BitsInteger, BitStruct, Flag, Int16ub, Int32ub, Struct
+
+from tapstack.base.codec import HeaderCodec
+from tapstack.base.contracts import Buffer
+from tapstack.base.errors import Drop, MalformedPacket
+from tapstack.tcp.options import build_options, parse_options
+from tapstack.tcp.segment import Segment
+
+PROTOCOL_TCP = 6  # RFC 9293 §3.1
+CHECKSUM_OFFSET = 16
+"""Octets from the segment's first to the checksum field."""
+
+TCP_HEADER = Struct(
+    "source_port" / Int16ub,
+    "destination_port" / Int16ub,
+    "seq" / Int32ub,
+    "ack" / Int32ub,
+    "offset_and_flags"
+    / BitStruct(
+        "data_offset" / BitsInteger(4),
+        "reserved" / BitsInteger(4),
+        "cwr" / Flag,
+        "ece" / Flag,
+        "urg" / Flag,
+        "ack_bit" / Flag,
+        "psh" / Flag,
+        "rst" / Flag,
+        "syn" / Flag,
+        "fin" / Flag,
+    ),
+    "wnd" / Int16ub,
+    "checksum" / Int16ub,
+    "up" / Int16ub,
+)
+CODEC = HeaderCodec(TCP_HEADER)
+HEADER_LENGTH = CODEC.size
+
+_OFFSET_SHIFT = CODEC.bit_fields["data_offset"].shift
+_FLAGS_MASK = 0xFF
+
+
+def parse(octets: Buffer) -> Segment:
+    """Read a segment; its text is a view of `octets`.
+
+    Raises: MalformedPacket when it is shorter than its header says, or the header than 20 octets.
+    """
+    if len(octets) < HEADER_LENGTH:
+        raise MalformedPacket(Drop.TCP_TRUNCATED)
+    source_port, destination_port, seq, ack, word, wnd, _, up = CODEC.unpack_from(octets)
+    header_length = word >> _OFFSET_SHIFT << 2
+    if header_length < HEADER_LENGTH:
+        raise MalformedPacket(Drop.TCP_BAD_DATA_OFFSET)
+    if header_length > len(octets):
+        raise MalformedPacket(Drop.TCP_TRUNCATED)
+    options = parse_options(octets[HEADER_LENGTH:header_length])
+    text = octets[header_length:]
+    flags = word & _FLAGS_MASK
+    return Segment(source_port, destination_port, seq, ack, flags, wnd, up, options, text)
+
+
+def build_header(segment: Segment, checksum: int) -> bytes:
+    """Lay out header and options, without the text; `checksum` goes in as it is."""
+    options = build_options(segment.options)
+    word = (HEADER_LENGTH + len(options)) >> 2 << _OFFSET_SHIFT | segment.flags
+    header = CODEC.pack(
+        segment.source_port,
+        segment.destination_port,
+        segment.seq,
+        segment.ack,
+        word,
+        segment.wnd,
+        checksum,
+        segment.up,
+    )
+    return header + options
