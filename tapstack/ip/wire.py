@@ -156,8 +156,17 @@ def _named(words: Sequence[int], octets: Buffer) -> Header:
 
 def build(header: Header) -> bytes:
     """Lay out a header with its options and checksum."""
-    fragment = header.flags | header.fragment_offset >> 3
-    return build_header(*header[:3], fragment, *header[5:])
+    return build_header(
+        header.tos,
+        header.total_length,
+        header.identification,
+        header.flags | header.fragment_offset >> 3,
+        header.ttl,
+        header.protocol,
+        header.source,
+        header.destination,
+        header.options,
+    )
 
 
 def build_header(
