@@ -5,9 +5,10 @@ of microseconds to do so. `HeaderCodec` walks that declaration and derives a pre
 `struct.Struct` of the same layout, which takes half a microsecond. Whatever the declaration says,
 the codec does: there is no second place to change.
 
-Understood are the shapes that fixed headers are made of: big-endian unsigned integers of 8, 16,
-32 and 64 bits, `Bytes(n)`, and a `BitStruct` of 8, 16 or 32 bits, which is one word for `struct`
-and named bit fields within it.
+Understood are the shapes that fixed headers are made of: unsigned integers of 8, 16, 32 and 64
+bits, `Bytes(n)`, and a `BitStruct` of 8, 16 or 32 bits, which is one word for `struct` and named
+bit fields within it. A header has one byte order: the network's, unless it is no protocol's (the
+kernel's own structures are in the machine's order, capture files in their writer's).
 
 Not done here: variable parts such as options.
 """
@@ -29,7 +30,7 @@ from construct import Struct as Declaration
 
 from tapstack.base.contracts import Buffer
 
-_UNSIGNED = (">B", ">H", ">L", ">Q")  # as construct spells Int8ub to Int64ub
+_UNSIGNED = "BHLQ"  # as construct spells Int8ub to Int64ub, behind the byte order
 _WORDS = {8: "B", 16: "H", 32: "I"}
 
 
@@ -44,14 +45,18 @@ class BitField(NamedTuple):
 class HeaderCodec:
     """A fixed header's layout as a precompiled `struct.Struct`, derived from its declaration."""
 
-    def __init__(self, declaration: Declaration) -> None:
-        """Derive the codec. Raises: TypeError for a shape that fixed headers do not have."""
+    def __init__(self, declaration: Declaration, byte_order: str = ">") -> None:
+        """Derive the codec; `byte_order` is of each field, as `struct` spells it.
+
+        Raises: TypeError for a shape that fixed headers do not have, or of another order.
+        """
         self.declaration = declaration
+        self._byte_order = byte_order
         self.words: list[str] = []
         """The name of each unpacked word; a BitStruct is one word under its own name."""
         self.bit_fields: dict[str, BitField] = {}
         """Every named bit field."""
-        layout = "!"
+        layout = byte_order
         for subcon in declaration.subcons:
             layout += self._derive(subcon.name, _bare(subcon))
             self.words.append(subcon.name)
@@ -63,13 +68,17 @@ class HeaderCodec:
         self.pack_into = struct.pack_into
 
     def _derive(self, name: str, shape: Construct) -> str:
-        if isinstance(shape, FormatField) and shape.fmtstr in _UNSIGNED:
+        if isinstance(shape, FormatField) and self._is_unsigned(shape.fmtstr):
             return str(shape.fmtstr[1:])
         if isinstance(shape, Bytes) and isinstance(shape.length, int):
             return f"{shape.length}s"
-        if isinstance(shape, Transformed):  # what BitStruct makes: bits read as a Struct
+        # What BitStruct makes is Transformed: bits in network order, read as a Struct.
+        if isinstance(shape, Transformed) and self._byte_order == ">":
             return self._derive_bits(_bare(shape.subcon))
         raise TypeError(f"{name}: no fixed layout can be derived from {shape!r}")
+
+    def _is_unsigned(self, format_string: str) -> bool:
+        return format_string[0] == self._byte_order and format_string[1] in _UNSIGNED
 
     def _derive_bits(self, bits: Declaration) -> str:
         fields = [(field.name, _bare(field)) for field in bits.subcons]
