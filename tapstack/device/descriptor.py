@@ -1,0 +1,105 @@
+"""Frames through a file descriptor of the kernel's, each behind a virtio_net_hdr where it has one.
+
+Nothing is joined or copied here: a frame is gathered from its parts as it is written, and read
+into one buffer that every frame of the device shares.
+
+Not done here: how a descriptor is opened (`tap.py`, `packet.py`).
+"""
+
+import errno
+import os
+from hashlib import blake2s
+
+from tapstack.base.address import MacAddress
+from tapstack.base.contracts import Capabilities, Frame
+from tapstack.base.units import Instant
+from tapstack.device import vnet
+
+BUFFER_SIZE = 68 * 1024
+"""Octets: the longest datagram, 65535, with its Ethernet header and VLAN tags."""
+
+_MAX_PARTS = os.sysconf("SC_IOV_MAX") - 1  # one is the header's
+
+_NOT_TAKEN = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EINVAL,  # the kernel dislikes the frame
+        errno.EIO,  # a TAP that is down
+        errno.EMSGSIZE,
+        errno.ENETDOWN,  # a packet socket's interface that is down
+        errno.ENOBUFS,
+        errno.ENOMEM,
+    }
+)
+"""A frame is lost when a write meets one of these; the device is gone when it meets another."""
+
+_NOTHING_TO_READ = frozenset({errno.EAGAIN, errno.ENETDOWN})
+
+
+def derive_mac(name: str) -> MacAddress:
+    """Make the stack's own address on a link: always the same one for a device's name.
+
+    It is individual and locally administered (IEEE 802 §8.2), as is the host's own on a TAP, which
+    is random.
+    """
+    return b"\x02" + blake2s(name.encode(), digest_size=5).digest()
+
+
+class DescriptorDevice:
+    """A device on a non-blocking descriptor, which it owns."""
+
+    def __init__(self, fd: int, name: str, mtu: int, mac: MacAddress, *, offload: bool) -> None:
+        """Take over a descriptor; with `offload` each frame has a virtio_net_hdr in front."""
+        self.name = name
+        self.mtu = mtu
+        self.mac = mac
+        self.capabilities = Capabilities(checksum=offload, segmentation=offload)
+        self.frames_lost = 0
+        """Frames that were written and not taken."""
+        self._fd = fd
+        self._offload = offload
+        self._header = bytearray(vnet.HEADER_LENGTH if offload else 0)
+        self._buffer = memoryview(bytearray(BUFFER_SIZE))
+        self._scatter: list[bytearray | memoryview] = [self._buffer]
+        if offload:
+            self._scatter.insert(0, self._header)
+
+    def fileno(self) -> int:
+        """Give the descriptor; −1 when closed."""
+        return self._fd
+
+    def read(self, now: Instant) -> Frame | None:  # noqa: ARG002 - frames here know no time
+        """Take the next frame, valid until the next read. Raises: OSError when it is gone."""
+        try:
+            length = os.readv(self._fd, self._scatter)
+        except OSError as error:
+            if error.errno in _NOTHING_TO_READ:
+                return None
+            raise self._gone() from error
+        if not self._offload:
+            return Frame((self._buffer[:length],))
+        octets = self._buffer[: length - vnet.HEADER_LENGTH]
+        return Frame((octets,), vnet.parse(self._header))
+
+    def write(self, frame: Frame, now: Instant) -> None:  # noqa: ARG002
+        """Send a frame, or count it as lost. Raises: OSError when the device is gone."""
+        parts = frame.parts if len(frame.parts) < _MAX_PARTS else [b"".join(frame.parts)]
+        try:
+            os.writev(self._fd, [vnet.build(frame), *parts] if self._offload else parts)
+        except OSError as error:
+            if error.errno not in _NOT_TAKEN:
+                raise self._gone() from error
+            self.frames_lost += 1
+
+    def _gone(self) -> OSError:
+        return OSError(errno.ENODEV, f"the device {self.name} is gone")
+
+    def next_deadline(self) -> Instant | None:
+        """Tell that the descriptor says all: None."""
+        return None
+
+    def close(self) -> None:
+        """Close the descriptor. A second call does nothing."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)

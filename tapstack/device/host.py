@@ -1,0 +1,118 @@
+"""The host's side of a link: address, MTU and state of an interface, by ioctl (netdevice(7)).
+
+What already is as it should be is left alone, so that an interface that was prepared by root can
+be used without rights.
+
+Not done here: routes and rules of the host, which the address brings along or the user makes.
+"""
+
+import errno
+import socket
+from contextlib import suppress
+from fcntl import ioctl
+from pathlib import Path
+from struct import Struct
+
+from tapstack.base.address import MacAddress, Network
+
+# <linux/sockios.h>
+_SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
+_SIOCGIFADDR, _SIOCSIFADDR = 0x8915, 0x8916
+_SIOCGIFNETMASK, _SIOCSIFNETMASK = 0x891B, 0x891C
+_SIOCGIFMTU, _SIOCSIFMTU = 0x8921, 0x8922
+_SIOCGIFHWADDR = 0x8927
+_SIOCSIFTXQLEN = 0x8943
+
+_IFF_UP = 1  # <linux/if.h>
+
+# The variants of `struct ifreq`: the interface's name, then one of these.
+_REQUEST = Struct("=16s24s")
+_FLAGS = Struct("=H")
+_INTEGER = Struct("=i")
+_IPV4_SOCKADDR = Struct("=HH4s")
+_ETHERNET_SOCKADDR = Struct("=H6s")
+
+
+def bring_up(name: str) -> None:
+    """Set an interface up. Raises: OSError when it does not exist, or may not be changed."""
+    (flags,) = _FLAGS.unpack_from(_call(_SIOCGIFFLAGS, name))
+    if not flags & _IFF_UP:
+        _call(_SIOCSIFFLAGS, name, _FLAGS.pack(flags | _IFF_UP))
+
+
+def address_of(name: str) -> Network | None:
+    """Tell an interface's first IPv4 address. Raises: OSError when it does not exist."""
+    try:
+        address = _ipv4_of(_call(_SIOCGIFADDR, name))
+        mask = _ipv4_of(_call(_SIOCGIFNETMASK, name))
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            return None
+        raise
+    return Network(address, mask.bit_count())
+
+
+def set_address(name: str, network: Network) -> None:
+    """Give an interface its IPv4 address, in place of its first one. Raises: as `bring_up`."""
+    if address_of(name) == network:
+        return
+    _call(_SIOCSIFADDR, name, _ipv4_sockaddr(network.address))
+    _call(_SIOCSIFNETMASK, name, _ipv4_sockaddr(network.mask))
+
+
+def mtu_of(name: str) -> int:
+    """Tell an interface's MTU in octets. Raises: OSError when it does not exist."""
+    return int(_INTEGER.unpack_from(_call(_SIOCGIFMTU, name))[0])
+
+
+def set_mtu(name: str, mtu: int) -> None:
+    """Set an interface's MTU in octets. Raises: as `bring_up`, and for an MTU it cannot have."""
+    if mtu_of(name) != mtu:
+        _call(_SIOCSIFMTU, name, _INTEGER.pack(mtu))
+
+
+def mac_of(name: str) -> MacAddress:
+    """Tell an interface's Ethernet address. Raises: OSError when it does not exist."""
+    return bytes(_ETHERNET_SOCKADDR.unpack_from(_call(_SIOCGIFHWADDR, name))[1])
+
+
+def set_queue_length(name: str, frames: int) -> None:
+    """Set how many frames may wait on an interface to be sent. Raises: as `bring_up`."""
+    _call(_SIOCSIFTXQLEN, name, _INTEGER.pack(frames))
+
+
+def silence_ipv6(name: str) -> None:
+    """Keep the host from speaking IPv6 to a stack that has none, where that may be changed."""
+    with suppress(OSError):
+        Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
+
+
+def _ipv4_sockaddr(address: int) -> bytes:
+    return _IPV4_SOCKADDR.pack(socket.AF_INET, 0, address.to_bytes(4, "big"))
+
+
+def _ipv4_of(sockaddr: bytes) -> int:
+    return int.from_bytes(_IPV4_SOCKADDR.unpack_from(sockaddr)[2], "big")
+
+
+def _call(request: int, name: str, argument: bytes = b"") -> bytes:
+    """Ask the kernel, and give the part of its answer that depends on the request."""
+    question = _REQUEST.pack(name.encode(), argument)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket:
+        try:
+            answer = ioctl(any_socket, request, question)
+        except OSError as error:
+            raise _explained(error, name) from None
+    return answer[_REQUEST.size - 24 :]
+
+
+def _explained(error: OSError, name: str) -> OSError:
+    number = error.errno or 0
+    sentences = {
+        errno.EPERM: f"no right to configure {name}: that takes root, or a namespace of your own",
+        errno.EACCES: f"no right to configure {name}: that takes root, or a namespace of your own",
+        errno.ENODEV: f"there is no interface {name}",
+        errno.EINVAL: f"{name} does not take this setting",
+        errno.ERANGE: f"{name} does not take this setting",
+    }
+    return OSError(number, sentences.get(number, f"{name}: {error.strerror}"))
