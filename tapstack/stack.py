@@ -1,0 +1,140 @@
+"""One host: the engines put together, and the three doors by which everything enters.
+
+A cause, be it a frame, a deadline or a user's call, runs to completion: what it changes is pushed
+up by plain calls, and then `flush` pulls the output. The driver that owns clock, devices and
+threads calls one door at a time.
+
+Not done here: protocol (the engines), reading devices and waking who waits (the drivers).
+"""
+
+from __future__ import annotations
+
+from tapstack.base.address import Network
+from tapstack.base.contracts import Entropy, Frame, NetDevice, SocketEvent
+from tapstack.base.counters import Counters
+from tapstack.base.errors import MalformedPacket
+from tapstack.base.timers import TimerQueue
+from tapstack.base.trace import Tracer
+from tapstack.base.units import Instant
+from tapstack.eth.wire import ETHERTYPE_IPV4
+from tapstack.interface import NetworkInterface
+from tapstack.ip.config import IpConfig
+from tapstack.ip.protocol import Ip
+from tapstack.tcp.config import TcpConfig
+from tapstack.tcp.protocol import Tcp
+from tapstack.tcp.wire import PROTOCOL_TCP
+from tapstack.udp.protocol import Udp
+from tapstack.udp.wire import PROTOCOL_UDP
+
+
+class Stack:
+    """The engines of one host, its interfaces, and what they share."""
+
+    def __init__(
+        self,
+        entropy: Entropy,
+        *,
+        tcp_config: TcpConfig | None = None,
+        ip_config: IpConfig | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self.tracer = Tracer()
+        self.timers = TimerQueue()
+        self.interfaces: dict[str, NetworkInterface] = {}
+        """By name."""
+        self._entropy = entropy
+        self._loopbacks: list[NetworkInterface] = []
+        self._events: list[SocketEvent] = []
+        self.ip = Ip(
+            timers=self.timers,
+            entropy=entropy,
+            counters=self.counters,
+            tracer=self.tracer,
+            events=self,
+            config=ip_config,
+        )
+        self.udp = Udp(
+            ip=self.ip,
+            icmp=self.ip.icmp,
+            entropy=entropy,
+            counters=self.counters,
+            events=self,
+            tracer=self.tracer,
+        )
+        self.tcp = Tcp(
+            ip=self.ip,
+            timers=self.timers,
+            entropy=entropy,
+            counters=self.counters,
+            events=self,
+            tracer=self.tracer,
+            config=tcp_config,
+        )
+        self.ip.register(PROTOCOL_UDP, self.udp)
+        self.ip.register(PROTOCOL_TCP, self.tcp)
+
+    # --- putting together ---
+
+    def attach(self, device: NetDevice, network: Network, now: Instant) -> NetworkInterface:
+        """Add an interface on a device, with an address and the route that comes with it."""
+        interface = NetworkInterface(
+            device,
+            timers=self.timers,
+            entropy=self._entropy,
+            counters=self.counters,
+            tracer=self.tracer,
+        )
+        interface.bind_network(ETHERTYPE_IPV4, self.ip)
+        interface.on_unreachable = self.ip.on_link_unreachable
+        self.interfaces[interface.name] = interface
+        if interface.is_loopback():
+            self._loopbacks.append(interface)
+        self.ip.add_interface(interface)
+        self.ip.add_address(interface, network)
+        interface.add_address(network, now)
+        self.flush(now)
+        return interface
+
+    # --- the doors ---
+
+    def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
+        """First door: a frame arrives. What is malformed is counted, and goes no further."""
+        self._deliver(interface, frame, now)
+        self.flush(now)
+
+    def expire(self, now: Instant) -> None:
+        """Second door: time has come to `now`; every deadline up to then is met."""
+        self.timers.expire(now)
+        self.flush(now)
+
+    def flush(self, now: Instant) -> None:
+        """End of every door, and of the third, a user's call: pull what may be sent.
+
+        What goes to ourselves is delivered within the same call, until nothing more comes of it.
+        """
+        self.tcp.flush(now)
+        for interface in self._loopbacks:
+            while (frame := interface.device.read(now)) is not None:
+                self._deliver(interface, frame, now)
+                self.tcp.flush(now)
+
+    def _deliver(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
+        try:
+            interface.receive(frame, now)
+        except MalformedPacket as malformed:
+            self.counters.drop(malformed.reason)
+
+    # --- what the driver asks ---
+
+    def next_deadline(self) -> Instant | None:
+        """Tell when `expire` is to be called next, or None."""
+        return self.timers.next_deadline()
+
+    def report(self, endpoint: object, events: int) -> None:
+        """Note an event: for the engines."""
+        self._events.append(SocketEvent(endpoint, events))
+
+    def take_events(self) -> list[SocketEvent]:
+        """Take what happened to sockets since the last call, in order."""
+        events, self._events = self._events, []
+        return events
