@@ -137,13 +137,19 @@ def check_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     if not seg.flags & SYN:
         return True
     if tcb.state is State.SYN_RECEIVED and tcb.passive:
-        # Deviation: the RFC returns to LISTEN in silence. Like Linux, we reset the sender too.
+        # Deviation: the RFC returns to LISTEN in silence. Like Linux, we reset the sender too, and
+        # stay half open if the segment acknowledges what we never sent.
         _reset_peer(ctx, tcb, seg, "SYN in SYN-RECEIVED")
-        destroy(ctx, tcb)
+        if not seg.flags & ACK or _acknowledges_our_syn(tcb, seg):
+            destroy(ctx, tcb)
         return False
     ctx.counters["TcpExtTCPSYNChallenge"] += 1
     answer_invalid(ctx, tcb, seg, now, "challenge")
     return False
+
+
+def _acknowledges_our_syn(tcb: Tcb, seg: Segment) -> bool:
+    return gt(seg.ack, tcb.snd_una) and le(seg.ack, tcb.snd_nxt)
 
 
 def _reset_peer(ctx: Context, tcb: Tcb, seg: Segment, why: str) -> None:
@@ -164,7 +170,7 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
 
 def _check_ack_of_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """In SYN-RECEIVED: "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED state"."""
-    if not (gt(seg.ack, tcb.snd_una) and le(seg.ack, tcb.snd_nxt)):
+    if not _acknowledges_our_syn(tcb, seg):
         ctx.counters.drop(Drop.TCP_ACK_UNSENT)
         _reset_peer(ctx, tcb, seg, "bad ACK in SYN-RECEIVED")
         return False
