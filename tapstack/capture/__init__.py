@@ -1,0 +1,1 @@
+"""Captures: what was on the wire, in files."""
