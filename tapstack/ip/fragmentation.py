@@ -6,7 +6,10 @@ Not done here: whether it may be cut (`protocol.py`, `forwarding.py`).
 from collections.abc import Iterator
 
 from tapstack.base.contracts import Buffer
+from tapstack.base.counters import Counters
+from tapstack.base.units import Instant
 from tapstack.ip.options import walk
+from tapstack.ip.paths import Hop
 from tapstack.ip.wire import MORE_FRAGMENTS, Header, build
 
 
@@ -33,3 +36,13 @@ def fragments(header: Header, payload: Buffer, mtu: int) -> Iterator[list[Buffer
         offset += len(piece)
         if header.options:
             header = header._replace(options=walk(header.options).copied)
+
+
+def send_fragments(
+    hop: Hop, header: Header, payload: Buffer, mtu: int, counters: Counters, now: Instant
+) -> None:
+    """Send a datagram in fragments of at most `mtu` octets."""
+    for parts in fragments(header, payload, mtu):
+        counters["IpFragCreates"] += 1
+        hop.interface.send_datagram(hop.next_hop, parts, None, now)
+    counters["IpFragOKs"] += 1

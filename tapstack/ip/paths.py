@@ -12,6 +12,7 @@ from tapstack.base.address import (
     IPV4_LIMITED_BROADCAST,
     IPV4_LOOPBACK,
     Ipv4Address,
+    Network,
     is_loopback,
     is_multicast,
 )
@@ -67,6 +68,11 @@ class Paths:
                     self._cache.clear()
                 self._cache[destination] = hop
         return hop
+
+    def add_address(self, interface: Interface, network: Network) -> None:
+        """Take an address as ours."""
+        self.addresses.add(interface, network)
+        self._cache.clear()
 
     def learn_mtu(self, destination: Ipv4Address, mtu: int, now: Instant) -> None:
         """Lower what is known of a path's MTU, which is never raised so."""

@@ -1,0 +1,272 @@
+"""The User Datagram Protocol: users' calls, and datagrams that arrive (RFC 768, RFC 1122 §4.1).
+
+Not done here: blocking (`socket/`), and joining multicast groups.
+"""
+
+import errno
+from collections.abc import Iterator
+
+from tapstack.base.address import (
+    ANY_ENDPOINT,
+    IPV4_ANY,
+    IPV4_LOOPBACK,
+    Endpoint,
+    Ipv4Address,
+    is_multicast,
+)
+from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
+from tapstack.base.contracts import (
+    CLOSED,
+    READABLE,
+    WRITABLE,
+    Buffer,
+    Datagram,
+    DatagramSender,
+    Entropy,
+    EventSink,
+    IcmpError,
+    IcmpErrorSender,
+    Offload,
+)
+from tapstack.base.counters import Counters
+from tapstack.base.errors import Drop, MalformedPacket, os_error
+from tapstack.base.icmp_errors import meaning_of
+from tapstack.base.trace import Tracer
+from tapstack.base.units import Instant
+from tapstack.udp import wire
+from tapstack.udp.sockets import SocketTable, UdpSocket
+from tapstack.udp.wire import HEADER_LENGTH, PROTOCOL_UDP, UdpHeader
+
+MAX_DATA = 65535 - 20 - HEADER_LENGTH
+"""Octets of data that the largest IP datagram leaves room for."""
+PORT_UNREACHABLE = 3
+"""Code of 'destination unreachable' (RFC 1122 §4.1.3.1)."""
+
+_OFFLOAD = Offload(0, wire.CHECKSUM_OFFSET, 0)
+
+
+class Udp:
+    """The UDP of one host."""
+
+    def __init__(
+        self,
+        *,
+        ip: DatagramSender,
+        icmp: IcmpErrorSender,
+        entropy: Entropy,
+        counters: Counters,
+        events: EventSink,
+        tracer: Tracer,
+    ) -> None:
+        self._ip = ip
+        self._icmp = icmp
+        self._entropy = entropy
+        self._counters = counters
+        self._events = events
+        self._tracer = tracer
+        self._table = SocketTable()
+
+    # --- the user's calls -------------------------------------------------------------------------
+
+    def open(self) -> UdpSocket:
+        """Make a socket, without a port yet."""
+        return UdpSocket()
+
+    def sockets(self) -> Iterator[UdpSocket]:
+        """Go through all sockets that have a port."""
+        return iter(self._table)
+
+    def bind(self, socket: UdpSocket, local: Endpoint) -> None:
+        """Receive at an address of ours (0: at all) and a port (0: one is chosen).
+
+        Raises: OSError with EINVAL when it has a port already, EADDRNOTAVAIL, EADDRINUSE.
+        """
+        if socket.local.port:
+            raise os_error(errno.EINVAL)
+        address = local.address
+        if address and not (self._ip.is_local(address) or self._is_group(address)):
+            raise os_error(errno.EADDRNOTAVAIL)
+        if local.port and not self._table.is_free(socket, local):
+            raise os_error(errno.EADDRINUSE)
+        port = local.port or self._table.choose_port(address, self._entropy)
+        socket.chosen = local
+        self._place(socket, Endpoint(address, port), socket.remote)
+
+    def connect(self, socket: UdpSocket, remote: Endpoint | None) -> None:
+        """Hear only `remote`, and send there; None dissolves that.
+
+        Raises: OSError with ENETUNREACH, EADDRINUSE, or EACCES for a broadcast address without the
+        option.
+        """
+        if remote is None:
+            self._place(socket, socket.chosen, ANY_ENDPOINT)
+            return
+        remote = _ourselves_for_any(remote)
+        self._check_broadcast(socket, remote.address)
+        path = self._ip.path_to(remote.address, self._source_of(socket))
+        address = socket.local.address or path.source
+        port = socket.local.port or self._table.choose_port(address, self._entropy)
+        self._place(socket, Endpoint(address, port), remote)
+
+    def send(self, socket: UdpSocket, data: Buffer, to: Endpoint | None, now: Instant) -> int:
+        """Send one datagram to `to`, or to whom the socket is connected; give its octets.
+
+        Raises: OSError with EDESTADDRREQ, EINVAL, EACCES, EMSGSIZE, ENETUNREACH, EADDRINUSE, or
+        the pending error, once.
+        """
+        if len(data) > MAX_DATA:
+            raise os_error(errno.EMSGSIZE)
+        to = to or (socket.remote if socket.is_connected else None)
+        if to is None:
+            raise os_error(errno.EDESTADDRREQ)
+        if not to.port:
+            raise os_error(errno.EINVAL)
+        if socket.error:
+            raise os_error(self.take_error(socket))
+        to = _ourselves_for_any(to)
+        self._check_broadcast(socket, to.address)
+        source = self._ip.path_to(to.address, self._source_of(socket)).source
+        if not socket.local.port:
+            port = self._table.choose_port(IPV4_ANY, self._entropy)
+            self._place(socket, Endpoint(IPV4_ANY, port), socket.remote)
+        self._transmit(socket, bytes(data), source, to, now)
+        return len(data)
+
+    def _transmit(
+        self, socket: UdpSocket, data: bytes, source: Ipv4Address, to: Endpoint, now: Instant
+    ) -> None:
+        length = HEADER_LENGTH + len(data)
+        pseudo = pseudo_header_sum(source, to.address, PROTOCOL_UDP, length)
+        header = wire.build(UdpHeader(socket.local.port, to.port, length, pseudo))
+        if "udp" in self._tracer.on:
+            local = Endpoint(source, socket.local.port)
+            self._tracer.emit("udp", f"{local} > {to}: length {len(data)}")
+        self._ip.send_datagram(
+            PROTOCOL_UDP,
+            source,
+            to.address,
+            [header, data],
+            now,
+            ttl=socket.multicast_ttl if is_multicast(to.address) else socket.ttl,
+            tos=socket.tos,
+            dont_fragment=socket.dont_fragment,
+            offload=_OFFLOAD,
+        )
+        self._counters["UdpOutDatagrams"] += 1
+
+    def receive_from(
+        self, socket: UdpSocket, *, peek: bool = False
+    ) -> tuple[bytes, Endpoint] | None:
+        """Give the next datagram's data and its source; None: would block.
+
+        Raises: OSError with the pending error, once.
+        """
+        if socket.error:
+            raise os_error(self.take_error(socket))
+        return socket.queue.take(peek=peek)
+
+    def close(self, socket: UdpSocket) -> None:
+        """Give the port back, and throw away what was not read. A second call does nothing."""
+        self._place(socket, ANY_ENDPOINT, ANY_ENDPOINT)
+        socket.queue.clear()
+        self._events.report(socket, CLOSED)
+
+    def take_error(self, socket: UdpSocket) -> int:
+        """Give the pending errno, or 0, and clear it (SO_ERROR)."""
+        number, socket.error = socket.error, 0
+        return number
+
+    def is_readable(self, socket: UdpSocket) -> bool:
+        """Tell whether `receive_from` would give a datagram or raise."""
+        return bool(socket.queue) or bool(socket.error)
+
+    def is_writable(self, _: UdpSocket) -> bool:
+        """Tell whether `send` would not block: it never does."""
+        return True
+
+    def _place(self, socket: UdpSocket, local: Endpoint, remote: Endpoint) -> None:
+        """Give a socket its endpoints; without a port it leaves the table."""
+        self._table.remove(socket)
+        socket.local, socket.remote = local, remote
+        if local.port:
+            self._table.insert(socket)
+
+    def _check_broadcast(self, socket: UdpSocket, destination: Ipv4Address) -> None:
+        if not socket.broadcast and self._ip.is_broadcast(destination):
+            raise os_error(errno.EACCES)
+
+    def _source_of(self, socket: UdpSocket) -> Ipv4Address:
+        """Give the source that the user chose: a group's address can be bound, but is none."""
+        return IPV4_ANY if self._is_group(socket.local.address) else socket.local.address
+
+    def _is_group(self, address: Ipv4Address) -> bool:
+        return self._ip.is_broadcast(address) or is_multicast(address)
+
+    # --- what arrives: Transport ------------------------------------------------------------------
+
+    def on_icmp_error(self, error: IcmpError, now: Instant) -> None:
+        """Learn the MTU, and keep a hard error for the connected socket that it is about.
+
+        RFC 1122 §4.1.3.3: "UDP MUST pass to the application layer all ICMP error messages that it
+        receives". Deviation, as Linux: only to connected sockets, which alone can tell whose it is.
+        """
+        header = wire.parse_quoted(error.quote)
+        local = Endpoint(error.source, header.source_port)
+        remote = Endpoint(error.destination, header.destination_port)
+        socket = self._table.find(local, remote)
+        if socket is None:
+            return
+        number, hard = meaning_of(error)
+        if number == errno.EMSGSIZE:
+            self._ip.learn_path_mtu(error.destination, error.mtu, now)
+            hard = socket.dont_fragment is not False
+        if hard and socket.is_connected:
+            socket.error = number
+            self._events.report(socket, READABLE | WRITABLE)
+
+    def receive(self, datagram: Datagram, now: Instant) -> None:
+        """Take a datagram from IP. Raises: MalformedPacket."""
+        header = wire.parse(datagram.payload)
+        if header.checksum and datagram.offload is None:
+            _verify_checksum(datagram, header.length)
+        local = Endpoint(datagram.destination, header.destination_port)
+        remote = Endpoint(datagram.source, header.source_port)
+        if "udp" in self._tracer.on:
+            self._tracer.emit("udp", f"{remote} > {local}: length {header.length - HEADER_LENGTH}")
+        if self._is_group(datagram.destination):
+            self._receive_for_all(datagram, header, local, remote)
+            return
+        socket = self._table.find(local, remote)
+        if socket is None:
+            self._counters.drop(Drop.UDP_NO_PORT)
+            self._icmp.send_unreachable(datagram, PORT_UNREACHABLE, now)
+        else:
+            self._enqueue(socket, bytes(datagram.payload[HEADER_LENGTH : header.length]), remote)
+
+    def _receive_for_all(
+        self, datagram: Datagram, header: UdpHeader, local: Endpoint, remote: Endpoint
+    ) -> None:
+        """RFC 1122 §3.2.2: nobody is told when no socket wanted what was sent to a group."""
+        data = bytes(datagram.payload[HEADER_LENGTH : header.length])
+        for socket in self._table.find_all(local, remote):
+            self._enqueue(socket, data, remote)
+
+    def _enqueue(self, socket: UdpSocket, data: bytes, remote: Endpoint) -> None:
+        if socket.queue.put((data, remote), len(data)):
+            self._counters["UdpInDatagrams"] += 1
+            self._events.report(socket, READABLE)
+        else:
+            self._counters["UdpInErrors"] += 1
+            self._counters.drop(Drop.UDP_BUFFER_FULL)
+
+
+def _verify_checksum(datagram: Datagram, length: int) -> None:
+    """Check the sum over pseudo-header, header and data. Raises: MalformedPacket."""
+    pseudo = pseudo_header_sum(datagram.source, datagram.destination, PROTOCOL_UDP, length)
+    if ones_complement_sum(datagram.payload[:length], pseudo) != 0xFFFF:
+        raise MalformedPacket(Drop.UDP_BAD_CHECKSUM)
+
+
+def _ourselves_for_any(remote: Endpoint) -> Endpoint:
+    """Take the address 0 to mean this host, as every BSD does."""
+    return remote if remote.address else Endpoint(IPV4_LOOPBACK, remote.port)
