@@ -27,12 +27,9 @@ def window_of(buffer: int) -> int:
     return buffer // 2
 
 
-def shift_for(buffer: int) -> int:
-    """Choose Rcv.Wind.Shift so that the largest window of a buffer can be told (RFC 7323 §2.3)."""
-    shift = 0
-    while shift < MAX_SHIFT and window_of(buffer) >> shift > MAX_UNSCALED:
-        shift += 1
-    return shift
+def shift_for(largest: int) -> int:
+    """Choose Rcv.Wind.Shift for the largest buffer there may be, as Linux does (RFC 7323 §2.3)."""
+    return min(max(0, largest.bit_length() - 16), MAX_SHIFT)
 
 
 @dataclass(slots=True)

@@ -65,6 +65,8 @@ def on_acknowledgment(
     """
     recovery = tcb.recovery
     if recovery.phase in (Phase.RECOVERY, Phase.LOSS) and ge(tcb.snd_una, recovery.high_seq):
+        if _must_stay(tcb):
+            return
         _leave(tcb)
     lost_before = tcb.sent.lost_out
     if recovery.phase is Phase.RECOVERY:
@@ -150,13 +152,20 @@ def _reduce_proportionally(tcb: Tcb, delivered: int, making_progress: bool) -> N
     window.cwnd = pipe + max(may_send, 0 if recovery.prr_out else 1)
 
 
+def _must_stay(tcb: Tcb) -> bool:
+    """Tell whether to wait for an ACK beyond the recovery point.
+
+    RFC 6582 §4.1: without SACK, a late duplicate ACK at that point must not start it all again.
+    """
+    if tcb.sack_permitted:
+        return False
+    tcb.sent.sacked_out = 0
+    return tcb.snd_una == tcb.recovery.high_seq and bool(tcb.sent)
+
+
 def _leave(tcb: Tcb) -> None:
     """End an episode: everything that was in flight when it began is acknowledged."""
     recovery = tcb.recovery
-    if not tcb.sack_permitted:
-        if tcb.snd_una == recovery.high_seq and tcb.sent:
-            return  # RFC 6582 §4.1: a late duplicate ACK must not start it all again
-        tcb.sent.sacked_out = 0
     if recovery.phase is Phase.RECOVERY:
         tcb.window.cwnd = tcb.window.ssthresh
     recovery.phase = Phase.OPEN

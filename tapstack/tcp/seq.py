@@ -36,18 +36,3 @@ def gt(a: int, b: int) -> bool:
 def ge(a: int, b: int) -> bool:
     """Tell whether `a` comes after `b`, or is `b`."""
     return ((a - b) & _HALF) == 0
-
-
-def later(a: int, b: int) -> int:
-    """Give the later of two sequence numbers."""
-    return a if ge(a, b) else b
-
-
-def earlier(a: int, b: int) -> int:
-    """Give the earlier of two sequence numbers."""
-    return a if le(a, b) else b
-
-
-def within(seq: int, left: int, right: int) -> bool:
-    """Tell whether `left` =< `seq` < `right`, however far apart the edges lie."""
-    return ((seq - left) & _MODULUS_MASK) < ((right - left) & _MODULUS_MASK)

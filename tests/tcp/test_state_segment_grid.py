@@ -154,9 +154,7 @@ SEGMENTS: dict[str, Callable[[Peer], list[str]]] = {
     "FINACK far": lambda p: p.inject(FIN | ACK, p.rcv_nxt + FAR, p.snd_nxt),
     "SYN+FIN": lambda p: p.inject(SYN | FIN, p.rcv_nxt),
     "no flags": lambda p: p.inject(0, p.rcv_nxt),
-    "all flags": lambda p: p.inject(
-        SYN | FIN | RST | PSH | ACK | URG, p.rcv_nxt, p.snd_nxt
-    ),
+    "all flags": lambda p: p.inject(SYN | FIN | RST | PSH | ACK | URG, p.rcv_nxt, p.snd_nxt),
 }
 
 SYNR = "SA>SYN_RECEIVED"

@@ -1,0 +1,249 @@
+"""Retransmission (RFC 6298, 5681, 6582, 6675): when, how often, how much, and when to give up."""
+
+from __future__ import annotations
+
+import random as random_module
+from collections.abc import Callable
+from errno import ETIMEDOUT
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapstack.base.units import MILLISECOND, SECOND
+from tapstack.tcp.recovery import Phase
+from tapstack.tcp.retransmission_queue import RetransmissionQueue, SentSegment
+from tapstack.tcp.rtt import RttEstimator
+from tapstack.tcp.segment import SackBlock
+from tapstack.tcp.state import State
+from tapstack.tcp.wire import parse
+from tests.tcp.pair import World
+
+RTO_MAX = 120 * SECOND
+
+
+class Loss:
+    """A link that loses what a rule picks, counting the segments with text."""
+
+    def __init__(self) -> None:
+        self.lose: Callable[[int], bool] = lambda index: False
+        self.all = False
+        self.texts = 0
+
+    def __call__(self, octets: bytes, random: random_module.Random) -> list[tuple[int, bytes]]:
+        if self.all:
+            return []
+        if parse(octets).text:
+            self.texts += 1
+            if self.lose(self.texts):
+                return []
+        return [(0, octets)]
+
+
+def estimator() -> RttEstimator:
+    return RttEstimator(rto_min=200 * MILLISECOND, rto_max=RTO_MAX)
+
+
+def test_the_first_sample_sets_srtt_and_half_of_it_as_variation() -> None:
+    rtt = estimator()
+    assert rtt.rto == SECOND
+    rtt.sample(100 * MILLISECOND)
+    assert rtt.srtt == 100 * MILLISECOND
+    assert rtt.rttvar == 50 * MILLISECOND
+    assert rtt.rto == 300 * MILLISECOND
+
+
+def test_later_samples_are_smoothed_by_an_eighth_and_a_quarter() -> None:
+    rtt = estimator()
+    rtt.sample(800)
+    rtt.sample(1600)
+    assert rtt.srtt == 800 + (1600 - 800) // 8
+    assert rtt.rttvar == 400 + (800 - 400) // 4
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=50))
+def test_the_rto_is_never_below_rtt_plus_200_ms_nor_above_two_minutes(samples: list[int]) -> None:
+    rtt = estimator()
+    for sample in samples:
+        rtt.sample(sample)
+        assert min(rtt.srtt + 200 * MILLISECOND, RTO_MAX) <= rtt.rto <= RTO_MAX
+
+
+def test_a_black_hole_is_probed_ever_more_rarely_and_given_up_after_924_seconds() -> None:
+    loss = Loss()
+    world = World(delay=0, fate=loss)
+    client, _ = world.pair()
+    loss.all = True
+    world.log.clear()
+    start = world.now
+    world.send(client, b"into the void")
+    world.run(lambda: client.state is State.CLOSED)
+    times = [(when - start) / SECOND for when, _, _ in world.log]
+    gaps = [round(b - a, 1) for a, b in pairwise(times)]
+    assert gaps == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4] + [120.0] * 5
+    assert round((world.now - start) / SECOND, 1) == 924.6
+    assert client.error == ETIMEDOUT
+    assert world.a.counters["TcpExtTCPAbortOnTimeout"] == 1
+
+
+def test_a_user_timeout_ends_it_earlier() -> None:
+    loss = Loss()
+    world = World(fate=loss)
+    client, _ = world.pair()
+    client.options.user_timeout = 5000
+    loss.all = True
+    start = world.now
+    world.send(client, b"into the void")
+    world.run(lambda: client.state is State.CLOSED)
+    assert 5 * SECOND <= world.now - start <= 13 * SECOND
+    assert client.error == ETIMEDOUT
+
+
+@pytest.mark.parametrize("sack", [True, False])
+def test_one_loss_in_a_window_is_repaired_by_one_fast_retransmission(sack: bool) -> None:
+    loss = Loss()
+    world = World(delay=10 * MILLISECOND, fate=loss)
+    world.a.config.tcp_sack = sack
+    client, server = world.pair()
+    loss.lose = lambda index: index == 20
+    data = bytes(range(256)) * 400
+    assert world.transfer(client, server, data) == data
+    assert world.a.counters["TcpRetransSegs"] == 1
+    assert world.a.counters["TcpExtTCPTimeouts"] == 0
+    name = "TcpExtTCPSackRecovery" if sack else "TcpExtTCPRenoRecovery"
+    assert world.a.counters[name] == 1
+
+
+@pytest.mark.parametrize("losses", [2, 5, 10])
+def test_several_losses_in_one_window_are_repaired_without_a_timeout(losses: int) -> None:
+    loss = Loss()
+    world = World(delay=10 * MILLISECOND, fate=loss)
+    client, server = world.pair()
+    loss.lose = lambda index: 40 <= index < 40 + 2 * losses and index % 2 == 0
+    data = bytes(range(256)) * 1500
+    assert world.transfer(client, server, data) == data
+    assert world.a.counters["TcpRetransSegs"] == losses
+    assert world.a.counters["TcpExtTCPTimeouts"] == 0
+    assert world.a.counters["TcpExtTCPSackRecovery"] == 1
+
+
+@pytest.mark.parametrize("sack", [True, False])
+def test_a_loss_halves_the_window_once(sack: bool) -> None:
+    loss = Loss()
+    world = World(delay=10 * MILLISECOND, fate=loss)
+    world.a.config.tcp_sack = sack
+    client, _ = world.pair()
+    seen: dict[str, int] = {}
+
+    def lose(index: int) -> bool:
+        if index == 25:
+            seen["cwnd"] = client.window.cwnd
+        return index == 25
+
+    loss.lose = lose
+    data = b"y" * 60_000
+    sent = world.send(client, data)
+    assert sent == len(data)
+    world.run(lambda: client.recovery.phase is Phase.RECOVERY)
+    before = client.recovery.prior_cwnd
+    assert before >= seen["cwnd"]
+    assert client.window.ssthresh == before // 2
+    world.run(lambda: client.recovery.phase is Phase.OPEN)
+    assert client.window.cwnd in (client.window.ssthresh, client.window.ssthresh + 1)
+
+
+def test_a_timeout_begins_again_with_one_segment() -> None:
+    loss = Loss()
+    world = World(delay=10 * MILLISECOND, fate=loss)
+    client, _ = world.pair()
+    world.send(client, b"z" * 100_000)
+    loss.all = True
+    flight = client.sent.packets_out
+    world.run(lambda: world.a.counters["TcpExtTCPTimeouts"] == 1)
+    assert client.window.cwnd == 1
+    assert client.window.ssthresh == max(flight // 2, 2)
+    assert client.recovery.phase is Phase.LOSS
+
+
+def test_karn_no_sample_is_taken_of_a_retransmitted_segment_without_timestamps() -> None:
+    loss = Loss()
+    world = World(delay=MILLISECOND, fate=loss)
+    world.a.config.tcp_timestamps = False
+    client, server = world.pair()
+    srtt = client.rtt.srtt
+    loss.lose = lambda index: index == 1
+    assert world.transfer(client, server, b"once") == b"once"
+    world.run_for(SECOND)
+    assert world.a.counters["TcpRetransSegs"] == 1
+    assert client.rtt.srtt == srtt
+
+
+def test_slow_start_doubles_the_window_each_round_trip_from_ten() -> None:
+    world = World(delay=50 * MILLISECOND)
+    client, server = world.pair()
+    world.send(server, b"")  # nothing: the server only reads
+    world.log.clear()
+    start = world.now
+    data = b"s" * (client.effective_mss * 70)
+    assert world.transfer(client, server, data) == data
+    rounds: dict[int, int] = {}
+    for when, sender, segment in world.log:
+        if sender == client.local.address and segment.text:
+            rounds[(when - start) // (100 * MILLISECOND)] = (
+                rounds.get((when - start) // (100 * MILLISECOND), 0) + 1
+            )
+    assert list(rounds.values()) == [10, 20, 40]
+
+
+SEGMENT = st.tuples(st.integers(1, 40), st.booleans())
+EDGES = st.tuples(st.integers(0, 400), st.integers(0, 400))
+
+
+@given(
+    st.lists(SEGMENT, min_size=1, max_size=12),
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("ack"), EDGES),
+            st.tuples(st.just("sack"), EDGES),
+            st.tuples(st.just("lost"), EDGES),
+            st.tuples(st.just("resend"), EDGES),
+        ),
+        max_size=30,
+    ),
+    st.sampled_from([0, 2**32 - 100, 2**31 - 7]),
+)
+def test_the_counts_of_the_scoreboard_are_always_those_of_its_entries(
+    lengths: list[tuple[int, bool]], steps: list[tuple[str, tuple[int, int]]], base: int
+) -> None:
+    smss = 10
+    queue = RetransmissionQueue()
+    end = 0
+    for length, _ in lengths:
+        seq = (base + end) % 2**32
+        end += length
+        packets = -(-length // smss)
+        queue.append(SentSegment(seq, (base + end) % 2**32, 0, packets, 0))
+    una = 0
+    for what, (a, b) in steps:
+        left, right = sorted((a, b))
+        if what == "ack" and una < right <= end:
+            queue.acknowledge((base + right) % 2**32, smss)
+            una = right
+        elif what == "sack" and una <= left < right <= end:
+            block = SackBlock((base + left) % 2**32, (base + right) % 2**32)
+            queue.sack(block, smss)
+        elif what == "lost":
+            for segment in list(queue)[left % 7 : right % 9]:
+                if not segment.sacked:
+                    queue.mark_lost(segment)
+        elif what == "resend" and (index := queue.first_lost()) is not None:
+            queue.mark_retransmitted(queue.segments[index], 1)
+        entries = list(queue)
+        assert queue.packets_out == sum(s.packets for s in entries)
+        assert queue.sacked_out == sum(s.packets for s in entries if s.sacked)
+        assert queue.lost_out == sum(s.packets for s in entries if s.lost)
+        assert queue.retrans_out == sum(s.packets for s in entries if s.retransmitted)
+        assert not any(s.sacked and (s.lost or s.retransmitted) for s in entries)
+        covered = sum((s.end - s.seq) % 2**32 for s in entries)
+        assert covered == end - una
