@@ -1,0 +1,106 @@
+"""Frames through a real descriptor: gathered, scattered, lost when the kernel takes no more.
+
+One end of a socket pair that keeps message boundaries stands for the TAP.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapstack.base.contracts import Frame, Offload
+from tapstack.device import vnet
+from tapstack.device.descriptor import DescriptorDevice, derive_mac
+from tests.device.units import joined, tcp_unit
+
+Pair = tuple[DescriptorDevice, socket.socket]
+
+
+def pair(*, offload: bool) -> Pair:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    return DescriptorDevice(ours.detach(), "pair0", 1500, b"\2" * 6, offload=offload), theirs
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "offload"])
+def ends(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    device, theirs = pair(offload=request.param)
+    yield device, theirs
+    device.close()
+    theirs.close()
+
+
+def header(device: DescriptorDevice) -> bytes:
+    return bytes(vnet.HEADER_LENGTH if device.capabilities.segmentation else 0)
+
+
+def test_parts_are_gathered(ends: Pair) -> None:
+    device, theirs = ends
+    device.write(Frame((b"a", bytearray(b"b"), memoryview(b"xcx")[1:2])), 0)
+    assert theirs.recv(100) == header(device) + b"abc"
+
+
+def test_a_frame_of_more_parts_than_the_kernel_gathers_is_sent(ends: Pair) -> None:
+    device, theirs = ends
+    device.write(Frame([b"x"] * 5000), 0)
+    assert theirs.recv(9000) == header(device) + b"x" * 5000
+    assert device.frames_lost == 0
+
+
+def test_frames_are_read_one_by_one(ends: Pair) -> None:
+    device, theirs = ends
+    theirs.send(header(device) + b"first")
+    theirs.send(header(device) + b"2nd")
+    assert device.read(0) == Frame((b"first",))
+    assert device.read(0) == Frame((b"2nd",))
+    assert device.read(0) is None
+
+
+def test_the_longest_unit_is_read_whole() -> None:
+    device, theirs = pair(offload=True)
+    unit = tcp_unit(b"x" * (65_535 - 40), 1448)
+    theirs.send(vnet.build(unit) + joined(unit))
+    received = device.read(0)
+    assert received
+    assert joined(received) == joined(unit)
+    assert received.offload == Offload(34, 16, 1448)
+    device.close()
+    theirs.close()
+
+
+def test_what_the_kernel_does_not_take_is_lost_and_counted(ends: Pair) -> None:
+    device, _ = ends
+    while not device.frames_lost:
+        device.write(Frame((bytes(1500),)), 0)
+    device.write(Frame((bytes(1500),)), 0)
+    assert device.frames_lost == 2
+
+
+def test_closed_it_is_gone(ends: Pair) -> None:
+    device, _ = ends
+    descriptor = device.fileno()
+    device.close()
+    device.close()
+    assert device.fileno() == -1
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    with pytest.raises(OSError, match="the device pair0 is gone"):
+        device.read(0)
+    with pytest.raises(OSError, match="the device pair0 is gone"):
+        device.write(Frame((b"x",)), 0)
+
+
+@given(st.text(min_size=1, max_size=15))
+def test_an_own_address_is_individual_local_and_always_the_same(name: str) -> None:
+    mac = derive_mac(name)
+    assert len(mac) == 6
+    assert mac[0] & 3 == 2
+    assert derive_mac(name) == mac
+
+
+def test_two_devices_have_two_addresses() -> None:
+    assert derive_mac("tap0") != derive_mac("tap1")
