@@ -135,7 +135,8 @@ class DatagramSender(Protocol):
     def path_to(self, destination: Ipv4Address, source: Ipv4Address = 0) -> Path:
         """Find the way to a destination, with our `source` kept unless it is 0.
 
-        Raises: OSError with ENETUNREACH, or EADDRNOTAVAIL where `source` is not ours.
+        Raises: OSError with ENETUNREACH, EADDRNOTAVAIL where `source` is not ours, or EINVAL where
+        it is in 127.0.0.0/8 and the destination is not.
         """
 
     def is_local(self, address: Ipv4Address) -> bool:

@@ -16,6 +16,7 @@ from tapstack.base.address import (
     Ipv4Address,
     Network,
     format_ipv4,
+    is_loopback,
 )
 from tapstack.base.checksum import complete_checksum
 from tapstack.base.contracts import (
@@ -244,7 +245,8 @@ class Ip:
     def path_to(self, destination: Ipv4Address, source: Ipv4Address = IPV4_ANY) -> Path:
         """Find the way to a destination, with our `source` kept unless it is 0.
 
-        Raises: OSError with ENETUNREACH, or EADDRNOTAVAIL where `source` is not ours.
+        Raises: OSError with ENETUNREACH, EADDRNOTAVAIL where `source` is not ours, or EINVAL where
+        it is in 127.0.0.0/8 and the destination is not.
         """
         if source and not self._addresses.is_local(source):
             raise os_error(errno.EADDRNOTAVAIL)
@@ -312,6 +314,9 @@ class Ip:
         if hop is None:
             self._counters.drop(Drop.IP_NO_ROUTE)
             raise os_error(errno.ENETUNREACH)
+        if is_loopback(source) and hop.interface is not self._addresses.loopback:
+            # RFC 1122 §3.2.1.3 (g): such an address "MUST NOT appear outside a host".
+            raise os_error(errno.EINVAL)
         return hop
 
     def _send_fragments(self, hop: Hop, header: wire.Header, payload: bytes, now: Instant) -> None:

@@ -167,7 +167,9 @@ class RawSockets:
         parts = [wire.build(header), octets[header.length :]]
         hop.interface.send_datagram(hop.next_hop, parts, None, now)
 
-    def receive(self, socket: RawSocket, *, peek: bool = False) -> tuple[bytes, Ipv4Address] | None:
+    def receive_from(
+        self, socket: RawSocket, *, peek: bool = False
+    ) -> tuple[bytes, Ipv4Address] | None:
         """Give the next datagram, IP header included, and its source; None: would block.
 
         Raises: OSError with the pending error, once.

@@ -120,8 +120,10 @@ class SocketTable:
     def is_free(self, socket: UdpSocket, local: Endpoint) -> bool:
         """Tell whether a socket may be bound here beside the others (SO_REUSEADDR, _REUSEPORT)."""
         return all(
-            (local.address not in (other.local.address, IPV4_ANY)
-            and other.local.address != IPV4_ANY)
+            (
+                local.address not in (other.local.address, IPV4_ANY)
+                and other.local.address != IPV4_ANY
+            )
             or (socket.reuse_address and other.reuse_address)
             or (socket.reuse_port and other.reuse_port)
             for other in self._by_port.get(local.port, ())
