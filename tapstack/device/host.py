@@ -9,6 +9,7 @@ Not done here: routes and rules of the host, which the address brings along or t
 import errno
 import socket
 from contextlib import suppress
+from ctypes import addressof, create_string_buffer
 from fcntl import ioctl
 from pathlib import Path
 from struct import Struct
@@ -22,6 +23,12 @@ _SIOCGIFNETMASK, _SIOCSIFNETMASK = 0x891B, 0x891C
 _SIOCGIFMTU, _SIOCSIFMTU = 0x8921, 0x8922
 _SIOCGIFHWADDR = 0x8927
 _SIOCSIFTXQLEN = 0x8943
+_SIOCETHTOOL = 0x8946
+
+# <linux/ethtool.h>
+_ETHTOOL_STXCSUM = 0x17
+_ETHTOOL_SGSO = 0x24
+_ETHTOOL_VALUE = Struct("=II")
 
 _IFF_UP = 1  # <linux/if.h>
 
@@ -31,6 +38,7 @@ _FLAGS = Struct("=H")
 _INTEGER = Struct("=i")
 _IPV4_SOCKADDR = Struct("=HH4s")
 _ETHERNET_SOCKADDR = Struct("=H6s")
+_POINTER = Struct("@P")
 
 
 def bring_up(name: str) -> None:
@@ -56,8 +64,9 @@ def set_address(name: str, network: Network) -> None:
     """Give an interface its IPv4 address, in place of its first one. Raises: as `bring_up`."""
     if address_of(name) == network:
         return
-    _call(_SIOCSIFADDR, name, _ipv4_sockaddr(network.address))
-    _call(_SIOCSIFNETMASK, name, _ipv4_sockaddr(network.mask))
+    setting = f"the address {network}"
+    _call(_SIOCSIFADDR, name, _ipv4_sockaddr(network.address), setting)
+    _call(_SIOCSIFNETMASK, name, _ipv4_sockaddr(network.mask), setting)
 
 
 def mtu_of(name: str) -> int:
@@ -68,7 +77,7 @@ def mtu_of(name: str) -> int:
 def set_mtu(name: str, mtu: int) -> None:
     """Set an interface's MTU in octets. Raises: as `bring_up`, and for an MTU it cannot have."""
     if mtu_of(name) != mtu:
-        _call(_SIOCSIFMTU, name, _INTEGER.pack(mtu))
+        _call(_SIOCSIFMTU, name, _INTEGER.pack(mtu), f"an MTU of {mtu}")
 
 
 def mac_of(name: str) -> MacAddress:
@@ -78,7 +87,14 @@ def mac_of(name: str) -> MacAddress:
 
 def set_queue_length(name: str, frames: int) -> None:
     """Set how many frames may wait on an interface to be sent. Raises: as `bring_up`."""
-    _call(_SIOCSIFTXQLEN, name, _INTEGER.pack(frames))
+    _call(_SIOCSIFTXQLEN, name, _INTEGER.pack(frames), f"a queue of {frames}")
+
+
+def disable_offloads(name: str) -> None:
+    """Have the host put whole checksums into segments of wire size. Raises: as `bring_up`."""
+    for command in (_ETHTOOL_STXCSUM, _ETHTOOL_SGSO):
+        value = create_string_buffer(_ETHTOOL_VALUE.pack(command, 0))
+        _call(_SIOCETHTOOL, name, _POINTER.pack(addressof(value)))
 
 
 def silence_ipv6(name: str) -> None:
@@ -95,24 +111,28 @@ def _ipv4_of(sockaddr: bytes) -> int:
     return int.from_bytes(_IPV4_SOCKADDR.unpack_from(sockaddr)[2], "big")
 
 
-def _call(request: int, name: str, argument: bytes = b"") -> bytes:
-    """Ask the kernel, and give the part of its answer that depends on the request."""
+def _call(request: int, name: str, argument: bytes = b"", setting: str = "this") -> bytes:
+    """Ask the kernel, and give the part of its answer that depends on the request.
+
+    `setting` is what an error calls the argument.
+    """
     question = _REQUEST.pack(name.encode(), argument)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket:
         try:
             answer = ioctl(any_socket, request, question)
         except OSError as error:
-            raise _explained(error, name) from None
+            raise _explained(error, name, setting) from None
     return answer[_REQUEST.size - 24 :]
 
 
-def _explained(error: OSError, name: str) -> OSError:
+def _explained(error: OSError, name: str, setting: str) -> OSError:
     number = error.errno or 0
+    no_right = f"no right to configure {name}: that takes root, or a namespace of your own"
     sentences = {
-        errno.EPERM: f"no right to configure {name}: that takes root, or a namespace of your own",
-        errno.EACCES: f"no right to configure {name}: that takes root, or a namespace of your own",
+        errno.EPERM: no_right,
+        errno.EACCES: no_right,
         errno.ENODEV: f"there is no interface {name}",
-        errno.EINVAL: f"{name} does not take this setting",
-        errno.ERANGE: f"{name} does not take this setting",
+        errno.EINVAL: f"{name} does not take {setting}",
+        errno.ERANGE: f"{name} does not take {setting}",
     }
     return OSError(number, sentences.get(number, f"{name}: {error.strerror}"))

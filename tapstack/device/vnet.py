@@ -57,6 +57,11 @@ def _octet_at(parts: Sequence[Buffer], index: int) -> int:
     raise AssertionError("a unit is longer than its headers")
 
 
+def is_understood(octets: Buffer) -> bool:
+    """Tell whether an inbound frame is one segment, or a unit that can be spoken of here."""
+    return octets[1] & ~GSO_ECN in (GSO_NONE, GSO_TCPV4)
+
+
 def parse(octets: Buffer) -> Offload | None:
     """Read the header of an inbound frame: what is left to do, or None to verify the checksum."""
     flags, gso_type, _, gso_size, start, offset = CODEC.unpack_from(octets)

@@ -1,0 +1,60 @@
+"""The link to the host, by the best means there is, with the host's side set up.
+
+Not done here: making rights (`runtime/namespace.py`).
+"""
+
+import errno
+from typing import NamedTuple
+
+from tapstack.base.address import MacAddress, Network
+from tapstack.base.contracts import NetDevice
+from tapstack.device import host
+from tapstack.device.packet import PacketDevice
+from tapstack.device.segmentation import SoftwareOffload
+from tapstack.device.tap import TapDevice
+
+_NO_TUN = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENODEV, errno.ENXIO})
+"""What says that /dev/net/tun is not there for us, rather than that the device is not."""
+
+
+class Link(NamedTuple):
+    """An open link."""
+
+    device: NetDevice
+    """Takes units whole, cutting them itself where the kernel is not to."""
+    means: str
+    """A sentence about what it is, for whoever wants to know."""
+
+
+def open_link(
+    name: str,
+    host_network: Network,
+    *,
+    mac: MacAddress | None = None,
+    mtu: int | None = None,
+    offload: bool = True,
+) -> Link:
+    """Open a TAP device, or else a veth pair, and give the host its address on it.
+
+    Raises: OSError with one clear sentence; ValueError for a name that cannot be one.
+    """
+    device: NetDevice
+    try:
+        device = TapDevice(name, mac=mac, mtu=mtu, offload=offload)
+        means = f"{name} is a TAP device"
+    except OSError as refused:
+        if refused.errno not in _NO_TUN:
+            raise
+        try:
+            device = PacketDevice(name, mac=mac, mtu=mtu, offload=offload)
+        except OSError:
+            raise refused from None
+        means = f"{name} is a veth pair with a packet socket: {refused.strerror}"
+    try:
+        host.silence_ipv6(name)
+        host.set_address(name, host_network)
+        host.bring_up(name)
+    except OSError:
+        device.close()
+        raise
+    return Link(device if offload else SoftwareOffload(device), means)

@@ -1,0 +1,132 @@
+"""Real devices against the real kernel: what they carry, how they are refused, how they end."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.netns import PROGRAMS, Namespace
+from tests.live.test_wire import VALIDATION, WRONG
+
+LONGEST_FRAME = 1514
+NO_TUN = "mount -t tmpfs tmpfs /dev/net"
+
+
+def told(output: str) -> Any:
+    return json.loads(output)
+
+
+def exchange(namespace: Namespace, device: str, capture: Path, before: str = "true") -> Any:
+    program = [sys.executable, str(PROGRAMS / "device_exchange.py"), device, str(capture)]
+    shell = ["sh", "-c", f'{before} && exec "$@"', "sh"]
+    return told(namespace.run("unshare", "-m", *shell, *program).stdout)
+
+
+def shark(namespace: Namespace, capture: Path, *options: str) -> list[str]:
+    return namespace.run(
+        "tshark", "-n", "-r", str(capture), *VALIDATION, *options
+    ).stdout.splitlines()
+
+
+@pytest.mark.parametrize("device", ["tap", "packet", "link"])
+def test_with_offload_units_pass_whole(namespace: Namespace, tmp_path: Path, device: str) -> None:
+    capture = tmp_path / "capture.pcap"
+    seen = exchange(namespace, f"{device}+offload", capture)
+    assert seen["host received"]
+    assert seen["we received"]
+    assert seen["largest frame"] > 20 * LONGEST_FRAME
+    assert seen["checksums left out"] > 0
+    assert shark(namespace, capture, "-Y", WRONG) == []
+    lengths = shark(namespace, capture, "-T", "fields", "-e", "frame.len")
+    assert max(map(int, lengths)) == LONGEST_FRAME, "the capture shows the wire"
+
+
+@pytest.mark.parametrize("device", ["tap", "packet", "link"])
+def test_without_offload_frames_are_of_wire_size(
+    namespace: Namespace, tmp_path: Path, device: str
+) -> None:
+    capture = tmp_path / "capture.pcap"
+    seen = exchange(namespace, device, capture)
+    assert seen["host received"]
+    assert seen["we received"]
+    assert seen["largest frame"] == LONGEST_FRAME
+    assert seen["checksums left out"] == 0
+    assert shark(namespace, capture, "-Y", WRONG) == []
+
+
+def test_the_best_means_is_a_tap(namespace: Namespace, tmp_path: Path) -> None:
+    assert exchange(namespace, "link", tmp_path / "x")["means"] == "tap0 is a TAP device"
+
+
+@pytest.mark.parametrize("device", ["link", "link+offload"])
+def test_without_tun_the_means_is_a_packet_socket(
+    namespace: Namespace, tmp_path: Path, device: str
+) -> None:
+    seen = exchange(namespace, device, tmp_path / "x", before=NO_TUN)
+    assert seen["means"].startswith(
+        "tap0 is a veth pair with a packet socket: there is no /dev/net"
+    )
+    assert seen["host received"]
+    assert seen["we received"]
+
+
+@pytest.fixture
+def states(namespace: Namespace) -> Any:
+    return told(namespace.run(sys.executable, str(PROGRAMS / "device_states.py")).stdout)
+
+
+def test_a_tap_device_lives_as_it_should(states: Any) -> None:
+    assert states["fresh"] == {
+        "mtu": 1500,
+        "mac is derived": True,
+        "mac is the host's": False,
+        "capabilities": [True, True],
+        "closed on exec": True,
+        "non-blocking": True,
+        "silent": True,
+        "left over": False,
+    }
+    assert states["chosen"] == {
+        "mtu": [9000, 9000],
+        "mac": "02:00:00:00:00:09",
+        "capabilities": [False, False],
+    }
+    assert states["refused"] == {
+        "twice": "the device tap0 is in use by another program",
+        "not a TAP": "lo exists and is not a TAP device",
+        "a long name": "'a-name-too-long0' is not a device name: 1 to 15 letters such as tap0",
+        "no name": "'' is not a device name: 1 to 15 letters such as tap0",
+        "an MTU": "tap1 does not take an MTU of 9",
+        "nobody": "there is no interface tap9",
+        "left over": False,
+    }
+    assert states["host_side"] == {
+        "before": "None",
+        "after": "10.0.0.2/24",
+        "address": ["10.0.0.2/24", "brd", "10.0.0.255"],
+        "route": ["10.0.0.0/24", "dev", "tap0"],
+        "up": True,
+        "IPv6": "",
+    }
+    assert states["lost_and_gone"] == {
+        "lost while down": 1,
+        "lost while up": 0,
+        "lost as too short": 1,
+        "read": "the device tap0 is gone",
+        "write": "the device tap0 is gone",
+    }
+    assert states["prepared_by_another"] == {"mtu": 1400, "kept": True}
+
+
+def test_a_namespace_of_ones_own_can_be_entered_once(namespace: Namespace) -> None:
+    program = str(PROGRAMS / "private_namespace.py")
+    assert told(namespace.run(sys.executable, program).stdout) == {
+        "new": True,
+        "user": 0,
+        "interfaces": ["lo"],
+        "loopback": True,
+        "beside a thread": "a namespace can be entered only before the process has a second thread",
+        "too many": "no more namespaces are allowed here (user.max_user_namespaces): run as root",
+    }
