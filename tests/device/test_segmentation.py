@@ -68,6 +68,14 @@ def test_what_is_left_to_a_checksum_unit_comes_out_the_same(unit: Frame) -> None
     assert completed == [joined(frame) for frame in cut(unit)]
 
 
+@pytest.mark.parametrize(
+    ("length", "lengths"), [(0, [0]), (9, [9]), (10, [10]), (11, [10, 1]), (20, [10, 10])]
+)
+def test_a_unit_is_cut_where_a_segment_is_full(length: int, lengths: list[int]) -> None:
+    after = segments(cut(tcp_unit(b"x" * length, 10)))
+    assert [len(segment.text) for segment in after] == lengths
+
+
 def test_options_are_in_every_segment() -> None:
     unit = tcp_unit(b"x" * 100, 40, options=b"\1\1\x08\x0a12345678", ip_options=b"\1\1\1\0")
     headers = [segment.headers for segment in segments(cut(unit))]
