@@ -33,7 +33,8 @@ class Drop(Enum):
     ARP_NOT_FOR_US = ("", "ARP: about somebody else's address")
     ARP_DUPLICATE_ADDRESS = ("", "ARP: another station claims our address")
     ARP_UNSOLICITED = ("", "ARP: a reply that was not asked for")
-    ARP_QUEUE_FULL = ("", "ARP: too many datagrams wait for the neighbour")
+    ARP_QUEUE_FULL = ("IpOutDiscards", "ARP: too many datagrams wait for the neighbour")
+    ARP_TABLE_FULL = ("IpOutDiscards", "ARP: too many neighbours at once")
     ARP_UNRESOLVED = ("IpOutNoRoutes", "ARP: the neighbour did not answer")
     # IPv4
     IP_TRUNCATED = ("IpInHdrErrors", "IPv4: shorter than its header says")

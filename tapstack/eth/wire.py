@@ -15,7 +15,17 @@ from tapstack.base.errors import Drop, MalformedPacket
 ETHERTYPE_IPV4 = 0x0800  # RFC 894
 ETHERTYPE_ARP = 0x0806  # RFC 826
 ETHERTYPE_VLAN = 0x8100  # IEEE 802.1Q §9.6
+ETHERTYPE_IPV6 = 0x86DD  # RFC 2464
 ETHERTYPE_QINQ = 0x88A8  # IEEE 802.1ad
+MIN_ETHERTYPE = 0x0600  # IEEE 802.3 §3.2.6
+
+_TYPE_NAMES = {
+    ETHERTYPE_IPV4: "IPv4",
+    ETHERTYPE_ARP: "ARP",
+    ETHERTYPE_VLAN: "802.1Q",
+    ETHERTYPE_QINQ: "802.1ad",
+    ETHERTYPE_IPV6: "IPv6",
+}
 
 MIN_PAYLOAD = 46
 """Octets that the payload is padded to (IEEE 802.3 §4.2.3.3), without the check sequence."""
@@ -47,3 +57,10 @@ def parse(octets: Buffer) -> EthernetHeader:
 def build(header: EthernetHeader) -> bytes:
     """Lay out a header as on the wire."""
     return CODEC.pack(*header)
+
+
+def type_name(ethertype: int) -> str:
+    """Name a type as tcpdump does; below 0x0600 it is a length (IEEE 802.3 §3.2.6)."""
+    if ethertype < MIN_ETHERTYPE:
+        return "802.3"
+    return _TYPE_NAMES.get(ethertype, "Unknown")

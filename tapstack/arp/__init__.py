@@ -1,0 +1,1 @@
+"""ARP: which station on the link has an IPv4 address."""

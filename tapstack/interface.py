@@ -1,0 +1,134 @@
+"""A network interface: Ethernet and ARP put together over one device.
+
+Not done here: the IP side of an address, and routes (`ip/`); reading the device (the driver).
+"""
+
+from collections.abc import Callable, Sequence
+
+from tapstack.arp.cache import NeighbourCache
+from tapstack.arp.config import ArpConfig
+from tapstack.arp.protocol import Arp
+from tapstack.base.address import (
+    IPV4_LIMITED_BROADCAST,
+    MAC_BROADCAST,
+    Ipv4Address,
+    MacAddress,
+    Network,
+    is_multicast,
+)
+from tapstack.base.contracts import Buffer, Entropy, Frame, NetDevice, NetworkLayer, Offload
+from tapstack.base.counters import Counters
+from tapstack.base.errors import Drop
+from tapstack.base.timers import TimerQueue
+from tapstack.base.trace import Tracer
+from tapstack.base.units import Instant
+from tapstack.eth.protocol import Ethernet, LinkStatistics, multicast_mac
+from tapstack.eth.wire import ETHERTYPE_ARP, ETHERTYPE_IPV4
+
+Unreachable = Callable[[Sequence[Buffer], Instant], None]
+"""Hear of a datagram whose neighbour did not answer."""
+
+
+class NetworkInterface:
+    """An attachment to one link; implements `Interface`.
+
+    The loopback is one too: its frames have headers like all others, of zero addresses, as Linux's
+    have, and nobody there needs to be asked for.
+    """
+
+    def __init__(
+        self,
+        device: NetDevice,
+        *,
+        timers: TimerQueue,
+        entropy: Entropy,
+        counters: Counters,
+        tracer: Tracer,
+        arp_config: ArpConfig | None = None,
+    ) -> None:
+        self.device = device
+        self.name = device.name
+        self.mtu = device.mtu
+        """Octets of the largest IP datagram that fits one frame."""
+        self.networks: list[Network] = []
+        """Our addresses on this link, in the order that they were added."""
+        self.on_unreachable: Unreachable | None = None
+        """Told of each datagram whose neighbour did not answer."""
+        self._counters = counters
+        self._broadcasts = {IPV4_LIMITED_BROADCAST}
+        self._ethernet = Ethernet(device, counters=counters, tracer=tracer)
+        self._arp: Arp | None = None
+        if not self._ethernet.is_loopback:
+            self._arp = Arp(
+                self._ethernet,
+                timers=timers,
+                entropy=entropy,
+                counters=counters,
+                tracer=tracer,
+                give_up=self._on_undeliverable,
+                config=arp_config,
+            )
+            self._ethernet.bind(ETHERTYPE_ARP, self._arp)
+
+    @property
+    def mac(self) -> MacAddress:
+        """Our own address on this link; zero on the loopback."""
+        return self._ethernet.mac
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """What went through."""
+        return self._ethernet.statistics
+
+    @property
+    def neighbours(self) -> NeighbourCache | None:
+        """Who else is on the link; None on the loopback."""
+        return None if self._arp is None else self._arp.neighbours
+
+    def is_loopback(self) -> bool:
+        """Tell whether what is sent here comes straight back."""
+        return self._ethernet.is_loopback
+
+    def bind_network(self, ethertype: int, layer: NetworkLayer) -> None:
+        """Set who takes the payload of frames of a type."""
+        self._ethernet.bind(ethertype, layer)
+
+    def add_address(self, network: Network, now: Instant) -> None:
+        """Take an address on this link, and announce it. Again, it changes nothing."""
+        if network in self.networks:
+            return
+        self.networks.append(network)
+        # RFC 3021 §2.1: a point-to-point network of two addresses has no broadcast.
+        if network.prefix_length < 31:
+            self._broadcasts.add(network.broadcast)
+        if self._arp is not None:
+            self._arp.own.add(network, now)
+
+    def receive(self, frame: Frame, now: Instant) -> None:
+        """Take a frame that the device read. Raises: MalformedPacket, which the door counts."""
+        self._ethernet.receive(frame, self, now)
+
+    def send_datagram(
+        self,
+        next_hop: Ipv4Address,
+        parts: Sequence[Buffer],
+        offload: Offload | None,
+        now: Instant,
+    ) -> None:
+        """Send a whole IP datagram to a neighbour; see `Interface`. The parts may be kept."""
+        if self._arp is None:
+            self._ethernet.send_frame(self.mac, ETHERTYPE_IPV4, parts, offload, now)
+        elif next_hop in self._broadcasts:
+            self._ethernet.send_frame(MAC_BROADCAST, ETHERTYPE_IPV4, parts, offload, now)
+        elif is_multicast(next_hop):
+            group = multicast_mac(next_hop)
+            self._ethernet.send_frame(group, ETHERTYPE_IPV4, parts, offload, now)
+        else:
+            self._arp.neighbours.send_datagram(next_hop, parts, offload, now)
+
+    def _on_undeliverable(self, parts: Sequence[Buffer], reason: Drop, now: Instant) -> None:
+        """Count a datagram that did not leave, and say so if it is because nobody answered."""
+        self.statistics.tx_dropped += 1
+        self._counters.drop(reason)
+        if reason is Drop.ARP_UNRESOLVED and self.on_unreachable is not None:
+            self.on_unreachable(parts, now)
