@@ -205,14 +205,3 @@ class Namespace:
         wanted = f":{port:04X} 00000000:0000 0A"
         table = Path(f"/proc/{self.pid}/net/tcp")
         wait_until(lambda: wanted in table.read_text(), f"the host listens on port {port}")
-
-    def run_until_success(self, *argv: str, stdin: Path, timeout: float) -> Process:
-        """Run a program again and again, until the other side is there to answer it."""
-        deadline = time.monotonic() + timeout
-        while True:
-            with stdin.open("rb") as source:
-                process = self.run(*argv, stdin=source, timeout=timeout, status=None)
-            if process.popen.returncode == 0:
-                return process
-            assert time.monotonic() < deadline, process
-            time.sleep(0.02)

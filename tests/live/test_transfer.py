@@ -32,9 +32,11 @@ def payload(twenty_million_octets: Path, tmp_path: Path, size: int) -> Path:
 def test_the_host_sends_to_snc(
     namespace: Namespace, options: tuple[str, ...], payload: Path
 ) -> None:
-    server = namespace.tapstack(*options, "-c", f"snc -b {STACK}:{PORT}")
+    server = namespace.tapstack(*options, "-c", f"snc -v -b {STACK}:{PORT}")
+    server.wait_for(f"Listening on {STACK} {PORT}")
 
-    namespace.run_until_success("nc", "-N", STACK, str(PORT), stdin=payload, timeout=60)
+    with payload.open("rb") as source:
+        namespace.run("nc", "-N", STACK, str(PORT), stdin=source, timeout=60)
 
     assert server.wait() == 0, server
     assert server.stdout_path.stat().st_size == payload.stat().st_size
