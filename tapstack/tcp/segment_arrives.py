@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from errno import ECONNREFUSED, ECONNRESET, EPIPE
 
-from tapstack.base.contracts import READABLE
+from tapstack.base.contracts import READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import SECOND, Instant
 from tapstack.tcp.acknowledgment import process_acknowledgment
@@ -183,6 +183,7 @@ def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         return True
     if tcb.state is State.FIN_WAIT_1:
         become(ctx, tcb, State.FIN_WAIT_2)
+        ctx.report(tcb, WRITABLE)  # for who lingers: all has arrived
         if tcb.orphaned:
             tcb.wait_timer.arm(now + ctx.config.tcp_fin_timeout)
     elif tcb.state is State.CLOSING:

@@ -66,6 +66,9 @@ HAS_SENT_FIN = frozenset(
 )
 """States that are entered by queueing our FIN, or after it."""
 
+FIN_UNACKNOWLEDGED = frozenset({State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK})
+"""States in which text of ours, or our FIN behind it, may still be on its way."""
+
 HAS_RECEIVED_FIN = frozenset({State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK, State.TIME_WAIT})
 """States that are entered by the peer's FIN, or after it."""
 

@@ -1,0 +1,173 @@
+"""Bringing a stack up from settings: devices, addresses, routes, and the runtime that drives it.
+
+The default stack, which a program gets by importing `tapstack.socket`, comes up on first use from
+`tapstack.configure(...)` or the environment.
+
+Not done here: making rights (`namespace.py`), and the devices themselves (`device/`).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tapstack.base.address import IPV4_LOOPBACK, Network, format_ipv4, parse_network
+from tapstack.base.contracts import NetDevice
+from tapstack.capture.pcap import PcapWriter
+from tapstack.device.capture import CaptureDevice
+from tapstack.device.impairment import ImpairedDevice, parse_impairments
+from tapstack.device.loopback import LoopbackDevice
+from tapstack.device.open import open_link
+from tapstack.ip.config import IpConfig
+from tapstack.ip.routing import DEFAULT, Route
+from tapstack.runtime.clock import epoch_offset, monotonic
+from tapstack.runtime.entropy import SystemEntropy
+from tapstack.runtime.runtime import Runtime
+from tapstack.stack import Stack
+
+LOOPBACK_NETWORK = Network(IPV4_LOOPBACK, 8)
+"""RFC 1122 §3.2.1.3 (g)."""
+NO_DEVICE = "none"
+"""As the device's name: loopback only, which takes no privileges."""
+_MIN_MTU, _MAX_MTU = 68, 65521
+"""RFC 791 §3.1: every host forwards 68 octets; the other is the kernel's limit for a TAP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a stack is brought up with. Texts are as the user writes them."""
+
+    dev: str = "tap0"
+    """The TAP device's name; `none` for loopback only."""
+    addr: str = "10.0.0.1/24"
+    """The stack's own address, with its prefix length."""
+    host_addr: str = "10.0.0.2/24"
+    """The host's address on the other end."""
+    mtu: int | None = None
+    """Octets of the largest IP datagram; None: as the device has it."""
+    pcap: str | None = None
+    """A file to write every frame to."""
+    impair: str | None = None
+    """What the link does to frames: `loss=5%,delay=20ms,seed=7`."""
+    offload: bool = True
+    """Whether checksums and segmentation are left to the device."""
+    ip_forward: bool = False
+    """Whether datagrams for others are passed on."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read TAPSTACK_DEV, TAPSTACK_ADDR and TAPSTACK_HOST_ADDR."""
+        return cls(
+            dev=environment.get("TAPSTACK_DEV", cls().dev),
+            addr=environment.get("TAPSTACK_ADDR", cls().addr),
+            host_addr=environment.get("TAPSTACK_HOST_ADDR", cls().host_addr),
+        )
+
+    def check(self) -> None:
+        """See that the settings make sense together. Raises: ValueError with one sentence."""
+        ours, host = parse_network(self.addr), parse_network(self.host_addr)
+        if ours.address == host.address:
+            raise ValueError(f"the stack and the host cannot both be {format_ipv4(host.address)}")
+        if host.address not in ours:
+            raise ValueError(f"the host's {host} is not in the network of the stack's {ours}")
+        if self.mtu is not None and not _MIN_MTU <= self.mtu <= _MAX_MTU:
+            raise ValueError(f"an MTU of {self.mtu} is not between {_MIN_MTU} and {_MAX_MTU}")
+        if self.impair is not None:
+            parse_impairments(self.impair)
+
+
+class BroughtUp(NamedTuple):
+    """A running stack, and what was done to get there."""
+
+    runtime: Runtime
+    settings: Settings
+    means: str
+    """A sentence about the link to the host; empty without one."""
+
+
+def bring_up(settings: Settings) -> BroughtUp:
+    """Build a stack and start it. Whatever fails, everything is given back.
+
+    Raises: ValueError or OSError, each with one clear sentence.
+    """
+    settings.check()
+    with ExitStack() as undo:
+        stack = Stack(SystemEntropy(), ip_config=IpConfig(ip_forward=settings.ip_forward))
+        now = monotonic()
+        stack.attach(LoopbackDevice(), LOOPBACK_NETWORK, now)
+        means = ""
+        if settings.dev != NO_DEVICE:
+            device, means = _open_device(settings, undo)
+            interface = stack.attach(device, parse_network(settings.addr), now)
+            gateway = parse_network(settings.host_addr).address
+            stack.ip.routes.add(Route(DEFAULT, interface, gateway))
+        runtime = Runtime(stack)
+        runtime.start()
+        undo.pop_all()
+    return BroughtUp(runtime, settings, means)
+
+
+def _open_device(settings: Settings, undo: ExitStack) -> tuple[NetDevice, str]:
+    """Open the link, and wrap it in what the settings ask for, the capture nearest to the wire."""
+    link = open_link(
+        settings.dev,
+        parse_network(settings.host_addr),
+        mtu=settings.mtu,
+        offload=settings.offload,
+    )
+    undo.callback(link.device.close)
+    device = link.device
+    if settings.pcap is not None:
+        writer = PcapWriter(open(settings.pcap, "wb"))  # noqa: SIM115 - the device owns it
+        device = CaptureDevice(device, writer, epoch_offset())
+        undo.callback(writer.close)
+    if settings.impair is not None:
+        device = ImpairedDevice(device, parse_impairments(settings.impair))
+    return device, link.means
+
+
+class DefaultStack:
+    """The stack of this process, made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._settings: Settings | None = None
+        self._runtime: Runtime | None = None
+
+    def configure(self, settings: Settings) -> None:
+        """Set what it will be brought up with. Raises: ValueError; RuntimeError once it is up."""
+        settings.check()
+        with self._lock:
+            if self._runtime is not None:
+                raise RuntimeError("the default stack is up already: configure it before first use")
+            self._settings = settings
+
+    def runtime(self) -> Runtime:
+        """Give the running stack. Raises: ValueError or OSError when it cannot come up."""
+        with self._lock:
+            if self._runtime is None:
+                settings = self._settings or Settings.from_environment(os.environ)
+                self._runtime = bring_up(settings).runtime
+                atexit.register(self.close)
+            return self._runtime
+
+    def use(self, runtime: Runtime) -> None:
+        """Make a stack that is up already the default one; its maker closes it."""
+        with self._lock:
+            self._runtime = runtime
+
+    def close(self) -> None:
+        """Take the default stack down, if it is up; the next use brings up a new one."""
+        with self._lock:
+            runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            runtime.close()
+
+
+default_stack = DefaultStack()
+"""This process's own: the one object that a plain `socket.socket()` can mean."""

@@ -1,0 +1,44 @@
+"""The one place that blocks: try; where that would block, wait for an event; try again.
+
+Not done here: the attempts (`stream.py`, `datagram.py`, `raw.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tapstack.base.units import SECOND
+from tapstack.socket.contract import SocketEndpoint, SocketHost
+
+T = TypeVar("T")
+
+
+def block(
+    host: SocketHost,
+    endpoint: SocketEndpoint,
+    events: int,
+    timeout: float | None,
+    attempt: Callable[..., T],
+    *arguments: Any,
+) -> T:
+    """Repeat an attempt on an endpoint's events until it succeeds, or `timeout` seconds are over.
+
+    A timeout of 0 tries once, None waits for ever. Raises: BlockingIOError for a timeout of 0,
+    TimeoutError, and what the attempt raises.
+    """
+    try:
+        return host.call(attempt, *arguments)
+    except BlockingIOError:
+        if timeout == 0:
+            raise
+    deadline = None if timeout is None else host.now() + int(timeout * SECOND)
+    with host.watch(endpoint.watched(), events) as waiter:
+        while True:
+            waiter.arm()
+            try:
+                return host.call(attempt, *arguments)
+            except BlockingIOError:
+                left = None if deadline is None else (deadline - host.now()) / SECOND
+                if (left is not None and left <= 0) or not waiter.wait(left):
+                    raise TimeoutError("timed out") from None

@@ -1,0 +1,100 @@
+"""What the facade knows of a stack: endpoints with attempts that never block, and waiting.
+
+It is narrow on purpose: the real runtime serves it, a simulated world can serve it in virtual time,
+and so can a stack in another process.
+
+Not done here: anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+from tapstack.base.address import Endpoint
+from tapstack.base.contracts import Buffer
+from tapstack.base.units import Instant
+
+T = TypeVar("T")
+
+
+class SocketEndpoint(Protocol):
+    """One socket of a stack. What would block raises BlockingIOError; every call takes `now`."""
+
+    def bind(self, local: Endpoint, *, now: Instant) -> None:
+        """Take a local address. Raises: OSError."""
+
+    def listen(self, backlog: int, *, now: Instant) -> None:
+        """Take connections. Raises: OSError."""
+
+    def accept(self, *, now: Instant) -> tuple[SocketEndpoint, Endpoint]:
+        """Take a connection that waits. Raises: OSError."""
+
+    def connect(self, remote: Endpoint | None, *, now: Instant) -> None:
+        """Begin to connect; None dissolves a datagram socket's connection. Raises: OSError."""
+
+    def finish_connect(self, *, now: Instant) -> None:
+        """See whether the connection that was begun stands. Raises: OSError."""
+
+    def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:
+        """Send what finds room; give its octets. Raises: OSError."""
+
+    def receive(self, size: int, flags: int, *, now: Instant) -> tuple[bytes, Endpoint | None]:
+        """Take what is there: text, or one datagram and its source. Raises: OSError."""
+
+    def shutdown(self, how: int, *, now: Instant) -> None:
+        """End one direction or both. Raises: OSError."""
+
+    def close(self, *, now: Instant) -> None:
+        """Give it back."""
+
+    def finish_close(self, *, now: Instant) -> None:
+        """See whether everything that was sent before `close` has arrived."""
+
+    def local(self, *, now: Instant) -> Endpoint:
+        """Give the local address."""
+
+    def remote(self, *, now: Instant) -> Endpoint:
+        """Give the other end's address. Raises: OSError with ENOTCONN."""
+
+    def get_option(self, level: int, name: int, *, now: Instant) -> int | bytes:
+        """Read an option. Raises: OSError with ENOPROTOOPT."""
+
+    def set_option(self, level: int, name: int, value: int | bytes, *, now: Instant) -> None:
+        """Set an option. Raises: OSError with ENOPROTOOPT or EINVAL."""
+
+    def readiness(self, *, now: Instant) -> tuple[bool, bool]:
+        """Tell whether receiving and whether sending would not block."""
+
+    def watched(self) -> object:
+        """Give the engine's object whose events tell of this socket."""
+
+
+class Waiter(Protocol):
+    """Waits for events of one endpoint."""
+
+    def arm(self) -> None:
+        """Begin to listen: what happens from now on ends the next `wait`."""
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait for an event; False when the time is up."""
+
+
+class SocketHost(Protocol):
+    """A running stack, as sockets see it."""
+
+    def open(self, kind: int, protocol: int) -> SocketEndpoint:
+        """Make a socket. Raises: OSError with EPROTONOSUPPORT or ESOCKTNOSUPPORT."""
+
+    def call(self, attempt: Callable[..., T], *arguments: Any) -> T:
+        """Enter the stack: call `attempt(*arguments, now=…)`. Raises: what it raises."""
+
+    def watch(self, endpoint: object, events: int) -> AbstractContextManager[Waiter]:
+        """Hear of events of an engine's object for as long as the block lasts."""
+
+    def notify(self, endpoint: object, on_event: Callable[[], None]) -> Callable[[], None]:
+        """Have `on_event` called, within the stack, at every event; give what ends that."""
+
+    def now(self) -> Instant:
+        """Tell the time."""

@@ -1,0 +1,403 @@
+"""The socket object: the standard library's methods over a stack (socket(7), Python's `socket`).
+
+Each call reads its arguments as the standard library does, and is one attempt of an endpoint, or a
+blocking repetition of it.
+
+Not done here: the attempts (`stream.py`, `messages.py`), and waiting (`blocking.py`).
+"""
+
+from __future__ import annotations
+
+import io
+import socket as stdlib
+import warnings
+from collections.abc import Callable
+from errno import EAGAIN, EBADF, EINPROGRESS
+from types import TracebackType
+from typing import Any, TypeVar
+
+from tapstack.base.address import Endpoint
+from tapstack.base.contracts import ACCEPTABLE, CLOSED, CONNECTED, READABLE, WRITABLE, Buffer
+from tapstack.base.errors import os_error
+from tapstack.socket.addresses import Address, read_address, write_address
+from tapstack.socket.blocking import block
+from tapstack.socket.contract import SocketEndpoint, SocketHost
+from tapstack.socket.descriptor import ReadinessDescriptor
+
+T = TypeVar("T")
+
+_INCOMING = READABLE | CLOSED
+_OUTGOING = WRITABLE | CLOSED
+
+
+class Socket:
+    """A socket of a stack, as Python programs know sockets."""
+
+    def __init__(
+        self,
+        host: SocketHost,
+        type: int = stdlib.SOCK_STREAM,  # noqa: A002 - the standard library's name
+        proto: int = 0,
+        *,
+        endpoint: SocketEndpoint | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Open a socket on a stack, or take one that exists. Raises: OSError."""
+        kind = type & ~(stdlib.SOCK_NONBLOCK | stdlib.SOCK_CLOEXEC)
+        self._descriptor: ReadinessDescriptor | None = None
+        self._stop_showing: Callable[[], None] | None = None
+        self._watched: object = None
+        self._files = 0  # how many objects of `makefile` are open
+        self._closing = False
+        self._endpoint: SocketEndpoint | None = None
+        self._host = host
+        self.family = stdlib.AF_INET
+        self.type = stdlib.SocketKind(kind)
+        self.proto = proto
+        self._timeout = 0.0 if type & stdlib.SOCK_NONBLOCK else timeout
+        self._endpoint = endpoint or host.open(kind, proto)
+
+    # --- being an object ---
+
+    def __enter__(self) -> Socket:
+        """Close at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show what `socket.socket` shows, without making a descriptor."""
+        words = [f"family={self.family!s}, type={self.type!s}, proto={self.proto}"]
+        if self._endpoint is None:
+            words.insert(0, "[closed]")
+        return f"<tapstack.socket.socket {', '.join(words)}>"
+
+    def __del__(self) -> None:
+        """Warn of a socket that nobody closed, and close it."""
+        if getattr(self, "_endpoint", None) is not None:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+            self._really_close()
+
+    def _attempts(self) -> SocketEndpoint:
+        if self._endpoint is None:
+            raise os_error(EBADF)
+        return self._endpoint
+
+    def _call(self, attempt: Callable[..., T], *arguments: Any) -> T:
+        """Make an attempt that never waits, and show what it changed."""
+        try:
+            return self._host.call(attempt, *arguments)
+        finally:
+            self._show()
+
+    def _block(self, events: int, attempt: Callable[..., T], *arguments: Any) -> T:
+        """Make an attempt, waiting for its success as the timeout says."""
+        try:
+            return block(self._host, self._attempts(), events, self._timeout, attempt, *arguments)
+        finally:
+            self._show()
+
+    # --- timeouts ---
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a call may block; None: for ever, 0: not at all."""
+        return self._timeout
+
+    def settimeout(self, value: float | None) -> None:
+        """Set the seconds that a call may block. Raises: ValueError for a negative value."""
+        if value is not None and value < 0:
+            raise ValueError("Timeout value out of range")
+        self._timeout = None if value is None else float(value)
+
+    def gettimeout(self) -> float | None:
+        """Give the seconds that a call may block."""
+        return self._timeout
+
+    def setblocking(self, flag: bool) -> None:
+        """Block for ever, or not at all."""
+        self._timeout = None if flag else 0.0
+
+    def getblocking(self) -> bool:
+        """Tell whether calls may block."""
+        return self._timeout != 0
+
+    # --- addresses ---
+
+    def bind(self, address: Any) -> None:
+        """Take a local address. Raises: OSError."""
+        self._call(self._attempts().bind, read_address(address))
+
+    def getsockname(self) -> Address:
+        """Give the local address."""
+        return write_address(self._call(self._attempts().local))
+
+    def getpeername(self) -> Address:
+        """Give the other end's address. Raises: OSError with ENOTCONN."""
+        return write_address(self._call(self._attempts().remote))
+
+    # --- connections ---
+
+    def listen(self, backlog: int = 128) -> None:
+        """Take connections. Raises: OSError."""
+        self._call(self._attempts().listen, backlog)
+
+    def accept(self) -> tuple[Socket, Address]:
+        """Wait for a connection. Raises: OSError."""
+        endpoint, remote = self._block(ACCEPTABLE | CLOSED, self._attempts().accept)
+        timeout = stdlib.getdefaulttimeout()
+        connection = self.__class__.__new__(self.__class__)
+        Socket.__init__(
+            connection, self._host, self.type, self.proto, endpoint=endpoint, timeout=timeout
+        )
+        return connection, write_address(remote)
+
+    def connect(self, address: Any) -> None:
+        """Connect, and wait until the connection stands. Raises: OSError."""
+        endpoint = self._attempts()
+        try:
+            self._call(endpoint.connect, read_address(address))
+        except BlockingIOError as begun:
+            if begun.errno != EINPROGRESS or self._timeout == 0:
+                raise
+            self._block(CONNECTED | CLOSED, endpoint.finish_connect)
+
+    def connect_ex(self, address: Any) -> int:
+        """Connect; give an errno instead of raising OSError, or 0."""
+        try:
+            self.connect(address)
+        except stdlib.gaierror:
+            raise
+        except OSError as error:
+            return error.errno or EAGAIN  # TimeoutError("timed out") has no errno
+        return 0
+
+    # --- receiving ---
+
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """Wait for text or a datagram; b"" at the end of a stream. Raises: OSError."""
+        return self._receive(bufsize, flags)[0]
+
+    def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Address | None]:
+        """Wait for a datagram, and tell where it came from. Raises: OSError."""
+        data, source = self._receive(bufsize, flags)
+        return data, None if source is None else write_address(source)
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """Wait for text or a datagram, put it into a buffer, and give its octets."""
+        return self.recvfrom_into(buffer, nbytes, flags)[0]
+
+    def recvfrom_into(
+        self, buffer: Any, nbytes: int = 0, flags: int = 0
+    ) -> tuple[int, Address | None]:
+        """Wait for a datagram, put it into a buffer, and give its octets and its source."""
+        if nbytes < 0:
+            raise ValueError("negative buffersize in recv_into")
+        view = memoryview(buffer).cast("B")
+        if nbytes > len(view):
+            raise ValueError("buffer too small for requested bytes")
+        data, source = self.recvfrom(nbytes or len(view), flags)
+        view[: len(data)] = data
+        return len(data), source
+
+    def _receive(self, size: int, flags: int) -> tuple[bytes, Endpoint | None]:
+        if size < 0:
+            raise ValueError("negative buffersize in recv")
+        receive = self._attempts().receive
+        if flags & stdlib.MSG_DONTWAIT:
+            return self._call(receive, size, flags)
+        data, source = self._block(_INCOMING, receive, size, flags)
+        if flags & stdlib.MSG_WAITALL and self.type == stdlib.SOCK_STREAM:
+            while 0 < len(data) < size and not flags & stdlib.MSG_PEEK:
+                more, _ = self._block(_INCOMING, receive, size - len(data), flags)
+                if not more:
+                    break
+                data += more
+        return data, source
+
+    # --- sending ---
+
+    def send(self, data: Buffer, flags: int = 0) -> int:
+        """Send what finds room, at least one octet; give how many. Raises: OSError."""
+        return self._send(_octets(data), flags, None)
+
+    def sendall(self, data: Buffer, flags: int = 0) -> None:
+        """Send everything. Raises: OSError."""
+        rest = _octets(data)
+        deadline = None if not self._timeout else self._host.now() + int(self._timeout * 1_000_000)
+        while len(rest):
+            rest = rest[self._send(rest, flags, None) :]
+            if deadline is not None and len(rest) and self._host.now() >= deadline:
+                raise TimeoutError("timed out")
+
+    def sendto(self, data: Buffer, *rest: Any) -> int:
+        """Send a datagram: `sendto(data, address)` or `sendto(data, flags, address)`."""
+        if len(rest) not in (1, 2):
+            raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(rest)} given)")
+        flags = rest[0] if len(rest) == 2 else 0
+        return self._send(_octets(data), flags, read_address(rest[-1]))
+
+    def _send(self, data: memoryview, flags: int, to: Endpoint | None) -> int:
+        send = self._attempts().send
+        if flags & stdlib.MSG_DONTWAIT:
+            return self._call(send, data, flags, to)
+        return self._block(_OUTGOING, send, data, flags, to)
+
+    # --- options ---
+
+    def getsockopt(self, level: int, optname: int, buflen: int = 0) -> int | bytes:
+        """Read an option: an int, or `buflen` octets. Raises: OSError with ENOPROTOOPT."""
+        value = self._call(self._attempts().get_option, level, optname)
+        if buflen:
+            octets = value if isinstance(value, bytes) else value.to_bytes(4, "little", signed=True)
+            return octets[:buflen]
+        return value if isinstance(value, int) else int.from_bytes(value[:4], "little")
+
+    def setsockopt(self, level: int, optname: int, value: int | Buffer, *_: int) -> None:
+        """Set an option. Raises: OSError with ENOPROTOOPT or EINVAL."""
+        plain = value if isinstance(value, int) else bytes(value)
+        self._call(self._attempts().set_option, level, optname, plain)
+
+    # --- the end ---
+
+    def shutdown(self, how: int) -> None:
+        """End one direction or both. Raises: OSError with ENOTCONN."""
+        self._call(self._attempts().shutdown, how)
+
+    def close(self) -> None:
+        """Close, once no file of `makefile` needs the socket; SO_LINGER makes this wait."""
+        self._closing = True
+        if self._files <= 0:
+            self._really_close()
+
+    def _really_close(self) -> None:
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is None:
+            return
+        if self._stop_showing is not None:
+            self._stop_showing()
+        if self._descriptor is not None:
+            self._descriptor.close()
+        seconds = self._linger(endpoint)
+        self._host.call(endpoint.close)
+        if seconds:
+            self._wait_for_arrival(endpoint, seconds)
+
+    def _linger(self, endpoint: SocketEndpoint) -> int:
+        """Tell how long to wait for what was sent to arrive, s."""
+        if self.type != stdlib.SOCK_STREAM:
+            return 0
+        value = self._host.call(endpoint.get_option, stdlib.SOL_SOCKET, stdlib.SO_LINGER)
+        assert isinstance(value, bytes)
+        on, seconds = (int.from_bytes(value[at : at + 4], "little") for at in (0, 4))
+        return seconds if on else 0
+
+    def _wait_for_arrival(self, endpoint: SocketEndpoint, seconds: int) -> None:
+        try:
+            block(self._host, endpoint, _OUTGOING, seconds, endpoint.finish_close)
+        except TimeoutError:
+            return
+
+    # --- a descriptor ---
+
+    def fileno(self) -> int:
+        """Give a descriptor that select, poll and epoll can wait on; −1 once closed.
+
+        It is made on the first call, and only tells readiness: reading or writing it directly
+        does nothing to the connection.
+        """
+        endpoint = self._endpoint
+        if endpoint is None:
+            return -1
+        if self._descriptor is None:
+            self._descriptor = ReadinessDescriptor()
+            self._watch_for_descriptor(endpoint)
+        return self._descriptor.fileno()
+
+    def _watch_for_descriptor(self, endpoint: SocketEndpoint) -> None:
+        """Show every event of the engine's object on the descriptor."""
+        descriptor = self._descriptor
+        assert descriptor is not None
+        watched = endpoint.watched()
+
+        def on_event() -> None:
+            descriptor.show(*endpoint.readiness(now=self._host.now()))
+
+        def begin(*, now: int) -> None:
+            descriptor.show(*endpoint.readiness(now=now))
+
+        self._watched = watched
+        self._stop_showing = self._host.notify(watched, on_event)
+        self._host.call(begin)
+
+    def _show(self) -> None:
+        """After a call of ours: show what it changed, on the object that it is now about."""
+        endpoint = self._endpoint
+        if self._descriptor is None or endpoint is None:
+            return
+        if endpoint.watched() is not self._watched and self._stop_showing is not None:
+            self._stop_showing()
+            self._watch_for_descriptor(endpoint)
+            return
+        descriptor = self._descriptor
+
+        def show(*, now: int) -> None:
+            descriptor.show(*endpoint.readiness(now=now))
+
+        self._host.call(show)
+
+    # --- files ---
+
+    def makefile(
+        self,
+        mode: str = "r",
+        buffering: int | None = None,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> Any:
+        """Make a file object of the socket, as `socket.socket.makefile` does."""
+        if not set(mode) <= {"r", "w", "b"}:
+            raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
+        writing = "w" in mode
+        reading = "r" in mode or not writing
+        raw_mode = ("r" if reading else "") + ("w" if writing else "")
+        raw = stdlib.SocketIO(self, raw_mode)  # type: ignore[arg-type]
+        self._files += 1
+        size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
+        if size == 0:
+            if "b" not in mode:
+                raise ValueError("unbuffered streams must be binary")
+            return raw
+        buffered = _buffered(raw, reading, writing, size)
+        if "b" in mode:
+            return buffered
+        text = io.TextIOWrapper(buffered, encoding, errors, newline)
+        text.mode = mode  # type: ignore[misc]
+        return text
+
+    def _decref_socketios(self) -> None:
+        """Hear from `SocketIO` that a file was closed."""
+        self._files -= 1
+        if self._closing:
+            self.close()
+
+
+def _buffered(raw: stdlib.SocketIO, reading: bool, writing: bool, size: int) -> Any:
+    if reading and writing:
+        return io.BufferedRWPair(raw, raw, size)
+    return io.BufferedReader(raw, size) if reading else io.BufferedWriter(raw, size)
+
+
+def _octets(data: Any) -> memoryview:
+    """View any buffer as octets. Raises: TypeError for what is none."""
+    view = memoryview(data)
+    return view if view.format == "B" and view.ndim == 1 else view.cast("B")

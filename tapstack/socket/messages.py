@@ -1,0 +1,217 @@
+"""SOCK_DGRAM and SOCK_RAW: the attempts of a socket that sends messages (udp(7), raw(7)).
+
+Both engines have the same verbs, so one class serves both; what differs is how an address is read
+and which options there are.
+
+Not done here: UDP and IP, and waiting for them.
+"""
+
+from __future__ import annotations
+
+import socket as constants
+from errno import EAGAIN, EBADF, EINVAL, ENOTCONN, EOPNOTSUPP
+from typing import Any, ClassVar
+
+from tapstack.base.address import IPV4_ANY, Endpoint
+from tapstack.base.contracts import Buffer
+from tapstack.base.errors import os_error
+from tapstack.base.units import Instant
+from tapstack.ip.raw import RawSockets
+from tapstack.socket import options
+from tapstack.socket.contract import SocketEndpoint
+from tapstack.socket.options import Option, Table, Value
+from tapstack.udp.protocol import Udp
+
+
+class MessageEndpoint:
+    """What UDP and raw sockets have in common."""
+
+    _options: ClassVar[Table]
+
+    def __init__(self, engine: Any, socket: Any) -> None:
+        self._engine = engine
+        self._socket = socket
+        self._closed = False
+        self._read_shut = False
+
+    def watched(self) -> object:
+        """Give the engine's socket."""
+        return self._socket
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise os_error(EBADF)
+
+    def listen(self, backlog: int, *, now: Instant) -> None:  # noqa: ARG002
+        """There are no connections here. Raises: OSError with EOPNOTSUPP."""
+        raise os_error(EOPNOTSUPP)
+
+    def accept(self, *, now: Instant) -> tuple[SocketEndpoint, Endpoint]:  # noqa: ARG002
+        """There are no connections here. Raises: OSError with EOPNOTSUPP."""
+        raise os_error(EOPNOTSUPP)
+
+    def finish_connect(self, *, now: Instant) -> None:
+        """There is nothing to wait for: `connect` did it all."""
+
+    def finish_close(self, *, now: Instant) -> None:
+        """There is nothing to wait for."""
+
+    def _take(self, flags: int) -> tuple[bytes, Endpoint]:
+        self._check_open()
+        message = self._engine.receive_from(self._socket, peek=bool(flags & constants.MSG_PEEK))
+        if message is None:
+            if self._read_shut:
+                return b"", Endpoint(IPV4_ANY, 0)
+            raise os_error(EAGAIN)
+        data, source = message
+        return data, source if isinstance(source, Endpoint) else Endpoint(source, 0)
+
+    def receive(self, size: int, flags: int, *, now: Instant) -> tuple[bytes, Endpoint | None]:  # noqa: ARG002
+        """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""
+        data, source = self._take(flags)
+        return data[:size], source
+
+    def readiness(self, *, now: Instant) -> tuple[bool, bool]:  # noqa: ARG002
+        """Tell whether receiving and whether sending would not block."""
+        return self._read_shut or self._engine.is_readable(self._socket), True
+
+    def shutdown(self, how: int, *, now: Instant) -> None:
+        """End receiving, for who waits; a connection there must be. Raises: OSError."""
+        self.remote(now=now)
+        if how not in (constants.SHUT_RD, constants.SHUT_WR, constants.SHUT_RDWR):
+            raise os_error(EINVAL)
+        self._read_shut |= how != constants.SHUT_WR
+
+    def remote(self, *, now: Instant) -> Endpoint:
+        """Give the other end. Raises: OSError with ENOTCONN."""
+        raise NotImplementedError
+
+    def close(self, *, now: Instant) -> None:  # noqa: ARG002
+        """Give the socket back. A second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._engine.close(self._socket)
+
+    def get_option(self, level: int, name: int, *, now: Instant) -> Value:  # noqa: ARG002
+        """Read an option. Raises: OSError with ENOPROTOOPT."""
+        self._check_open()
+        if (level, name) == (constants.SOL_SOCKET, constants.SO_ERROR):
+            return int(self._engine.take_error(self._socket))
+        return options.get_option(self._options, self._socket, level, name)
+
+    def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:  # noqa: ARG002
+        """Set an option. Raises: OSError with ENOPROTOOPT, EINVAL."""
+        self._check_open()
+        options.set_option(self._options, self._socket, level, name, value)
+
+
+_SO = constants.SOL_SOCKET
+
+
+class _Queue:
+    """SO_RCVBUF of a socket with a queue of datagrams."""
+
+    @staticmethod
+    def get(socket: Any) -> int:
+        return int(socket.queue.limit)
+
+    @staticmethod
+    def set(socket: Any, value: Value) -> None:
+        options.buffer("limit", 0).set(socket.queue, value)  # type: ignore[misc]
+
+
+_MESSAGE_OPTIONS: Table = {
+    **options.IP_OPTIONS,
+    (_SO, constants.SO_BROADCAST): options.flag("broadcast"),
+    (_SO, constants.SO_RCVBUF): Option(_Queue.get, _Queue.set),
+    (_SO, constants.SO_DOMAIN): options.read_only(lambda _: int(constants.AF_INET)),
+    (_SO, constants.SO_ACCEPTCONN): options.read_only(lambda _: 0),
+}
+
+
+class DatagramEndpoint(MessageEndpoint):
+    """One UDP socket."""
+
+    _options: ClassVar[Table] = {
+        **_MESSAGE_OPTIONS,
+        (_SO, constants.SO_REUSEADDR): options.flag("reuse_address"),
+        (_SO, constants.SO_REUSEPORT): options.flag("reuse_port"),
+        (_SO, constants.SO_TYPE): options.read_only(lambda _: int(constants.SOCK_DGRAM)),
+        (_SO, constants.SO_PROTOCOL): options.read_only(lambda _: constants.IPPROTO_UDP),
+        (constants.IPPROTO_IP, constants.IP_MULTICAST_TTL): options.integer(
+            "multicast_ttl", 0, 255
+        ),
+    }
+
+    def __init__(self, udp: Udp) -> None:
+        super().__init__(udp, udp.open())
+        self._udp = udp
+
+    def bind(self, local: Endpoint, *, now: Instant) -> None:  # noqa: ARG002
+        """Take a port. Raises: OSError."""
+        self._check_open()
+        self._udp.bind(self._socket, local)
+
+    def connect(self, remote: Endpoint | None, *, now: Instant) -> None:  # noqa: ARG002
+        """Set the other end. Raises: OSError."""
+        self._check_open()
+        self._udp.connect(self._socket, remote)
+
+    def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:  # noqa: ARG002
+        """Send one datagram. Raises: OSError."""
+        self._check_open()
+        return self._udp.send(self._socket, data, to, now)
+
+    def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
+        """Give the local address."""
+        self._check_open()
+        return Endpoint(*self._socket.local)
+
+    def remote(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
+        """Give the other end. Raises: OSError with ENOTCONN."""
+        self._check_open()
+        if not self._socket.is_connected:
+            raise os_error(ENOTCONN)
+        return Endpoint(*self._socket.remote)
+
+
+class RawEndpoint(MessageEndpoint):
+    """One raw socket; its addresses have no port."""
+
+    _options: ClassVar[Table] = {
+        **_MESSAGE_OPTIONS,
+        (_SO, constants.SO_TYPE): options.read_only(lambda _: int(constants.SOCK_RAW)),
+        (_SO, constants.SO_PROTOCOL): options.read_only(lambda socket: int(socket.protocol)),
+        (constants.IPPROTO_IP, constants.IP_HDRINCL): options.flag("header_included"),
+    }
+
+    def __init__(self, raw: RawSockets, protocol: int) -> None:
+        super().__init__(raw, raw.open(protocol))
+        self._raw = raw
+
+    def bind(self, local: Endpoint, *, now: Instant) -> None:  # noqa: ARG002
+        """Receive only what is sent to an address. Raises: OSError."""
+        self._check_open()
+        self._raw.bind(self._socket, local.address)
+
+    def connect(self, remote: Endpoint | None, *, now: Instant) -> None:  # noqa: ARG002
+        """Set the other end. Raises: OSError."""
+        self._check_open()
+        self._raw.connect(self._socket, remote.address if remote else None)
+
+    def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:  # noqa: ARG002
+        """Send one datagram. Raises: OSError."""
+        self._check_open()
+        return self._raw.send(self._socket, data, to.address if to else None, now)
+
+    def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
+        """Give the local address."""
+        self._check_open()
+        return Endpoint(self._socket.local, 0)
+
+    def remote(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
+        """Give the other end. Raises: OSError with ENOTCONN."""
+        self._check_open()
+        if not self._socket.remote:
+            raise os_error(ENOTCONN)
+        return Endpoint(self._socket.remote, 0)

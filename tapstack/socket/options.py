@@ -1,0 +1,123 @@
+"""Socket options: which attribute of an engine's object each one reads and sets.
+
+Not done here: what the options do.
+"""
+
+from __future__ import annotations
+
+import socket as constants
+from collections.abc import Callable
+from errno import EINVAL, ENOPROTOOPT
+from struct import Struct
+from typing import Any, NamedTuple, TypeAlias
+
+from tapstack.base.errors import os_error
+
+Value: TypeAlias = "int | bytes"
+
+_linger = Struct("@ii")  # struct linger of socket(7)
+_MIN_BUFFER = 2304
+"""Least octets of a buffer that the user sets (Linux's SOCK_MIN_RCVBUF)."""
+_MAX_BUFFER = 212_992
+"""Most octets that the user sets, before doubling (net.core.rmem_max, wmem_max)."""
+
+
+class Option(NamedTuple):
+    """How to read and set one option of an object; None where that is not allowed."""
+
+    get: Callable[[Any], Value] | None
+    set: Callable[[Any, Value], None] | None
+
+
+Table: TypeAlias = "dict[tuple[int, int], Option]"
+
+
+def number(value: Value) -> int:
+    """Read an option's value as a C int. Raises: OSError with EINVAL when it is shorter."""
+    if isinstance(value, int):
+        return value
+    if len(value) < 4:
+        raise os_error(EINVAL)
+    return int.from_bytes(value[:4], "little", signed=True)
+
+
+def flag(attribute: str) -> Option:
+    """Make an option of a bool."""
+    return Option(
+        lambda target: int(getattr(target, attribute)),
+        lambda target, value: setattr(target, attribute, number(value) != 0),
+    )
+
+
+def integer(attribute: str, least: int, most: int, default: int = 0) -> Option:
+    """Make an option of an int within limits; an attribute that is None shows the default."""
+
+    def set_integer(target: object, value: Value) -> None:
+        wanted = number(value)
+        if not least <= wanted <= most:
+            raise os_error(EINVAL)
+        setattr(target, attribute, wanted)
+
+    def get_integer(target: object) -> int:
+        value = getattr(target, attribute)
+        return default if value is None else int(value)
+
+    return Option(get_integer, set_integer)
+
+
+def buffer(attribute: str, default: int) -> Option:
+    """Make an option of a buffer size: like Linux, twice what is asked for is kept (socket(7))."""
+
+    def set_buffer(target: object, value: Value) -> None:
+        wanted = min(max(number(value), 0), _MAX_BUFFER)
+        setattr(target, attribute, max(2 * wanted, _MIN_BUFFER))
+
+    def get_buffer(target: object) -> int:
+        value = getattr(target, attribute)
+        return default if value is None else int(value)
+
+    return Option(get_buffer, set_buffer)
+
+
+def read_only(get: Callable[[Any], Value]) -> Option:
+    """Make an option that only tells."""
+    return Option(get, None)
+
+
+def _get_linger(target: Any) -> bytes:
+    seconds = target.linger
+    return _linger.pack(seconds is not None, seconds or 0)
+
+
+def _set_linger(target: Any, value: Value) -> None:
+    if isinstance(value, int) or len(value) < _linger.size:
+        raise os_error(EINVAL)
+    on, seconds = _linger.unpack_from(value)
+    target.linger = seconds if on else None
+
+
+LINGER = Option(_get_linger, _set_linger)
+"""SO_LINGER: struct linger."""
+
+
+def get_option(table: Table, target: object, level: int, name: int) -> Value:
+    """Read an option. Raises: OSError with ENOPROTOOPT."""
+    option = table.get((level, name))
+    if option is None or option.get is None:
+        raise os_error(ENOPROTOOPT)
+    return option.get(target)
+
+
+def set_option(table: Table, target: object, level: int, name: int, value: Value) -> None:
+    """Set an option. Raises: OSError with ENOPROTOOPT or EINVAL."""
+    option = table.get((level, name))
+    if option is None or option.set is None:
+        raise os_error(ENOPROTOOPT)
+    option.set(target, value)
+
+
+IP_OPTIONS: Table = {
+    (constants.IPPROTO_IP, constants.IP_TTL): integer("ttl", 1, 255),
+    (constants.IPPROTO_IP, constants.IP_TOS): integer("tos", 0, 255),
+}
+"""What every kind of socket has."""

@@ -1,0 +1,279 @@
+"""SOCK_STREAM: the attempts of a TCP socket, from unbound to closed (socket(7), tcp(7)).
+
+Not done here: TCP, and waiting for it.
+"""
+
+from __future__ import annotations
+
+import socket as constants
+from errno import (
+    EAGAIN,
+    EALREADY,
+    EBADF,
+    EINPROGRESS,
+    EINVAL,
+    EISCONN,
+    ENOENT,
+    ENOTCONN,
+    EOPNOTSUPP,
+    EPIPE,
+)
+
+from tapstack.base.address import ANY_ENDPOINT, IPV4_ANY, IPV4_LOOPBACK, Endpoint
+from tapstack.base.contracts import CLOSED, READABLE, WRITABLE, Buffer, EventSink
+from tapstack.base.errors import os_error
+from tapstack.base.units import Instant
+from tapstack.socket import options
+from tapstack.socket.options import Option, Table, Value
+from tapstack.tcp.congestion import ALGORITHMS
+from tapstack.tcp.connections import PortBinding
+from tapstack.tcp.listener import Listener
+from tapstack.tcp.protocol import Tcp
+from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.user_options import UserOptions
+
+_CONNECTING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
+
+
+class StreamEndpoint:
+    """One TCP socket."""
+
+    def __init__(self, tcp: Tcp, events: EventSink, tcb: Tcb | None = None) -> None:
+        self._tcp = tcp
+        self._events = events
+        self._tcb = tcb
+        self._listener: Listener | None = None
+        self._binding: PortBinding | None = None
+        self._closed = False
+        self._connect_reported = tcb is not None
+        self.options = tcb.options if tcb else UserOptions()
+        self.reuse_address = False
+        self.reuse_port = False
+
+    def watched(self) -> object:
+        """Give the connection or the listener; this object itself while it is neither."""
+        return self._tcb or self._listener or self
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise os_error(EBADF)
+
+    def _connection(self) -> Tcb:
+        """Give the connection. Raises: OSError with ENOTCONN, EBADF."""
+        self._check_open()
+        if self._tcb is None:
+            raise os_error(ENOTCONN)
+        return self._tcb
+
+    # --- addresses ---
+
+    def bind(self, local: Endpoint, *, now: Instant) -> None:  # noqa: ARG002
+        """Take hold of a port. Raises: OSError with EINVAL, EADDRINUSE, EADDRNOTAVAIL."""
+        self._check_open()
+        if self._binding or self._tcb or self._listener:
+            raise os_error(EINVAL)
+        self._binding = self._tcp.bind(
+            local, reuse_address=self.reuse_address, reuse_port=self.reuse_port
+        )
+
+    def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
+        """Give the local address, which is 0.0.0.0:0 while there is none."""
+        self._check_open()
+        if self._tcb:
+            return self._tcb.local
+        if self._listener:
+            return self._listener.local
+        return self._binding.local if self._binding else ANY_ENDPOINT
+
+    def remote(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
+        """Give the peer's address. Raises: OSError with ENOTCONN."""
+        tcb = self._connection()
+        if tcb.state in _CONNECTING or tcb.state is State.CLOSED:
+            raise os_error(ENOTCONN)
+        return tcb.remote
+
+    # --- connections ---
+
+    def listen(self, backlog: int, *, now: Instant) -> None:
+        """Listen; again, only the backlog changes. Raises: OSError with EINVAL, EADDRINUSE."""
+        self._check_open()
+        if self._tcb:
+            raise os_error(EINVAL)
+        if self._listener:
+            self._listener.backlog = max(backlog, 0)
+            return
+        if self._binding is None:
+            self.bind(ANY_ENDPOINT, now=now)
+            assert self._binding is not None
+        self._listener = self._tcp.open_passive(self._binding, backlog, self.options)
+
+    def accept(self, *, now: Instant) -> tuple[StreamEndpoint, Endpoint]:  # noqa: ARG002
+        """Take the oldest connection that waits. Raises: OSError with EINVAL, EAGAIN."""
+        self._check_open()
+        if self._listener is None:
+            raise os_error(EINVAL)
+        tcb = self._tcp.accept(self._listener)
+        if tcb is None:
+            raise os_error(EAGAIN)
+        return StreamEndpoint(self._tcp, self._events, tcb), tcb.remote
+
+    def connect(self, remote: Endpoint | None, *, now: Instant) -> None:
+        """Begin a connection: raises EINPROGRESS, or OSError when it cannot be begun."""
+        self._check_open()
+        if self._listener or remote is None:
+            raise os_error(EISCONN if self._listener else EOPNOTSUPP)
+        if self._tcb and self._tcb.state is not State.CLOSED:
+            raise os_error(EALREADY if self._tcb.state in _CONNECTING else EISCONN)
+        if self._tcb and not self._connect_reported:
+            self.finish_connect(now=now)
+        if remote.address == IPV4_ANY:
+            remote = Endpoint(IPV4_LOOPBACK, remote.port)  # like Linux: this host
+        self._tcb = self._tcp.open_active(remote, self.options, now, self._binding)
+        self._binding = None  # it is the connection's now
+        self._connect_reported = False
+        raise os_error(EINPROGRESS)
+
+    def finish_connect(self, *, now: Instant) -> None:  # noqa: ARG002
+        """Tell how the connection that was begun came out. Raises: OSError with EALREADY, why."""
+        tcb = self._connection()
+        if tcb.state in _CONNECTING:
+            raise os_error(EALREADY)
+        self._connect_reported = True
+        error = self._tcp.take_error(tcb)
+        if error:
+            raise os_error(error)
+
+    # --- text ---
+
+    def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:  # noqa: ARG002
+        """Queue what finds room. Raises: OSError with EAGAIN, EPIPE, ENOTCONN, why it ended."""
+        self._check_open()
+        if self._tcb is None:
+            raise os_error(EPIPE if self._listener is None else ENOTCONN)
+        taken = self._tcp.send(self._tcb, data, now)
+        if taken == 0 and len(data):
+            raise os_error(EAGAIN)
+        return taken
+
+    def receive(self, size: int, flags: int, *, now: Instant) -> tuple[bytes, Endpoint | None]:
+        """Take text, b"" at its end. Raises: OSError with EAGAIN, ENOTCONN, why it ended."""
+        tcb = self._connection()
+        if size == 0:
+            return b"", None
+        peek = bool(flags & constants.MSG_PEEK)
+        text = self._tcp.receive_text(tcb, size, now, peek=peek)
+        if text is None:
+            raise os_error(EAGAIN)
+        return text, None
+
+    def readiness(self, *, now: Instant) -> tuple[bool, bool]:  # noqa: ARG002
+        """Tell whether reading and whether writing would not block."""
+        if self._listener:
+            return bool(self._listener.accept_queue), False
+        if self._tcb is None:
+            return True, True  # as Linux: an unconnected socket hangs up
+        return self._tcp.is_readable(self._tcb), self._tcp.is_writable(self._tcb)
+
+    # --- the end ---
+
+    def shutdown(self, how: int, *, now: Instant) -> None:  # noqa: ARG002
+        """End one direction or both. Raises: OSError with ENOTCONN, EINVAL."""
+        if how not in (constants.SHUT_RD, constants.SHUT_WR, constants.SHUT_RDWR):
+            raise os_error(EINVAL)
+        self._tcp.shutdown(
+            self._connection(), read=how != constants.SHUT_WR, write=how != constants.SHUT_RD
+        )
+
+    def close(self, *, now: Instant) -> None:
+        """Close, whatever it is; who waits on it is told. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._events.report(self.watched(), CLOSED | READABLE | WRITABLE)
+        if self._tcb:
+            self._tcp.close(self._tcb, now)
+        elif self._listener:
+            self._tcp.close(self._listener, now)
+        elif self._binding:
+            self._tcp.release(self._binding)
+
+    def finish_close(self, *, now: Instant) -> None:  # noqa: ARG002
+        """See whether all text, and our FIN, have arrived. Raises: OSError with EAGAIN."""
+        if self._tcb and self._tcb.state in FIN_UNACKNOWLEDGED:
+            raise os_error(EAGAIN)
+
+    # --- options ---
+
+    def get_option(self, level: int, name: int, *, now: Instant) -> Value:  # noqa: ARG002
+        """Read an option. Raises: OSError with ENOPROTOOPT."""
+        self._check_open()
+        if (level, name) in _SOCKET_OPTIONS:
+            return options.get_option(_SOCKET_OPTIONS, self, level, name)
+        return options.get_option(_USER_OPTIONS, self.options, level, name)
+
+    def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:
+        """Set an option. Raises: OSError with ENOPROTOOPT, EINVAL."""
+        self._check_open()
+        if (level, name) in _SOCKET_OPTIONS:
+            options.set_option(_SOCKET_OPTIONS, self, level, name, value)
+            return
+        options.set_option(_USER_OPTIONS, self.options, level, name, value)
+        if self._tcb:
+            self._tcp.on_options_changed(self._tcb, now)
+
+    def take_error(self) -> int:
+        """Give and clear the error that waits (SO_ERROR)."""
+        return self._tcp.take_error(self._tcb) if self._tcb else 0
+
+    @property
+    def listening(self) -> bool:
+        """Tell whether it takes connections (SO_ACCEPTCONN)."""
+        return self._listener is not None
+
+
+def _set_congestion(target: UserOptions, value: Value) -> None:
+    name = value.rstrip(b"\0").decode("ascii", "replace") if isinstance(value, bytes) else ""
+    if name not in ALGORITHMS:
+        raise os_error(ENOENT)
+    target.congestion = name
+
+
+def _get_congestion(target: UserOptions) -> bytes:
+    return (target.congestion or "reno").encode().ljust(16, b"\0")
+
+
+_SO, _TCP = constants.SOL_SOCKET, constants.IPPROTO_TCP
+_MAX_SECONDS = 32767
+"""tcp(7): MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL."""
+
+_SOCKET_OPTIONS: Table = {
+    (_SO, constants.SO_REUSEADDR): options.flag("reuse_address"),
+    (_SO, constants.SO_REUSEPORT): options.flag("reuse_port"),
+    (_SO, constants.SO_ERROR): options.read_only(lambda target: target.take_error()),
+    (_SO, constants.SO_ACCEPTCONN): options.read_only(lambda target: int(target.listening)),
+    (_SO, constants.SO_TYPE): options.read_only(lambda _: int(constants.SOCK_STREAM)),
+    (_SO, constants.SO_PROTOCOL): options.read_only(lambda _: _TCP),
+    (_SO, constants.SO_DOMAIN): options.read_only(lambda _: int(constants.AF_INET)),
+}
+"""Options of the socket object."""
+
+_USER_OPTIONS: Table = {
+    **options.IP_OPTIONS,
+    (_SO, constants.SO_KEEPALIVE): options.flag("keepalive"),
+    (_SO, constants.SO_LINGER): options.LINGER,
+    (_SO, constants.SO_OOBINLINE): options.flag("oobinline"),
+    (_SO, constants.SO_RCVBUF): options.buffer("receive_buffer", 131_072),
+    (_SO, constants.SO_SNDBUF): options.buffer("send_buffer", 262_144),
+    (_TCP, constants.TCP_NODELAY): options.flag("nodelay"),
+    (_TCP, constants.TCP_CORK): options.flag("cork"),
+    (_TCP, constants.TCP_QUICKACK): options.flag("quickack"),
+    (_TCP, constants.TCP_MAXSEG): options.integer("maxseg", 88, 32767),
+    (_TCP, constants.TCP_KEEPIDLE): options.integer("keepidle", 1, _MAX_SECONDS, 7200),
+    (_TCP, constants.TCP_KEEPINTVL): options.integer("keepintvl", 1, _MAX_SECONDS, 75),
+    (_TCP, constants.TCP_KEEPCNT): options.integer("keepcnt", 1, 127, 9),
+    (_TCP, constants.TCP_USER_TIMEOUT): options.integer("user_timeout", 0, 2**31 - 1),
+    (_TCP, constants.TCP_SYNCNT): options.integer("syncnt", 1, 127),
+    (_TCP, constants.TCP_CONGESTION): Option(_get_congestion, _set_congestion),
+}
+"""Options of the connection."""
