@@ -1,0 +1,1 @@
+"""The net shell: one table of commands, run from a terminal, a pipe or `-c`."""

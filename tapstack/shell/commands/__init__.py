@@ -1,0 +1,1 @@
+"""The commands of the net shell, a module each; `shell/table.py` lists them."""

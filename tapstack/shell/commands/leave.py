@@ -1,0 +1,15 @@
+"""`exit`: leave the shell."""
+
+from tapstack.shell.command import Command, CommandParser, Context, Leave, number
+
+
+def run(context: Context, words: list[str]) -> int:  # noqa: ARG001 - a command's signature
+    """Leave. Raises: Leave."""
+    parser = CommandParser(prog="exit", description="Leave the shell and take the stack down.")
+    parser.add_argument(
+        "status", nargs="?", type=number(0, 255), help="exit status; else the last command's"
+    )
+    raise Leave(parser.parse_args(words).status)
+
+
+COMMAND = Command("exit", "[STATUS]", "leave, and take the stack down", run)

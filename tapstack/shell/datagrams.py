@@ -1,0 +1,78 @@
+"""A UDP socket joined to a pair of descriptors, as netcat does it.
+
+What is read from the input at once goes out as one datagram; what comes in is written as it comes.
+There is no end but Ctrl-C, silence where a limit was set, or an error.
+
+Not done here: choosing the peer (`snc_core.py`).
+"""
+
+import os
+from time import monotonic
+
+from tapstack.shell.conversation import write_all
+from tapstack.shell.interrupt import INTERRUPTED, Interrupt, wait_readable
+from tapstack.shell.sockets import Socket
+
+PIECE = 16 * 1024
+"""Octets of input in one datagram, at most: netcat's buffer."""
+MAX_DATAGRAM = 65535
+
+
+class Exchange:
+    """Datagrams between the input, the output and whoever sends to the socket."""
+
+    def __init__(
+        self,
+        datagrams: Socket,
+        stdin: int | None,
+        stdout: int,
+        interrupt: Interrupt,
+        timeout: float | None,
+    ) -> None:
+        """A `stdin` of None: there is nobody to send to."""
+        datagrams.setblocking(False)
+        self._datagrams = datagrams
+        self._stdin = stdin
+        self._stdout = stdout
+        self._interrupt = interrupt
+        self._timeout = timeout
+
+    def run(self) -> int:
+        """Exchange datagrams until the end; give the exit status.
+
+        Raises: OSError, such as ECONNREFUSED when the peer's host says that nobody listens.
+        """
+        deadline = self._deadline()
+        while True:
+            files = [] if self._stdin is None else [self._stdin]
+            timeout = None if deadline is None else deadline - monotonic()
+            ready = wait_readable(self._datagrams, self._interrupt, *files, timeout=timeout)
+            if not ready:
+                return 0
+            if self._interrupt.is_up:
+                return INTERRUPTED
+            try:
+                if self._datagrams.fileno() in ready:
+                    self._receive()
+            except BrokenPipeError:  # nobody reads our output any more: a clean end
+                return 0
+            if self._stdin in ready:
+                self._send(self._stdin)
+            deadline = self._deadline()
+
+    def _deadline(self) -> float | None:
+        return None if self._timeout is None else monotonic() + self._timeout
+
+    def _receive(self) -> None:
+        try:
+            while True:
+                write_all(self._stdout, self._datagrams.recv(MAX_DATAGRAM))
+        except BlockingIOError:
+            return
+
+    def _send(self, stdin: int) -> None:
+        data = os.read(stdin, PIECE)
+        if data:
+            self._datagrams.send(data)
+        else:
+            self._stdin = None
