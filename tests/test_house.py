@@ -26,6 +26,8 @@ SEQUENCE_NUMBERS = set(
     "seq ack iss irs isn snd_una snd_nxt snd_max snd_up snd_sml snd_wl1 snd_wl2 "
     "rcv_nxt rcv_up rcv_wup rcv_adv".split()
 )
+BY_NAME = "tapstack.socket.default"
+"""The one module that asks for a higher floor by name: the stack that a plain `socket()` means."""
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -73,6 +75,8 @@ def check_floors(module: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
     for line, target in imports(tree):
         if target.startswith("."):
             yield line, "relative import"
+        elif target.startswith("importlib.") and place(module)[0] < 6 and module != BY_NAME:
+            yield line, "an import that the floors cannot see"
         elif target.split(".")[0] == "tapstack" and not may_import(module, target):
             yield line, f"floor {place(module)[0]} may not import {target}"
 
@@ -200,6 +204,8 @@ def found(check: Check, module: str, source: str) -> bool:
         ("tapstack.interface", "from tapstack import socket"),
         ("tapstack.socket.contract", "from tapstack.runtime.runtime import Runtime"),
         ("tapstack.device.tap", "from tapstack.socket import contract"),
+        ("tapstack.socket.facade", "from importlib import import_module"),
+        ("tapstack.socket.default", "from tapstack.runtime.default import default_stack"),
         # 5: never each other
         ("tapstack.runtime.runtime", "from tapstack.sim import world"),
         ("tapstack.sim.world", "from tapstack.runtime.clock import Clock"),
@@ -219,6 +225,7 @@ def test_a_broken_floor_is_found(module: str, source: str) -> None:
         ("tapstack.tcp.congestion.cubic", "from tapstack.base.units import SECOND"),
         ("tapstack.stack", "from tapstack.interface import NetworkInterface"),
         ("tapstack.socket.stream", "import socket\nfrom tapstack.socket.contract import Host"),
+        ("tapstack.socket.default", "from importlib import import_module"),
         ("tapstack.runtime.runtime", "from tapstack import stack\nfrom tapstack.device import tap"),
         ("tapstack.shell.session", "from tapstack import socket\nimport tapstack.runtime"),
     ],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.netns import HOST, SEARCH_PATH, Process, script
+from tests.live.netns import HOST, SEARCH_PATH, Namespace, Process, script
 
 pytestmark = pytest.mark.usefixtures("able")
 
@@ -65,16 +65,28 @@ def run_as_nobody(folder: Path, tun_mode: str, command: str) -> Process:
     return process
 
 
-def test_with_an_open_tun_device_the_stack_works(tmp_path: Path) -> None:
-    process = run_as_nobody(tmp_path, "0666", f"ping -c 1 {HOST}")
+@pytest.mark.parametrize(
+    ("tun_mode", "means"),
+    [
+        pytest.param("0666", "tap0 is a TAP device", id="tun open to all"),
+        pytest.param("0600", "tap0 is a veth pair", id="tun closed"),
+    ],
+)
+def test_nobody_gets_a_stack_in_a_namespace_of_their_own(
+    tmp_path: Path, tun_mode: str, means: str
+) -> None:
+    process = run_as_nobody(tmp_path, tun_mode, f"ping -c 1 {HOST}")
     assert process.popen.returncode == 0, process
     assert "1 received, 0% packet loss" in process.stdout
-    assert "nsenter" in process.stderr, "it says how the host's side is reached"
+    assert means in process.stderr
+    assert "nsenter --preserve-credentials -U -n -t " in process.stderr, "how to join it"
 
 
-def test_with_a_closed_tun_device_one_sentence_says_so(tmp_path: Path) -> None:
-    process = run_as_nobody(tmp_path, "0600", f"ping -c 1 {HOST}")
-    assert process.popen.returncode == 2, process
+def test_where_namespaces_are_forbidden_one_sentence_says_so(namespace: Namespace) -> None:
+    # In a user namespace of its own the limit binds nobody else (user_namespaces(7)).
+    command = f"echo 0 > /proc/sys/user/max_user_namespaces && exec {script('tapstack')} up -c stat"
+    process = namespace.start("unshare", "-Ur", "sh", "-c", command)
+    assert process.wait() == 2, process
     assert process.stdout == ""
     assert len(process.stderr.strip().splitlines()) == 1, process
-    assert "/dev/net/tun" in process.stderr
+    assert "run as root" in process.stderr
