@@ -120,8 +120,24 @@ class _Queue:
         options.buffer("limit", 0).set(socket.queue, value)  # type: ignore[misc]
 
 
+def _get_discovery(socket: Any) -> Value:
+    return _DISCOVERY.index(socket.dont_fragment)
+
+
+def _set_discovery(socket: Any, value: Value) -> None:
+    wanted = options.number(value)
+    if not 0 <= wanted < len(_DISCOVERY):
+        raise os_error(EINVAL)
+    socket.dont_fragment = _DISCOVERY[wanted]
+
+
+_IP_MTU_DISCOVER = 10  # <linux/in.h>; the standard library names it from Python 3.14 on
+_DISCOVERY = (False, None, True)
+"""What IP_PMTUDISC_DONT, _WANT and _DO, 0 to 2, mean to the engines."""
+
 _MESSAGE_OPTIONS: Table = {
     **options.IP_OPTIONS,
+    (constants.IPPROTO_IP, _IP_MTU_DISCOVER): Option(_get_discovery, _set_discovery),
     (_SO, constants.SO_BROADCAST): options.flag("broadcast"),
     (_SO, constants.SO_RCVBUF): Option(_Queue.get, _Queue.set),
     (_SO, constants.SO_DOMAIN): options.read_only(lambda _: int(constants.AF_INET)),
