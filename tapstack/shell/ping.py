@@ -8,6 +8,7 @@ Not done here: the options (`commands/ping.py`), the sums (`ping_statistics.py`)
 import errno
 import os
 import socket
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from time import perf_counter_ns, time
@@ -27,9 +28,8 @@ from tapstack.shell.sockets import OpenSocket, Socket
 FLOOD_INTERVAL: Duration = 10 * MILLISECOND
 """A flood sends as fast as answers come, and this often without any."""
 _ANY_PORT = 1025
-# <linux/in.h>: what the socket module has no names for
+# <linux/in.h>: what the socket module has no name for
 IP_MTU_DISCOVER = 10
-IP_MTU = 14
 _MAX_DATAGRAM = 65535
 
 
@@ -68,10 +68,18 @@ class Ping:
     """One run of ping."""
 
     def __init__(
-        self, plan: Plan, open_socket: OpenSocket, out: TextIO, err: TextIO, interrupt: Interrupt
+        self,
+        plan: Plan,
+        open_socket: OpenSocket,
+        path_mtu: Callable[[], int],
+        out: TextIO,
+        err: TextIO,
+        interrupt: Interrupt,
     ) -> None:
+        """`path_mtu` tells the octets of the largest datagram that the way takes whole."""
         self._plan = plan
         self._open_socket = open_socket
+        self._path_mtu = path_mtu
         self._out = out
         self._err = err
         self._interrupt = interrupt
@@ -95,7 +103,7 @@ class Ping:
                 self._open_socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
             ) as echoes,
         ):
-            # A connected UDP socket sends nothing, and knows whether there is a way, and its MTU.
+            # A UDP socket that connects sends nothing, and learns whether there is a way.
             probe.connect((self._name, _ANY_PORT))
             self._set_options(echoes)
             octets = self._plan.size
@@ -103,7 +111,7 @@ class Ping:
             self._print(
                 f"PING {self._name} ({self._name}) {octets}({octets + overhead}) bytes of data."
             )
-            self._exchange(echoes, probe)
+            self._exchange(echoes)
         self._print("\n" + self.statistics.render(self._name, flood=self._plan.flood))
         enough = self._plan.count if self._plan.deadline is not None and self._plan.count else 1
         return 0 if self.statistics.received >= enough else 1
@@ -117,7 +125,7 @@ class Ping:
 
     # --- the loop ---
 
-    def _exchange(self, echoes: Socket, probe: Socket) -> None:
+    def _exchange(self, echoes: Socket) -> None:
         start = next_send = _now()
         while True:
             now = _now()
@@ -125,7 +133,7 @@ class Ping:
             if self._is_done() or (end is not None and now >= end):
                 return
             if now >= next_send and not self._all_sent():
-                self._send(echoes, probe)
+                self._send(echoes)
                 interval = FLOOD_INTERVAL if self._plan.flood else self._plan.interval
                 next_send = max(next_send + interval, now)
                 continue
@@ -157,7 +165,7 @@ class Ping:
         wait = max(2 * counts.most, plan.interval) if counts.received else plan.linger
         return counts.last_sent_at + wait
 
-    def _send(self, echoes: Socket, probe: Socket) -> None:
+    def _send(self, echoes: Socket) -> None:
         number = self.statistics.sent + 1
         sequence = number & 0xFFFF
         message = icmp_wire.build_echo(ECHO_REQUEST, self._identifier, sequence, self._data)
@@ -169,16 +177,15 @@ class Ping:
             echoes.sendto(message, (self._name, 0))
         except OSError as error:
             self.statistics.errors += 1
-            self._complain(error, probe)
+            self._complain(error)
         else:
             if self._plan.flood and not self._plan.quiet:
                 self._print(".", end="")
 
-    def _complain(self, error: OSError, probe: Socket) -> None:
+    def _complain(self, error: OSError) -> None:
         reason = error.strerror or str(error)
         if error.errno == errno.EMSGSIZE:
-            mtu = probe.getsockopt(socket.IPPROTO_IP, IP_MTU)
-            reason = f"local error: {reason.lower()}, mtu={mtu}"
+            reason = f"local error: {reason.lower()}, mtu={self._path_mtu()}"
         print(f"ping: {reason}", file=self._err, flush=True)
 
     # --- what comes back ---

@@ -77,7 +77,7 @@ class CommandCompleter(Completer):
         *words, begun = document.text_before_cursor.split(" ")
         for candidate in candidates(self._runtime, [word for word in words if word]):
             if candidate.startswith(begun):
-                yield Completion(candidate, -len(begun))
+                yield Completion(candidate + " ", -len(begun), display=candidate)
 
 
 def candidates(runtime: Runtime, words: list[str]) -> Iterable[str]:

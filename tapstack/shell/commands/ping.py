@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tapstack.base.address import format_ipv4, parse_ipv4
-from tapstack.base.units import SECOND
+from tapstack.base.address import Ipv4Address, format_ipv4, parse_ipv4
+from tapstack.base.units import SECOND, Instant
 from tapstack.shell.command import (
     Command,
     CommandParser,
@@ -15,6 +15,7 @@ from tapstack.shell.command import (
     seconds,
 )
 from tapstack.shell.ping import Ping, Plan
+from tapstack.stack import Stack
 
 if TYPE_CHECKING:
     from tapstack.runtime.runtime import Runtime
@@ -27,10 +28,20 @@ _DISCOVERY = {"dont": 0, "want": 1, "do": 2}  # <linux/in.h>: IP_PMTUDISC_*
 def run(context: Context, words: list[str]) -> int:
     """Ping; 0: somebody answered, 1: nobody, 2: it cannot be done. Raises: UsageError."""
     plan = parse_plan(words)
+    runtime = context.runtime
+
+    def path_mtu() -> int:
+        return runtime.call(_path_mtu, runtime.stack, plan.destination)
+
+    ping = Ping(plan, context.open_socket, path_mtu, context.out, context.err, context.interrupt)
     try:
-        return Ping(plan, context.open_socket, context.out, context.err, context.interrupt).run()
+        return ping.run()
     except OSError as error:
         raise UsageError(f"ping: {format_ipv4(plan.destination)}: {error.strerror}") from None
+
+
+def _path_mtu(stack: Stack, destination: Ipv4Address, *, now: Instant) -> int:  # noqa: ARG001
+    return stack.ip.path_to(destination).mtu
 
 
 def make_parser() -> CommandParser:

@@ -2,7 +2,7 @@
 
 from tapstack.shell.command import Command, Context
 from tapstack.shell.snc_core import Snc, run_watched
-from tapstack.shell.snc_options import USAGE, parse_plan
+from tapstack.shell.snc_options import parse_plan
 
 
 def run(context: Context, words: list[str]) -> int:
@@ -17,5 +17,5 @@ def run(context: Context, words: list[str]) -> int:
 
 
 COMMAND = Command(
-    "snc", USAGE.removeprefix("snc "), "netcat over this stack: connect, listen, UDP", run
+    "snc", "[OPTIONS] -b|-c ADDRESS:PORT", "netcat: listen or connect, TCP or UDP", run
 )
