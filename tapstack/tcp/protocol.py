@@ -74,7 +74,8 @@ class Tcp:
         """Take a segment (§3.10.7). Raises: MalformedPacket."""
         ctx = self._ctx
         ctx.counters["TcpInSegs"] += 1
-        if ctx.ip.is_broadcast(datagram.destination) or is_multicast(datagram.destination):
+        destination = datagram.destination
+        if not datagram.to_us or ctx.ip.is_broadcast(destination) or is_multicast(destination):
             # RFC 9293 MUST-57: "silently discard a segment addressed to a broadcast or multicast".
             raise MalformedPacket(Drop.TCP_BROADCAST)
         seg = parse(datagram.payload)

@@ -47,8 +47,6 @@ def max_unit(ctx: Context, tcb: Tcb) -> int:
 
 def current_mss(tcb: Tcb) -> int:
     """Give the octets of text in a full segment, beside the SACK blocks that it carries now."""
-    if not tcb.sack_permitted or not len(tcb.reassembly):
-        return tcb.effective_mss
     return tcb.effective_mss - sack_length(len(_sack_blocks(tcb)))
 
 
@@ -81,7 +79,7 @@ def send_segment(
     source, destination = tcb.local.address, tcb.remote.address
     if "tcp" in ctx.tracer.on:
         ctx.tracer.emit("tcp", f"{tcb.local} > {tcb.remote}: {segment}+{length} ({why})")
-    mss = current_mss(tcb)
+    mss = tcb.effective_mss - sack_length(len(segment.options.sack))
     size = mss if length > mss else 0
     header = build_segment_header(segment, source, destination, length)
     try:
@@ -132,15 +130,15 @@ def _timestamps(tcb: Tcb, flags: int, now: Instant) -> Timestamps:
 def _options(tcb: Tcb, now: Instant) -> Options:
     """Choose the options of a segment that is no SYN."""
     timestamps = _timestamps(tcb, ACK, now) if tcb.timestamps else None
-    if tcb.sack_permitted and (len(tcb.reassembly) or tcb.acks.duplicate is not None):
-        return Options(None, None, False, timestamps, _sack_blocks(tcb))
-    return Options(None, None, False, timestamps, ())
+    return Options(None, None, False, timestamps, _sack_blocks(tcb))
 
 
 def _sack_blocks(tcb: Tcb) -> tuple[SackBlock, ...]:
     """List what lies beyond gaps, after what came twice (RFC 2018 §4, RFC 2883 §4)."""
-    limit = max_sack_blocks(tcb.timestamps)
     duplicate = tcb.acks.duplicate
+    if not tcb.sack_permitted or (duplicate is None and not len(tcb.reassembly)):
+        return ()
+    limit = max_sack_blocks(tcb.timestamps)
     if duplicate is None:
         return tuple(tcb.reassembly.sack_blocks(limit))
     held = tcb.reassembly.holds(*duplicate)

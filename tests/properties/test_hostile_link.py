@@ -58,7 +58,7 @@ def assert_invariants(world: World, tcb: Tcb) -> None:
 RATES = st.integers(0, 30)
 
 
-@settings(max_examples=60)
+@settings(max_examples=200)
 @given(
     rates=st.tuples(RATES, RATES, RATES, st.integers(0, 10)),
     sizes=st.tuples(st.integers(0, 120_000), st.integers(0, 120_000)),

@@ -22,7 +22,7 @@ def offered_by(world: World, address: int) -> int:
     return [s.wnd for _, who, s in world.log if who == address][-1]
 
 
-# --- the peer's window --------------------------------------------------------------------------
+# --- the peer's window ----------------------------------------------------------------------
 
 
 def test_a_full_receiver_closes_the_window_and_reading_opens_it_again() -> None:
@@ -120,7 +120,7 @@ def test_an_old_segment_does_not_change_the_window() -> None:
     assert tcb.snd_wnd == 7000
 
 
-# --- Nagle, cork --------------------------------------------------------------------------------
+# --- Nagle, cork ----------------------------------------------------------------------------
 
 
 def test_nagle_sends_one_small_segment_a_round_trip() -> None:
@@ -169,7 +169,7 @@ def test_cork_holds_a_partial_segment_for_200_ms_at_most() -> None:
     assert 199 <= times[0] <= 210
 
 
-# --- acknowledgments ----------------------------------------------------------------------------
+# --- acknowledgments ------------------------------------------------------------------------
 
 
 def test_the_first_acks_are_quick_and_later_ones_are_delayed_by_40_ms() -> None:
