@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
 def _carry_out(plan: Plan) -> int:
     # Imported only now, so that a mistake on the command line is told at once.
     from tapstack import socket
-    from tapstack.runtime.default import Settings
+    from tapstack.runtime.default import Settings, default_stack
     from tapstack.shell.announce import describe_namespace
     from tapstack.shell.interrupt import Interrupt, run_interruptibly
     from tapstack.shell.snc_core import Snc, run_watched
@@ -48,7 +48,7 @@ def _carry_out(plan: Plan) -> int:
     try:
         return run_interruptibly(work)
     finally:
-        runtime.close()
+        default_stack.close()
 
 
 def _tell(text: str) -> None:

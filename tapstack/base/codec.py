@@ -24,9 +24,9 @@ from construct import (
     FormatField,
     Rebuild,
     Renamed,
+    Struct as Declaration,
     Transformed,
 )
-from construct import Struct as Declaration
 
 from tapstack.base.contracts import Buffer
 

@@ -23,8 +23,7 @@ from tapstack.base.units import Instant
 from tapstack.device.middleware import Middleware
 from tapstack.eth import wire as eth
 from tapstack.ip import wire as ip
-from tapstack.tcp import seq
-from tapstack.tcp import wire as tcp
+from tapstack.tcp import seq, wire as tcp
 from tapstack.tcp.segment import CWR, FIN, PSH
 
 _DATA_OFFSET_SHIFT = tcp.CODEC.bit_fields["data_offset"].shift

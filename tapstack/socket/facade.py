@@ -8,7 +8,6 @@ Not done here: the attempts (`stream.py`, `messages.py`), and waiting (`blocking
 
 from __future__ import annotations
 
-import io
 import socket as stdlib
 import warnings
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from tapstack.socket.addresses import Address, read_address, write_address
 from tapstack.socket.blocking import block
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 from tapstack.socket.descriptor import ReadinessDescriptor
+from tapstack.socket.files import make_file
 
 T = TypeVar("T")
 
@@ -365,36 +365,15 @@ class Socket:
         newline: str | None = None,
     ) -> Any:
         """Make a file object of the socket, as `socket.socket.makefile` does."""
-        if not set(mode) <= {"r", "w", "b"}:
-            raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
-        writing = "w" in mode
-        reading = "r" in mode or not writing
-        raw_mode = ("r" if reading else "") + ("w" if writing else "")
-        raw = stdlib.SocketIO(self, raw_mode)  # type: ignore[arg-type]
+        file = make_file(self, mode, buffering, encoding, errors, newline)
         self._files += 1
-        size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
-        if size == 0:
-            if "b" not in mode:
-                raise ValueError("unbuffered streams must be binary")
-            return raw
-        buffered = _buffered(raw, reading, writing, size)
-        if "b" in mode:
-            return buffered
-        text = io.TextIOWrapper(buffered, encoding, errors, newline)
-        text.mode = mode  # type: ignore[misc]
-        return text
+        return file
 
     def _decref_socketios(self) -> None:
         """Hear from `SocketIO` that a file was closed."""
         self._files -= 1
         if self._closing:
             self.close()
-
-
-def _buffered(raw: stdlib.SocketIO, reading: bool, writing: bool, size: int) -> Any:
-    if reading and writing:
-        return io.BufferedRWPair(raw, raw, size)
-    return io.BufferedReader(raw, size) if reading else io.BufferedWriter(raw, size)
 
 
 def _octets(data: Any) -> memoryview:

@@ -1,7 +1,6 @@
 """The fast checksum against RFC 1071's definition, spelt out word by word."""
 
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from tapstack.base.checksum import (
     checksum,

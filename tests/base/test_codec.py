@@ -6,6 +6,7 @@ from construct import (
     BitStruct,
     Bytes,
     Const,
+    Construct as Shape,
     Flag,
     Float32b,
     GreedyBytes,
@@ -17,9 +18,7 @@ from construct import (
     Rebuild,
     Struct,
 )
-from construct import Construct as Shape
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.base.codec import HeaderCodec
 from tapstack.eth import wire as eth_wire

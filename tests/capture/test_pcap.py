@@ -4,8 +4,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.capture.pcap import LINKTYPE_ETHERNET, LINKTYPE_RAW, PcapReader, PcapWriter, Record
 

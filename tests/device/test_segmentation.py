@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from tapstack.base.checksum import complete_checksum
 from tapstack.base.contracts import VERIFIED, Frame, Offload

@@ -3,8 +3,7 @@
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.base.contracts import VERIFIED, Frame, Offload
 from tapstack.device import vnet

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from tapstack.base.checksum import pseudo_header_sum
 from tapstack.base.contracts import Buffer, Capabilities, Frame, Offload
-from tapstack.eth.wire import EthernetHeader
-from tapstack.eth.wire import build as build_eth
+from tapstack.eth.wire import EthernetHeader, build as build_eth
 from tapstack.ip import wire as ip
 
 HERE, THERE = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")

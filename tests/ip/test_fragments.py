@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.base.address import Network, parse_ipv4
 from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum

@@ -1,8 +1,7 @@
 """IPv4 options: where they are malformed, and which a fragment carries."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.ip.options import walk
 

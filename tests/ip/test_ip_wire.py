@@ -1,8 +1,7 @@
 """The IPv4 header: the hot codec, construct and the named header tell the same."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.ip.wire import CODEC, IPV4_HEADER, Header, build, parse, parse_quoted

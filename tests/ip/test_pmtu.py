@@ -1,8 +1,7 @@
 """Path MTU discovery: lowered by ICMP, never raised by it, forgotten in time (RFC 1191)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.base.units import MINUTE
 from tapstack.ip.pmtu import MAX_ENTRIES

@@ -3,8 +3,7 @@
 import errno
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.base.address import Network, parse_ipv4, parse_network
 from tapstack.ip.routing import DEFAULT, Route, RoutingTable

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.config import TcpConfig

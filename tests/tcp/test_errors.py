@@ -6,8 +6,7 @@ from errno import EADDRNOTAVAIL, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT
 from struct import pack
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import IcmpError

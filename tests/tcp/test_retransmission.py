@@ -8,8 +8,7 @@ from errno import ETIMEDOUT
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.recovery import Phase

@@ -1,7 +1,6 @@
 """Sequence numbers are a circle of 2³²: order holds within half of it."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.tcp import seq
 

@@ -1,8 +1,7 @@
 """The header and the options: construct and the hot codec agree, and any octets are survived."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.base.errors import MalformedPacket
 from tapstack.tcp.options import build_options, max_sack_blocks, parse_options, sack_length

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.base.address import ANY_ENDPOINT, Endpoint
 from tapstack.udp.sockets import EPHEMERAL_PORTS, SocketTable, UdpSocket

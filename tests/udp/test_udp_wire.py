@@ -1,8 +1,7 @@
 """The UDP header: construct and the derived codec tell the same."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.udp.wire import CODEC, UDP_HEADER, UdpHeader, build, parse
