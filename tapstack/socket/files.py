@@ -29,7 +29,8 @@ def make_file(
         raise ValueError("unbuffered streams must be binary")
     writing = "w" in mode
     reading = "r" in mode or not writing
-    raw = stdlib.SocketIO(socket, ("r" if reading else "") + ("w" if writing else ""))
+    raw_mode: Any = ("r" if reading else "") + ("w" if writing else "")
+    raw = stdlib.SocketIO(socket, raw_mode)
     if size == 0:
         return raw
     buffered = _buffered(raw, reading, writing, size)
