@@ -9,7 +9,6 @@ from tapstack.arp.cache import NeighbourCache
 from tapstack.arp.config import ArpConfig
 from tapstack.arp.protocol import Arp
 from tapstack.base.address import (
-    IPV4_LIMITED_BROADCAST,
     MAC_BROADCAST,
     Ipv4Address,
     MacAddress,
@@ -55,7 +54,6 @@ class NetworkInterface:
         self.on_unreachable: Unreachable | None = None
         """Told of each datagram whose neighbour did not answer."""
         self._counters = counters
-        self._broadcasts = {IPV4_LIMITED_BROADCAST}
         self._ethernet = Ethernet(device, counters=counters, tracer=tracer)
         self._arp: Arp | None = None
         if not self._ethernet.is_loopback:
@@ -98,9 +96,6 @@ class NetworkInterface:
         if network in self.networks:
             return
         self.networks.append(network)
-        # RFC 3021 §2.1: a point-to-point network of two addresses has no broadcast.
-        if network.prefix_length < 31:
-            self._broadcasts.add(network.broadcast)
         if self._arp is not None:
             self._arp.own.add(network, now)
 
@@ -118,7 +113,7 @@ class NetworkInterface:
         """Send a whole IP datagram to a neighbour; see `Interface`. The parts may be kept."""
         if self._arp is None:
             self._ethernet.send_frame(self.mac, ETHERTYPE_IPV4, parts, offload, now)
-        elif next_hop in self._broadcasts:
+        elif self._arp.own.is_broadcast(next_hop):
             self._ethernet.send_frame(MAC_BROADCAST, ETHERTYPE_IPV4, parts, offload, now)
         elif is_multicast(next_hop):
             group = multicast_mac(next_hop)

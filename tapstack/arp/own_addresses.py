@@ -7,7 +7,7 @@ waits for nothing, as on Linux; another host's claim to it is met when it is hea
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tapstack.base.address import Ipv4Address, Network
+from tapstack.base.address import IPV4_ANY, IPV4_LIMITED_BROADCAST, Ipv4Address, Network
 from tapstack.base.timers import Timer, TimerQueue
 from tapstack.base.units import SECOND, Instant
 
@@ -29,7 +29,7 @@ class OwnAddress:
     announcements: int = 0
     """How many were sent when it became ours."""
     last_defence: Instant | None = None
-    """When it was last defended."""
+    """When it was last defended against somebody else's claim."""
 
 
 class OwnAddresses:
@@ -39,6 +39,7 @@ class OwnAddresses:
         self._timers = timers
         self._announce = announce
         self._own: dict[Ipv4Address, OwnAddress] = {}
+        self._broadcasts = {IPV4_LIMITED_BROADCAST}
 
     def __contains__(self, address: object) -> bool:
         return address in self._own
@@ -47,15 +48,17 @@ class OwnAddresses:
         return (own.network for own in self._own.values())
 
     def is_broadcast(self, address: Ipv4Address) -> bool:
-        """Tell whether an address is the directed broadcast of a network of ours (RFC 919 §7)."""
-        # RFC 3021 §2.1: a point-to-point network of two addresses has no broadcast.
-        return any(network.prefix_length < 31 and address == network.broadcast for network in self)
+        """Tell whether an address means every host here: limited or directed (RFC 919 §7)."""
+        return address in self._broadcasts
 
     def add(self, network: Network, now: Instant) -> None:
         """Take an address, and announce it twice."""
         own = OwnAddress(network, self._timers.timer(None, self._on_announcement_due))
         own.timer.owner = own
         self._own[network.address] = own
+        # RFC 3021 §2.1: a point-to-point network of two addresses has no broadcast.
+        if network.prefix_length < 31:
+            self._broadcasts.add(network.broadcast)
         self._on_announcement_due(own, now)
 
     def _on_announcement_due(self, own: OwnAddress, now: Instant) -> None:
@@ -83,4 +86,4 @@ class OwnAddresses:
         """
         networks = list(self)
         on_link = [network for network in networks if target in network]
-        return next((network.address for network in on_link + networks), 0)
+        return next((network.address for network in on_link + networks), IPV4_ANY)

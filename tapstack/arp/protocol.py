@@ -90,9 +90,10 @@ class Arp:
             return False
         if address == IPV4_ANY:
             return packet.is_probe
-        group = is_multicast(address) or is_reserved(address) or self.own.is_broadcast(address)
-        # RFC 1122 §3.2.1.3: 0.0.0.0/8 is "this network", 127.0.0.0/8 never leaves a host.
-        return not (group or is_loopback(address) or address >> 24 == 0)
+        if is_multicast(address) or is_reserved(address) or self.own.is_broadcast(address):
+            return False
+        # RFC 1122 §3.2.1.3: 0.0.0.0/8 is "this network", and 127.0.0.0/8 stays inside a host.
+        return not is_loopback(address) and address >> 24 != 0
 
     def _receive_request(self, packet: ArpPacket, now: Instant) -> None:
         """Answer who asks for us, and learn its address, which we shall need soon."""
