@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from tapstack.base.address import Ipv4Address, MacAddress, format_ipv4, format_mac
+from tapstack.base.address import Ipv4Address, MacAddress
 from tapstack.base.contracts import Buffer, Offload
 from tapstack.base.timers import Timer
-from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.base.units import Duration, Instant
 
 OVERHEAD = 512
 """Octets that each waiting datagram is charged beyond its own, so that empty ones cost too."""
@@ -72,13 +72,6 @@ class Neighbour:
         """Tell how long the state lasts if nothing happens, in µs; None: for ever."""
         deadline = self.timer.deadline
         return None if deadline is None else max(deadline - now, 0)
-
-    def describe(self, now: Instant) -> str:
-        """Render as `ip neigh` does, with the time left: `10.0.0.2 lladdr 02:… STALE 12.3s`."""
-        lladdr = "" if self.mac is None else f" lladdr {format_mac(self.mac)}"
-        left = self.time_left(now)
-        words = f"{format_ipv4(self.address)}{lladdr} {self.state.name}"
-        return words if left is None else f"{words} {left / SECOND:.1f}s"
 
     def put_waiting(self, datagram: Waiting) -> None:
         """Append a datagram."""
