@@ -85,6 +85,13 @@ def repaired(frame: bytes) -> bytes:
     return frame[:24] + value.to_bytes(2, "big") + frame[26:]
 
 
+def truthful(frame: bytes, ours: bytes) -> bytes:
+    """Let no ARP packet misplace the host: ARP believes who speaks, and pings would go astray."""
+    if frame[12:14] != b"\x08\x06" or frame[28:32] != b"\x0a\0\0\2":
+        return frame
+    return frame[:22] + ours + frame[28:]
+
+
 def hostile(ours: bytes, theirs: bytes, count: int) -> Iterator[bytes]:
     chance = random.Random(1149)
     good = models(ours, theirs)
@@ -114,7 +121,7 @@ def main(device: str, count: int) -> None:
         raw.bind((device, 0))
         ours = raw.getsockname()[4]
         for frame in hostile(ours, stack_address(device), count):
-            raw.send(frame)
+            raw.send(truthful(frame, ours))
 
 
 if __name__ == "__main__":
