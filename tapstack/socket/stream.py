@@ -262,7 +262,6 @@ _USER_OPTIONS: Table = {
     **options.IP_OPTIONS,
     (_SO, constants.SO_KEEPALIVE): options.flag("keepalive"),
     (_SO, constants.SO_LINGER): options.LINGER,
-    (_SO, constants.SO_OOBINLINE): options.flag("oobinline"),
     (_SO, constants.SO_RCVBUF): options.buffer("receive_buffer", 131_072),
     (_SO, constants.SO_SNDBUF): options.buffer("send_buffer", 262_144),
     (_TCP, constants.TCP_NODELAY): options.flag("nodelay"),

@@ -80,12 +80,12 @@ def _advance(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> Acknowledged
     tcb.soft_error = 0
     if not tcb.sack_permitted:
         recovery.on_cumulative_ack_without_sack(tcb, acked.packets)
-    _measure(tcb, seg, acked, now)
+    measure_round_trip(tcb, seg, acked, now)
     _report_room(ctx, tcb)
     return acked
 
 
-def _measure(tcb: Tcb, seg: Segment, acked: Acknowledged, now: Instant) -> None:
+def measure_round_trip(tcb: Tcb, seg: Segment, acked: Acknowledged, now: Instant) -> None:
     """Take a sample of the round trip: never of what was sent twice (Karn), save by timestamp."""
     if acked.sent_at is not None:
         tcb.rtt.sample(now - acked.sent_at)

@@ -12,6 +12,7 @@ from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE, Datagram
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
 from tapstack.tcp.ack_policy import AckPolicy
+from tapstack.tcp.acknowledgment import measure_round_trip
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener
@@ -182,13 +183,12 @@ def _negotiate(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
 def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Do what the end of either handshake asks: take the first sample, start the clocks."""
     syn = tcb.sent.segments[0]
-    if syn.transmissions == 1:
-        tcb.rtt.sample(now - syn.sent_at)
-    else:
-        # RFC 6298 §5.7, and RFC 6928 §2: a lost SYN begins slowly and with a window of one.
-        tcb.rtt.rto = FALLBACK_RTO
-        tcb.window.cwnd = 1 if tcb.retransmits else tcb.window.cwnd
-    tcb.sent.acknowledge(seg.ack, tcb.effective_mss)
+    if syn.transmissions > 1:
+        tcb.rtt.rto = FALLBACK_RTO  # RFC 6298 §5.7, unless a timestamp tells better
+    if syn.transmissions > 2:
+        # RFC 6928 §2: one segment after a lost SYN. Deviation: like Linux, after two.
+        tcb.window.cwnd = 1
+    measure_round_trip(tcb, seg, tcb.sent.acknowledge(seg.ack, tcb.effective_mss), now)
     tcb.snd_una = seg.ack
     tcb.retransmits = tcb.backoff = 0
     tcb.retransmission_timer.cancel()

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import Instant
-from tapstack.tcp.seq import ge, gt
+from tapstack.tcp.seq import ge, lt
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
@@ -200,9 +200,10 @@ def on_cumulative_ack_without_sack(tcb: Tcb, packets: int) -> None:
 def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Enter the loss phase: cwnd is one segment, and all is to be sent again (RFC 5681 §3.1)."""
     recovery = tcb.recovery
-    first_of_episode = recovery.phase is not Phase.LOSS or gt(tcb.snd_una, recovery.high_seq)
-    if first_of_episode and tcb.retransmits <= 1:
-        # "the value of ssthresh is held constant" for a segment timing out again (RFC 5681 (4)).
+    reduced = recovery.phase in (Phase.CWR, Phase.RECOVERY) and lt(tcb.snd_una, recovery.high_seq)
+    if tcb.retransmits <= 1 and not reduced:
+        # "the value of ssthresh is held constant" for a segment timing out again (RFC 5681 §3.1),
+        # and for one that was lost with those for which the window was reduced before.
         tcb.window.ssthresh = tcb.congestion.ssthresh_after_loss(now)
     if not tcb.sack_permitted:
         tcb.sent.sacked_out = 0

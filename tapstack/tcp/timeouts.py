@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Owner: TypeAlias = "tuple[Context, Tcb]"
 
+_OPENING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
+"""States in which our SYN is not acknowledged."""
+
 
 # --- retransmission -----------------------------------------------------------------------------
 
@@ -44,7 +47,12 @@ def on_retransmission_timeout(owner: Owner, now: Instant) -> None:
     ctx.counters["TcpExtTCPTimeouts"] += 1
     if tcb.state is not State.SYN_SENT or tcb.retransmits > ctx.config.tcp_syn_linear_timeouts:
         tcb.backoff += 1
-    recovery.on_timeout(ctx, tcb, now)
+    if tcb.state in _OPENING:
+        # A lost SYN says nothing of a window that was not used yet.
+        tcb.sent.mark_all_lost()
+        ctx.mark_dirty(tcb)
+    else:
+        recovery.on_timeout(ctx, tcb, now)
     arm_retransmission(tcb, now)
 
 
@@ -76,7 +84,7 @@ def patience(retries: int, rto_min: Duration, rto_max: Duration) -> Duration:
 def give_up(ctx: Context, tcb: Tcb) -> None:
     """End a connection whose peer does not answer; an ICMP error says more than a timeout."""
     ctx.counters["TcpExtTCPAbortOnTimeout"] += 1
-    if tcb.state in (State.SYN_SENT, State.SYN_RECEIVED):
+    if tcb.state in _OPENING:
         ctx.counters["TcpAttemptFails"] += 1
     destroy(ctx, tcb, tcb.soft_error or ETIMEDOUT)
 

@@ -37,12 +37,8 @@ class UserOptions:
     """TCP_CONGESTION; empty: the engine's setting."""
     quickack: bool = True
     """TCP_QUICKACK: false delays ACKs from now on."""
-    defer_accept: int = 0
-    """TCP_DEFER_ACCEPT, seconds."""
     syncnt: int = 0
     """TCP_SYNCNT: retransmissions of the SYN; 0: the engine's setting."""
-    oobinline: bool = False
-    """SO_OOBINLINE."""
     ttl: int = 64
     """IP_TTL."""
     tos: int = 0

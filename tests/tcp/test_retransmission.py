@@ -14,7 +14,7 @@ from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.recovery import Phase
 from tapstack.tcp.retransmission_queue import RetransmissionQueue, SentSegment
 from tapstack.tcp.rtt import RttEstimator
-from tapstack.tcp.segment import SackBlock
+from tapstack.tcp.segment import SYN, SackBlock
 from tapstack.tcp.state import State
 from tapstack.tcp.wire import parse
 from tests.tcp.pair import World
@@ -246,3 +246,36 @@ def test_the_counts_of_the_scoreboard_are_always_those_of_its_entries(
         assert not any(s.sacked and (s.lost or s.retransmitted) for s in entries)
         covered = sum((s.end - s.seq) % 2**32 for s in entries)
         assert covered == end - una
+
+
+@pytest.mark.parametrize(("lost", "cwnd"), [(1, 10), (2, 1)])
+def test_a_lost_syn_does_not_end_slow_start_but_two_begin_it_with_one_segment(
+    lost: int, cwnd: int
+) -> None:
+    seen = {"syns": 0}
+
+    def fate(octets: bytes, chance: random_module.Random) -> list[tuple[int, bytes]]:
+        if parse(octets).flags == SYN:
+            seen["syns"] += 1
+            return [] if seen["syns"] <= lost else [(0, octets)]
+        return [(0, octets)]
+
+    world = World(delay=10 * MILLISECOND, fate=fate)
+    client, _ = world.pair()
+    assert client.window.cwnd == cwnd
+    assert client.window.in_slow_start
+    assert client.recovery.phase is Phase.OPEN
+    assert client.rtt.srtt == 20 * MILLISECOND  # told by the timestamp
+
+
+def test_a_timeout_amid_fast_recovery_does_not_reduce_ssthresh_again() -> None:
+    loss = Loss()
+    world = World(delay=10 * MILLISECOND, fate=loss)
+    client, _ = world.pair()
+    loss.lose = lambda index: index == 5
+    world.send(client, b"y" * 60_000)
+    world.run(lambda: client.recovery.phase is Phase.RECOVERY)
+    ssthresh = client.window.ssthresh
+    loss.all = True
+    world.run(lambda: client.recovery.phase is Phase.LOSS)
+    assert client.window.ssthresh == ssthresh
