@@ -42,10 +42,10 @@ def test_broadcast_and_multicast_need_no_asking(next_hop: int, mac: bytes) -> No
 
 
 def test_a_network_of_two_has_no_broadcast() -> None:
-    link = Link(network=Network(US, 31))
-    link.send(to=0x0A000000)
+    link = Link(network=Network(THEM, 31))
+    link.send(to=THEM + 1)
     [(_, _, request)] = link.take_arp()
-    assert request.target_ip == 0x0A000000
+    assert request.target_ip == THEM + 1
 
 
 def test_the_broadcast_of_a_foreign_network_is_a_neighbour_like_any() -> None:

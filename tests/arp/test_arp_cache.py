@@ -340,6 +340,7 @@ def test_a_flood_of_senders_pushes_out_no_neighbour_that_we_use() -> None:
     link = Link(config=ArpConfig(gc_thresh3=8))
     link.send()
     link.reply()
+    link.run(2 * SECOND)
     for number in range(10_000):
         link.request(sender=0x0A000100 + number, mac=OTHER_MAC)
     assert len(link.neighbours) == 8
@@ -373,6 +374,29 @@ def test_who_was_asked_for_within_the_second_makes_no_room() -> None:
     assert link.drops(Drop.ARP_TABLE_FULL) == 1
     assert link.state(THEM) == link.state(OTHER) == "INCOMPLETE"
     assert link.interface.statistics.tx_dropped == 1
+
+
+def test_who_was_asked_for_within_the_second_stays_though_it_answered() -> None:
+    link = Link(config=ArpConfig(gc_thresh3=1))
+    link.send()
+    link.reply()
+    link.send(to=OTHER)
+    assert link.drops(Drop.ARP_TABLE_FULL) == 1
+    assert link.state() == "REACHABLE"
+    link.run(SECOND)
+    link.send(to=OTHER)
+    assert link.state() == "-"
+    assert link.state(OTHER) == "INCOMPLETE"
+
+
+def test_no_neighbour_makes_room_while_datagrams_wait_for_it() -> None:
+    link = Link(config=ArpConfig(gc_thresh3=1))
+    link.send(b"waiting")
+    link.now += SECOND  # a datagram may come before the deadlines of its instant are met
+    link.send(to=OTHER)
+    assert link.drops(Drop.ARP_TABLE_FULL) == 1
+    link.reply()
+    assert link.take_datagrams() == [(THEIR_MAC, b"waiting")]
 
 
 events = st.lists(
