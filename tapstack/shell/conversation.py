@@ -145,6 +145,8 @@ class Conversation:
                 self._last_crossing = monotonic()
             if self._ends_own_half and not self._over.is_up:
                 self._connection.shutdown(socket.SHUT_WR)
+        except BrokenPipeError:
+            self._end()  # receiving tells why the connection is gone
         except OSError as error:
             self._break_off(error)
         else:

@@ -152,7 +152,7 @@ class Snc:
             with closing(connection):
                 self._welcome(peer)
                 status = self._carry_for_listener(connection)
-            if not self.plan.keep_listening or self.interrupt.is_up:
+            if not self.plan.keep_listening:
                 return status
 
     def _carry_for_listener(self, connection: Socket) -> int:

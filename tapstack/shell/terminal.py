@@ -4,6 +4,7 @@ Not done here: running the lines (`session.py`).
 """
 
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +24,8 @@ from tapstack.shell.table import COMMANDS
 
 def run_terminal(session: Session) -> int:
     """Read lines at the prompt and run them until the user leaves."""
+    # Ctrl-C is for the line being typed or the command that runs, and means nothing in between.
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
     return session.run_each(_lines(session.runtime), sys.stdin.fileno())
 
 

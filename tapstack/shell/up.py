@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 from tapstack import socket
-from tapstack.runtime.default import Settings
+from tapstack.runtime.default import Settings, default_stack
 from tapstack.shell.announce import announce
 from tapstack.shell.session import Session, run_commands, run_script
 from tapstack.shell.start import start
@@ -24,14 +24,13 @@ def up(settings: Settings, commands: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave_on_signal)
     started = start(settings)
-    runtime = started.brought_up.runtime
-    session = Session(runtime, socket.socket)
+    session = Session(started.brought_up.runtime, socket.socket)
     try:
         print("\n".join(announce(started)), file=sys.stderr, flush=True)
         return _run(session, commands)
     finally:
         session.close()
-        runtime.close()
+        default_stack.close()
 
 
 def _run(session: Session, commands: Sequence[str]) -> int:

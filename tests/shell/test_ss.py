@@ -1,0 +1,159 @@
+"""ss: the table to the column, and the rows of a live stack."""
+
+from dataclasses import replace
+
+import pytest
+
+from tapstack import socket
+from tapstack.base.address import ANY_ENDPOINT, parse_endpoint
+from tapstack.shell.ss_rows import format_time_left
+from tapstack.shell.ss_table import Row, render
+from tests.shell.conftest import Shell
+
+UDP = Row("udp", "UNCONN", 0, 0, parse_endpoint("127.0.0.1:5001"), ANY_ENDPOINT)
+LISTENER = Row("tcp", "LISTEN", 0, 1, parse_endpoint("127.0.0.1:5000"), ANY_ENDPOINT)
+CONNECTION = Row(
+    "tcp", "ESTAB", 0, 0, parse_endpoint("127.0.0.1:5000"), parse_endpoint("127.0.0.1:35876")
+)
+
+
+def test_an_empty_table_is_its_header() -> None:
+    assert render([]) == ["Netid State Recv-Q Send-Q Local Address:Port Peer Address:PortProcess"]
+
+
+def test_columns_are_as_wide_as_what_stands_in_them() -> None:
+    other_end = replace(CONNECTION, local=CONNECTION.remote, remote=CONNECTION.local)
+    assert render([UDP, LISTENER, CONNECTION, other_end]) == [
+        "Netid State  Recv-Q Send-Q Local Address:Port  Peer Address:Port Process",
+        "udp   UNCONN 0      0          127.0.0.1:5001       0.0.0.0:*",
+        "tcp   LISTEN 0      1          127.0.0.1:5000       0.0.0.0:*",
+        "tcp   ESTAB  0      0          127.0.0.1:5000     127.0.0.1:35876",
+        "tcp   ESTAB  0      0          127.0.0.1:35876    127.0.0.1:5000",
+    ]
+
+
+def test_without_its_header_the_table_is_narrower() -> None:
+    assert render([LISTENER], header=False, netid=False) == [
+        "LISTEN 0      1      127.0.0.1:5000 0.0.0.0:*"
+    ]
+
+
+def test_columns_that_say_nothing_are_left_out() -> None:
+    assert render([CONNECTION], netid=False, state=False)[0].startswith("Recv-Q Send-Q Local")
+
+
+def test_details_stand_on_a_line_of_their_own_unless_told() -> None:
+    detailed = replace(CONNECTION, timer=" timer:(on,204ms,0)", details="ts sack")
+    assert render([detailed], header=False, netid=False) == [
+        "ESTAB 0      0      127.0.0.1:5000 127.0.0.1:35876 timer:(on,204ms,0)\n\t ts sack"
+    ]
+    assert render([detailed], header=False, netid=False, one_line=True) == [
+        "ESTAB 0      0      127.0.0.1:5000 127.0.0.1:35876 timer:(on,204ms,0) ts sack"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (0, "000ms"),
+        (4_000, "004ms"),
+        (204_000, "204ms"),
+        (1_204_000, "1.204ms"),
+        (2_000_000, "2sec"),
+        (57_900_000, "57sec"),
+        (60_000_000, "1min"),
+        (65_500_000, "1min5sec"),
+        (599_000_000, "9min59sec"),
+        (7_199_000_000, "119min"),
+    ],
+)
+def test_time_left_is_written_as_ss_writes_it(time: int, text: str) -> None:
+    assert format_time_left(time) == text
+
+
+@pytest.fixture
+def sockets(shell: Shell):
+    """A listener, a connection with three octets under way to its reader, a UDP socket."""
+    listener = socket.create_server(("127.0.0.1", 5000), backlog=7)
+    client = socket.create_connection(("127.0.0.1", 5000))
+    accepted, _ = listener.accept()
+    client.sendall(b"abc")
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind(("127.0.0.1", 5001))
+    yield client, accepted
+    for each in (listener, client, accepted, datagrams):
+        each.close()
+
+
+def lines_of(shell: Shell, *words: str) -> list[list[str]]:
+    return [line.split() for line in shell.output_of("ss", *words).splitlines()]
+
+
+def test_a_live_stack_is_shown_as_it_is(shell: Shell, sockets) -> None:
+    port = str(sockets[0].getsockname()[1])
+    assert lines_of(shell, "-t", "-H") == [
+        ["ESTAB", "0", "0", f"127.0.0.1:{port}", "127.0.0.1:5000"],
+        ["ESTAB", "3", "0", "127.0.0.1:5000", f"127.0.0.1:{port}"],
+    ]
+    assert lines_of(shell, "-tlH") == [["LISTEN", "0", "7", "127.0.0.1:5000", "0.0.0.0:*"]]
+    assert lines_of(shell, "-ulH") == [["UNCONN", "0", "0", "127.0.0.1:5001", "0.0.0.0:*"]]
+    assert [line[:2] for line in lines_of(shell, "-aH")] == [
+        ["udp", "UNCONN"],
+        ["tcp", "LISTEN"],
+        ["tcp", "ESTAB"],
+        ["tcp", "ESTAB"],
+    ]
+    assert lines_of(shell, "-u") == [
+        "Recv-Q Send-Q Local Address:Port Peer Address:PortProcess".split()
+    ]
+
+
+def test_the_insides_of_a_connection_can_be_seen(shell: Shell, sockets) -> None:
+    text = shell.output_of("ss", "-tiH")
+    for word in ("\n\t ts sack ", " wscale:", " rto:", " mss:", " pmtu:65535 ", " cwnd:10"):
+        assert word in text
+
+
+def test_the_sequence_variables_have_their_names_of_the_rfc(shell: Shell, sockets) -> None:
+    tcb = next(iter(shell.runtime.stack.tcp.connections))
+    text = shell.output_of("ss", "-teH")
+    assert f"SND.UNA:{tcb.snd_una} SND.NXT:{tcb.snd_nxt} SND.WND:{tcb.snd_wnd} " in text
+    assert f"RCV.NXT:{tcb.rcv_nxt} " in text
+
+
+def test_memory_is_what_the_buffers_hold(shell: Shell, sockets) -> None:
+    text = shell.output_of("ss", "-tmH")
+    assert "skmem:(r3,rb" in text
+    assert ",w0)" in text
+    assert "skmem:(r0,rb212992)" in shell.output_of("ss", "-ulmH")
+
+
+def test_timers_show_what_is_waited_for(shell: Shell, sockets) -> None:
+    client, accepted = sockets
+    client.close()
+    accepted.recv(10)
+    accepted.close()
+    assert "timer:(timewait,59sec,0)" in shell.output_of("ss", "-taoH")
+
+
+def test_what_is_over_soon_is_shown_only_with_everything(shell: Shell, sockets) -> None:
+    client, accepted = sockets
+    client.close()
+    accepted.recv(10)
+    accepted.close()
+    assert lines_of(shell, "-tH") == []
+    assert [line[0] for line in lines_of(shell, "-taH")] == ["LISTEN", "TIME-WAIT"]
+
+
+def test_the_summary_counts(shell: Shell, sockets) -> None:
+    assert shell.output_of("ss", "-s").splitlines() == [
+        "Total: 4",
+        "TCP:   3 (estab 2, closed 0, orphaned 0, timewait 0)",
+        "",
+        "Transport Total     IP        IPv6",
+        "RAW\t  0         0         0",
+        "UDP\t  1         1         0",
+        "TCP\t  3         3         0",
+        "INET\t  4         4         0",
+        "FRAG\t  0         0         0",
+    ]

@@ -1,0 +1,249 @@
+"""arpcache, ifconfig, route and stat: what they show of a stack, to the letter."""
+
+import pytest
+
+from tapstack.arp.neighbour import Neighbour, NeighbourState
+from tapstack.base.address import Network, parse_ipv4, parse_mac, parse_network
+from tapstack.base.contracts import Capabilities, Frame
+from tapstack.base.counters import Counters
+from tapstack.base.errors import Drop
+from tapstack.base.timers import TimerQueue
+from tapstack.base.units import SECOND
+from tapstack.runtime.runtime import Runtime
+from tapstack.shell.command import UsageError
+from tapstack.shell.commands import arpcache, stat
+from tapstack.shell.commands.route import Wish, parse_wish
+from tests.shell.conftest import Shell
+
+MAC = parse_mac("02:00:00:00:00:01")
+
+
+class SilentDevice:
+    """An Ethernet link on which nobody ever says anything."""
+
+    name = "tap0"
+    mtu = 1500
+    mac = MAC
+    capabilities = Capabilities()
+
+    def fileno(self) -> int:
+        return -1
+
+    def read(self, now: int) -> Frame | None:
+        return None
+
+    def write(self, frame: Frame, now: int) -> None:
+        pass
+
+    def next_deadline(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def linked(shell: Shell) -> Shell:
+    """A shell whose stack has 10.0.0.1/24 on a link too."""
+    runtime = shell.runtime
+
+    def attach(*, now: int) -> None:
+        runtime.stack.attach(SilentDevice(), parse_network("10.0.0.1/24"), now)
+
+    runtime.call(attach)
+    return shell
+
+
+# --- arpcache ---
+
+
+def neighbour(address: str, state: NeighbourState, mac: str = "", left: int = 0) -> Neighbour:
+    timer = TimerQueue().timer(None, lambda owner, now: None)
+    if left:
+        timer.arm(left)
+    known = parse_mac(mac) if mac else None
+    return Neighbour(parse_ipv4(address), timer, state=state, mac=known)
+
+
+def test_neighbours_are_shown_with_state_and_time_left() -> None:
+    there = "02:00:00:00:00:02"
+    assert arpcache.render(
+        "tap0",
+        [
+            neighbour("10.0.0.2", NeighbourState.REACHABLE, there, 28 * SECOND + 250_000),
+            neighbour("10.0.0.9", NeighbourState.INCOMPLETE, left=SECOND + 700_000),
+            neighbour("10.0.0.7", NeighbourState.FAILED),
+            neighbour("10.0.0.8", NeighbourState.PERMANENT, there),
+        ],
+        now=SECOND,
+    ) == [
+        "10.0.0.2 dev tap0 lladdr 02:00:00:00:00:02 REACHABLE expires 27.2s",
+        "10.0.0.9 dev tap0 INCOMPLETE expires 0.7s",
+        "10.0.0.7 dev tap0 FAILED",
+        "10.0.0.8 dev tap0 lladdr 02:00:00:00:00:02 PERMANENT",
+    ]
+
+
+def test_a_neighbour_that_is_being_asked_for_is_shown(linked: Shell) -> None:
+    assert linked.run("ping", "-c", "1", "-w", "0.01", "10.0.0.9") == 1
+    assert linked.output_of("arpcache").startswith("10.0.0.9 dev tap0 INCOMPLETE expires ")
+
+
+def test_without_neighbours_nothing_is_shown(shell: Shell) -> None:
+    assert shell.output_of("arpcache") == ""
+
+
+# --- ifconfig ---
+
+
+def test_interfaces_are_shown_with_addresses_and_counters(linked: Shell) -> None:
+    linked.output_of("ping", "-c", "1", "127.0.0.1")
+    lines = linked.output_of("ifconfig").splitlines()
+    assert lines[:7] == [
+        "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default "
+        "qlen 1000",
+        "    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00",
+        "    inet 127.0.0.1/8 scope host lo",
+        "    RX:       bytes     packets     dropped",
+        "                196           2           0",
+        "    TX:       bytes     packets     dropped",
+        "                196           2           0",
+    ]
+    assert lines[7:10] == [
+        "2: tap0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default "
+        "qlen 1000",
+        "    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff",
+        "    inet 10.0.0.1/24 scope global tap0",
+    ]
+
+
+# --- route ---
+
+
+def test_a_route_comes_and_goes(linked: Shell) -> None:
+    connected = "10.0.0.0/24 dev tap0 proto kernel scope link src 10.0.0.1\n"
+    assert linked.output_of("route") == connected
+    assert linked.output_of("route", "add", "10.5.0.0/16", "via", "10.0.0.2") == ""
+    linked.output_of("route", "add", "default", "via", "10.0.0.3", "metric", "5")
+    linked.output_of("route", "add", "10.7.0.7", "dev", "tap0")
+    assert linked.output_of("route") == (
+        "default via 10.0.0.3 dev tap0 metric 5\n"
+        + connected
+        + "10.5.0.0/16 via 10.0.0.2 dev tap0\n10.7.0.7 dev tap0 scope link\n"
+    )
+    for words in (("10.5.0.0/16",), ("default", "metric", "5"), ("10.7.0.7", "dev", "tap0")):
+        linked.output_of("route", "del", *words)
+    assert linked.output_of("route") == connected
+
+
+def test_a_route_is_used(linked: Shell) -> None:
+    linked.output_of("route", "add", "10.5.0.0/16", "via", "10.0.0.2")
+    linked.run("ping", "-c", "1", "-w", "0.01", "10.5.6.7")
+    assert linked.output_of("arpcache").startswith("10.0.0.2 dev tap0 INCOMPLETE")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("show", "route: 'show' is neither add nor del"),
+        ("add", "route: to which network? Give NETWORK/LENGTH or default"),
+        ("add nonsense", "route: 'nonsense' is not an IPv4 address such as 10.0.0.1"),
+        ("add 10.5.0.0/16", "route: where to? Give via GATEWAY or dev DEVICE"),
+        ("add 10.5.0.0/16 via", "route: nothing follows 'via'"),
+        ("add 10.5.0.0/16 by 10.0.0.2", "route: 'by 10.0.0.2' is none of via GATEWAY, dev"),
+        ("add 10.5.0.1/16 via 10.0.0.2", "route: 10.5.0.1/16 has host bits: the network is"),
+        ("add 10.5.0.0/16 via 10.9.0.2", "route: the gateway 10.9.0.2 is no neighbour of ours"),
+        ("add 10.5.0.0/16 dev eth7", "route: there is no device eth7"),
+        ("add 10.0.0.0/24 via 10.0.0.2", "route: there is a route to 10.0.0.0/24 already"),
+        ("del 10.5.0.0/16", "route: there is no such route to 10.5.0.0/16"),
+        ("del 10.0.0.0/24 via 10.0.0.2", "route: there is no such route to 10.0.0.0/24"),
+        ("del default", "route: there is no such route to default"),
+    ],
+)
+def test_a_mistaken_change_is_told_in_one_sentence(linked: Shell, line: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        linked.run("route", *line.split())
+    assert str(refused.value).startswith(sentence)
+
+
+def test_a_wish_is_read_in_any_order() -> None:
+    expected = Wish(Network(parse_ipv4("10.5.0.0"), 16), parse_ipv4("10.0.0.2"), "tap0", 7)
+    for line in ("via 10.0.0.2 dev tap0 metric 7", "metric 7 dev tap0 via 10.0.0.2"):
+        assert parse_wish(["10.5.0.0/16", *line.split()]) == expected
+
+
+# --- stat ---
+
+
+def test_counters_speak_as_netstat_does(shell: Shell) -> None:
+    shell.output_of("ping", "-c", "1", "127.0.0.1")
+    text = shell.output_of("stat")
+    assert text.startswith(
+        "Ip:\n"
+        "    Forwarding: 2\n"
+        "    2 total packets received\n"
+        "    0 forwarded\n"
+        "    0 incoming packets discarded\n"
+        "    2 incoming packets delivered\n"
+        "    2 requests sent out\n"
+        "Icmp:\n"
+        "    2 ICMP messages received\n"
+        "    0 input ICMP message failed\n"
+        "    ICMP input histogram:\n"
+        "        echo requests: 1\n"
+        "        echo replies: 1\n"
+        "    2 ICMP messages sent\n"
+        "    0 ICMP messages failed\n"
+        "    ICMP output histogram:\n"
+        "        echo requests: 1\n"
+        "        echo replies: 1\n"
+        "Tcp:\n"
+        "    0 active connection openings\n"
+    )
+    assert "\nUdp:\n    0 packets received\n" in text
+
+
+def test_every_counter_that_is_not_zero_is_shown() -> None:
+    counters = Counters()
+    for number, name in enumerate(counters, 1001):
+        counters[name] = number
+    text = "\n".join(stat.render_counters(counters, []))
+    shown = [name for name, number in counters.items() if str(number) in text]
+    assert set(counters) - set(shown) == {
+        name for name in counters if name.startswith(("If", "IcmpOutRateLimit"))
+    }
+    assert f"    TCPTimeouts: {counters['TcpExtTCPTimeouts']}" in text.splitlines()
+
+
+def test_drops_are_told_by_reason() -> None:
+    counters = Counters()
+    counters.drop(Drop.IP_BAD_CHECKSUM)
+    counters.drop(Drop.ETH_TRUNCATED)
+    counters.drop(Drop.IP_BAD_CHECKSUM)
+    assert list(stat.render_drops(counters)) == [
+        "Dropped:",
+        "    Ethernet: frame shorter than its header: 1",
+        "    IPv4: wrong header checksum: 2",
+    ]
+
+
+def test_live_objects_are_counted(runtime: Runtime) -> None:
+    from tapstack import socket
+
+    with (
+        socket.create_server(("127.0.0.1", 5000)) as listener,
+        socket.create_connection(("127.0.0.1", 5000)) as client,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+    ):
+        datagrams.bind(("127.0.0.1", 5001))
+        accepted, _ = listener.accept()
+        lines = list(stat.count_live_objects(runtime.stack))
+        client.close()
+        accepted.close()
+    assert lines[:5] == [
+        "2 TCP connections (2 ESTAB)",
+        "0 TCP reassembly queues (0 octets)",
+        "1 TCP listeners",
+        "1 UDP sockets",
+        "0 raw sockets",
+    ]
