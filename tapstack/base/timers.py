@@ -8,7 +8,7 @@ Not done here: waiting. A driver asks for `next_deadline` and calls `expire`.
 """
 
 from collections.abc import Callable, Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from tapstack.base.units import Instant
@@ -32,6 +32,8 @@ class Timer:
 
     def arm(self, deadline: Instant) -> None:
         """Set the deadline, in place of any that was set."""
+        if self.deadline is None:
+            self._queue.armed_count += 1
         self.deadline = deadline
         if self._entry is None or deadline < self._entry:
             self._entry = deadline
@@ -39,12 +41,18 @@ class Timer:
 
     def cancel(self) -> None:
         """Unset the deadline."""
-        self.deadline = None
+        if self.deadline is not None:
+            self._queue.armed_count -= 1
+            self.deadline = None
 
     @property
     def kind(self) -> str:
         """The timer's name, as its function has it: `on_retransmission_timeout`."""
         return self.on_expiry.__name__
+
+
+_FEW = 64
+"""Entries that are never worth clearing up."""
 
 
 class TimerQueue:
@@ -53,6 +61,8 @@ class TimerQueue:
     def __init__(self) -> None:
         self._heap: list[tuple[Instant, int, Timer]] = []
         self._pushes = 0
+        self.armed_count = 0
+        """How many timers are armed. Written by `Timer` and by `expire`."""
 
     def timer(self, owner: Any, on_expiry: Expiry) -> Timer:
         """Make an unarmed timer that will call `on_expiry(owner, now)`."""
@@ -60,8 +70,25 @@ class TimerQueue:
 
     def push(self, timer: Timer, deadline: Instant) -> None:
         """Put an entry on the heap. For `Timer` alone."""
+        if len(self._heap) > max(_FEW, 4 * self.armed_count):
+            self._clear_up()
         self._pushes += 1
         heappush(self._heap, (deadline, self._pushes, timer))
+
+    def _clear_up(self) -> None:
+        """Drop the entries of cancelled timers, which would stay until they came up.
+
+        Keep-alive timers of connections that ended long before would fill the memory.
+        """
+        entries = []
+        for entry in self._heap:
+            timer = entry[2]
+            if timer._entry == entry[0] and timer.deadline is not None:
+                entries.append(entry)
+            elif timer._entry == entry[0]:
+                timer._entry = None
+        self._heap = entries
+        heapify(self._heap)
 
     def next_deadline(self) -> Instant | None:
         """Tell the exact next deadline, or None. Stale entries that have come up are settled."""
@@ -90,7 +117,8 @@ class TimerQueue:
         fired = 0
         while (deadline := self.next_deadline()) is not None and deadline <= now:
             timer = heappop(self._heap)[2]
-            timer._entry = timer.deadline = None
+            timer._entry = None
+            timer.cancel()
             timer.on_expiry(timer.owner, now)
             fired += 1
         return fired

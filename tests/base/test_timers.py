@@ -123,6 +123,33 @@ def test_rearming_later_does_not_grow_the_heap() -> None:
     assert queue.next_deadline() == 1000
 
 
+def test_cancelled_timers_do_not_fill_the_memory() -> None:
+    queue = TimerQueue()
+    kept = queue.timer("kept", Diary().on_alarm)
+    kept.arm(7200)
+    for _ in range(10_000):
+        timer = queue.timer("gone", Diary().on_alarm)
+        timer.arm(7200)
+        timer.cancel()
+    assert len(queue._heap) < 100
+    assert list(queue.armed()) == [kept]
+    assert queue.next_deadline() == 7200
+
+
+def test_a_timer_that_was_cleared_up_can_be_armed_again() -> None:
+    queue = TimerQueue()
+    diary = Diary()
+    timers = [queue.timer(str(index), diary.on_alarm) for index in range(200)]
+    for timer in timers:
+        timer.arm(1000)
+        timer.cancel()
+    timers[0].arm(500)
+    queue.timer("other", diary.on_alarm).arm(600)
+    timers[1].arm(2000)
+    assert queue.expire(3000) == 3
+    assert [name for _, name in diary.entries] == ["0", "other", "1"]
+
+
 def test_a_timer_is_named_for_what_it_does() -> None:
     assert TimerQueue().timer("x", Diary().on_alarm).kind == "on_alarm"
 
