@@ -23,6 +23,8 @@ PIECE = 256 * 1024
 """Octets moved at once, at most."""
 PAUSE = 0.5
 """Seconds without input that are taken as its end, after the peer has ended."""
+RELEASE = 1.0
+"""Seconds that an interrupted thread is given: writing to a full pipe, it may be stuck there."""
 LINGER = 30
 """Seconds that the peer is given to acknowledge what was sent, before we end."""
 
@@ -67,7 +69,8 @@ class Conversation:
 
         Raises: OSError as the connection or the output met it.
         """
-        threads = [threading.Thread(target=work) for work in (self._receive, self._send)]
+        works = (self._receive, self._send)
+        threads = [threading.Thread(target=work, daemon=True) for work in works]
         for thread in threads:
             thread.start()
         ended = self._wait()
@@ -76,9 +79,10 @@ class Conversation:
             with suppress(OSError):  # wakes whoever is in recv or sendall
                 self._connection.shutdown(socket.SHUT_RDWR)
         for thread in threads:
-            thread.join()
-        self._peer_ended.close()
-        self._over.close()
+            thread.join(RELEASE if self._interrupt.is_up else None)
+        if not any(thread.is_alive() for thread in threads):
+            self._peer_ended.close()
+            self._over.close()
         if self._interrupt.is_up:
             return INTERRUPTED
         if self._error is not None:

@@ -240,6 +240,19 @@ def test_an_interrupt_ends_it_wherever_it_waits(snc: Peer, listener, line: str) 
         assert ended.result(PATIENCE) == 130
 
 
+def test_an_interrupt_ends_it_though_nobody_takes_its_output(snc: Peer, listener) -> None:
+    reading, writing = os.pipe()
+    ended = snc.start(f"-c {address_of(listener)}", stdout=writing)
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(MEGABYTES[:200_000])
+        assert os.read(reading, 1)  # and no more: the pipe is full
+        snc.interrupt.request(signal.SIGINT)
+        assert ended.result(PATIENCE) == 130
+    os.close(reading)
+    os.close(writing)
+
+
 @pytest.mark.parametrize("line", ["-v -l 0", "-v -u -l 0", "-k -v -u -l 0"])
 def test_an_interrupt_ends_listening(snc: Peer, line: str) -> None:
     ended = snc.start(line)
