@@ -1,0 +1,33 @@
+"""What the README shows, works as it says."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_the_example_prints_what_the_readme_says(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    (promised,) = re.findall(r"It prints `(.*?)`", README)
+    (tmp_path / "example.py").write_text(example)
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(tmp_path / "example.py")],
+        env={**os.environ, "TAPSTACK_DEV": "none"},
+        capture_output=True,
+        timeout=30,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout, done.stderr) == (promised + "\n", "")
+
+
+def test_every_make_target_named_exists() -> None:
+    makefile = (Path(__file__).parent.parent / "Makefile").read_text()
+    targets = set(re.findall(r"(?:`|^ +|\$ )make ([a-z]+)\b", README, re.M))
+    assert targets >= {"up", "test"}
+    assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
