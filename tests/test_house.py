@@ -3,6 +3,7 @@ a room may grow. Each rule is held against the whole tree, and against a source 
 """
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -152,6 +153,17 @@ def check_docstring(module: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
         yield 1, "no docstring"
 
 
+def check_pointers(module: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """What a docstring sends the reader to must be there: `output.py`, `base/checksum.py`."""
+    home = ROOT.joinpath(*module.split("."))
+    folders = [folder for folder in (home, *home.parents) if folder.is_relative_to(ROOT)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for target in re.findall(r"`([\w/]+(?:\.py|/))`", ast.get_docstring(node) or ""):
+                if not any((folder / target).exists() for folder in folders):
+                    yield getattr(node, "lineno", 1), f"{target} is not there"
+
+
 Check = Callable[[str, ast.Module], Iterator[tuple[int, str]]]
 CHECKS: list[Check] = [
     check_floors,
@@ -160,6 +172,7 @@ CHECKS: list[Check] = [
     check_sequence_numbers,
     check_size,
     check_docstring,
+    check_pointers,
 ]
 
 
@@ -324,3 +337,11 @@ def test_what_grows_too_long_is_found() -> None:
 def test_a_missing_docstring_is_found() -> None:
     assert found(check_docstring, "tapstack.x", "# a comment is none\nx = 1\n")
     assert not found(check_docstring, "tapstack.x", '"""What it is for."""\n')
+
+
+def test_a_docstring_that_points_nowhere_is_found() -> None:
+    for there in ("`output.py`", "`base/checksum.py`", "`ip/`", "`tests/live/`", "`snd_una`"):
+        assert not found(check_pointers, "tapstack.tcp.rtt", f'"""Not done here: {there}."""')
+    assert found(check_pointers, "tapstack.tcp.rtt", '"""See `outputs.py`."""')
+    assert found(check_pointers, "tapstack.tcp.rtt", 'def f():\n    """See `ipv6/`."""')
+    assert found(check_pointers, "tapstack.ip.wire", '"""See `output.py`."""')

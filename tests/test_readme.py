@@ -1,4 +1,4 @@
-"""What the README shows, works as it says."""
+"""What the README and the other documents say, is so."""
 
 import os
 import re
@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 
 
 def test_the_example_prints_what_the_readme_says(tmp_path: Path) -> None:
@@ -27,7 +28,16 @@ def test_the_example_prints_what_the_readme_says(tmp_path: Path) -> None:
 
 
 def test_every_make_target_named_exists() -> None:
-    makefile = (Path(__file__).parent.parent / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"(?:`|^ +|\$ )make ([a-z]+)\b", README, re.M))
     assert targets >= {"up", "test"}
     assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
+
+
+def test_every_file_named_in_the_design_is_there() -> None:
+    design = (ROOT / "docs" / "design.md").read_text()
+    named = set(re.findall(r"`([a-z_/]+(?:\.py|/))`", design))
+    assert len(named) > 20
+    tree = [f"/{path.relative_to(ROOT)}" for path in (ROOT / "tapstack").rglob("*.py")]
+    for name in named:
+        assert (ROOT / name).exists() or any(f"/{name}" in path for path in tree), name

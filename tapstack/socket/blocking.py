@@ -1,6 +1,6 @@
 """The one place that blocks: try; where that would block, wait for an event; try again.
 
-Not done here: the attempts (`stream.py`, `datagram.py`, `raw.py`).
+Not done here: the attempts (`stream.py`, `messages.py`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Text is copied once, on its way in, and never moves or changes after that: what is sent, and sent
 again, are views of it.
 
-Not done here: what of it has been sent (`retransmission.py`) and may be sent (`output.py`).
+Not done here: what of it has been sent (`retransmission_queue.py`) and may be sent (`output.py`).
 """
 
 from bisect import bisect_right
