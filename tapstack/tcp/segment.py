@@ -86,10 +86,13 @@ class Segment(NamedTuple):
 
     def __str__(self) -> str:
         """Render as tcpdump does, with absolute sequence numbers."""
-        seq = f"seq {self.seq}:{add(self.seq, len(self.text))}" if self.text else f"seq {self.seq}"
+        return self.describe(len(self.text))
+
+    def describe(self, length: int) -> str:
+        """Render as if it carried so many octets of text: for one whose text is gathered later."""
+        seq = f"seq {self.seq}:{add(self.seq, length)}" if length else f"seq {self.seq}"
         ack = f", ack {self.ack}" if self.flags & ACK else ""
-        flags = format_flags(self.flags)
-        return f"Flags [{flags}], {seq}{ack}, win {self.wnd}, length {len(self.text)}"
+        return f"Flags [{format_flags(self.flags)}], {seq}{ack}, win {self.wnd}, length {length}"
 
 
 def format_flags(flags: int) -> str:

@@ -78,7 +78,7 @@ def send_segment(
     """Hand a segment to the network layer. One that has no route is lost, as on the way."""
     source, destination = tcb.local.address, tcb.remote.address
     if "tcp" in ctx.tracer.on:
-        ctx.tracer.emit("tcp", f"{tcb.local} > {tcb.remote}: {segment}+{length} ({why})")
+        ctx.tracer.emit("tcp", f"{tcb.local} > {tcb.remote}: {segment.describe(length)} ({why})")
     mss = tcb.effective_mss - sack_length(len(segment.options.sack))
     size = mss if length > mss else 0
     header = build_segment_header(segment, source, destination, length)

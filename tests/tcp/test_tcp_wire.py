@@ -103,3 +103,11 @@ def test_as_many_sack_blocks_as_fit_beside_timestamps(timestamps: bool, blocks: 
     assert len(built) <= 40
     assert len(built) == (12 if timestamps else 0) + sack_length(blocks)
     assert parse_options(built) == options
+
+
+def test_a_segment_is_described_as_tcpdump_does() -> None:
+    segment = Segment(1, 2, 2**32 - 1, 7, 0x18, 512, 0, NO_OPTIONS, b"ab")
+    assert str(segment) == "Flags [P.], seq 4294967295:1, ack 7, win 512, length 2"
+    syn = segment._replace(flags=2, text=b"")
+    assert str(syn) == "Flags [S], seq 4294967295, win 512, length 0"
+    assert syn.describe(3) == "Flags [S], seq 4294967295:2, win 512, length 3"
