@@ -79,6 +79,8 @@ class Settings:
             raise ValueError(f"an MTU of {self.mtu} is not between {_MIN_MTU} and {_MAX_MTU}")
         if self.impair is not None:
             parse_impairments(self.impair)
+            if self.dev == NO_DEVICE:
+                raise ValueError("there is no link to impair without a device")
 
 
 class BroughtUp(NamedTuple):
@@ -99,14 +101,18 @@ def bring_up(settings: Settings) -> BroughtUp:
     with ExitStack() as undo:
         stack = Stack(SystemEntropy(), ip_config=IpConfig(ip_forward=settings.ip_forward))
         now = monotonic()
-        stack.attach(LoopbackDevice(), LOOPBACK_NETWORK, now)
+        loopback: NetDevice = LoopbackDevice()
         means = ""
+        if settings.dev == NO_DEVICE:
+            loopback = _record(loopback, settings, undo)
+        stack.attach(loopback, LOOPBACK_NETWORK, now)
         if settings.dev != NO_DEVICE:
             device, means = _open_device(settings, undo)
             interface = stack.attach(device, parse_network(settings.addr), now)
             gateway = parse_network(settings.host_addr).address
             stack.ip.routes.add(Route(DEFAULT, interface, gateway))
         runtime = Runtime(stack)
+        undo.callback(runtime.close)
         runtime.start()
         undo.pop_all()
     return BroughtUp(runtime, settings, means)
@@ -121,14 +127,19 @@ def _open_device(settings: Settings, undo: ExitStack) -> tuple[NetDevice, str]:
         offload=settings.offload,
     )
     undo.callback(link.device.close)
-    device = link.device
-    if settings.pcap is not None:
-        writer = PcapWriter(open(settings.pcap, "wb"))  # noqa: SIM115 - the device owns it
-        device = CaptureDevice(device, writer, epoch_offset())
-        undo.callback(writer.close)
+    device = _record(link.device, settings, undo)
     if settings.impair is not None:
         device = ImpairedDevice(device, parse_impairments(settings.impair))
     return device, link.means
+
+
+def _record(device: NetDevice, settings: Settings, undo: ExitStack) -> NetDevice:
+    """Wrap a device in a capture, if one is wanted."""
+    if settings.pcap is None:
+        return device
+    file = open(settings.pcap, "wb")  # noqa: SIM115 - the device owns it
+    undo.callback(file.close)
+    return CaptureDevice(device, PcapWriter(file), epoch_offset())
 
 
 class DefaultStack:
