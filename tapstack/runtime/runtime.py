@@ -16,12 +16,14 @@ import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from tapstack.base.contracts import CLOSED, WRITABLE
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.interface import NetworkInterface
 from tapstack.runtime.clock import monotonic
+from tapstack.runtime.lock import StackLock
 from tapstack.runtime.waiters import Listening, Waiter, Waiters
 from tapstack.socket.contract import SocketEndpoint
 from tapstack.socket.endpoints import open_endpoint
@@ -32,6 +34,8 @@ T = TypeVar("T")
 
 _FRAMES_A_TURN = 64
 """Frames read before the lock is offered to the application's threads."""
+_HUNG_UP = select.POLLHUP | select.POLLNVAL
+"""What a descriptor says, again and again, that will never be readable; an error is read away."""
 _PATIENCE: Duration = 2 * SECOND
 """How long `close` waits for the peers to acknowledge what is still on its way to them."""
 _log = logging.getLogger("tapstack")
@@ -42,7 +46,7 @@ class Runtime:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self._lock = threading.Lock()
+        self._lock = StackLock()
         self._waiters = Waiters()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._sleeping_until: Instant | None = None
@@ -77,6 +81,20 @@ class Runtime:
                 self._guard(self.stack.flush, now)
                 self._leave()
 
+    def call_soon(self, attempt: Callable[..., object], *arguments: Any) -> None:
+        """Have an attempt made soon, by whoever is in the stack. For finalizers: it never waits.
+
+        It is made even when the stack is closed, and nobody hears of what it raises.
+        """
+        self._lock.do_soon(partial(self._make, attempt, arguments))
+
+    def _make(self, attempt: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        now = monotonic()
+        self._guard(partial(attempt, *arguments, now=now))
+        if not self._closed:
+            self._guard(self.stack.flush, now)
+            self._leave()
+
     @contextmanager
     def watch(self, endpoint: object, events: int) -> Iterator[Waiter]:
         """Hear of events of an endpoint for as long as the block lasts."""
@@ -90,16 +108,10 @@ class Runtime:
                 self._waiters.remove(waiter)
 
     def notify(self, endpoint: object, on_event: Callable[[], None]) -> Callable[[], None]:
-        """Have `on_event` called, under the lock, at every event; give what ends that."""
+        """Have `on_event` called at every event; give what ends that. All three under the lock."""
         listener = Listening(endpoint, on_event)
-        with self._lock:
-            self._waiters.add(listener)
-
-        def stop() -> None:
-            with self._lock:
-                self._waiters.remove(listener)
-
-        return stop
+        self._waiters.add(listener)
+        return partial(self._waiters.remove, listener)
 
     def now(self) -> Instant:
         """Tell the time."""
@@ -115,18 +127,14 @@ class Runtime:
     def _leave(self) -> None:
         """End a turn: wake who waits, and the reader if it would sleep too long."""
         self._waiters.wake(self.stack.take_events())
-        deadline = self.stack.next_deadline()
-        if self._asleep and deadline is not None:
-            until = self._sleeping_until
-            if until is None or deadline < until:
-                self._kick()
+        if not self._asleep:
+            return
+        deadline, until = self._next_deadline(), self._sleeping_until
+        if deadline is not None and (until is None or deadline < until):
+            self._asleep = False
+            os.eventfd_write(self._wakeup, 1)
 
-    def _kick(self) -> None:
-        """End the reader's sleep."""
-        self._asleep = False
-        os.eventfd_write(self._wakeup, 1)
-
-    def _guard(self, door: Callable[..., None], *arguments: Any) -> None:
+    def _guard(self, door: Callable[..., object], *arguments: Any) -> None:
         """Go through a door of the core; a fault of ours there ends nobody's thread.
 
         What comes from the wire is counted and dropped within the core. An exception that gets here
@@ -146,13 +154,12 @@ class Runtime:
         for fd in self._interfaces:
             poller.register(fd, select.POLLIN)
         while not self._closed:
-            ready = poller.poll(self._timeout())
+            ready = dict(poller.poll(self._timeout()))
             with self._lock:
                 self._asleep = False
-                for fd, _ in ready:
-                    if fd == self._wakeup:
-                        self._drain_wakeup()
-                self._take_turn(poller)
+                if ready.pop(self._wakeup, 0):
+                    self._drain_wakeup()
+                self._take_turn(poller, ready)
 
     def _timeout(self) -> float | None:
         """Decide how long to sleep, ms, and say so to the application's threads."""
@@ -178,13 +185,13 @@ class Runtime:
         deadlines += [each.device.next_deadline() for each in self._interfaces.values()]
         return min((each for each in deadlines if each is not None), default=None)
 
-    def _take_turn(self, poller: select.poll) -> None:
+    def _take_turn(self, poller: select.poll, ready: dict[int, int]) -> None:
         """Read what has arrived, and meet the deadlines that are due."""
         if self._closed:
             return
         for fd, interface in list(self._interfaces.items()):
             try:
-                self._read_frames(interface)
+                self._read_frames(interface, ready.get(fd, 0))
             except OSError as gone:
                 poller.unregister(fd)
                 del self._interfaces[fd]
@@ -195,12 +202,14 @@ class Runtime:
             self._guard(self.stack.expire, now)
         self._leave()
 
-    def _read_frames(self, interface: NetworkInterface) -> None:
+    def _read_frames(self, interface: NetworkInterface, events: int) -> None:
         """Take frames one by one, each to its end. Raises: OSError when the device is gone."""
         for _ in range(_FRAMES_A_TURN):
             now = monotonic()
             frame = interface.device.read(now)
             if frame is None:
+                if events & _HUNG_UP:
+                    raise OSError(errno.ENODEV, "its descriptor hung up")
                 return
             self._guard(self.stack.receive, interface, frame, now)
 
@@ -245,7 +254,8 @@ class Runtime:
             with self.watch(tcb, CLOSED | WRITABLE) as waiter:
                 while tcb.state in FIN_UNACKNOWLEDGED and monotonic() < deadline:
                     waiter.arm()
-                    waiter.wait((deadline - monotonic()) / SECOND)
+                    if not waiter.wait((deadline - monotonic()) / SECOND):
+                        return
 
     def _abort_connections(self, now: Instant) -> None:
         for tcb in list(self.stack.tcp.connections):

@@ -49,6 +49,9 @@ class SocketEndpoint(Protocol):
     def close(self, *, now: Instant) -> None:
         """Give it back."""
 
+    def linger(self) -> int:
+        """Tell how many seconds `close` is to wait for what was sent (SO_LINGER)."""
+
     def finish_close(self, *, now: Instant) -> None:
         """See whether everything that was sent before `close` has arrived."""
 
@@ -90,11 +93,17 @@ class SocketHost(Protocol):
     def call(self, attempt: Callable[..., T], *arguments: Any) -> T:
         """Enter the stack: call `attempt(*arguments, now=…)`. Raises: what it raises."""
 
+    def call_soon(self, attempt: Callable[..., object], *arguments: Any) -> None:
+        """Have an attempt made soon, without waiting for it: for finalizers."""
+
     def watch(self, endpoint: object, events: int) -> AbstractContextManager[Waiter]:
         """Hear of events of an engine's object for as long as the block lasts."""
 
     def notify(self, endpoint: object, on_event: Callable[[], None]) -> Callable[[], None]:
-        """Have `on_event` called, within the stack, at every event; give what ends that."""
+        """Have `on_event` called at every event; give what ends that.
+
+        All three are called within the stack.
+        """
 
     def now(self) -> Instant:
         """Tell the time."""

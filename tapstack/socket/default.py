@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from tapstack.base.errors import os_error
 from tapstack.socket.addresses import Address
-from tapstack.socket.contract import SocketHost
+from tapstack.socket.contract import SocketEndpoint, SocketHost
 from tapstack.socket.facade import Socket
 
 _RUNTIME = "tapstack.runtime.default"
@@ -46,8 +46,16 @@ class socket(Socket):  # noqa: N801 - the standard library's name
             timeout=stdlib.getdefaulttimeout(),
         )
 
+    def _accepted(self, endpoint: SocketEndpoint, timeout: float | None) -> socket:
+        connection = socket.__new__(socket)
+        Socket.__init__(
+            connection, self._host, self.type, self.proto, endpoint=endpoint, timeout=timeout
+        )
+        return connection
 
-_UNSET: Any = object()
+
+_UNSET: Any = stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+"""What http.client and others hand on when their user set no timeout."""
 
 
 def create_connection(

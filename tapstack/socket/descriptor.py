@@ -4,13 +4,17 @@ select, poll, epoll and asyncio wait on descriptors. One end of a pair of UNIX s
 an octet sent from the other end makes it readable, and a full buffer makes it unwritable. It only
 tells: octets of the connection never cross it.
 
-Not done here: when it is made, which is on the first `fileno()`.
+Not done here: readiness itself (`stream.py`, `messages.py`).
 """
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+
+from tapstack.base.units import Instant
+from tapstack.socket.contract import SocketEndpoint, SocketHost
 
 _ONE_OCTET = b"!"
 _FILL = b"\0" * 256
@@ -33,13 +37,17 @@ class ReadinessDescriptor:
         return self._shown.fileno()
 
     def show(self, readable: bool, writable: bool) -> None:
-        """Set both bits; the system is called only for a change."""
+        """Set both bits; the system is called only for a change.
+
+        A program that reads or closes what it should only wait on misleads itself and nobody else.
+        """
         if readable != self._readable:
             self._readable = readable
-            if readable:
-                self._kept.send(_ONE_OCTET)
-            else:
-                self._shown.recv(1)
+            with suppress(OSError):
+                if readable:
+                    self._kept.send(_ONE_OCTET)
+                else:
+                    self._shown.recv(1)
         if writable != self._writable:
             self._writable = writable
             if writable:
@@ -48,12 +56,12 @@ class ReadinessDescriptor:
                 self._fill()
 
     def _fill(self) -> None:
-        with suppress(BlockingIOError):
+        with suppress(OSError):
             while True:
                 self._shown.send(_FILL)
 
     def _drain(self) -> None:
-        with suppress(BlockingIOError):
+        with suppress(OSError):
             while self._kept.recv(65536):
                 pass
 
@@ -61,3 +69,61 @@ class ReadinessDescriptor:
         """Give both ends back."""
         self._shown.close()
         self._kept.close()
+
+
+class Readiness:
+    """What one socket shows of its readiness: nothing, until somebody asks for a descriptor.
+
+    It follows the engine's object, which `connect` and `listen` exchange. Everything happens
+    within the stack, so that events and the application's threads do not mix.
+    """
+
+    def __init__(self, host: SocketHost, endpoint: SocketEndpoint) -> None:
+        self._host = host
+        self._endpoint = endpoint
+        self._descriptor: ReadinessDescriptor | None = None
+        self._watched: object = None
+        self._stop: Callable[[], None] | None = None
+        self._closed = False
+
+    def fileno(self) -> int:
+        """Give the descriptor, made on the first call; −1 once closed. Raises: OSError."""
+        if self._descriptor is None:
+            self._host.call(self._open)
+        return -1 if self._descriptor is None else self._descriptor.fileno()
+
+    def _open(self, *, now: Instant) -> None:
+        if self._descriptor is None and not self._closed:
+            self._descriptor = ReadinessDescriptor()
+            self._follow(now=now)
+
+    def refresh(self) -> None:
+        """Show what a call has changed."""
+        if self._descriptor is not None:
+            self._host.call(self._follow)
+
+    def _follow(self, *, now: Instant) -> None:
+        watched = self._endpoint.watched()
+        if watched is not self._watched and not self._closed:
+            if self._stop is not None:
+                self._stop()
+            self._watched = watched
+            self._stop = self._host.notify(watched, self._on_event)
+        self._show(now)
+
+    def _on_event(self) -> None:
+        self._show(self._host.now())
+
+    def _show(self, now: Instant) -> None:
+        if self._descriptor is not None:
+            self._descriptor.show(*self._endpoint.readiness(now=now))
+
+    def close(self) -> None:
+        """Give the descriptor back. To be called within the stack, or after its end."""
+        self._closed = True
+        if self._stop is not None:
+            self._stop()
+            self._stop = None
+        if self._descriptor is not None:
+            self._descriptor.close()
+            self._descriptor = None

@@ -17,11 +17,11 @@ def open_endpoint(stack: Stack, kind: int, protocol: int) -> SocketEndpoint:
     if kind == constants.SOCK_RAW:
         if protocol == 0:
             raise os_error(EPROTONOSUPPORT)
-        return RawEndpoint(stack.ip.raw, protocol)
+        return RawEndpoint(stack.ip.raw, stack, protocol)
     if kind == constants.SOCK_STREAM and protocol in (0, constants.IPPROTO_TCP):
         return StreamEndpoint(stack.tcp, stack)
     if kind == constants.SOCK_DGRAM and protocol in (0, constants.IPPROTO_UDP):
-        return DatagramEndpoint(stack.udp)
+        return DatagramEndpoint(stack.udp, stack)
     if kind in (constants.SOCK_STREAM, constants.SOCK_DGRAM):
         raise os_error(EPROTONOSUPPORT)
     raise os_error(ESOCKTNOSUPPORT)

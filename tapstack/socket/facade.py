@@ -11,18 +11,19 @@ from __future__ import annotations
 import socket as stdlib
 import warnings
 from collections.abc import Callable
-from errno import EAGAIN, EBADF, EINPROGRESS
+from errno import EAGAIN, EALREADY, EBADF, EINPROGRESS, ENETDOWN
 from types import TracebackType
 from typing import Any, TypeVar
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CLOSED, CONNECTED, READABLE, WRITABLE, Buffer
 from tapstack.base.errors import os_error
+from tapstack.base.units import SECOND, Instant
 from tapstack.socket.addresses import Address, read_address, write_address
 from tapstack.socket.blocking import block
 from tapstack.socket.contract import SocketEndpoint, SocketHost
-from tapstack.socket.descriptor import ReadinessDescriptor
-from tapstack.socket.files import make_file
+from tapstack.socket.descriptor import Readiness
+from tapstack.socket.files import open_raw, wrap_raw
 
 T = TypeVar("T")
 
@@ -44,18 +45,17 @@ class Socket:
     ) -> None:
         """Open a socket on a stack, or take one that exists. Raises: OSError."""
         kind = type & ~(stdlib.SOCK_NONBLOCK | stdlib.SOCK_CLOEXEC)
-        self._descriptor: ReadinessDescriptor | None = None
-        self._stop_showing: Callable[[], None] | None = None
-        self._watched: object = None
         self._files = 0  # how many objects of `makefile` are open
         self._closing = False
         self._endpoint: SocketEndpoint | None = None
         self._host = host
+        self._timeout = 0.0 if type & stdlib.SOCK_NONBLOCK else timeout
+        endpoint = endpoint or host.open(kind, proto)
         self.family = stdlib.AF_INET
         self.type = stdlib.SocketKind(kind)
         self.proto = proto
-        self._timeout = 0.0 if type & stdlib.SOCK_NONBLOCK else timeout
-        self._endpoint = endpoint or host.open(kind, proto)
+        self._readiness = Readiness(host, endpoint)
+        self._endpoint = endpoint
 
     # --- being an object ---
 
@@ -81,9 +81,13 @@ class Socket:
 
     def __del__(self) -> None:
         """Warn of a socket that nobody closed, and close it."""
-        if getattr(self, "_endpoint", None) is not None:
+        endpoint = getattr(self, "_endpoint", None)
+        if endpoint is None:
+            return
+        try:  # a warning may be made an error
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
-            self._really_close()
+        finally:
+            self._host.call_soon(_give_back, endpoint, self._readiness)
 
     def _attempts(self) -> SocketEndpoint:
         if self._endpoint is None:
@@ -95,14 +99,16 @@ class Socket:
         try:
             return self._host.call(attempt, *arguments)
         finally:
-            self._show()
+            self._readiness.refresh()
 
-    def _block(self, events: int, attempt: Callable[..., T], *arguments: Any) -> T:
-        """Make an attempt, waiting for its success as the timeout says."""
+    def _block(
+        self, timeout: float | None, events: int, attempt: Callable[..., T], *arguments: Any
+    ) -> T:
+        """Make an attempt, waiting at most `timeout` seconds for its success."""
         try:
-            return block(self._host, self._attempts(), events, self._timeout, attempt, *arguments)
+            return block(self._host, self._attempts(), events, timeout, attempt, *arguments)
         finally:
-            self._show()
+            self._readiness.refresh()
 
     # --- timeouts ---
 
@@ -151,13 +157,13 @@ class Socket:
 
     def accept(self) -> tuple[Socket, Address]:
         """Wait for a connection. Raises: OSError."""
-        endpoint, remote = self._block(ACCEPTABLE | CLOSED, self._attempts().accept)
-        timeout = stdlib.getdefaulttimeout()
-        connection = self.__class__.__new__(self.__class__)
-        Socket.__init__(
-            connection, self._host, self.type, self.proto, endpoint=endpoint, timeout=timeout
-        )
-        return connection, write_address(remote)
+        accept = self._attempts().accept
+        endpoint, remote = self._block(self._timeout, ACCEPTABLE | CLOSED, accept)
+        return self._accepted(endpoint, stdlib.getdefaulttimeout()), write_address(remote)
+
+    def _accepted(self, endpoint: SocketEndpoint, timeout: float | None) -> Socket:
+        """Make the socket of an accepted connection: a plain one, whatever made the listener."""
+        return Socket(self._host, self.type, self.proto, endpoint=endpoint, timeout=timeout)
 
     def connect(self, address: Any) -> None:
         """Connect, and wait until the connection stands. Raises: OSError."""
@@ -165,9 +171,11 @@ class Socket:
         try:
             self._call(endpoint.connect, read_address(address))
         except BlockingIOError as begun:
-            if begun.errno != EINPROGRESS or self._timeout == 0:
+            # Like Linux, who may wait for ever waits for what was begun earlier, too.
+            earlier = begun.errno == EALREADY and self._timeout is None
+            if self._timeout == 0 or not (begun.errno == EINPROGRESS or earlier):
                 raise
-            self._block(CONNECTED | CLOSED, endpoint.finish_connect)
+            self._block(self._timeout, CONNECTED | CLOSED, endpoint.finish_connect)
 
     def connect_ex(self, address: Any) -> int:
         """Connect; give an errno instead of raising OSError, or 0."""
@@ -201,6 +209,8 @@ class Socket:
         if nbytes < 0:
             raise ValueError("negative buffersize in recv_into")
         view = memoryview(buffer).cast("B")
+        if view.readonly:
+            raise TypeError("read-write bytes-like object expected")
         if nbytes > len(view):
             raise ValueError("buffer too small for requested bytes")
         data, source = self.recvfrom(nbytes or len(view), flags)
@@ -213,42 +223,57 @@ class Socket:
         receive = self._attempts().receive
         if flags & stdlib.MSG_DONTWAIT:
             return self._call(receive, size, flags)
-        data, source = self._block(_INCOMING, receive, size, flags)
-        if flags & stdlib.MSG_WAITALL and self.type == stdlib.SOCK_STREAM:
-            while 0 < len(data) < size and not flags & stdlib.MSG_PEEK:
-                more, _ = self._block(_INCOMING, receive, size - len(data), flags)
-                if not more:
-                    break
-                data += more
+        data, source = self._block(self._timeout, _INCOMING, receive, size, flags)
+        if flags & stdlib.MSG_WAITALL and self._timeout is None and self.type == stdlib.SOCK_STREAM:
+            data = self._receive_rest(data, size, flags)
         return data, source
+
+    def _receive_rest(self, data: bytes, size: int, flags: int) -> bytes:
+        """Wait for all that was asked for, or the end of the stream.
+
+        Only for who may wait for ever: the standard library's timeouts make a socket non-blocking
+        to the system, which then gives what there is.
+        """
+        receive = self._attempts().receive
+        while 0 < len(data) < size and not flags & stdlib.MSG_PEEK:
+            more, _ = self._block(None, _INCOMING, receive, size - len(data), flags)
+            if not more:
+                break
+            data += more
+        return data
 
     # --- sending ---
 
     def send(self, data: Buffer, flags: int = 0) -> int:
         """Send what finds room, at least one octet; give how many. Raises: OSError."""
-        return self._send(_octets(data), flags, None)
+        return self._send(self._timeout, _octets(data), flags, None)
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
-        """Send everything. Raises: OSError."""
+        """Send everything; the timeout is for all of it. Raises: OSError."""
         rest = _octets(data)
-        deadline = None if not self._timeout else self._host.now() + int(self._timeout * 1_000_000)
+        left = self._timeout
+        deadline = self._host.now() + int(left * SECOND) if left else None
         while len(rest):
-            rest = rest[self._send(rest, flags, None) :]
-            if deadline is not None and len(rest) and self._host.now() >= deadline:
-                raise TimeoutError("timed out")
+            rest = rest[self._send(left, rest, flags, None) :]
+            if deadline is not None and len(rest):
+                left = (deadline - self._host.now()) / SECOND
+                if left <= 0:
+                    raise TimeoutError("timed out")
 
     def sendto(self, data: Buffer, *rest: Any) -> int:
         """Send a datagram: `sendto(data, address)` or `sendto(data, flags, address)`."""
         if len(rest) not in (1, 2):
             raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(rest)} given)")
         flags = rest[0] if len(rest) == 2 else 0
-        return self._send(_octets(data), flags, read_address(rest[-1]))
+        return self._send(self._timeout, _octets(data), flags, read_address(rest[-1]))
 
-    def _send(self, data: memoryview, flags: int, to: Endpoint | None) -> int:
+    def _send(
+        self, timeout: float | None, data: memoryview, flags: int, to: Endpoint | None
+    ) -> int:
         send = self._attempts().send
         if flags & stdlib.MSG_DONTWAIT:
             return self._call(send, data, flags, to)
-        return self._block(_OUTGOING, send, data, flags, to)
+        return self._block(timeout, _OUTGOING, send, data, flags, to)
 
     # --- options ---
 
@@ -281,23 +306,15 @@ class Socket:
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is None:
             return
-        if self._stop_showing is not None:
-            self._stop_showing()
-        if self._descriptor is not None:
-            self._descriptor.close()
-        seconds = self._linger(endpoint)
-        self._host.call(endpoint.close)
+        try:
+            seconds = self._host.call(_give_back, endpoint, self._readiness)
+        except OSError as error:
+            if error.errno != ENETDOWN:
+                raise
+            self._readiness.close()  # the stack is down, and has closed everything else
+            return
         if seconds:
             self._wait_for_arrival(endpoint, seconds)
-
-    def _linger(self, endpoint: SocketEndpoint) -> int:
-        """Tell how long to wait for what was sent to arrive, s."""
-        if self.type != stdlib.SOCK_STREAM:
-            return 0
-        value = self._host.call(endpoint.get_option, stdlib.SOL_SOCKET, stdlib.SO_LINGER)
-        assert isinstance(value, bytes)
-        on, seconds = (int.from_bytes(value[at : at + 4], "little") for at in (0, 4))
-        return seconds if on else 0
 
     def _wait_for_arrival(self, endpoint: SocketEndpoint, seconds: int) -> None:
         try:
@@ -305,53 +322,13 @@ class Socket:
         except TimeoutError:
             return
 
-    # --- a descriptor ---
-
     def fileno(self) -> int:
         """Give a descriptor that select, poll and epoll can wait on; −1 once closed.
 
         It is made on the first call, and only tells readiness: reading or writing it directly
         does nothing to the connection.
         """
-        endpoint = self._endpoint
-        if endpoint is None:
-            return -1
-        if self._descriptor is None:
-            self._descriptor = ReadinessDescriptor()
-            self._watch_for_descriptor(endpoint)
-        return self._descriptor.fileno()
-
-    def _watch_for_descriptor(self, endpoint: SocketEndpoint) -> None:
-        """Show every event of the engine's object on the descriptor."""
-        descriptor = self._descriptor
-        assert descriptor is not None
-        watched = endpoint.watched()
-
-        def on_event() -> None:
-            descriptor.show(*endpoint.readiness(now=self._host.now()))
-
-        def begin(*, now: int) -> None:
-            descriptor.show(*endpoint.readiness(now=now))
-
-        self._watched = watched
-        self._stop_showing = self._host.notify(watched, on_event)
-        self._host.call(begin)
-
-    def _show(self) -> None:
-        """After a call of ours: show what it changed, on the object that it is now about."""
-        endpoint = self._endpoint
-        if self._descriptor is None or endpoint is None:
-            return
-        if endpoint.watched() is not self._watched and self._stop_showing is not None:
-            self._stop_showing()
-            self._watch_for_descriptor(endpoint)
-            return
-        descriptor = self._descriptor
-
-        def show(*, now: int) -> None:
-            descriptor.show(*endpoint.readiness(now=now))
-
-        self._host.call(show)
+        return -1 if self._endpoint is None else self._readiness.fileno()
 
     # --- files ---
 
@@ -365,15 +342,23 @@ class Socket:
         newline: str | None = None,
     ) -> Any:
         """Make a file object of the socket, as `socket.socket.makefile` does."""
-        file = make_file(self, mode, buffering, encoding, errors, newline)
-        self._files += 1
-        return file
+        raw = open_raw(self, mode, buffering)
+        self._files += 1  # from now on `raw` closes it, whatever becomes of the rest
+        return wrap_raw(raw, mode, buffering, encoding, errors, newline)
 
     def _decref_socketios(self) -> None:
         """Hear from `SocketIO` that a file was closed."""
         self._files -= 1
         if self._closing:
             self.close()
+
+
+def _give_back(endpoint: SocketEndpoint, readiness: Readiness, *, now: Instant) -> int:
+    """Close what a socket is made of; tell how many seconds SO_LINGER wants to wait for that."""
+    readiness.close()
+    seconds = endpoint.linger()
+    endpoint.close(now=now)
+    return seconds
 
 
 def _octets(data: Any) -> memoryview:

@@ -13,27 +13,29 @@ import socket as stdlib
 from typing import Any
 
 
-def make_file(
-    socket: Any,
+def open_raw(socket: Any, mode: str, buffering: int | None) -> stdlib.SocketIO:
+    """Make the file without its buffers. Raises: ValueError for a mode that cannot be."""
+    if not set(mode) <= {"r", "w", "b"}:
+        raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
+    if buffering == 0 and "b" not in mode:
+        raise ValueError("unbuffered streams must be binary")
+    raw_mode: Any = ("r" if _reads(mode) else "") + ("w" if "w" in mode else "")
+    return stdlib.SocketIO(socket, raw_mode)
+
+
+def wrap_raw(
+    raw: stdlib.SocketIO,
     mode: str,
     buffering: int | None,
     encoding: str | None,
     errors: str | None,
     newline: str | None,
 ) -> Any:
-    """Make a binary or text file of a socket. Raises: ValueError for a mode that cannot be."""
-    if not set(mode) <= {"r", "w", "b"}:
-        raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
-    size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
-    if size == 0 and "b" not in mode:
-        raise ValueError("unbuffered streams must be binary")
-    writing = "w" in mode
-    reading = "r" in mode or not writing
-    raw_mode: Any = ("r" if reading else "") + ("w" if writing else "")
-    raw = stdlib.SocketIO(socket, raw_mode)
-    if size == 0:
+    """Put what the mode asks for around the raw file. Raises: LookupError for an encoding."""
+    if buffering == 0:
         return raw
-    buffered = _buffered(raw, reading, writing, size)
+    size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
+    buffered = _buffered(raw, mode, size)
     if "b" in mode:
         return buffered
     text = io.TextIOWrapper(buffered, encoding, errors, newline)
@@ -41,7 +43,11 @@ def make_file(
     return text
 
 
-def _buffered(raw: stdlib.SocketIO, reading: bool, writing: bool, size: int) -> Any:
-    if reading and writing:
+def _reads(mode: str) -> bool:
+    return "r" in mode or "w" not in mode
+
+
+def _buffered(raw: stdlib.SocketIO, mode: str, size: int) -> Any:
+    if _reads(mode) and "w" in mode:
         return io.BufferedRWPair(raw, raw, size)
-    return io.BufferedReader(raw, size) if reading else io.BufferedWriter(raw, size)
+    return io.BufferedReader(raw, size) if _reads(mode) else io.BufferedWriter(raw, size)

@@ -9,11 +9,11 @@ Not done here: UDP and IP, and waiting for them.
 from __future__ import annotations
 
 import socket as constants
-from errno import EAGAIN, EBADF, EINVAL, ENOTCONN, EOPNOTSUPP
+from errno import EAGAIN, EBADF, EINVAL, ENOTCONN, EOPNOTSUPP, EPIPE
 from typing import Any, ClassVar
 
-from tapstack.base.address import IPV4_ANY, Endpoint
-from tapstack.base.contracts import Buffer
+from tapstack.base.address import Endpoint
+from tapstack.base.contracts import READABLE, Buffer, EventSink
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.ip.raw import RawSockets
@@ -28,11 +28,13 @@ class MessageEndpoint:
 
     _options: ClassVar[Table]
 
-    def __init__(self, engine: Any, socket: Any) -> None:
+    def __init__(self, engine: Any, socket: Any, events: EventSink) -> None:
         self._engine = engine
         self._socket = socket
+        self._events = events
         self._closed = False
         self._read_shut = False
+        self._write_shut = False
 
     def watched(self) -> object:
         """Give the engine's socket."""
@@ -53,34 +55,45 @@ class MessageEndpoint:
     def finish_connect(self, *, now: Instant) -> None:
         """There is nothing to wait for: `connect` did it all."""
 
+    def linger(self) -> int:
+        """There is nothing to wait for."""
+        return 0
+
     def finish_close(self, *, now: Instant) -> None:
         """There is nothing to wait for."""
 
-    def _take(self, flags: int) -> tuple[bytes, Endpoint]:
+    def _check_can_send(self) -> None:
+        self._check_open()
+        if self._write_shut:
+            raise os_error(EPIPE)
+
+    def receive(self, size: int, flags: int, *, now: Instant) -> tuple[bytes, Endpoint | None]:  # noqa: ARG002
+        """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""
         self._check_open()
         message = self._engine.receive_from(self._socket, peek=bool(flags & constants.MSG_PEEK))
         if message is None:
             if self._read_shut:
-                return b"", Endpoint(IPV4_ANY, 0)
+                return b"", None
             raise os_error(EAGAIN)
         data, source = message
-        return data, source if isinstance(source, Endpoint) else Endpoint(source, 0)
-
-    def receive(self, size: int, flags: int, *, now: Instant) -> tuple[bytes, Endpoint | None]:  # noqa: ARG002
-        """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""
-        data, source = self._take(flags)
-        return data[:size], source
+        return data[:size], source if isinstance(source, Endpoint) else Endpoint(source, 0)
 
     def readiness(self, *, now: Instant) -> tuple[bool, bool]:  # noqa: ARG002
         """Tell whether receiving and whether sending would not block."""
         return self._read_shut or self._engine.is_readable(self._socket), True
 
     def shutdown(self, how: int, *, now: Instant) -> None:
-        """End receiving, for who waits; a connection there must be. Raises: OSError."""
-        self.remote(now=now)
+        """End one direction or both, and tell who waits. Raises: OSError with EINVAL, ENOTCONN.
+
+        Like Linux, one that is not connected is shut down although that is an error.
+        """
         if how not in (constants.SHUT_RD, constants.SHUT_WR, constants.SHUT_RDWR):
             raise os_error(EINVAL)
+        self._check_open()
         self._read_shut |= how != constants.SHUT_WR
+        self._write_shut |= how != constants.SHUT_RD
+        self._events.report(self._socket, READABLE)
+        self.remote(now=now)
 
     def remote(self, *, now: Instant) -> Endpoint:
         """Give the other end. Raises: OSError with ENOTCONN."""
@@ -159,8 +172,8 @@ class DatagramEndpoint(MessageEndpoint):
         ),
     }
 
-    def __init__(self, udp: Udp) -> None:
-        super().__init__(udp, udp.open())
+    def __init__(self, udp: Udp, events: EventSink) -> None:
+        super().__init__(udp, udp.open(), events)
         self._udp = udp
 
     def bind(self, local: Endpoint, *, now: Instant) -> None:  # noqa: ARG002
@@ -175,7 +188,7 @@ class DatagramEndpoint(MessageEndpoint):
 
     def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:  # noqa: ARG002
         """Send one datagram. Raises: OSError."""
-        self._check_open()
+        self._check_can_send()
         return self._udp.send(self._socket, data, to, now)
 
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
@@ -201,8 +214,8 @@ class RawEndpoint(MessageEndpoint):
         (constants.IPPROTO_IP, constants.IP_HDRINCL): options.flag("header_included"),
     }
 
-    def __init__(self, raw: RawSockets, protocol: int) -> None:
-        super().__init__(raw, raw.open(protocol))
+    def __init__(self, raw: RawSockets, events: EventSink, protocol: int) -> None:
+        super().__init__(raw, raw.open(protocol), events)
         self._raw = raw
 
     def bind(self, local: Endpoint, *, now: Instant) -> None:  # noqa: ARG002
@@ -217,7 +230,7 @@ class RawEndpoint(MessageEndpoint):
 
     def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:  # noqa: ARG002
         """Send one datagram. Raises: OSError."""
-        self._check_open()
+        self._check_can_send()
         return self._raw.send(self._socket, data, to.address if to else None, now)
 
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002

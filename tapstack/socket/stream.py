@@ -10,6 +10,7 @@ from errno import (
     EAGAIN,
     EALREADY,
     EBADF,
+    ECONNABORTED,
     EINPROGRESS,
     EINVAL,
     EISCONN,
@@ -123,10 +124,11 @@ class StreamEndpoint:
         self._check_open()
         if self._listener or remote is None:
             raise os_error(EISCONN if self._listener else EOPNOTSUPP)
-        if self._tcb and self._tcb.state is not State.CLOSED:
-            raise os_error(EALREADY if self._tcb.state in _CONNECTING else EISCONN)
         if self._tcb and not self._connect_reported:
             self.finish_connect(now=now)
+            return
+        if self._tcb and self._tcb.state is not State.CLOSED:
+            raise os_error(EISCONN)
         if remote.address == IPV4_ANY:
             remote = Endpoint(IPV4_LOOPBACK, remote.port)  # like Linux: this host
         self._tcb = self._tcp.open_active(remote, self.options, now, self._binding)
@@ -135,14 +137,17 @@ class StreamEndpoint:
         raise os_error(EINPROGRESS)
 
     def finish_connect(self, *, now: Instant) -> None:  # noqa: ARG002
-        """Tell how the connection that was begun came out. Raises: OSError with EALREADY, why."""
+        """Tell once how the connection that was begun came out. Raises: OSError with EALREADY, why.
+
+        What failed is forgotten, so that it may be tried again.
+        """
         tcb = self._connection()
         if tcb.state in _CONNECTING:
             raise os_error(EALREADY)
         self._connect_reported = True
-        error = self._tcp.take_error(tcb)
-        if error:
-            raise os_error(error)
+        if tcb.state is State.CLOSED:
+            self._tcb = None
+            raise os_error(self._tcp.take_error(tcb) or ECONNABORTED)
 
     # --- text ---
 
@@ -150,7 +155,7 @@ class StreamEndpoint:
         """Queue what finds room. Raises: OSError with EAGAIN, EPIPE, ENOTCONN, why it ended."""
         self._check_open()
         if self._tcb is None:
-            raise os_error(EPIPE if self._listener is None else ENOTCONN)
+            raise os_error(EPIPE)
         taken = self._tcp.send(self._tcb, data, now)
         if taken == 0 and len(data):
             raise os_error(EAGAIN)
@@ -177,13 +182,24 @@ class StreamEndpoint:
 
     # --- the end ---
 
-    def shutdown(self, how: int, *, now: Instant) -> None:  # noqa: ARG002
+    def shutdown(self, how: int, *, now: Instant) -> None:
         """End one direction or both. Raises: OSError with ENOTCONN, EINVAL."""
         if how not in (constants.SHUT_RD, constants.SHUT_WR, constants.SHUT_RDWR):
             raise os_error(EINVAL)
+        self._check_open()
+        if self._listener:
+            self._stop_listening(how, now)
+            return
         self._tcp.shutdown(
             self._connection(), read=how != constants.SHUT_WR, write=how != constants.SHUT_RD
         )
+
+    def _stop_listening(self, how: int, now: Instant) -> None:
+        """Like Linux, listen no more when receiving is shut down: who waits in `accept` is told."""
+        if self._listener and how != constants.SHUT_WR:
+            self._events.report(self._listener, CLOSED)
+            self._tcp.close(self._listener, now)
+            self._listener = None
 
     def close(self, *, now: Instant) -> None:
         """Close, whatever it is; who waits on it is told. A second call does nothing."""
@@ -197,6 +213,10 @@ class StreamEndpoint:
             self._tcp.close(self._listener, now)
         elif self._binding:
             self._tcp.release(self._binding)
+
+    def linger(self) -> int:
+        """Tell how many seconds `close` is to wait (SO_LINGER)."""
+        return (self.options.linger or 0) if self._tcb else 0
 
     def finish_close(self, *, now: Instant) -> None:  # noqa: ARG002
         """See whether all text, and our FIN, have arrived. Raises: OSError with EAGAIN."""
