@@ -73,7 +73,7 @@ class Process:
         """What it has complained of so far."""
         return self.stderr_path.read_text(errors="replace")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         state = "running" if self.popen.poll() is None else f"exit status {self.popen.returncode}"
         outputs = f"--- stdout:\n{self.stdout[-3000:]}\n--- stderr:\n{self.stderr[-3000:]}"
         return f"{self.name} ({state})\n{outputs}"
