@@ -148,8 +148,10 @@ def _sendable(ctx: Context, tcb: Tcb, unsent: int) -> int:
         tcb.cwnd_limited |= unsent > 0
         return 0
     room = _window_room(tcb)
-    if room < min(unsent, mss):
-        return 0  # less than a full segment: wait for more window, or for the persist timer
+    # RFC 9293 §3.8.6.2.1, (1) to (3), with Fs = 1/2: a window that never has room for a full
+    # segment is worth waiting for only up to half of the largest that there was.
+    if room < min(unsent, mss, max(tcb.max_snd_wnd // 2, 1)):
+        return 0  # wait for more window, or for the persist timer
     length = min(unsent, room, quota * mss, max_unit(ctx, tcb))
     partial = length % mss
     if partial and not _may_send_partial(tcb, partial_is_last=length == unsent):
