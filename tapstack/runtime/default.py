@@ -16,7 +16,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tapstack.base.address import IPV4_LOOPBACK, Network, format_ipv4, parse_network
+from tapstack.base.address import (
+    IPV4_LOOPBACK,
+    Network,
+    format_ipv4,
+    is_loopback,
+    parse_network,
+)
 from tapstack.base.contracts import NetDevice
 from tapstack.capture.pcap import PcapWriter
 from tapstack.device.capture import CaptureDevice
@@ -71,6 +77,8 @@ class Settings:
     def check(self) -> None:
         """See that the settings make sense together. Raises: ValueError with one sentence."""
         ours, host = parse_network(self.addr), parse_network(self.host_addr)
+        for network in (ours, host):
+            _check_host_address(network)
         if ours.address == host.address:
             raise ValueError(f"the stack and the host cannot both be {format_ipv4(host.address)}")
         if host.address not in ours:
@@ -81,6 +89,16 @@ class Settings:
             parse_impairments(self.impair)
             if self.dev == NO_DEVICE:
                 raise ValueError("there is no link to impair without a device")
+
+
+def _check_host_address(network: Network) -> None:
+    """See that a host can have the address (RFC 1122 §3.2.1.3). Raises: ValueError."""
+    address = network.address
+    special = address >> 24 == 0 or is_loopback(address) or address >> 28 >= 0xE
+    # RFC 3021 §2.1: in a network of two addresses both are hosts'.
+    outermost = network.prefix_length < 31 and address in (network.prefix, network.broadcast)
+    if special or outermost:
+        raise ValueError(f"{network} is not an address that a host can have")
 
 
 class BroughtUp(NamedTuple):

@@ -23,6 +23,7 @@ from tapstack.base.contracts import CLOSED, WRITABLE
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.interface import NetworkInterface
 from tapstack.runtime.clock import monotonic
+from tapstack.runtime.gone import give_up_interface
 from tapstack.runtime.lock import StackLock
 from tapstack.runtime.waiters import Listening, Waiter, Waiters
 from tapstack.socket.contract import SocketEndpoint
@@ -196,6 +197,8 @@ class Runtime:
                 poller.unregister(fd)
                 del self._interfaces[fd]
                 _log.warning("%s is gone: %s", interface.name, gone.strerror)
+                interface.device.close()
+                self._guard(give_up_interface, self.stack, interface)
         now = monotonic()
         deadline = self.stack.next_deadline()
         if deadline is not None and deadline <= now:

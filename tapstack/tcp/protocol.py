@@ -196,9 +196,9 @@ class Tcp:
         else:
             user_calls.close(self._ctx, endpoint, now)
 
-    def abort(self, tcb: Tcb) -> None:
-        """Reset a connection and forget it."""
-        user_calls.abort(self._ctx, tcb)
+    def abort(self, tcb: Tcb, error: int = 0) -> None:
+        """Reset a connection and forget it; `error` is the errno that its user is told."""
+        user_calls.abort(self._ctx, tcb, error)
 
     def take_error(self, tcb: Tcb) -> int:
         """Give and clear the errno that waits for the user; 0: none."""

@@ -1,0 +1,42 @@
+"""Settings that make no sense are refused in one sentence, before anything is opened."""
+
+import pytest
+
+import tapstack
+from tapstack.runtime.default import Settings
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"addr": "10.0.0.1"}, "not an address with a prefix length"),
+        ({"addr": "0.0.0.0/0"}, "not an address that a host can have"),
+        ({"addr": "127.0.0.1/8", "host_addr": "127.0.0.2/8"}, "that a host can have"),
+        ({"addr": "224.0.0.1/24", "host_addr": "224.0.0.2/24"}, "that a host can have"),
+        ({"addr": "10.0.0.0/24"}, "not an address that a host can have"),
+        ({"host_addr": "10.0.0.255/24"}, "not an address that a host can have"),
+        ({"host_addr": "10.0.0.1/24"}, "cannot both be 10.0.0.1"),
+        ({"host_addr": "10.0.1.2/24"}, "not in the network"),
+        ({"mtu": 67}, "not between 68 and"),
+        ({"impair": "loss=200%"}, "is not an impairment"),
+    ],
+)
+def test_what_cannot_be_is_refused(wrong: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as refusal:
+        tapstack.configure(**wrong)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_network_of_two_has_two_hosts() -> None:
+    Settings(addr="10.0.0.0/31", host_addr="10.0.0.1/31").check()
+
+
+def test_an_unknown_setting_is_a_type_error() -> None:
+    with pytest.raises(TypeError):
+        tapstack.configure(device="tap0")
+
+
+def test_the_environment_says_what_programs_do_not() -> None:
+    settings = Settings.from_environment({"TAPSTACK_DEV": "none", "TAPSTACK_ADDR": "10.1.0.1/16"})
+    assert (settings.dev, settings.addr) == ("none", "10.1.0.1/16")
+    assert settings.host_addr == Settings().host_addr
