@@ -43,6 +43,9 @@ class SocketEndpoint(Protocol):
     def receive(self, size: int, flags: int, *, now: Instant) -> tuple[bytes, Endpoint | None]:
         """Take what is there: text, or one datagram and its source. Raises: OSError."""
 
+    def receive_all(self, size: int, text: bytearray, *, now: Instant) -> None:
+        """Add to `text` until it has `size` octets or no more will come. Raises: OSError."""
+
     def shutdown(self, how: int, *, now: Instant) -> None:
         """End one direction or both. Raises: OSError."""
 

@@ -118,9 +118,12 @@ class Socket:
         return self._timeout
 
     def settimeout(self, value: float | None) -> None:
-        """Set the seconds that a call may block. Raises: ValueError for a negative value."""
+        """Set the seconds that a call may block. Raises: ValueError, OverflowError, OSError."""
         if value is not None and value < 0:
             raise ValueError("Timeout value out of range")
+        if value is not None:
+            int(value)  # neither infinity nor what is no number
+        self._attempts()
         self._timeout = None if value is None else float(value)
 
     def gettimeout(self) -> float | None:
@@ -223,24 +226,14 @@ class Socket:
         receive = self._attempts().receive
         if flags & stdlib.MSG_DONTWAIT:
             return self._call(receive, size, flags)
-        data, source = self._block(self._timeout, _INCOMING, receive, size, flags)
-        if flags & stdlib.MSG_WAITALL and self._timeout is None and self.type == stdlib.SOCK_STREAM:
-            data = self._receive_rest(data, size, flags)
-        return data, source
-
-    def _receive_rest(self, data: bytes, size: int, flags: int) -> bytes:
-        """Wait for all that was asked for, or the end of the stream.
-
-        Only for who may wait for ever: the standard library's timeouts make a socket non-blocking
-        to the system, which then gives what there is.
-        """
-        receive = self._attempts().receive
-        while 0 < len(data) < size and not flags & stdlib.MSG_PEEK:
-            more, _ = self._block(None, _INCOMING, receive, size - len(data), flags)
-            if not more:
-                break
-            data += more
-        return data
+        # Only who may wait for ever waits for all: the standard library's timeouts make a socket
+        # non-blocking to the system, which then gives what there is.
+        whole = flags & stdlib.MSG_WAITALL and not flags & stdlib.MSG_PEEK
+        if whole and self._timeout is None and self.type == stdlib.SOCK_STREAM:
+            text = bytearray()
+            self._block(None, _INCOMING, self._attempts().receive_all, size, text)
+            return bytes(text), None
+        return self._block(self._timeout, _INCOMING, receive, size, flags)
 
     # --- sending ---
 
@@ -253,9 +246,11 @@ class Socket:
         rest = _octets(data)
         left = self._timeout
         deadline = self._host.now() + int(left * SECOND) if left else None
-        while len(rest):
+        while True:  # once at least: an empty datagram is a datagram
             rest = rest[self._send(left, rest, flags, None) :]
-            if deadline is not None and len(rest):
+            if not len(rest):
+                return
+            if deadline is not None:
                 left = (deadline - self._host.now()) / SECOND
                 if left <= 0:
                     raise TimeoutError("timed out")

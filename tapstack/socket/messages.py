@@ -32,6 +32,7 @@ class MessageEndpoint:
         self._engine = engine
         self._socket = socket
         self._events = events
+        self._kept = options.Kept()
         self._closed = False
         self._read_shut = False
         self._write_shut = False
@@ -78,6 +79,10 @@ class MessageEndpoint:
         data, source = message
         return data[:size], source if isinstance(source, Endpoint) else Endpoint(source, 0)
 
+    def receive_all(self, size: int, text: bytearray, *, now: Instant) -> None:
+        """Take one datagram: to wait for more would join two. Raises: as `receive`."""
+        text += self.receive(size, 0, now=now)[0]
+
     def readiness(self, *, now: Instant) -> tuple[bool, bool]:  # noqa: ARG002
         """Tell whether receiving and whether sending would not block."""
         return self._read_shut or self._engine.is_readable(self._socket), True
@@ -110,12 +115,18 @@ class MessageEndpoint:
         self._check_open()
         if (level, name) == (constants.SOL_SOCKET, constants.SO_ERROR):
             return int(self._engine.take_error(self._socket))
-        return options.get_option(self._options, self._socket, level, name)
+        return options.get_option(*self._table_for(level, name), level, name)
 
     def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:  # noqa: ARG002
         """Set an option. Raises: OSError with ENOPROTOOPT, EINVAL."""
         self._check_open()
-        options.set_option(self._options, self._socket, level, name, value)
+        options.set_option(*self._table_for(level, name), level, name, value)
+
+    def _table_for(self, level: int, name: int) -> tuple[Table, object]:
+        """Give the table that has an option, and the object that it is about."""
+        if (level, name) in options.KEPT_OPTIONS and (level, name) not in self._options:
+            return options.KEPT_OPTIONS, self._kept
+        return self._options, self._socket
 
 
 _SO = constants.SOL_SOCKET

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket as constants
 from collections.abc import Callable
+from dataclasses import dataclass
 from errno import EINVAL, ENOPROTOOPT
 from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
@@ -115,6 +116,32 @@ def set_option(table: Table, target: object, level: int, name: int, value: Value
         raise os_error(ENOPROTOOPT)
     option.set(target, value)
 
+
+@dataclass(slots=True)
+class Kept:
+    """What any socket is asked to remember, although its kind may not heed it (socket(7))."""
+
+    broadcast: bool = False
+    keepalive: bool = False
+    reuse_address: bool = False
+    reuse_port: bool = False
+    linger: int | None = None
+    """Seconds; None: off."""
+    send_buffer: int | None = None
+    """Octets; None: nobody set it. Sending a datagram never waits for room."""
+
+
+_SO = constants.SOL_SOCKET
+
+KEPT_OPTIONS: Table = {
+    (_SO, constants.SO_BROADCAST): flag("broadcast"),
+    (_SO, constants.SO_KEEPALIVE): flag("keepalive"),
+    (_SO, constants.SO_REUSEADDR): flag("reuse_address"),
+    (_SO, constants.SO_REUSEPORT): flag("reuse_port"),
+    (_SO, constants.SO_LINGER): LINGER,
+    (_SO, constants.SO_SNDBUF): buffer("send_buffer", _MAX_BUFFER),
+}
+"""Options that a kind of socket has which does not say otherwise."""
 
 IP_OPTIONS: Table = {
     (constants.IPPROTO_IP, constants.IP_TTL): integer("ttl", 1, 255),

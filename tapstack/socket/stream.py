@@ -48,6 +48,7 @@ class StreamEndpoint:
         self._binding: PortBinding | None = None
         self._closed = False
         self._connect_reported = tcb is not None
+        self._kept = options.Kept()
         self.options = tcb.options if tcb else UserOptions()
         self.reuse_address = False
         self.reuse_port = False
@@ -172,6 +173,20 @@ class StreamEndpoint:
             raise os_error(EAGAIN)
         return text, None
 
+    def receive_all(self, size: int, text: bytearray, *, now: Instant) -> None:
+        """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL).
+
+        Raises: OSError with EAGAIN while more may come. Why the connection ended is left for the
+        next call where there is text to be given first.
+        """
+        while len(text) < size:
+            if text and self._connection().error:
+                return
+            piece, _ = self.receive(size - len(text), 0, now=now)
+            if not piece:
+                return
+            text += piece
+
     def readiness(self, *, now: Instant) -> tuple[bool, bool]:  # noqa: ARG002
         """Tell whether reading and whether writing would not block."""
         if self._listener:
@@ -228,19 +243,23 @@ class StreamEndpoint:
     def get_option(self, level: int, name: int, *, now: Instant) -> Value:  # noqa: ARG002
         """Read an option. Raises: OSError with ENOPROTOOPT."""
         self._check_open()
-        if (level, name) in _SOCKET_OPTIONS:
-            return options.get_option(_SOCKET_OPTIONS, self, level, name)
-        return options.get_option(_USER_OPTIONS, self.options, level, name)
+        return options.get_option(*self._table_for(level, name), level, name)
 
     def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:
         """Set an option. Raises: OSError with ENOPROTOOPT, EINVAL."""
         self._check_open()
-        if (level, name) in _SOCKET_OPTIONS:
-            options.set_option(_SOCKET_OPTIONS, self, level, name, value)
-            return
-        options.set_option(_USER_OPTIONS, self.options, level, name, value)
-        if self._tcb:
+        table, target = self._table_for(level, name)
+        options.set_option(table, target, level, name, value)
+        if self._tcb and target is self.options:
             self._tcp.on_options_changed(self._tcb, now)
+
+    def _table_for(self, level: int, name: int) -> tuple[Table, object]:
+        """Give the table that has an option, and the object that it is about."""
+        if (level, name) in _SOCKET_OPTIONS:
+            return _SOCKET_OPTIONS, self
+        if (level, name) in options.KEPT_OPTIONS and (level, name) not in _USER_OPTIONS:
+            return options.KEPT_OPTIONS, self._kept
+        return _USER_OPTIONS, self.options
 
     def take_error(self) -> int:
         """Give and clear the error that waits (SO_ERROR)."""
