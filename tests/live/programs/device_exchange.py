@@ -10,6 +10,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from select import select
 
@@ -61,9 +62,9 @@ class Client:
         self.host_mac = MAC_BROADCAST
         self.seq, self.ack = 1000, 0
 
-    def receive(self) -> bytes:
+    def receive(self, patience: float = PATIENCE) -> bytes:
         """Take the next frame of the host's. Raises: TimeoutError."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             if frame := self.device.read(0):
                 self.frames.append(len(frame.parts[0]))
@@ -76,12 +77,21 @@ class Client:
         """Ask for the host's Ethernet address, which tells it ours."""
         head = struct.pack("!HHBBH", 1, eth.ETHERTYPE_IPV4, 6, 4, 1) + self.device.mac
         request = head + OURS.to_bytes(4, "big") + bytes(6) + HOSTS.to_bytes(4, "big")
-        self.send_frame(eth.ETHERTYPE_ARP, request, None)
-        while True:
-            octets = self.receive()
-            if eth.parse(octets).ethertype == eth.ETHERTYPE_ARP and octets[21] == 2:
-                self.host_mac = octets[22:28]
+        for _ in range(10):
+            # Asked once a second, as ARP asks: while the kernel still hears that the cable of a
+            # new veth pair is plugged in, what is sent is lost.
+            self.send_frame(eth.ETHERTYPE_ARP, request, None)
+            with suppress(TimeoutError):
+                self.host_mac = self.receive_arp_reply()
                 return
+        raise TimeoutError("the host does not answer ARP")
+
+    def receive_arp_reply(self) -> bytes:
+        """Wait a second for the host's address. Raises: TimeoutError."""
+        while True:
+            octets = self.receive(patience=1)
+            if eth.parse(octets).ethertype == eth.ETHERTYPE_ARP and octets[21] == 2:
+                return octets[22:28]
 
     def send_frame(self, ethertype: int, octets: bytes, offload: Offload | None) -> None:
         header = eth.build(eth.EthernetHeader(self.host_mac, self.device.mac, ethertype))
