@@ -129,7 +129,7 @@ def _fin_in_flight(tcb: Tcb) -> bool:
 
 def _fin_waits(tcb: Tcb) -> bool:
     """Tell whether the user has closed and our FIN was not sent yet."""
-    return tcb.fin_queued and tcb.state is not State.FIN_WAIT_2 and not _fin_in_flight(tcb)
+    return tcb.fin_queued and not tcb.fin_sent
 
 
 def _window_room(tcb: Tcb) -> int:
@@ -180,6 +180,7 @@ def _send_unit(ctx: Context, tcb: Tcb, length: int, fin: bool, is_last: bool, no
         _restart_after_idle(ctx, tcb, now)
     tcb.sent.append(segment)
     tcb.snd_nxt = segment.end
+    tcb.fin_sent |= fin
     if length % current_mss(tcb):
         tcb.small_sent_end = segment.end
     tcb.recovery.prr_out += packets

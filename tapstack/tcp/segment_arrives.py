@@ -179,7 +179,7 @@ def _check_ack_of_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> boo
 
 def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Move on from the states that wait for our FIN to be acknowledged."""
-    if not tcb.fin_queued or tcb.sent or tcb.snd_una != tcb.snd_nxt or len(tcb.send_buffer):
+    if not tcb.fin_sent or tcb.sent or tcb.snd_una != tcb.snd_nxt or len(tcb.send_buffer):
         return True
     if tcb.state is State.FIN_WAIT_1:
         become(ctx, tcb, State.FIN_WAIT_2)

@@ -120,6 +120,8 @@ class Tcb:
     recovery: Recovery = field(default_factory=Recovery)
     fin_queued: bool = False
     """The user has closed: a FIN follows the last octet of the send buffer."""
+    fin_sent: bool = False
+    """That FIN has left, and is in flight or acknowledged. Written by `output.py`."""
     small_sent_end: int = 0
     """Where the last segment below a full one ended: Nagle's question is whether it is acked."""
     cwnd_limited: bool = False
