@@ -51,7 +51,7 @@ def flag(attribute: str) -> Option:
 
 
 def integer(attribute: str, least: int, most: int, default: int = 0) -> Option:
-    """Make an option of an int within limits; an attribute that is None shows the default."""
+    """Make an option of an int within limits; an attribute that is None or 0 shows the default."""
 
     def set_integer(target: object, value: Value) -> None:
         wanted = number(value)
@@ -60,8 +60,7 @@ def integer(attribute: str, least: int, most: int, default: int = 0) -> Option:
         setattr(target, attribute, wanted)
 
     def get_integer(target: object) -> int:
-        value = getattr(target, attribute)
-        return default if value is None else int(value)
+        return int(getattr(target, attribute) or default)
 
     return Option(get_integer, set_integer)
 

@@ -285,6 +285,8 @@ def _get_congestion(target: UserOptions) -> bytes:
 _SO, _TCP = constants.SOL_SOCKET, constants.IPPROTO_TCP
 _MAX_SECONDS = 32767
 """tcp(7): MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL."""
+_DEFAULT_MSS = 536  # RFC 9293 MUST-15
+_SYN_RETRIES = 6  # tcp(7): tcp_syn_retries
 
 _SOCKET_OPTIONS: Table = {
     (_SO, constants.SO_REUSEADDR): options.flag("reuse_address"),
@@ -306,12 +308,12 @@ _USER_OPTIONS: Table = {
     (_TCP, constants.TCP_NODELAY): options.flag("nodelay"),
     (_TCP, constants.TCP_CORK): options.flag("cork"),
     (_TCP, constants.TCP_QUICKACK): options.flag("quickack"),
-    (_TCP, constants.TCP_MAXSEG): options.integer("maxseg", 88, 32767),
+    (_TCP, constants.TCP_MAXSEG): options.integer("maxseg", 88, 32767, _DEFAULT_MSS),
     (_TCP, constants.TCP_KEEPIDLE): options.integer("keepidle", 1, _MAX_SECONDS, 7200),
     (_TCP, constants.TCP_KEEPINTVL): options.integer("keepintvl", 1, _MAX_SECONDS, 75),
     (_TCP, constants.TCP_KEEPCNT): options.integer("keepcnt", 1, 127, 9),
     (_TCP, constants.TCP_USER_TIMEOUT): options.integer("user_timeout", 0, 2**31 - 1),
-    (_TCP, constants.TCP_SYNCNT): options.integer("syncnt", 1, 127),
+    (_TCP, constants.TCP_SYNCNT): options.integer("syncnt", 1, 127, _SYN_RETRIES),
     (_TCP, constants.TCP_CONGESTION): Option(_get_congestion, _set_congestion),
 }
 """Options of the connection."""

@@ -1,0 +1,247 @@
+"""`fileno()`: select, poll, epoll and selectors see what the socket would do."""
+
+import errno
+import os
+import select
+import selectors
+import socket
+import struct
+from typing import Any
+
+import pytest
+
+from tests.socket.nets import LOOPBACK, PATIENCE, Background, Net, fill, stuck_listener
+
+EVENTS = select.POLLIN | select.POLLOUT
+
+
+def ready(*sockets: Any) -> tuple[list[Any], list[Any]]:
+    """Tell which are readable and which are writable, now."""
+    readable, writable, _ = select.select(sockets, sockets, [], 0)
+    return readable, writable
+
+
+def wait_readable(connection: Any) -> None:
+    assert select.select([connection], [], [], PATIENCE)[0] == [connection]
+
+
+def wait_writable(connection: Any) -> None:
+    assert select.select([], [connection], [], PATIENCE)[1] == [connection]
+
+
+def test_readable_and_not(net: Net) -> None:
+    client, server = net.pair()
+    assert ready(client, server) == ([], [client, server])
+    client.send(b"ab")
+    wait_readable(server)
+    server.recv(1)
+    assert ready(server)[0] == [server]
+    server.recv(1)
+    assert ready(server)[0] == []
+    client.send(b"c")
+    wait_readable(server)
+
+
+def test_text_that_came_before_the_descriptor(net: Net) -> None:
+    client, server = net.pair()
+    client.send(b"x")
+    wait_readable(server)
+
+
+def test_writable_and_not(net: Net) -> None:
+    client, server = net.pair(send_buffer=20_000, receive_buffer=20_000)
+    assert ready(client)[1] == [client]
+    sent = fill(client, bytes(20_000_000))
+    assert ready(client)[1] == []
+    while sent:
+        sent -= len(server.recv(100_000))
+    wait_writable(client)
+    client.send(b"x")
+
+
+def test_a_full_one_before_the_descriptor(net: Net) -> None:
+    client, _ = net.pair(send_buffer=20_000, receive_buffer=20_000)
+    fill(client, bytes(20_000_000))
+    assert ready(client) == ([], [])
+
+
+def test_a_connection_to_accept(net: Net) -> None:
+    listener = net.listener()
+    assert ready(listener) == ([], [])
+    net.socket().connect(listener.getsockname())
+    wait_readable(listener)
+    net.accept(listener)
+    assert ready(listener) == ([], [])
+
+
+def test_a_descriptor_from_before_listening(net: Net) -> None:
+    listener = net.socket()
+    fd = listener.fileno()
+    listener.bind((LOOPBACK, 0))
+    listener.listen()
+    assert ready(listener) == ([], [])
+    assert listener.fileno() == fd
+    net.socket().connect(listener.getsockname())
+    wait_readable(listener)
+
+
+def test_the_end_is_readable(net: Net) -> None:
+    client, server = net.pair()
+    client.fileno()
+    server.shutdown(socket.SHUT_WR)
+    wait_readable(client)
+    assert client.recv(1) == b""
+    assert ready(client)[0] == [client]  # and stays so
+
+
+def test_a_reset_is_readable(net: Net) -> None:
+    client, server = net.pair()
+    client.fileno()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.close()
+    wait_readable(client)
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
+
+
+def test_a_connect_that_succeeds_is_writable(net: Net) -> None:
+    listener, client = net.listener(), net.socket()
+    client.setblocking(False)
+    client.connect_ex(listener.getsockname())
+    wait_writable(client)
+    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    net.accept(listener).send(b"x")
+    wait_readable(client)
+
+
+def test_a_connect_that_fails_is_both(net: Net) -> None:
+    client = net.socket()
+    client.setblocking(False)
+    client.connect_ex((LOOPBACK, net.closed_port()))
+    wait_writable(client)
+    assert ready(client) == ([client], [client])
+    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+
+
+def test_a_connect_on_its_way_is_neither(net: Net) -> None:
+    stuck, client = stuck_listener(net), net.socket()
+    client.fileno()
+    client.setblocking(False)
+    client.connect_ex(stuck.getsockname())
+    assert ready(client) == ([], [])
+
+
+def test_datagrams(net: Net) -> None:
+    here, there = net.datagram(), net.datagram()
+    assert ready(here, there) == ([], [here, there])
+    for _ in range(2):
+        here.sendto(b"x", there.getsockname())
+    wait_readable(there)
+    there.recv(9)
+    assert ready(there)[0] == [there]
+    there.recv(9)
+    assert ready(there)[0] == []
+
+
+def test_poll_and_epoll_by_level(net: Net) -> None:
+    client, server = net.pair()
+    poller: Any
+    for poller in (select.poll(), select.epoll()):
+        poller.register(server, EVENTS)
+        assert poller.poll(0) == [(server.fileno(), select.POLLOUT)]
+        client.send(b"x")
+        wait_readable(server)
+        for _ in range(2):
+            assert poller.poll(0) == [(server.fileno(), EVENTS)]
+        server.recv(1)
+        assert poller.poll(0) == [(server.fileno(), select.POLLOUT)]
+        poller.unregister(server)
+
+
+def test_epoll_by_edge(net: Net) -> None:
+    client, server = net.pair(send_buffer=20_000, receive_buffer=20_000)
+    with select.epoll() as poller:
+        poller.register(server, select.EPOLLIN | select.EPOLLET)
+        assert poller.poll(0) == []
+        for _ in range(3):
+            client.send(b"x")
+            assert poller.poll(PATIENCE) == [(server.fileno(), select.EPOLLIN)]
+            assert poller.poll(0) == []
+            assert server.recv(9) == b"x"
+        poller.unregister(server)
+        poller.register(client, select.EPOLLOUT | select.EPOLLET)
+        for _ in range(3):
+            assert poller.poll(PATIENCE) == [(client.fileno(), select.EPOLLOUT)]
+            sent = fill(client, bytes(20_000_000))
+            assert poller.poll(0) == []
+            while sent:
+                sent -= len(server.recv(100_000))
+
+
+def test_a_selector_serves_everybody(net: Net) -> None:
+    listener = net.listener()
+    listener.setblocking(False)
+    clients = [net.socket() for _ in range(5)]
+    for client in clients:
+        client.connect(listener.getsockname())
+        client.send(b"hello")
+        client.shutdown(socket.SHUT_WR)
+    heard = []
+    with selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        while len(heard) < len(clients):
+            for key, _ in selector.select(PATIENCE):
+                if key.fileobj is listener:
+                    accepted = net.accept(listener)
+                    accepted.setblocking(False)
+                    selector.register(accepted, selectors.EVENT_READ, bytearray())
+                elif part := key.fileobj.recv(100):  # type: ignore[union-attr]
+                    key.data.extend(part)
+                else:
+                    heard.append(bytes(key.data))
+                    selector.unregister(key.fileobj)
+    assert heard == [b"hello"] * 5
+
+
+def test_another_thread_waits_for_the_descriptor(net: Net) -> None:
+    client, server = net.pair()
+    waiting = Background(select.select, [server], [], [], PATIENCE)
+    waiting.until_blocked()
+    client.send(b"x")
+    assert waiting.result()[0] == [server]
+
+
+# --- of ours alone ---
+
+
+def test_no_descriptor_before_it_is_asked_for(ours: Net) -> None:
+    before = os.listdir("/proc/self/fd")
+    client, server = ours.pair()
+    assert "fd" not in repr(client)
+    assert "family=" in repr(client)
+    client.sendall(b"x")
+    server.recv(1)
+    assert os.listdir("/proc/self/fd") == before
+    fd = client.fileno()
+    assert client.fileno() == fd
+    client.close()
+    assert "[closed]" in repr(client)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_threads_ask_for_one_descriptor(ours: Net) -> None:
+    client, _ = ours.pair()
+    before = len(os.listdir("/proc/self/fd"))
+    asking = [Background(client.fileno) for _ in range(20)]
+    assert len({each.result() for each in asking}) == 1
+    assert len(os.listdir("/proc/self/fd")) == before + 2
+
+
+def test_a_program_that_reads_its_descriptor_harms_nobody(ours: Net) -> None:
+    client, server = ours.pair()
+    client.send(b"x")
+    assert os.read(server.fileno(), 100)
+    assert server.recv(9) == b"x"
+    client.send(b"y")
+    wait_readable(server)
+    assert server.recv(9) == b"y"

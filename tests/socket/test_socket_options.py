@@ -1,0 +1,188 @@
+"""Options: what is set is read back, as the kernel has it."""
+
+import errno
+import socket
+import struct
+from typing import Any
+
+import pytest
+
+from tests.socket.nets import LOOPBACK, Background, Net, receive_all
+
+SO, TCP, IP = socket.SOL_SOCKET, socket.IPPROTO_TCP, socket.IPPROTO_IP
+STREAM_DEFAULTS = {
+    "SO_REUSEADDR": (SO, socket.SO_REUSEADDR, 0),
+    "SO_REUSEPORT": (SO, socket.SO_REUSEPORT, 0),
+    "SO_KEEPALIVE": (SO, socket.SO_KEEPALIVE, 0),
+    "SO_ERROR": (SO, socket.SO_ERROR, 0),
+    "SO_ACCEPTCONN": (SO, socket.SO_ACCEPTCONN, 0),
+    "SO_TYPE": (SO, socket.SO_TYPE, socket.SOCK_STREAM),
+    "SO_PROTOCOL": (SO, socket.SO_PROTOCOL, socket.IPPROTO_TCP),
+    "SO_DOMAIN": (SO, socket.SO_DOMAIN, socket.AF_INET),
+    "SO_LINGER": (SO, socket.SO_LINGER, 0),
+    "TCP_NODELAY": (TCP, socket.TCP_NODELAY, 0),
+    "TCP_CORK": (TCP, socket.TCP_CORK, 0),
+    "TCP_QUICKACK": (TCP, socket.TCP_QUICKACK, 1),
+    "TCP_KEEPIDLE": (TCP, socket.TCP_KEEPIDLE, 7200),
+    "TCP_KEEPINTVL": (TCP, socket.TCP_KEEPINTVL, 75),
+    "TCP_KEEPCNT": (TCP, socket.TCP_KEEPCNT, 9),
+    "TCP_SYNCNT": (TCP, socket.TCP_SYNCNT, 6),
+    "TCP_USER_TIMEOUT": (TCP, socket.TCP_USER_TIMEOUT, 0),
+    "TCP_MAXSEG": (TCP, socket.TCP_MAXSEG, 536),
+    "IP_TTL": (IP, socket.IP_TTL, 64),
+    "IP_TOS": (IP, socket.IP_TOS, 0),
+}
+SETTABLE = [
+    ("SO_REUSEADDR", 1, 1),
+    ("SO_REUSEPORT", 7, 1),
+    ("SO_KEEPALIVE", 1, 1),
+    ("TCP_NODELAY", 1, 1),
+    ("TCP_CORK", 1, 1),
+    ("TCP_QUICKACK", 0, 0),
+    ("TCP_KEEPIDLE", 60, 60),
+    ("TCP_KEEPINTVL", 5, 5),
+    ("TCP_KEEPCNT", 3, 3),
+    ("TCP_SYNCNT", 2, 2),
+    ("TCP_USER_TIMEOUT", 3000, 3000),
+    ("IP_TTL", 7, 7),
+    ("IP_TOS", 0x10, 0x10),
+]
+INVALID = [
+    ("TCP_KEEPIDLE", 0),
+    ("TCP_KEEPIDLE", 32768),
+    ("TCP_KEEPINTVL", 0),
+    ("TCP_KEEPCNT", 128),
+    ("TCP_SYNCNT", 0),
+    ("TCP_SYNCNT", 128),
+    ("TCP_USER_TIMEOUT", -1),
+    ("TCP_MAXSEG", 87),
+    ("TCP_MAXSEG", 32768),
+    ("IP_TTL", 0),
+    ("IP_TTL", 256),
+]
+
+
+@pytest.mark.parametrize("name", STREAM_DEFAULTS)
+def test_what_a_fresh_socket_says(net: Net, name: str) -> None:
+    level, option, value = STREAM_DEFAULTS[name]
+    fresh = net.socket()
+    assert fresh.getsockopt(level, option) == value
+    if name != "SO_LINGER":
+        assert fresh.getsockopt(level, option, 4) == value.to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(("name", "value", "kept"), SETTABLE)
+def test_what_is_set_is_kept(net: Net, name: str, value: int, kept: int) -> None:
+    level, option, _ = STREAM_DEFAULTS[name]
+    for given in (value, struct.pack("i", value)):
+        fresh = net.socket()
+        fresh.setsockopt(level, option, given)
+        assert fresh.getsockopt(level, option) == kept
+
+
+@pytest.mark.parametrize(("name", "value"), INVALID)
+def test_what_cannot_be_set(net: Net, name: str, value: int) -> None:
+    level, option, before = STREAM_DEFAULTS[name]
+    fresh = net.socket()
+    with pytest.raises(OSError, match="Invalid argument"):
+        fresh.setsockopt(level, option, value)
+    assert fresh.getsockopt(level, option) == before
+
+
+@pytest.mark.parametrize("option", [socket.SO_ERROR, socket.SO_TYPE, socket.SO_ACCEPTCONN])
+def test_what_only_tells(net: Net, option: int) -> None:
+    for fresh in (net.socket(), net.socket(socket.SOCK_DGRAM)):
+        with pytest.raises(OSError) as caught:  # noqa: PT011 - the errno is what is asserted
+            fresh.setsockopt(SO, option, 1)
+        assert caught.value.errno == errno.ENOPROTOOPT
+
+
+def test_what_a_fresh_datagram_socket_says(net: Net) -> None:
+    fresh = net.socket(socket.SOCK_DGRAM)
+    assert fresh.getsockopt(SO, socket.SO_TYPE) == socket.SOCK_DGRAM
+    assert fresh.getsockopt(SO, socket.SO_PROTOCOL) == socket.IPPROTO_UDP
+    assert fresh.getsockopt(SO, socket.SO_BROADCAST) == 0
+    assert fresh.getsockopt(IP, socket.IP_MULTICAST_TTL) == 1
+    fresh.setsockopt(SO, socket.SO_BROADCAST, 1)
+    assert fresh.getsockopt(SO, socket.SO_BROADCAST) == 1
+    fresh.setsockopt(IP, socket.IP_MULTICAST_TTL, 9)
+    assert fresh.getsockopt(IP, socket.IP_MULTICAST_TTL) == 9
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+@pytest.mark.parametrize("option", [socket.SO_RCVBUF, socket.SO_SNDBUF])
+def test_buffers_are_kept_twice_as_large(net: Net, kind: int, option: int) -> None:
+    fresh = net.socket(kind)
+    fresh.setsockopt(SO, option, 30_000)
+    assert fresh.getsockopt(SO, option) == 60_000
+    fresh.setsockopt(SO, option, 1)
+    assert 2048 <= fresh.getsockopt(SO, option) < 10_000
+    fresh.setsockopt(SO, option, 2**30)
+    assert fresh.getsockopt(SO, option) < 2**30
+
+
+def test_linger_is_two_numbers(net: Net) -> None:
+    fresh = net.socket()
+    assert fresh.getsockopt(SO, socket.SO_LINGER, 8) == struct.pack("ii", 0, 0)
+    fresh.setsockopt(SO, socket.SO_LINGER, struct.pack("ii", 1, 30))
+    assert fresh.getsockopt(SO, socket.SO_LINGER, 8) == struct.pack("ii", 1, 30)
+    assert fresh.getsockopt(SO, socket.SO_LINGER) == 1
+    fresh.setsockopt(SO, socket.SO_LINGER, struct.pack("ii", 0, 0))
+    assert fresh.getsockopt(SO, socket.SO_LINGER) == 0
+
+
+def test_congestion_control_by_name(net: Net) -> None:
+    fresh = net.socket()
+    fresh.setsockopt(TCP, socket.TCP_CONGESTION, b"reno")
+    assert fresh.getsockopt(TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0") == b"reno"
+    with pytest.raises(FileNotFoundError):
+        fresh.setsockopt(TCP, socket.TCP_CONGESTION, b"hope")
+
+
+def test_an_accepted_connection_inherits(net: Net) -> None:
+    listener = net.socket()
+    for name in ("SO_KEEPALIVE", "TCP_NODELAY", "TCP_KEEPIDLE", "IP_TTL"):
+        level, option, _ = STREAM_DEFAULTS[name]
+        listener.setsockopt(level, option, 1)
+    listener.bind((LOOPBACK, 0))
+    listener.listen()
+    assert listener.getsockopt(SO, socket.SO_ACCEPTCONN) == 1
+    net.socket().connect(listener.getsockname())
+    server = net.accept(listener)
+    for name in ("SO_KEEPALIVE", "TCP_NODELAY", "TCP_KEEPIDLE", "IP_TTL"):
+        level, option, _ = STREAM_DEFAULTS[name]
+        assert server.getsockopt(level, option) == 1
+
+
+def test_options_of_a_live_connection(net: Net) -> None:
+    client, server = net.pair()
+    for option in (socket.TCP_NODELAY, socket.TCP_CORK):
+        client.setsockopt(TCP, option, 1)
+    client.send(b"corked")
+    client.setsockopt(TCP, socket.TCP_CORK, 0)
+    assert server.recv(10) == b"corked"
+
+
+def linger(connection: Any, seconds: int) -> None:
+    connection.setsockopt(SO, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+
+
+def test_close_lingers_until_all_has_arrived(net: Net) -> None:
+    client, server = net.pair(send_buffer=100_000, receive_buffer=5_000)
+    linger(client, 20)
+    client.settimeout(0)
+    sent = client.send(bytes(60_000))
+    closing = Background(client.close)
+    closing.until_blocked()
+    received = receive_all(server)
+    closing.result()
+    assert len(received) == sent > 10_000
+
+
+def test_close_lingers_no_longer_than_allowed(net: Net) -> None:
+    client, _ = net.pair(send_buffer=100_000, receive_buffer=5_000)
+    linger(client, 1)
+    client.setblocking(False)
+    client.send(bytes(60_000))
+    Background(client.close).result()
+    assert client.fileno() == -1
