@@ -249,7 +249,12 @@ def abort(ctx: Context, tcb: Tcb, error: int = 0) -> None:
 
 
 def close_listener(ctx: Context, listener: Listener) -> None:
-    """Stop listening: half-open connections are forgotten, those not accepted are reset."""
+    """Stop listening: half-open connections are forgotten, those not accepted are reset.
+
+    A second call does nothing.
+    """
+    if ctx.connections.listeners.get(listener.local) is not listener:
+        return
     del ctx.connections.listeners[listener.local]
     listener.binding.listening = False
     for tcb in list(listener.syn_queue):
