@@ -1,0 +1,132 @@
+"""The object that a program holds: closing it, forgetting it, and what a dead stack does to it."""
+
+import gc
+import os
+import socket
+import warnings
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tapstack.runtime.default import Settings, bring_up
+from tapstack.socket.facade import Socket
+from tests.socket.nets import LOOPBACK, Background, Net
+
+
+@pytest.fixture
+def by_hand() -> Iterator[None]:
+    """Let garbage be collected only when the test says so."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_a_block_closes(net: Net) -> None:
+    client, server = net.pair()
+    with client as entered:
+        assert entered is client
+        assert client.fileno() >= 0
+    assert client.fileno() == -1
+    assert server.recv(1) == b""
+
+
+def test_what_it_is(net: Net) -> None:
+    client, _ = net.pair()
+    assert (client.family, client.type, client.proto) == (socket.AF_INET, socket.SOCK_STREAM, 0)
+    assert isinstance(client.type, socket.SocketKind)
+    assert net.socket(socket.SOCK_DGRAM, socket.IPPROTO_UDP).proto == socket.IPPROTO_UDP
+
+
+def test_an_accepted_socket_is_a_plain_one(ours: Net) -> None:
+    class Counting(Socket):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.count = 0
+
+    assert ours.runtime
+    listener = ours.keep(Counting(ours.runtime))
+    listener.bind((LOOPBACK, 0))
+    listener.listen()
+    ours.socket().connect(listener.getsockname())
+    assert type(ours.accept(listener)) is Socket
+
+
+def test_who_forgets_a_socket_is_warned(ours: Net) -> None:
+    assert ours.runtime
+    listener, client = ours.listener(), Socket(ours.runtime)
+    client.connect(listener.getsockname())
+    server = ours.accept(listener)
+    with pytest.warns(ResourceWarning, match=r"unclosed <tapstack\.socket\.socket"):
+        del client
+    assert server.recv(1) == b""  # and it was closed
+
+
+def test_a_warning_that_is_an_error_closes_too(ours: Net, monkeypatch: Any) -> None:
+    assert ours.runtime
+    listener, client = ours.listener(), Socket(ours.runtime)
+    client.connect(listener.getsockname())
+    server = ours.accept(listener)
+    ignored: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda what: ignored.append(what.exc_type))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        del client
+    assert ignored == [ResourceWarning]
+    assert server.recv(1) == b""
+
+
+def test_a_socket_that_is_collected_within_the_stack(ours: Net, by_hand: None) -> None:
+    """The collector runs where it wants, also in a thread that holds the stack's lock."""
+    runtime = ours.runtime
+    assert runtime
+    listener, client = ours.listener(), Socket(runtime)
+    client.connect(listener.getsockname())
+    server = ours.accept(listener)
+    client.fileno()
+    cycle: list[Any] = [client]
+    cycle.append(cycle)
+    gone = weakref.ref(client)
+    before = len(os.listdir("/proc/self/fd"))
+    del client, cycle
+
+    def collect(*, now: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()
+
+    Background(runtime.call, collect).result()
+    assert gone() is None
+    assert server.recv(1) == b""
+    assert len(os.listdir("/proc/self/fd")) == before - 2
+
+
+def test_sockets_outlive_their_stack() -> None:
+    runtime = bring_up(Settings(dev="none")).runtime
+    net = Net(runtime)
+    client, server = net.pair()
+    forgotten = net.datagram()
+    before = len(os.listdir("/proc/self/fd"))
+    client.fileno()
+    runtime.close()
+    with pytest.raises(OSError, match="Network is down"):
+        client.recv(1)
+    with pytest.raises(OSError, match="Network is down"):
+        Socket(runtime)
+    client.close()  # quietly
+    assert client.fileno() == -1
+    server.close()
+    net.close()
+    del forgotten
+    assert len(os.listdir("/proc/self/fd")) < before  # the runtime's own is gone as well
+
+
+def test_a_forgotten_socket_outlives_its_stack() -> None:
+    runtime = bring_up(Settings(dev="none")).runtime
+    forgotten = Socket(runtime, socket.SOCK_DGRAM)
+    forgotten.bind((LOOPBACK, 0))
+    forgotten.fileno()
+    runtime.close()
+    with pytest.warns(ResourceWarning):
+        del forgotten
