@@ -181,9 +181,10 @@ def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Move on from the states that wait for our FIN to be acknowledged."""
     if not tcb.fin_sent or tcb.sent or tcb.snd_una != tcb.snd_nxt or len(tcb.send_buffer):
         return True
+    if tcb.state in (State.FIN_WAIT_1, State.CLOSING):
+        ctx.report(tcb, WRITABLE)  # for who lingers: all has arrived
     if tcb.state is State.FIN_WAIT_1:
         become(ctx, tcb, State.FIN_WAIT_2)
-        ctx.report(tcb, WRITABLE)  # for who lingers: all has arrived
         if tcb.orphaned:
             tcb.wait_timer.arm(now + ctx.config.tcp_fin_timeout)
     elif tcb.state is State.CLOSING:
