@@ -1,0 +1,70 @@
+"""The stack's lock: what a finalizer leaves to be done is done, and nobody waits for himself."""
+
+import threading
+
+import pytest
+
+from tapstack.runtime.lock import StackLock
+
+PATIENCE = 20.0
+
+
+def test_a_free_lock_lets_the_task_be_done_at_once() -> None:
+    lock, done = StackLock(), []
+    lock.do_soon(lambda: done.append(1))
+    assert done == [1]
+
+
+def test_the_holder_does_it_after_he_has_released() -> None:
+    lock, done = StackLock(), []
+    with lock:
+        lock.do_soon(lambda: done.append(1))
+        lock.do_soon(lambda: done.append(2))
+        assert done == []
+    assert done == [1, 2]
+
+
+def test_a_task_may_leave_another() -> None:
+    lock, done = StackLock(), []
+
+    def first() -> None:
+        lock.do_soon(lambda: done.append("second"))
+        done.append("first")
+
+    lock.do_soon(first)
+    assert done == ["first", "second"]
+
+
+def test_what_a_task_raises_leaves_the_lock_free() -> None:
+    lock, done = StackLock(), []
+    with pytest.raises(ZeroDivisionError):
+        lock.do_soon(lambda: 1 // 0)
+    with pytest.raises(KeyError), lock:
+        raise KeyError
+    lock.do_soon(lambda: done.append(1))
+    assert done == [1]
+
+
+def test_tasks_are_done_one_at_a_time_and_none_is_lost() -> None:
+    lock = StackLock()
+    inside, done = [], []
+    start = threading.Barrier(4)
+
+    def task() -> None:
+        inside.append(1)
+        done.append(len(inside))
+        inside.pop()
+
+    def leave_tasks() -> None:
+        start.wait(PATIENCE)
+        for _ in range(500):
+            lock.do_soon(task)
+            with lock:
+                task()
+
+    threads = [threading.Thread(target=leave_tasks, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert done == [1] * 4000
