@@ -30,20 +30,6 @@ def ones_complement_sum(data: Buffer, initial: int = 0) -> int:
     return total % _ONES or (_ONES if total else 0)
 
 
-def sum_parts(parts: tuple[Buffer, ...] | list[Buffer], initial: int = 0) -> int:
-    """Sum gathered octets as if they were joined: a part may begin at an odd offset."""
-    total = initial
-    odd = False
-    for part in parts:
-        partial = ones_complement_sum(part)
-        if odd:
-            # RFC 1071 §2 (B): summing byte-swapped words gives the byte-swapped sum.
-            partial = (partial << 8 | partial >> 8) & _ONES
-        total += partial
-        odd ^= bool(len(part) & 1)
-    return total % _ONES or (_ONES if total else 0)
-
-
 def checksum(data: Buffer, initial: int = 0) -> int:
     """Compute the checksum field's value: the complement of the sum (RFC 1071 §1)."""
     return ~ones_complement_sum(data, initial) & _ONES

@@ -65,7 +65,6 @@ class HeaderCodec:
         """Octets of the header."""
         self.unpack_from = struct.unpack_from
         self.pack = struct.pack
-        self.pack_into = struct.pack_into
 
     def _derive(self, name: str, shape: Construct) -> str:
         if isinstance(shape, FormatField) and self._is_unsigned(shape.fmtstr):

@@ -15,8 +15,3 @@ MICROSECOND: Duration = 1
 MILLISECOND: Duration = 1_000
 SECOND: Duration = 1_000_000
 MINUTE: Duration = 60 * SECOND
-
-
-def format_seconds(duration: Duration) -> str:
-    """Render a duration in seconds with three decimals: `1500` µs is `0.002`."""
-    return f"{duration / SECOND:.3f}"

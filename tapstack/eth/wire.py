@@ -27,9 +27,6 @@ _TYPE_NAMES = {
     ETHERTYPE_IPV6: "IPv6",
 }
 
-MIN_PAYLOAD = 46
-"""Octets that the payload is padded to (IEEE 802.3 §4.2.3.3), without the check sequence."""
-
 ETHERNET_HEADER = Struct(
     "destination" / Bytes(6),
     "source" / Bytes(6),

@@ -32,8 +32,6 @@ class TcpConfig:
     """Least variance term of the RTO (Linux's TCP_RTO_MIN; RFC 6298 §2.4 says 1 s for the RTO)."""
     tcp_rto_max: Duration = 2 * MINUTE
     """Most that a RTO backs off to (RFC 6298 §2.5 asks for 60 s at least)."""
-    tcp_delack_min: Duration = 40 * MILLISECOND
-    """Least time that an ACK is delayed (RFC 9293 MUST-59: below 0.5 s)."""
     tcp_delack_max: Duration = 200 * MILLISECOND
     """Most time that an ACK is delayed."""
     tcp_invalid_ratelimit: Duration = 500 * MILLISECOND

@@ -88,6 +88,7 @@ def _fits_window(tcb: Tcb, segment: SentSegment) -> bool:
 def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> None:
     fast = tcb.retransmits == 0
     ctx.counters["TcpRetransSegs"] += segment.packets
+    ctx.counters["TcpExtTCPSynRetrans"] += segment.flags >> 1 & 1
     ctx.counters["TcpExtTCPFastRetrans" if fast else "TcpExtTCPSlowStartRetrans"] += segment.packets
     tcb.sent.mark_retransmitted(segment, now)
     tcb.recovery.prr_out += segment.packets

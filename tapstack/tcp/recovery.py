@@ -46,8 +46,6 @@ class Recovery:
     phase: Phase = Phase.OPEN
     high_seq: int = 0
     """RecoveryPoint (RFC 6675 §2): SND.NXT when the episode began."""
-    dup_acks: int = 0
-    """Duplicate ACKs in a row, without SACK."""
     prior_cwnd: int = 0
     """RecoverFS (RFC 6937 §3.1), segments: the window when the episode began."""
     prr_delivered: int = 0
@@ -169,7 +167,6 @@ def _leave(tcb: Tcb) -> None:
     if recovery.phase is Phase.RECOVERY:
         tcb.window.cwnd = tcb.window.ssthresh
     recovery.phase = Phase.OPEN
-    recovery.dup_acks = 0
 
 
 def on_duplicate_ack(tcb: Tcb) -> int:

@@ -63,9 +63,6 @@ class Acknowledged(NamedTuple):
     """Whether anything that was sent twice is among them."""
 
 
-NOTHING = Acknowledged(0, None, False)
-
-
 class RetransmissionQueue:
     """Entries in sequence order, and the counts of RFC 6675's `Pipe` kept up to date."""
 
@@ -241,13 +238,6 @@ class RetransmissionQueue:
     def split_packets(self, index: int, packets: int, smss: int) -> None:
         """Split an entry behind its first `packets` full segments."""
         self.split(index, add(self.segments[index].seq, packets * smss), smss)
-
-    def highest_sacked(self) -> int | None:
-        """Find the sequence number behind the highest octet that was selectively acknowledged."""
-        for segment in reversed(self.segments):
-            if segment.sacked:
-                return segment.end
-        return None
 
     def holds(self, seq: int) -> bool:
         """Tell whether an octet is in flight: for ICMP errors (RFC 5927 §4)."""

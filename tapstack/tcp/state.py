@@ -72,15 +72,6 @@ FIN_UNACKNOWLEDGED = frozenset({State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK}
 HAS_RECEIVED_FIN = frozenset({State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK, State.TIME_WAIT})
 """States that are entered by the peer's FIN, or after it."""
 
-SYNCHRONIZED = frozenset(TRANSITIONS) - {
-    State.CLOSED,
-    State.LISTEN,
-    State.SYN_SENT,
-    State.SYN_RECEIVED,
-}
-"""States in which both sides know each other's sequence numbers (§3.5.3, group 3)."""
-
-
 _COUNTED = frozenset({State.ESTABLISHED, State.CLOSE_WAIT})
 """What tcpCurrEstab counts (RFC 4022)."""
 

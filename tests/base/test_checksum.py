@@ -7,7 +7,6 @@ from tapstack.base.checksum import (
     complete_checksum,
     ones_complement_sum,
     pseudo_header_sum,
-    sum_parts,
 )
 from tapstack.base.contracts import Offload
 
@@ -43,11 +42,6 @@ def test_views_and_bytearrays_sum_alike(data: bytes) -> None:
     expected = ones_complement_sum(data)
     assert ones_complement_sum(bytearray(data)) == expected
     assert ones_complement_sum(memoryview(data)) == expected
-
-
-@given(st.lists(st.binary(max_size=7), max_size=8), word)
-def test_parts_sum_as_if_joined(parts: list[bytes], initial: int) -> None:
-    assert sum_parts(parts, initial) == sum_by_words(b"".join(parts), initial)
 
 
 @given(octets.filter(lambda data: len(data) % 2 == 0))

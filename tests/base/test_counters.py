@@ -8,7 +8,6 @@ from tapstack.base.contracts import Offload
 from tapstack.base.counters import NAMES, Counters
 from tapstack.base.errors import Drop, MalformedPacket, os_error
 from tapstack.base.trace import Tracer
-from tapstack.base.units import format_seconds
 
 
 def test_every_counter_starts_at_zero_and_has_one_name() -> None:
@@ -79,10 +78,3 @@ def test_a_tracer_hands_lines_to_its_watcher_until_it_is_dismissed() -> None:
 
 def test_offload_behind_a_header_counts_from_the_headers_first_octet() -> None:
     assert Offload(0, 16, 1448).behind(20).behind(14) == Offload(34, 16, 1448)
-
-
-@pytest.mark.parametrize(
-    ("duration", "text"), [(0, "0.000"), (1500, "0.002"), (61_000_000, "61.000")]
-)
-def test_durations_are_shown_in_seconds(duration: int, text: str) -> None:
-    assert format_seconds(duration) == text
