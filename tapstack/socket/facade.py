@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket as stdlib
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from errno import EAGAIN, EALREADY, EBADF, EINPROGRESS, ENETDOWN
 from types import TracebackType
 from typing import Any, TypeVar
@@ -238,8 +239,17 @@ class Socket:
     # --- sending ---
 
     def send(self, data: Buffer, flags: int = 0) -> int:
-        """Send what finds room, at least one octet; give how many. Raises: OSError."""
-        return self._send(self._timeout, _octets(data), flags, None)
+        """Send what finds room, at least one octet; give how many. Raises: OSError.
+
+        Like Linux, who may wait for ever sends everything, unless an error comes between.
+        """
+        octets = _octets(data)
+        sent = self._send(self._timeout, octets, flags, None)
+        if self._timeout is None and not flags & stdlib.MSG_DONTWAIT:
+            with suppress(ConnectionError):  # the octets count first; the next call is told
+                while sent < len(octets):
+                    sent += self._send(None, octets[sent:], flags, None)
+        return sent
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
         """Send everything; the timeout is for all of it. Raises: OSError."""

@@ -2,6 +2,7 @@
 
 import array
 import socket
+import struct
 from random import Random
 
 import pytest
@@ -57,6 +58,26 @@ def test_a_slow_reader_holds_the_sender_back(net: Net) -> None:
         received += server.recv(3001)
     sender.result()
     assert received == OCTETS
+
+
+def test_a_blocking_send_sends_everything(net: Net) -> None:
+    client, server = net.pair(send_buffer=20_000, receive_buffer=20_000)
+    sender = Background(client.send, OCTETS)
+    assert server.recv(len(OCTETS), socket.MSG_WAITALL) == OCTETS
+    assert sender.result() == len(OCTETS)
+    client.settimeout(10)
+    assert 0 < client.send(OCTETS) < len(OCTETS)
+
+
+def test_a_send_that_is_cut_off_tells_how_far_it_came(net: Net) -> None:
+    client, server = net.pair(send_buffer=20_000, receive_buffer=20_000)
+    sender = Background(client.send, OCTETS)
+    sender.until_blocked()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.close()
+    assert 0 < sender.result() < len(OCTETS)
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        client.send(b"x")
 
 
 def test_half_close(net: Net) -> None:
