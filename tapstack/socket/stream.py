@@ -155,6 +155,7 @@ class StreamEndpoint:
     def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:  # noqa: ARG002
         """Queue what finds room. Raises: OSError with EAGAIN, EPIPE, ENOTCONN, why it ended."""
         self._check_open()
+        _refuse_urgent(flags)
         if self._tcb is None:
             raise os_error(EPIPE)
         taken = self._tcp.send(self._tcb, data, now)
@@ -165,6 +166,7 @@ class StreamEndpoint:
     def receive(self, size: int, flags: int, *, now: Instant) -> tuple[bytes, Endpoint | None]:
         """Take text, b"" at its end. Raises: OSError with EAGAIN, ENOTCONN, why it ended."""
         tcb = self._connection()
+        _refuse_urgent(flags)
         if size == 0:
             return b"", None
         peek = bool(flags & constants.MSG_PEEK)
@@ -269,6 +271,12 @@ class StreamEndpoint:
     def listening(self) -> bool:
         """Tell whether it takes connections (SO_ACCEPTCONN)."""
         return self._listener is not None
+
+
+def _refuse_urgent(flags: int) -> None:
+    """Urgent text is not told apart: to send it as common text would mislead the peer."""
+    if flags & constants.MSG_OOB:
+        raise os_error(EOPNOTSUPP)
 
 
 def _set_congestion(target: UserOptions, value: Value) -> None:
