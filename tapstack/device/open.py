@@ -3,7 +3,6 @@
 Not done here: making rights (`runtime/namespace.py`).
 """
 
-import errno
 from typing import NamedTuple
 
 from tapstack.base.address import MacAddress, Network
@@ -11,10 +10,7 @@ from tapstack.base.contracts import NetDevice
 from tapstack.device import host
 from tapstack.device.packet import PacketDevice
 from tapstack.device.segmentation import SoftwareOffload
-from tapstack.device.tap import TapDevice
-
-_NO_TUN = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENODEV, errno.ENXIO})
-"""What says that /dev/net/tun is not there for us, rather than that the device is not."""
+from tapstack.device.tap import TapDevice, TunUnavailableError
 
 
 class Link(NamedTuple):
@@ -34,7 +30,7 @@ def open_link(
     mtu: int | None = None,
     offload: bool = True,
 ) -> Link:
-    """Open a TAP device, or else a veth pair, and give the host its address on it.
+    """Open a TAP device, or a veth pair if there are none, and give the host its address on it.
 
     Raises: OSError with one clear sentence; ValueError for a name that cannot be one.
     """
@@ -42,9 +38,7 @@ def open_link(
     try:
         device = TapDevice(name, mac=mac, mtu=mtu, offload=offload)
         means = f"{name} is a TAP device"
-    except OSError as refused:
-        if refused.errno not in _NO_TUN:
-            raise
+    except TunUnavailableError as refused:
         try:
             device = PacketDevice(name, mac=mac, mtu=mtu, offload=offload)
         except OSError:

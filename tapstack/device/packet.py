@@ -16,6 +16,7 @@ from tapstack.base.contracts import Frame
 from tapstack.base.units import Instant
 from tapstack.device import host, netlink, vnet
 from tapstack.device.descriptor import DescriptorDevice, derive_mac
+from tapstack.device.name import MAX_NAME_LENGTH, check_device_name
 
 # <linux/if_packet.h>, <linux/if_ether.h>
 _SOL_PACKET = 263
@@ -28,7 +29,6 @@ _RECEIVE_BUFFER = 16 * 1024 * 1024
 """Octets: the usual 200 KB hold three units."""
 
 _OUR_END = "-stack"
-_MAX_NAME_LENGTH = 15  # IFNAMSIZ of <linux/if.h>, without the terminating zero
 _DEFAULT_MTU = 1500
 
 
@@ -46,9 +46,12 @@ class PacketDevice(DescriptorDevice):
         """Make the pair and open our end; `mac` is the stack's own.
 
         The kernel does not answer for the stack: the interface at our end has no IPv4 address, and
-        another Ethernet address than the stack. Raises: OSError with one clear sentence.
+        another Ethernet address than the stack.
+
+        Raises: OSError with one clear sentence; ValueError for a name that cannot be one.
         """
-        peer = name[: _MAX_NAME_LENGTH - len(_OUR_END)] + _OUR_END
+        check_device_name(name)
+        peer = name[: MAX_NAME_LENGTH - len(_OUR_END)] + _OUR_END
         mtu = mtu or _DEFAULT_MTU
         _create(name, peer, mtu)
         try:

@@ -17,6 +17,7 @@ import pytun
 from tapstack.base.address import MacAddress
 from tapstack.device import host
 from tapstack.device.descriptor import DescriptorDevice, derive_mac
+from tapstack.device.name import check_device_name
 
 # <linux/if_tun.h>
 _TUNSETOFFLOAD = 0x400454D0
@@ -26,7 +27,11 @@ _TUN_F_TSO4 = 2
 _QUEUE_WITHOUT_OFFLOAD = 10_000
 """Frames: the ring's usual 1000 lose a part of any window beyond 1.4 MB."""
 
-_MAX_NAME_LENGTH = 15  # IFNAMSIZ of <linux/if.h>, without the terminating zero
+_TUN = "/dev/net/tun"
+
+
+class TunUnavailableError(OSError):
+    """/dev/net/tun does not open for us, whatever the device: another means may do."""
 
 
 class TapDevice(DescriptorDevice):
@@ -42,10 +47,11 @@ class TapDevice(DescriptorDevice):
     ) -> None:
         """Open the device; `mac` is the stack's own, `mtu` None keeps the one it has.
 
-        Raises: OSError with one clear sentence; ValueError for a name that cannot be one.
+        Raises: TunUnavailableError, or OSError where /dev/net/tun opens and the device does not,
+        each with one clear sentence; ValueError for a name that cannot be one.
         """
-        if not 0 < len(name.encode()) <= _MAX_NAME_LENGTH or "/" in name:
-            raise ValueError(f"'{name}' is not a device name: 1 to 15 letters such as tap0")
+        check_device_name(name)
+        _check_tun()
         self._tap = _open(name, offload)
         try:
             if mtu is not None:
@@ -70,6 +76,25 @@ class TapDevice(DescriptorDevice):
         self._tap.close()
 
 
+def _check_tun() -> None:
+    """See that /dev/net/tun opens for us. Raises: TunUnavailableError."""
+    try:
+        os.close(os.open(_TUN, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        number = error.errno or 0
+        forbidden = f"no right to open {_TUN}: that takes root, or mode 0666 on it"
+        absent = f"there is no {_TUN} here: the kernel module tun makes it (modprobe tun)"
+        sentences = {
+            errno.EACCES: forbidden,
+            errno.EPERM: forbidden,
+            errno.ENOENT: absent,
+            errno.ENODEV: absent,
+            errno.ENXIO: absent,
+        }
+        reason = f"cannot open {_TUN}: {error.strerror}"
+        raise TunUnavailableError(number, sentences.get(number, reason)) from None
+
+
 def _open(name: str, offload: bool) -> Any:
     flags = pytun.IFF_TAP | pytun.IFF_NO_PI | (pytun.IFF_VNET_HDR if offload else 0)
     try:
@@ -85,14 +110,9 @@ def _open(name: str, offload: bool) -> Any:
 
 
 def _explained(number: int, name: str, reason: str) -> OSError:
-    no_tun = "there is no /dev/net/tun here: the kernel module tun makes it (modprobe tun)"
     sentences = {
-        errno.EACCES: "no right to open /dev/net/tun: that takes root, or mode 0666 on it",
-        errno.EPERM: f"no right to attach to {name} by /dev/net/tun: that takes root, "
+        errno.EPERM: f"no right to attach to {name} by {_TUN}: that takes root, "
         "a namespace of your own, or a device that is yours",
-        errno.ENOENT: no_tun,
-        errno.ENODEV: no_tun,
-        errno.ENXIO: no_tun,
         errno.EBUSY: f"the device {name} is in use by another program",
         errno.EINVAL: f"{name} exists and is not a TAP device",
     }

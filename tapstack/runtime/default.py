@@ -28,6 +28,7 @@ from tapstack.capture.pcap import PcapWriter
 from tapstack.device.capture import CaptureDevice
 from tapstack.device.impairment import ImpairedDevice, parse_impairments
 from tapstack.device.loopback import LoopbackDevice
+from tapstack.device.name import check_device_name
 from tapstack.device.open import open_link
 from tapstack.ip.config import IpConfig
 from tapstack.ip.routing import DEFAULT, Route
@@ -76,6 +77,7 @@ class Settings:
 
     def check(self) -> None:
         """See that the settings make sense together. Raises: ValueError with one sentence."""
+        check_device_name(self.dev)
         ours, host = parse_network(self.addr), parse_network(self.host_addr)
         for network in (ours, host):
             _check_host_address(network)

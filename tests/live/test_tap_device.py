@@ -96,8 +96,9 @@ def test_a_tap_device_lives_as_it_should(states: Any) -> None:
     assert states["refused"] == {
         "twice": "the device tap0 is in use by another program",
         "not a TAP": "lo exists and is not a TAP device",
-        "a long name": "'a-name-too-long0' is not a device name: 1 to 15 letters such as tap0",
-        "no name": "'' is not a device name: 1 to 15 letters such as tap0",
+        "a long name": "'a-name-too-long0' is not a device name: "
+        "1 to 15 letters and digits such as tap0",
+        "no name": "'' is not a device name: 1 to 15 letters and digits such as tap0",
         "an MTU": "tap1 does not take an MTU of 9",
         "nobody": "there is no interface tap9",
         "left over": False,

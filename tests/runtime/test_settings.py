@@ -9,6 +9,7 @@ from tapstack.runtime.default import Settings
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
+        ({"dev": "tap%d"}, "'tap%d' is not a device name"),
         ({"addr": "10.0.0.1"}, "not an address with a prefix length"),
         ({"addr": "0.0.0.0/0"}, "not an address that a host can have"),
         ({"addr": "127.0.0.1/8", "host_addr": "127.0.0.2/8"}, "that a host can have"),
