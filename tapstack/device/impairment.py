@@ -21,6 +21,9 @@ QUEUE_LENGTH = 10_000
 """Frames that may be under way in one direction: a window of 6 MB is 4,300."""
 HELD_BACK: Duration = 2 * MILLISECOND
 """How much later a frame comes that loses its place in the order."""
+MAX_DELAY: Duration = 120 * SECOND
+"""The longest delay and jitter: no frame outlives a segment's lifetime (RFC 9293 §3.4.2, MSL)."""
+MAX_SEED_DIGITS = 18
 _READS_AT_ONCE = 64
 """Frames that one `read` takes from the device below when none of them is due yet."""
 
@@ -65,8 +68,10 @@ def parse_impairments(text: str) -> Impairments:
     seed = fields.pop("seed", "0")
     if direction not in ("in", "out", "both"):
         raise _not_allowed(f"direction={direction}")
-    if not (seed.isascii() and seed.isdigit()):
+    if not re.fullmatch(r"[0-9]+", seed):
         raise _not_allowed(f"seed={seed}")
+    if len(seed) > MAX_SEED_DIGITS:
+        raise ValueError(f"the seed of an impairment has at most {MAX_SEED_DIGITS} digits")
     impairment = _parse_impairment(fields)
     return Impairments(
         outbound=Impairment() if direction == "in" else impairment,
@@ -106,7 +111,10 @@ def _parse_duration(key: str, value: str) -> Duration:
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(us|ms|s)", value)
     if not match:
         raise _not_allowed(f"{key}={value}")
-    return round(float(match[1]) * _DURATION_UNITS[match[2]])
+    duration = float(match[1]) * _DURATION_UNITS[match[2]]
+    if duration > MAX_DELAY:
+        raise ValueError(f"the {key} of an impairment is at most {MAX_DELAY // SECOND}s")
+    return round(duration)
 
 
 def _not_allowed(item: str) -> ValueError:
@@ -138,7 +146,7 @@ class ImpairedDevice(Middleware):
         return None
 
     def write(self, frame: Frame, now: Instant) -> None:
-        """Put a frame on its way. Raises: OSError when the device is gone."""
+        """Put a frame on its way."""
         self._outbound.put(frame, now)
         self._release(now)
 

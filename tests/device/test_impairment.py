@@ -285,6 +285,29 @@ def test_durations_have_units(text: str, delay: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("delay=120.1s", "the delay of an impairment is at most 120s"),
+        ("delay=120001ms", "the delay of an impairment is at most 120s"),
+        (f"jitter={'9' * 400}us", "the jitter of an impairment is at most 120s"),
+        (f"seed={'9' * 5000}", "the seed of an impairment has at most 18 digits"),
+        (f"loss={'9' * 400}%", "is not an impairment"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_is_beyond_reason_is_refused_in_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as raised:
+        parse_impairments(text)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_bounds_can_be_had() -> None:
+    impairments = parse_impairments(f"delay=120s,jitter=120s,seed={'9' * 18}")
+    assert impairments.inbound == Impairment(delay=120_000_000, jitter=120_000_000)
+    assert impairments.seed == 10**18 - 1
+
+
+@pytest.mark.parametrize(
     "text",
     "loss loss=5 loss=101% loss=-1% loss=x% delay=20 delay=ms delay=-1ms jitter=1h dup=1ms "
     "seed=x seed=-1 direction=up rate=5% =5% loss=1%,loss=2% loss=1%, , ٣ loss=٣%".split(),
