@@ -279,9 +279,8 @@ class NetDevice(Protocol):
         """
 
     def write(self, frame: Frame, now: Instant) -> None:
-        """Send a frame. Never blocks: a frame that the device cannot take is lost, as on a wire.
-
-        Raises: OSError when the device is gone.
+        """Send a frame. Never blocks, never fails: what the device cannot take is lost, as on a
+        wire, and so is everything once it is gone, which `read` says.
         """
 
     def next_deadline(self) -> Instant | None:

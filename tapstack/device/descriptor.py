@@ -31,7 +31,7 @@ _NOT_TAKEN = frozenset(
         errno.ENOMEM,
     }
 )
-"""A frame is lost when a write meets one of these; the device is gone when it meets another."""
+"""A write that meets one of these says nothing of the next; the device is gone if it is another."""
 
 _NOTHING_TO_READ = frozenset({errno.EAGAIN, errno.ENETDOWN})
 
@@ -56,6 +56,8 @@ class DescriptorDevice:
         self.capabilities = Capabilities(checksum=offload, segmentation=offload)
         self.frames_lost = 0
         """Frames that were written and not taken."""
+        self._is_gone = False
+        """Whether a write has met an error that will not pass."""
         self._fd = fd
         self._offload = offload
         self._header = bytearray(vnet.HEADER_LENGTH if offload else 0)
@@ -70,6 +72,8 @@ class DescriptorDevice:
 
     def read(self, now: Instant) -> Frame | None:  # noqa: ARG002 - frames here know no time
         """Take the next frame, valid until the next read. Raises: OSError when it is gone."""
+        if self._is_gone:
+            raise self._gone()
         try:
             length = os.readv(self._fd, self._scatter)
         except OSError as error:
@@ -82,14 +86,13 @@ class DescriptorDevice:
         return Frame((octets,), vnet.parse(self._header))
 
     def write(self, frame: Frame, now: Instant) -> None:  # noqa: ARG002
-        """Send a frame, or count it as lost. Raises: OSError when the device is gone."""
+        """Send a frame, or count it as lost: that the device is gone, the next `read` says."""
         parts = frame.parts if len(frame.parts) < _MAX_PARTS else [b"".join(frame.parts)]
         try:
             os.writev(self._fd, [vnet.build(frame), *parts] if self._offload else parts)
         except OSError as error:
-            if error.errno not in _NOT_TAKEN:
-                raise self._gone() from error
             self.frames_lost += 1
+            self._is_gone = self._is_gone or error.errno not in _NOT_TAKEN
 
     def _gone(self) -> OSError:
         return OSError(errno.ENODEV, f"the device {self.name} is gone")

@@ -27,7 +27,7 @@ class Middleware:
         return self.device.read(now)
 
     def write(self, frame: Frame, now: Instant) -> None:
-        """Send a frame. Raises: OSError when the device is gone."""
+        """Send a frame."""
         self.device.write(frame, now)
 
     def next_deadline(self) -> Instant | None:

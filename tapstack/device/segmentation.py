@@ -41,7 +41,7 @@ class SoftwareOffload(Middleware):
         self._cuts = device.capabilities.segmentation and self._sums
 
     def write(self, frame: Frame, now: Instant) -> None:
-        """Send a unit as the frames that it makes. Raises: OSError when the device is gone."""
+        """Send a unit as the frames that it makes."""
         offload = frame.offload
         if offload is None or self._cuts or (self._sums and not offload.segment_size):
             self.device.write(frame, now)

@@ -1,10 +1,13 @@
 """A capture shows the wire: segments instead of units, complete checksums, both directions."""
 
+import errno
 import os
 from io import BytesIO
 from pathlib import Path
 
-from tapstack.base.contracts import Frame, NetDevice
+import pytest
+
+from tapstack.base.contracts import Buffer, Frame, NetDevice
 from tapstack.capture.pcap import PcapReader, PcapWriter, Record
 from tapstack.device.capture import CaptureDevice
 from tapstack.device.loopback import LoopbackDevice
@@ -80,7 +83,33 @@ def test_it_is_on_the_disk_before_the_process_can_die(tmp_path: Path) -> None:
         assert file.closed
 
 
-def test_a_writer_that_fails_ends_the_capture_and_not_the_device() -> None:
+class FullDisk(BytesIO):
+    """A file that takes its header, and nothing after it."""
+
+    def write(self, octets: Buffer) -> int:
+        if self.tell():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(octets)
+
+
+def test_a_full_disk_ends_the_capture_with_one_warning_and_not_the_device(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    below, frame = ListDevice(), Frame((b"frame",))
+    below.arriving += [frame, frame]
+    file = FullDisk()
+    device = CaptureDevice(below, PcapWriter(file), EPOCH)
+    for _ in range(2):
+        device.write(frame, 0)
+        assert device.read(0) is frame
+    assert file.closed
+    device.close()
+    assert below.sent == [frame, frame]
+    assert below.closed
+    assert caplog.messages == ["the capture of list0 ended early: No space left on device"]
+
+
+def test_the_reader_of_a_pipe_may_go(caplog: pytest.LogCaptureFixture) -> None:
     reading, writing = os.pipe()
     below, frame = ListDevice(), Frame((b"frame",))
     device = CaptureDevice(below, PcapWriter(os.fdopen(writing, "wb")), EPOCH)
@@ -90,4 +119,15 @@ def test_a_writer_that_fails_ends_the_capture_and_not_the_device() -> None:
     device.close()
     assert isinstance(device.failure, BrokenPipeError)
     assert below.sent == [frame, frame]
-    assert below.closed
+    assert len(caplog.messages) == 1
+
+
+def test_what_is_written_after_the_end_is_not_recorded(caplog: pytest.LogCaptureFixture) -> None:
+    """A device that has gone is closed, and written to until its stack closes."""
+    below, frame = ListDevice(), Frame((b"frame",))
+    captured = CaptureDevice(below, PcapWriter(BytesIO()), EPOCH)
+    captured.close()
+    captured.write(frame, 0)
+    captured.close()
+    assert below.sent == [frame]
+    assert caplog.messages == []

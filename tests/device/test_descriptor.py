@@ -89,8 +89,20 @@ def test_closed_it_is_gone(ends: Pair) -> None:
         os.fstat(descriptor)
     with pytest.raises(OSError, match="the device pair0 is gone"):
         device.read(0)
-    with pytest.raises(OSError, match="the device pair0 is gone"):
+    device.write(Frame((b"x",)), 0)
+    assert device.frames_lost == 1
+
+
+def test_what_is_written_to_a_device_that_has_gone_is_lost_and_reading_says_so(ends: Pair) -> None:
+    device, theirs = ends
+    assert device.read(0) is None
+    theirs.close()
+    for _ in range(2):
         device.write(Frame((b"x",)), 0)
+    assert device.frames_lost == 2
+    for _ in range(2):
+        with pytest.raises(OSError, match="the device pair0 is gone"):
+            device.read(0)
 
 
 @given(st.text(min_size=1, max_size=15))

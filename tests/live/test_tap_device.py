@@ -116,7 +116,7 @@ def test_a_tap_device_lives_as_it_should(states: Any) -> None:
         "lost while up": 0,
         "lost as too short": 1,
         "read": "the device tap0 is gone",
-        "write": "the device tap0 is gone",
+        "lost while gone and closed": 2,
     }
     assert states["prepared_by_another"] == {"mtu": 1400, "kept": True}
 

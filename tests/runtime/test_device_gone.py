@@ -4,6 +4,7 @@ Two stacks share a link: a socket pair that keeps message boundaries stands for 
 """
 
 import errno
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.base.address import parse_network
+from tapstack.base.address import parse_ipv4, parse_network
 from tapstack.base.contracts import Frame
 from tapstack.base.units import Instant
 from tapstack.device.descriptor import DescriptorDevice, derive_mac
@@ -113,6 +114,24 @@ def test_there_is_no_way_out_any_more(hosts) -> None:
         unplug(hosts)
         waiting.exception(PATIENCE)
         assert late.connect_ex((THEIRS, 80)) == errno.ENETUNREACH
+
+
+def test_what_is_still_sent_that_way_is_lost_without_a_word(hosts, caplog) -> None:
+    """ARP's timers go on: they know nothing of devices."""
+    client, server = connect(hosts)
+    interface = hosts[0].stack.interfaces["ours"]
+    with client, server, caplog.at_level(logging.WARNING, "tapstack"):
+        waiting = aside(client.recv, 1)
+        unplug(hosts)
+        waiting.exception(PATIENCE)
+        before = interface.device.frames_lost
+
+        def defend(*, now: Instant) -> None:
+            interface._arp.own.defend(parse_ipv4(OURS), now)
+
+        hosts[0].call(defend)
+        assert interface.device.frames_lost == before + 1
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
 def test_what_never_left_the_host_goes_on(hosts) -> None:
