@@ -37,6 +37,8 @@ _FRAMES_A_TURN = 64
 """Frames read before the lock is offered to the application's threads."""
 _HUNG_UP = select.POLLHUP | select.POLLNVAL
 """What a descriptor says, again and again, that will never be readable; an error is read away."""
+_LONGEST_SLEEP = 2**31 - 1
+"""Milliseconds that poll(2) can be told at most: an int of C."""
 _PATIENCE: Duration = 2 * SECOND
 """How long `close` waits for the peers to acknowledge what is still on its way to them."""
 _log = logging.getLogger("tapstack")
@@ -172,7 +174,7 @@ class Runtime:
         if deadline is None:
             return None
         # Rounded up: waking before the deadline would only mean to sleep again.
-        return max(0, -(-(deadline - monotonic()) // MILLISECOND))
+        return min(max(0, -(-(deadline - monotonic()) // MILLISECOND)), _LONGEST_SLEEP)
 
     def _drain_wakeup(self) -> None:
         try:
@@ -255,10 +257,11 @@ class Runtime:
         deadline = monotonic() + _PATIENCE
         for tcb in list(self.stack.tcp.connections):
             with self.watch(tcb, CLOSED | WRITABLE) as waiter:
-                while tcb.state in FIN_UNACKNOWLEDGED and monotonic() < deadline:
-                    waiter.arm()
+                waiter.arm()  # before each look: what happens right after it is not to be missed
+                while tcb.state in FIN_UNACKNOWLEDGED:
                     if not waiter.wait((deadline - monotonic()) / SECOND):
                         return
+                    waiter.arm()
 
     def _abort_connections(self, now: Instant) -> None:
         for tcb in list(self.stack.tcp.connections):

@@ -7,7 +7,7 @@ Not done here: the runtime's lock, under which all but `Waiter.wait` is called.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import TIMEOUT_MAX, allocate_lock
 from collections.abc import Callable, Iterable
 
 from tapstack.base.contracts import SocketEvent
@@ -31,7 +31,8 @@ class Waiter:
 
     def wait(self, seconds: float | None) -> bool:
         """Wait for the next event; False when the time is up. For the waiting thread alone."""
-        return self._lock.acquire(timeout=-1 if seconds is None else max(seconds, 0))
+        patience = -1 if seconds is None else min(max(seconds, 0), TIMEOUT_MAX)
+        return self._lock.acquire(timeout=patience)
 
     def wake(self) -> None:
         """End the wait."""

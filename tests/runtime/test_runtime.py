@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tapstack.base.address import parse_network
-from tapstack.base.contracts import Frame, NetDevice
+from tapstack.base.contracts import WRITABLE, Frame, NetDevice
 from tapstack.base.units import SECOND, Instant
 from tapstack.capture.pcap import PcapReader
 from tapstack.device.descriptor import DescriptorDevice, derive_mac
@@ -26,6 +26,8 @@ from tapstack.runtime.entropy import SystemEntropy
 from tapstack.runtime.runtime import Runtime
 from tapstack.socket.facade import Socket
 from tapstack.stack import Stack
+from tapstack.tcp.protocol import Tcp
+from tapstack.tcp.state import State
 from tests.socket.nets import LOOPBACK, PATIENCE, Background, Net, stuck_listener
 
 HERE, THERE = "10.9.0.1", "10.9.0.2"
@@ -268,6 +270,45 @@ def test_a_defect_within_the_core_ends_nobodys_thread(
         assert server.recv(9) == b"alive"
         net.close()
     assert "defect" in caplog.text
+
+
+def test_a_deadline_in_the_far_future_is_slept_towards(runtime: Runtime) -> None:
+    """Farther than poll(2) can be told: 2³¹ ms are 25 days."""
+    reached = threading.Event()
+
+    def arm(deadline: Instant, *, now: Instant) -> None:
+        runtime.stack.timers.timer(None, lambda _, __: reached.set()).arm(now + deadline)
+
+    runtime.call(arm, 10**9 * SECOND)
+    assert not reached.wait(0.05)  # the reader goes to sleep meanwhile
+    runtime.call(arm, 0)
+    assert reached.wait(PATIENCE)
+
+
+class LastWords:
+    """A connection whose FIN is acknowledged right after somebody looked at its state."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._states = [State.FIN_WAIT_1, State.FIN_WAIT_2]
+
+    @property
+    def state(self) -> State:
+        state = self._states.pop(0)
+        self._runtime.stack.report(self, WRITABLE)
+        self._runtime.call(lambda *, now: None)
+        return state
+
+
+def test_what_happens_right_after_a_look_ends_the_wait(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = LastWords(runtime)
+    monkeypatch.setattr(Tcp, "connections", [connection])
+    begun = monotonic()
+    runtime._await_acknowledgments()
+    assert monotonic() - begun < SECOND
+    assert connection._states == []
 
 
 def test_the_reader_sleeps_while_nothing_happens(runtime: Runtime) -> None:

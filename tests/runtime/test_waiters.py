@@ -39,6 +39,13 @@ def test_what_happens_before_the_wait_ends_it() -> None:
     assert woken(waiter)
 
 
+def test_a_wait_may_be_longer_than_a_lock_can_be_told() -> None:
+    waiters, here = Waiters(), object()
+    waiter = armed(waiters, here, READABLE)
+    waiters.wake([SocketEvent(here, READABLE)])
+    assert waiter.wait(1e12)
+
+
 def test_what_happens_before_arming_is_not_heard() -> None:
     waiters, here = Waiters(), object()
     waiter = Waiter(here, READABLE)
