@@ -20,7 +20,9 @@ from tapstack.base.units import SECOND, Instant
 from tapstack.ip.config import IpConfig
 from tapstack.ip.wire import HEADER_LENGTH, MAX_LENGTH, MORE_FRAGMENTS, Header, build
 
-OVERHEAD = 256
+DATAGRAM_OVERHEAD = 1280
+"""Octets that each incomplete datagram is charged: what its objects take in CPython, measured."""
+FRAGMENT_OVERHEAD = 256
 """Octets that each fragment is charged beyond its own, so that tiny ones cost what they cost."""
 
 _key = Struct("!IIHB")
@@ -140,9 +142,7 @@ class Reassembler:
             raise MalformedPacket(Drop.IP_BAD_FRAGMENT)
         incomplete = self._incomplete.get(key)
         if incomplete is None:
-            incomplete = Incomplete(now + self._config.ipfrag_time * SECOND)
-            self._incomplete[key] = incomplete
-            self._arm()
+            incomplete = self._begin(key, now)
         last = not header.flags & MORE_FRAGMENTS
         piece = bytes(fragment.payload)
         fit = incomplete.insert(header.fragment_offset, piece, last=last)
@@ -158,17 +158,30 @@ class Reassembler:
         self._make_room()
         return None
 
+    def _begin(self, key: bytes, now: Instant) -> Incomplete:
+        incomplete = Incomplete(now + self._config.ipfrag_time * SECOND)
+        self._incomplete[key] = incomplete
+        self._charge(incomplete, DATAGRAM_OVERHEAD)
+        self._arm()
+        return incomplete
+
+    def _charge(self, incomplete: Incomplete, octets: int) -> None:
+        incomplete.charge += octets
+        self.octets += octets
+
     def _keep(
         self, incomplete: Incomplete, header: Header, fragment: Datagram, piece: bytes
     ) -> None:
-        incomplete.charge += len(piece) + OVERHEAD
-        self.octets += len(piece) + OVERHEAD
+        self._charge(incomplete, len(piece) + FRAGMENT_OVERHEAD)
         if header.fragment_offset == 0:
             incomplete.header = header
             incomplete.first = fragment._replace(header=bytes(fragment.header), payload=piece)
 
     def _whole(self, incomplete: Incomplete) -> Datagram:
-        """Make the datagram of the pieces, under the first one's header (RFC 791 §3.2)."""
+        """Make the datagram of the pieces, under the first one's header (RFC 791 §3.2).
+
+        What a device said of the first piece it did not say of the others: the transport verifies.
+        """
         header, first, total = incomplete.header, incomplete.first, incomplete.total
         assert header is not None
         assert first is not None
@@ -177,7 +190,7 @@ class Reassembler:
             raise MalformedPacket(Drop.IP_BAD_FRAGMENT)
         self._counters["IpReasmOKs"] += 1
         whole = header._replace(total_length=header.length + total, flags=0)
-        return first._replace(header=build(whole), payload=incomplete.payload())
+        return first._replace(header=build(whole), payload=incomplete.payload(), offload=None)
 
     def _make_room(self) -> None:
         """Give up the oldest datagrams while all hold too much."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, strategies as st
 
-from tapstack.base.address import Network, parse_ipv4
+from tapstack.base.address import Endpoint, Network, parse_ipv4
 from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
-from tapstack.base.contracts import Offload
+from tapstack.base.contracts import VERIFIED, Offload
 from tapstack.base.errors import Drop
 from tapstack.base.units import SECOND
 from tapstack.ip.config import IpConfig
 from tapstack.ip.fragmentation import fragments
 from tapstack.ip.icmp_wire import build_echo
-from tapstack.ip.reassembly import OVERHEAD, Fit, Incomplete
+from tapstack.ip.reassembly import DATAGRAM_OVERHEAD, FRAGMENT_OVERHEAD, Fit, Incomplete
 from tapstack.ip.wire import MORE_FRAGMENTS, parse
-from tests.ip.rig import BROADCAST, DF, HOST, ICMP, MF, OTHER, UDP, US, Rig, echo, ipv4
+from tests.ip.rig import BROADCAST, DF, HOST, ICMP, MF, OTHER, UDP, US, Rig, echo, ipv4, udp
 
 RAW = 200  # a protocol that nobody speaks but a raw socket
 
@@ -233,8 +234,51 @@ def test_time_runs_from_the_first_to_arrive_for_each_datagram() -> None:
     assert len(rig.wait(20 * SECOND)) == 1
 
 
+@pytest.mark.parametrize("each", [1, 2, 40])
+def test_the_cap_holds_for_the_memory_that_is_really_taken(each: int) -> None:
+    """Each datagram has so many tiny fragments, every other one missing."""
+    cap = 1 << 20
+    rig = Rig(IpConfig(ipfrag_high_thresh=cap))
+    options = b"\x94\4\0\0" * 10  # the longest that a header has room for
+    wire = [
+        ipv4(bytes(8), offset=16 * index, flags=MF, identification=number, options=options)
+        for number in range(8000 // each)
+        for index in range(each)
+    ]
+    tracemalloc.start()
+    try:
+        for octets in wire:
+            rig.receive(octets)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert rig.counters.drops[Drop.IP_FRAGMENT_MEMORY]
+    assert cap / 4 < taken < cap
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_is_put_together_is_verified_whatever_a_device_said_of_its_pieces(order) -> None:
+    rig = Rig()
+    socket = rig.udp.open()
+    rig.udp.bind(socket, Endpoint(US, 53))
+    text = b"sixteen octets !"
+    pseudo = pseudo_header_sum(HOST, US, UDP, 8 + len(text))
+    right = udp(text, port=53, check=ones_complement_sum(udp(text, port=53), pseudo) ^ 0xFFFF)
+    wrong = right[:-1] + b"?"
+    for payload, identification in ((right, 1), (wrong, 2)):
+        pieces = [
+            ipv4(payload[:16], flags=MF, identification=identification),
+            ipv4(payload[16:], offset=16, identification=identification),
+        ]
+        for index in order:
+            rig.receive(pieces[index], offload=VERIFIED)
+    assert rig.udp.receive_from(socket) is not None
+    assert rig.udp.receive_from(socket) is None
+    assert rig.counters.drops == {Drop.UDP_BAD_CHECKSUM: 1}
+
+
 def test_memory_is_capped_and_the_oldest_goes_first() -> None:
-    cap = 20 * (8 + OVERHEAD)
+    cap = 20 * (8 + FRAGMENT_OVERHEAD + DATAGRAM_OVERHEAD)
     rig = Rig(IpConfig(ipfrag_high_thresh=cap))
     for number in range(1000):
         rig.receive(fragment(8, identification=number))
