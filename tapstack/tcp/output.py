@@ -91,7 +91,7 @@ def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> N
     ctx.counters["TcpExtTCPSynRetrans"] += segment.flags >> 1 & 1
     ctx.counters["TcpExtTCPFastRetrans" if fast else "TcpExtTCPSlowStartRetrans"] += segment.packets
     tcb.sent.mark_retransmitted(segment, now)
-    tcb.recovery.prr_out += segment.packets
+    tcb.recovery.prr.out += segment.packets
     why = "fast retransmit" if fast else "retransmission timeout"
     if segment.flags & SYN:
         _transmit_syn(ctx, tcb, now, why)
@@ -184,7 +184,7 @@ def _send_unit(ctx: Context, tcb: Tcb, length: int, fin: bool, is_last: bool, no
     tcb.fin_sent |= fin
     if length % current_mss(tcb):
         tcb.small_sent_end = segment.end
-    tcb.recovery.prr_out += packets
+    tcb.recovery.prr.out += packets
     tcb.acks.on_text_sent(now)
     tcb.last_sent_at = now
     # In slow start the window may grow ahead of what is sent, but not beyond twice that.

@@ -9,11 +9,12 @@ Not done here: sending (`output.py`), and growing the window (`congestion/`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import Instant
+from tapstack.tcp.prr import RateReduction
 from tapstack.tcp.seq import ge, lt
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class Phase(Enum):
     """A timeout: everything in flight is deemed lost."""
 
 
+_REDUCING = (Phase.CWR, Phase.RECOVERY)
+_EPISODES = (Phase.CWR, Phase.RECOVERY, Phase.LOSS)
+"""What lasts until the recovery point is acknowledged."""
+
+
 @dataclass(slots=True)
 class Recovery:
     """What the algorithms remember of an episode."""
@@ -46,12 +52,8 @@ class Recovery:
     phase: Phase = Phase.OPEN
     high_seq: int = 0
     """RecoveryPoint (RFC 6675 §2): SND.NXT when the episode began."""
-    prior_cwnd: int = 0
-    """RecoverFS (RFC 6937 §3.1), segments: the window when the episode began."""
-    prr_delivered: int = 0
-    """Segments that arrived since the episode began."""
-    prr_out: int = 0
-    """Segments that were sent since the episode began."""
+    prr: RateReduction = field(default_factory=RateReduction)
+    """How the window comes down during the episode."""
 
 
 def on_acknowledgment(
@@ -62,7 +64,7 @@ def on_acknowledgment(
     `delivered` counts the segments that this ACK shows to have arrived.
     """
     recovery = tcb.recovery
-    if recovery.phase in (Phase.RECOVERY, Phase.LOSS) and ge(tcb.snd_una, recovery.high_seq):
+    if recovery.phase in _EPISODES and ge(tcb.snd_una, recovery.high_seq):
         if _must_stay(tcb):
             return
         _leave(tcb)
@@ -76,8 +78,9 @@ def on_acknowledgment(
     else:
         _watch(ctx, tcb, now)
     newly_lost = tcb.sent.lost_out > lost_before
-    if recovery.phase is Phase.RECOVERY:
-        _reduce_proportionally(tcb, delivered, una_advanced and not newly_lost)
+    if recovery.phase in _REDUCING:
+        making_progress = una_advanced and not newly_lost
+        recovery.prr.on_acked(tcb.window, tcb.sent.in_flight, delivered, making_progress)
     elif delivered and (tcb.cwnd_limited or recovery.phase is Phase.LOSS):
         tcb.congestion.on_acked(delivered, now)
 
@@ -91,7 +94,7 @@ def _watch(ctx: Context, tcb: Tcb, now: Instant) -> None:
         _mark_head_lost(tcb)
     if tcb.sent.lost_out:
         _enter_recovery(ctx, tcb, now)
-    else:
+    elif recovery.phase is not Phase.CWR:
         recovery.phase = Phase.DISORDER if tcb.sent.sacked_out else Phase.OPEN
 
 
@@ -127,27 +130,23 @@ def _enter_recovery(ctx: Context, tcb: Tcb, now: Instant) -> None:
     ctx.counters[f"TcpExtTCP{kind}Recovery"] += 1
     if "tcp" in ctx.tracer.on:
         ctx.tracer.emit("tcp", f"{tcb.local} > {tcb.remote}: loss seen, fast recovery")
+    if recovery.phase is not Phase.CWR:
+        _begin_reduction(tcb, now)
     recovery.phase = Phase.RECOVERY
-    recovery.high_seq = tcb.snd_nxt
-    recovery.prior_cwnd = tcb.window.cwnd
-    recovery.prr_delivered = recovery.prr_out = 0
+
+
+def enter_cwr(tcb: Tcb, now: Instant) -> None:
+    """Begin to reduce the window without a loss, once a round trip at most (RFC 3168 §6.1.2)."""
+    if tcb.recovery.phase in (Phase.OPEN, Phase.DISORDER):
+        _begin_reduction(tcb, now)
+        tcb.recovery.phase = Phase.CWR
+
+
+def _begin_reduction(tcb: Tcb, now: Instant) -> None:
+    """Set what the window comes down to; the recovery point is where we have sent up to."""
+    tcb.recovery.high_seq = tcb.snd_nxt
+    tcb.recovery.prr.begin(tcb.window)
     tcb.window.ssthresh = tcb.congestion.ssthresh_after_loss(now)
-
-
-def _reduce_proportionally(tcb: Tcb, delivered: int, making_progress: bool) -> None:
-    """Set cwnd so that it comes down to ssthresh while segments arrive (RFC 6937 §3.1)."""
-    recovery, window, pipe = tcb.recovery, tcb.window, tcb.sent.in_flight
-    recovery.prr_delivered += delivered
-    if pipe > window.ssthresh:
-        target = -(-recovery.prr_delivered * window.ssthresh // recovery.prior_cwnd)
-        may_send = target - recovery.prr_out
-    else:
-        limit = max(recovery.prr_delivered - recovery.prr_out, delivered)
-        # Slow start while retransmissions arrive (PRR-SSRB), pure conservation otherwise.
-        limit += 1 if making_progress else 0
-        may_send = min(window.ssthresh - pipe, limit)
-    # The fast retransmission itself always goes out.
-    window.cwnd = pipe + max(may_send, 0 if recovery.prr_out else 1)
 
 
 def _must_stay(tcb: Tcb) -> bool:
@@ -164,7 +163,7 @@ def _must_stay(tcb: Tcb) -> bool:
 def _leave(tcb: Tcb) -> None:
     """End an episode: everything that was in flight when it began is acknowledged."""
     recovery = tcb.recovery
-    if recovery.phase is Phase.RECOVERY:
+    if recovery.phase in _REDUCING:
         tcb.window.cwnd = tcb.window.ssthresh
     recovery.phase = Phase.OPEN
 
@@ -197,7 +196,7 @@ def on_cumulative_ack_without_sack(tcb: Tcb, packets: int) -> None:
 def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Enter the loss phase: cwnd is one segment, and all is to be sent again (RFC 5681 §3.1)."""
     recovery = tcb.recovery
-    reduced = recovery.phase in (Phase.CWR, Phase.RECOVERY) and lt(tcb.snd_una, recovery.high_seq)
+    reduced = recovery.phase in _REDUCING and lt(tcb.snd_una, recovery.high_seq)
     if tcb.retransmits <= 1 and not reduced:
         # "the value of ssthresh is held constant" for a segment timing out again (RFC 5681 §3.1),
         # and for one that was lost with those for which the window was reduced before.

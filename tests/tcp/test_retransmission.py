@@ -145,7 +145,7 @@ def test_a_loss_halves_the_window_once(sack: bool) -> None:
     sent = world.send(client, data)
     assert sent == len(data)
     world.run(lambda: client.recovery.phase is Phase.RECOVERY)
-    before = client.recovery.prior_cwnd
+    before = client.recovery.prr.prior_cwnd
     assert before >= seen["cwnd"]
     assert client.window.ssthresh == before // 2
     world.run(lambda: client.recovery.phase is Phase.OPEN)
