@@ -207,6 +207,7 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.sent.forget_sacks()
     tcb.sent.mark_all_lost()
     tcb.window.cwnd = tcb.sent.in_flight + 1
+    tcb.congestion.on_timeout(now)
     recovery.phase = Phase.LOSS
     recovery.high_seq = tcb.snd_nxt
     ctx.mark_dirty(tcb)

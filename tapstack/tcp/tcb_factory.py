@@ -48,7 +48,7 @@ def make_tcb(
         binding=binding,
         rtt=RttEstimator(config.tcp_rto_min, config.tcp_rto_max),
         window=window,
-        congestion=algorithm(window),
+        congestion=algorithm(window, config, ctx.counters),
         receive_space=_receive_space(config.tcp_rmem, options),
         retransmission_timer=timer(None, timeouts.on_retransmission_timeout),
         persist_timer=timer(None, timeouts.on_persist_timeout),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 INFINITE_SSTHRESH = 0x7FFFFFFF
 """RFC 5681 §3.1: "The initial value of ssthresh SHOULD be set arbitrarily high"."""
+LEAST_SSTHRESH = 2
+"""RFC 5681 §3.1 (4): "max (FlightSize / 2, 2*SMSS)"."""
 
 
 @dataclass(slots=True)
@@ -15,6 +17,8 @@ class CongestionWindow:
 
     cwnd: int
     ssthresh: int = INFINITE_SSTHRESH
+    credit: int = 0
+    """Segments acknowledged in congestion avoidance that the window has not grown for yet."""
 
     @property
     def in_slow_start(self) -> bool:
@@ -27,7 +31,21 @@ class CongestionWindow:
         Counting segments rather than ACKs is RFC 3465's byte counting without its limit, as a
         receiver that coalesces segments acknowledges many at once.
         """
+        if not self.in_slow_start:
+            return packets
         grown = min(self.cwnd + packets, self.ssthresh)
         left = packets - (grown - self.cwnd)
         self.cwnd = grown
         return left
+
+    def congestion_avoidance(self, packets: int, per_growth: int) -> None:
+        """Grow by one for each `per_growth` segments acknowledged, of which these are `packets`."""
+        if not packets:
+            return
+        if self.credit >= per_growth:
+            # What was saved up when growth was dearer buys one segment, lest it come in a burst.
+            self.credit = 0
+            self.cwnd += 1
+        self.credit += packets
+        grown, self.credit = divmod(self.credit, per_growth)
+        self.cwnd += grown
