@@ -1,4 +1,4 @@
-"""Why a packet was dropped: every reason has a name, the SNMP counter it adds to, and a meaning.
+"""Why a packet was dropped: every reason has a name, the SNMP counters it adds to, and a meaning.
 
 Malformed input raises `MalformedPacket` where it is found, and is caught once, at the door. A
 packet that is well formed but not wanted is dropped in place with `Counters.drop`. Both end in
@@ -12,10 +12,13 @@ from os import strerror
 
 
 class Drop(Enum):
-    """A reason to drop a packet: (the SNMP counter it adds to or "", what was wrong)."""
+    """A reason to drop a packet: (the SNMP counters it adds to, what was wrong).
 
-    def __init__(self, counter: str, meaning: str) -> None:
-        self.counter = counter
+    As in Linux a wrong checksum is counted twice: among all errors, and among its like.
+    """
+
+    def __init__(self, counters: str, meaning: str) -> None:
+        self.counters = tuple(counters.split())
         self.meaning = meaning
 
     # Ethernet
@@ -56,21 +59,21 @@ class Drop(Enum):
     IP_FRAGMENT_MEMORY = ("IpReasmFails", "IPv4: reassembly memory used up")
     # ICMP
     ICMP_TRUNCATED = ("IcmpInErrors", "ICMP: shorter than its fields")
-    ICMP_BAD_CHECKSUM = ("IcmpInCsumErrors", "ICMP: wrong checksum")
+    ICMP_BAD_CHECKSUM = ("IcmpInErrors IcmpInCsumErrors", "ICMP: wrong checksum")
     ICMP_BAD_QUOTE = ("IcmpInErrors", "ICMP: quotes too little or no datagram of ours")
     ICMP_UNKNOWN_TYPE = ("IcmpInErrors", "ICMP: type that is not answered")
     ICMP_BROADCAST_ECHO = ("", "ICMP: echo request to a broadcast address")
     # UDP
     UDP_TRUNCATED = ("UdpInErrors", "UDP: shorter than its header")
     UDP_BAD_LENGTH = ("UdpInErrors", "UDP: length below 8 or past the end")
-    UDP_BAD_CHECKSUM = ("UdpInCsumErrors", "UDP: wrong checksum")
+    UDP_BAD_CHECKSUM = ("UdpInErrors UdpInCsumErrors", "UDP: wrong checksum")
     UDP_NO_PORT = ("UdpNoPorts", "UDP: nobody listens on the port")
-    UDP_BUFFER_FULL = ("UdpRcvbufErrors", "UDP: receive buffer full")
+    UDP_BUFFER_FULL = ("UdpInErrors UdpRcvbufErrors", "UDP: receive buffer full")
     RAW_BUFFER_FULL = ("", "raw: receive buffer full")
     # TCP
     TCP_TRUNCATED = ("TcpInErrs", "TCP: shorter than its header says")
     TCP_BAD_DATA_OFFSET = ("TcpInErrs", "TCP: data offset below 5")
-    TCP_BAD_CHECKSUM = ("TcpInCsumErrors", "TCP: wrong checksum")
+    TCP_BAD_CHECKSUM = ("TcpInErrs TcpInCsumErrors", "TCP: wrong checksum")
     TCP_BROADCAST = ("TcpInErrs", "TCP: to or from a broadcast or multicast address")
     TCP_NO_CONNECTION = ("", "TCP: no connection and no listener")
     TCP_OUT_OF_WINDOW = ("", "TCP: not acceptable: outside the receive window")
@@ -81,8 +84,6 @@ class Drop(Enum):
     TCP_PAWS = ("TcpExtPAWSEstab", "TCP: timestamp older than the last")
     TCP_LISTEN_OVERFLOW = ("TcpExtListenOverflows", "TCP: accept queue full")
     TCP_REQUEST_QUEUE_FULL = ("TcpExtTCPReqQFullDrop", "TCP: SYN queue full")
-    TCP_BUFFER_FULL = ("TcpExtTCPRcvQDrop", "TCP: receive buffer full")
-    TCP_REASSEMBLY_FULL = ("TcpExtTCPOFODrop", "TCP: reassembly queue full")
     TCP_CLOSED = ("", "TCP: text for a connection that no one reads any more")
 
 

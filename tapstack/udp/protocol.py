@@ -256,7 +256,6 @@ class Udp:
             self._counters["UdpInDatagrams"] += 1
             self._events.report(socket, READABLE)
         else:
-            self._counters["UdpInErrors"] += 1
             self._counters.drop(Drop.UDP_BUFFER_FULL)
 
 

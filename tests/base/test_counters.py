@@ -23,14 +23,29 @@ def test_a_misspelt_counter_cannot_hide() -> None:
 
 
 @pytest.mark.parametrize("reason", Drop)
-def test_a_drop_is_counted_under_its_reason_and_its_counter(reason: Drop) -> None:
+def test_a_drop_is_counted_under_its_reason_and_its_counters(reason: Drop) -> None:
     counters = Counters()
     counters.drop(reason)
     counters.drop(reason)
 
     assert counters.drops == {reason: 2}
-    assert {name for name, count in counters.items() if count} == {reason.counter} - {""}
-    assert sum(counters.values()) == (2 if reason.counter else 0)
+    counted = {name: count for name, count in counters.items() if count}
+    assert counted == dict.fromkeys(reason.counters, 2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "names"),
+    [
+        (Drop.TCP_BAD_CHECKSUM, {"TcpInErrs", "TcpInCsumErrors"}),
+        (Drop.UDP_BAD_CHECKSUM, {"UdpInErrors", "UdpInCsumErrors"}),
+        (Drop.UDP_BUFFER_FULL, {"UdpInErrors", "UdpRcvbufErrors"}),
+        (Drop.ICMP_BAD_CHECKSUM, {"IcmpInErrors", "IcmpInCsumErrors"}),
+    ],
+)
+def test_what_linux_counts_among_all_errors_and_among_its_like(
+    reason: Drop, names: set[str]
+) -> None:
+    assert set(reason.counters) == names
 
 
 def test_reasons_are_distinct_and_say_what_was_wrong() -> None:
