@@ -34,7 +34,7 @@ class ArpConfig:
     gc_thresh3: int = 1024
     """Most neighbours that are remembered; one more takes the place of the least recently used."""
     unres_qlen_bytes: int = 212_992
-    """Octets that may wait for one neighbour's address, `neighbour.OVERHEAD` for each datagram
+    """Octets that may wait for one neighbour's address, `datagram_queue.OVERHEAD` for each datagram
     included. The latest datagram always may (RFC 1122 §2.3.2.2).
     """
     locktime: Duration = SECOND

@@ -13,11 +13,9 @@ from typing import NamedTuple
 
 from tapstack.base.address import Ipv4Address, MacAddress
 from tapstack.base.contracts import Buffer, Offload
+from tapstack.base.datagram_queue import OVERHEAD
 from tapstack.base.timers import Timer
 from tapstack.base.units import Duration, Instant
-
-OVERHEAD = 512
-"""Octets that each waiting datagram is charged beyond its own, so that empty ones cost too."""
 
 
 class NeighbourState(Enum):

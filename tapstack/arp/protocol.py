@@ -16,6 +16,7 @@ from tapstack.base.address import (
     MacAddress,
     format_ipv4,
     format_mac,
+    is_group_mac,
     is_loopback,
     is_multicast,
     is_reserved,
@@ -26,9 +27,6 @@ from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
-
-_GROUP_BIT = 1
-"""Of an Ethernet address's first octet: it is a group's (IEEE 802.3 §3.2.3)."""
 
 
 class Arp:
@@ -86,7 +84,7 @@ class Arp:
     def _is_sender_credible(self, packet: ArpPacket) -> bool:
         """Tell whether the sender's addresses can be another host's; a probe has but one."""
         mac, address = packet.sender_mac, packet.sender_ip
-        if mac[0] & _GROUP_BIT or mac in (MAC_ZERO, self._frames.mac):
+        if is_group_mac(mac) or mac in (MAC_ZERO, self._frames.mac):
             return False
         if address == IPV4_ANY:
             return packet.is_probe

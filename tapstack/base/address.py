@@ -13,6 +13,7 @@ MacAddress: TypeAlias = bytes
 
 IPV4_ANY: Ipv4Address = 0
 IPV4_LIMITED_BROADCAST: Ipv4Address = 0xFFFFFFFF  # RFC 919 §7
+IPV4_ALL_HOSTS: Ipv4Address = 0xE0000001  # RFC 1112 §4: 224.0.0.1, which every host listens to
 IPV4_LOOPBACK: Ipv4Address = 0x7F000001
 MAC_BROADCAST: MacAddress = b"\xff" * 6
 MAC_ZERO: MacAddress = b"\x00" * 6
@@ -116,6 +117,11 @@ def parse_mac(text: str) -> MacAddress:
 def format_mac(address: MacAddress) -> str:
     """Render as `02:00:00:00:00:01`."""
     return address.hex(":")
+
+
+def is_group_mac(address: MacAddress) -> bool:
+    """Tell whether an Ethernet address is a group's, the broadcast included (IEEE 802.3 §3.2.3)."""
+    return bool(address[0] & 1)
 
 
 def is_multicast(address: Ipv4Address) -> bool:

@@ -112,13 +112,6 @@ class Path(NamedTuple):
     """Octets of the largest datagram that the path is known to take whole, IP header included."""
 
 
-class LinkAddress(NamedTuple):
-    """A neighbour as the link knows it."""
-
-    mac: MacAddress
-    interface: str
-
-
 # --- what an engine asks for ----------------------------------------------------------------------
 
 

@@ -14,6 +14,8 @@ from tapstack.base.contracts import IcmpError
 DESTINATION_UNREACHABLE = 3  # RFC 792
 TIME_EXCEEDED = 11
 PARAMETER_PROBLEM = 12
+PORT_UNREACHABLE = 3
+"""Code of 'destination unreachable' (RFC 1122 §4.1.3.1)."""
 FRAGMENTATION_NEEDED = 4
 """Code of 'destination unreachable' (RFC 1191 §4)."""
 

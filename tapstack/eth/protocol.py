@@ -6,7 +6,15 @@ Not done here: VLANs, which are refused with a counter of their own; groups but 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tapstack.base.address import MAC_BROADCAST, MAC_ZERO, Ipv4Address, MacAddress, format_mac
+from tapstack.base.address import (
+    IPV4_ALL_HOSTS,
+    MAC_BROADCAST,
+    MAC_ZERO,
+    Ipv4Address,
+    MacAddress,
+    format_mac,
+    is_group_mac,
+)
 from tapstack.base.contracts import Buffer, Frame, Interface, NetDevice, NetworkLayer, Offload
 from tapstack.base.counters import Counters
 from tapstack.base.errors import Drop, MalformedPacket
@@ -15,17 +23,13 @@ from tapstack.base.units import Instant
 from tapstack.eth import wire
 from tapstack.eth.wire import ETHERTYPE_QINQ, ETHERTYPE_VLAN, HEADER_LENGTH, EthernetHeader
 
-ALL_HOSTS: Ipv4Address = 0xE0000001  # RFC 1112 §4: 224.0.0.1, which every host listens to
-_GROUP_BIT = 1
-"""Of an address's first octet: it is a group's (IEEE 802.3 §3.2.3)."""
-
 
 def multicast_mac(group: Ipv4Address) -> MacAddress:
     """Map a group to 01:00:5e and the low 23 bits of its address (RFC 1112 §6.4)."""
     return (0x01005E << 24 | group & 0x7FFFFF).to_bytes(6, "big")
 
 
-ALL_HOSTS_MAC = multicast_mac(ALL_HOSTS)
+ALL_HOSTS_MAC = multicast_mac(IPV4_ALL_HOSTS)
 
 
 @dataclass(slots=True)
@@ -80,7 +84,7 @@ class Ethernet:
         if self._tracer.on:
             header = EthernetHeader(destination, source, ethertype)
             self._trace("<", header, len(octets), frame.offload)
-        if source[0] & _GROUP_BIT:
+        if is_group_mac(source):
             raise self._malformed(Drop.ETH_BAD_SOURCE)
         layer = self._layers.get(ethertype)
         refusal = self._refusal(destination, source, ethertype)

@@ -4,6 +4,7 @@ Not done here: groups beyond all-hosts; nobody here joins one.
 """
 
 from tapstack.base.address import (
+    IPV4_ALL_HOSTS,
     IPV4_ANY,
     IPV4_LIMITED_BROADCAST,
     Ipv4Address,
@@ -12,8 +13,6 @@ from tapstack.base.address import (
     is_multicast,
 )
 from tapstack.base.contracts import Interface
-
-ALL_HOSTS: Ipv4Address = 0xE0000001  # RFC 1112 §4: 224.0.0.1, which every host listens to
 
 
 class Addresses:
@@ -55,7 +54,7 @@ class Addresses:
         return (
             self.is_local(destination)
             or self.is_broadcast(destination)
-            or (destination == ALL_HOSTS)
+            or destination == IPV4_ALL_HOSTS
         )
 
     def is_martian(

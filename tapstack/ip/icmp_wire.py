@@ -31,7 +31,6 @@ MAX_TYPE = 18  # RFC 950: address mask reply, the last type that Linux knows
 NETWORK_UNREACHABLE = 0  # codes of 'destination unreachable': RFC 792
 HOST_UNREACHABLE = 1
 PROTOCOL_UNREACHABLE = 2
-PORT_UNREACHABLE = 3
 TTL_EXCEEDED = 0  # codes of 'time exceeded': RFC 792
 REASSEMBLY_TIME_EXCEEDED = 1
 REDIRECT_HOST = 1  # code of 'redirect': RFC 792

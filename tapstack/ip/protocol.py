@@ -70,7 +70,6 @@ class Ip:
         self._paths = Paths(timers=timers, config=self.config)
         self._addresses = self._paths.addresses
         self._own = self._addresses.own
-        self.interfaces: list[Interface] = []
         self.routes = self._paths.routes
         self.icmp = Icmp(
             ip=self,
@@ -105,7 +104,6 @@ class Ip:
 
     def add_interface(self, interface: Interface) -> None:
         """Take an interface into use; the loopback comes with 127.0.0.1/8."""
-        self.interfaces.append(interface)
         if interface.is_loopback():
             self._addresses.loopback = interface
             self.add_address(interface, Network(IPV4_LOOPBACK, 8))

@@ -30,7 +30,7 @@ from tapstack.base.contracts import (
 )
 from tapstack.base.counters import Counters
 from tapstack.base.errors import Drop, MalformedPacket, os_error
-from tapstack.base.icmp_errors import meaning_of
+from tapstack.base.icmp_errors import PORT_UNREACHABLE, meaning_of
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
 from tapstack.udp import wire
@@ -39,8 +39,6 @@ from tapstack.udp.wire import HEADER_LENGTH, PROTOCOL_UDP, UdpHeader
 
 MAX_DATA = 65535 - 20 - HEADER_LENGTH
 """Octets of data that the largest IP datagram leaves room for."""
-PORT_UNREACHABLE = 3
-"""Code of 'destination unreachable' (RFC 1122 §4.1.3.1)."""
 
 _OFFLOAD = Offload(0, wire.CHECKSUM_OFFSET, 0)
 

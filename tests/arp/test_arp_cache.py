@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tapstack.arp.config import ArpConfig
-from tapstack.arp.neighbour import OVERHEAD
 from tapstack.arp.wire import REQUEST, ArpPacket
 from tapstack.base.address import MAC_BROADCAST, MAC_ZERO
+from tapstack.base.datagram_queue import OVERHEAD
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, SECOND
 from tests.eth.link import OTHER, OTHER_MAC, OUR_MAC, THEIR_MAC, THEM, US, Link
