@@ -58,13 +58,6 @@ OUT_COUNTERS = {
 }
 
 
-def count_sent(counters: Counters, type_: int) -> None:
-    """Count a message that leaves, whoever made it."""
-    counters["IcmpOutMsgs"] += 1
-    if type_ in OUT_COUNTERS:
-        counters[OUT_COUNTERS[type_]] += 1
-
-
 class Icmp:
     """Takes ICMP messages, and sends errors for the rest of the stack."""
 
@@ -104,7 +97,7 @@ class Icmp:
         if message.type in IN_COUNTERS:
             self._counters[IN_COUNTERS[message.type]] += 1
         if "icmp" in self._tracer.on:
-            self._trace("<", datagram.source, message)
+            self._trace("<", datagram.source, datagram.payload)
         if message.type > icmp_wire.MAX_TYPE:
             self._counters.drop(Drop.ICMP_UNKNOWN_TYPE)
         elif message.type in self._handlers and self._may_be_answered(datagram):
@@ -243,23 +236,33 @@ class Icmp:
         tos: int,
         now: Instant,
     ) -> None:
-        if "icmp" in self._tracer.on:
-            self._trace(">", destination, message)
+        octets = icmp_wire.build(message)
         with suppress(OSError):  # no way there: nobody is left to hear of it
             self._ip.send_datagram(
                 wire.PROTOCOL_ICMP,
                 source,
                 destination,
-                [icmp_wire.build(message)],
+                [octets],
                 now,
                 ttl=self._config.ip_default_ttl,
                 tos=tos,
             )
-            count_sent(self._counters, message.type)
+            self.on_sent(destination, octets)
+
+    def on_sent(self, destination: Ipv4Address, octets: Buffer) -> None:
+        """Count and show a message that left, whoever made it: a raw socket's may be cut short."""
+        type_ = octets[0]
+        self._counters["IcmpOutMsgs"] += 1
+        if type_ in OUT_COUNTERS:
+            self._counters[OUT_COUNTERS[type_]] += 1
+        if "icmp" in self._tracer.on:
+            self._trace(">", destination, octets)
 
     def _is_group(self, address: Ipv4Address) -> bool:
         return self._ip.is_broadcast(address) or is_multicast(address)
 
-    def _trace(self, direction: str, peer: Ipv4Address, message: Message) -> None:
-        words = f"type {message.type} code {message.code}, length {len(message.body)}"
+    def _trace(self, direction: str, peer: Ipv4Address, octets: Buffer) -> None:
+        code = octets[1] if len(octets) > 1 else 0
+        length = max(len(octets) - icmp_wire.HEADER_LENGTH, 0)
+        words = f"type {octets[0]} code {code}, length {length}"
         self._tracer.emit("icmp", f"{direction} {format_ipv4(peer)}: {words}")

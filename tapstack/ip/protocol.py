@@ -80,6 +80,7 @@ class Ip:
         )
         self.raw = RawSockets(
             ip=self,
+            icmp=self.icmp,
             paths=self._paths,
             identifications=self._identifications,
             counters=counters,

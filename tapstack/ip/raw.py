@@ -6,13 +6,12 @@ Not done here: blocking (`socket/`), and ICMP filters.
 """
 
 import errno
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tapstack.base.address import IPV4_ANY, Ipv4Address
 from tapstack.base.contracts import (
     CLOSED,
     READABLE,
-    WRITABLE,
     Buffer,
     Datagram,
     DatagramSender,
@@ -20,19 +19,21 @@ from tapstack.base.contracts import (
     IcmpError,
 )
 from tapstack.base.counters import Counters
-from tapstack.base.datagram_queue import DatagramQueue
+from tapstack.base.datagram_socket import DatagramEngine, DatagramSocket
 from tapstack.base.errors import Drop, MalformedPacket, os_error
-from tapstack.base.icmp_errors import meaning_of
 from tapstack.base.units import Instant
 from tapstack.ip import wire
-from tapstack.ip.icmp import count_sent
+from tapstack.ip.icmp import Icmp
 from tapstack.ip.identification import Identifications
 from tapstack.ip.paths import Paths
 
 
 @dataclass(slots=True, eq=False)
-class RawSocket:
-    """One raw socket; what is not named `queue`, `local`, `remote` or `error` the user sets."""
+class RawSocket(DatagramSocket[tuple[bytes, Ipv4Address]]):
+    """One raw socket; what is not named `queue`, `local`, `remote` or `error` the user sets.
+
+    What it receives are datagrams with their IP header, and where each came from.
+    """
 
     protocol: int
     header_included: bool
@@ -41,39 +42,30 @@ class RawSocket:
     """Only datagrams to this address are received, unless it is 0; sent ones come from it."""
     remote: Ipv4Address = IPV4_ANY
     """Only datagrams from this address are received, unless it is 0; sent ones go there."""
-    broadcast: bool = False
-    """Whether sending to a broadcast address is allowed (SO_BROADCAST)."""
-    ttl: int = 64
-    tos: int = 0
-    dont_fragment: bool | None = None
-    """As `DatagramSender.send_datagram` has it (IP_MTU_DISCOVER)."""
-    error: int = 0
-    """errno of an ICMP error that nobody was told yet."""
-    queue: DatagramQueue[tuple[bytes, Ipv4Address]] = field(default_factory=DatagramQueue)
-    """Datagrams with their IP header, and where each came from."""
 
     def wants(self, source: Ipv4Address, destination: Ipv4Address) -> bool:
         """Tell whether a datagram with these addresses is for this socket."""
         return self.remote in (IPV4_ANY, source) and self.local in (IPV4_ANY, destination)
 
 
-class RawSockets:
+class RawSockets(DatagramEngine):
     """All raw sockets of one stack."""
 
     def __init__(
         self,
         *,
         ip: DatagramSender,
+        icmp: Icmp,
         paths: Paths,
         identifications: Identifications,
         counters: Counters,
         events: EventSink,
     ) -> None:
-        self._ip = ip
+        super().__init__(ip=ip, events=events)
+        self._icmp = icmp
         self._paths = paths
         self._identifications = identifications
         self._counters = counters
-        self._events = events
         self.by_protocol: dict[int, list[RawSocket]] = {}
         """The open sockets; a protocol without any has no entry."""
 
@@ -98,8 +90,7 @@ class RawSockets:
 
     def bind(self, socket: RawSocket, address: Ipv4Address) -> None:
         """Receive only what is sent to `address`. Raises: OSError with EADDRNOTAVAIL."""
-        if address and not (self._ip.is_local(address) or self._paths.addresses.is_group(address)):
-            raise os_error(errno.EADDRNOTAVAIL)
+        self._check_bindable(address)
         socket.local = address
 
     def connect(self, socket: RawSocket, address: Ipv4Address | None) -> None:
@@ -111,7 +102,7 @@ class RawSockets:
             socket.remote = IPV4_ANY
             return
         self._check_broadcast(socket, address)
-        path = self._ip.path_to(address, self._source_of(socket))
+        path = self._ip.path_to(address, self._source_from(socket.local))
         socket.local = socket.local or path.source
         socket.remote = address
 
@@ -121,8 +112,7 @@ class RawSockets:
         Raises: OSError with EDESTADDRREQ, EACCES, EMSGSIZE, EINVAL, ENETUNREACH, or the pending
         error, once.
         """
-        if socket.error:
-            raise os_error(self.take_error(socket))
+        self._raise_pending_error(socket)
         destination = socket.remote if to is None else to
         if not destination:
             raise os_error(errno.EDESTADDRREQ)
@@ -133,7 +123,7 @@ class RawSockets:
         else:
             self._ip.send_datagram(
                 socket.protocol,
-                self._source_of(socket),
+                self._source_from(socket.local),
                 destination,
                 [octets],
                 now,
@@ -141,8 +131,7 @@ class RawSockets:
                 tos=socket.tos,
                 dont_fragment=socket.dont_fragment,
             )
-            if socket.protocol == wire.PROTOCOL_ICMP and octets:
-                count_sent(self._counters, octets[0])
+            self._note_sent(socket.protocol, destination, octets)
         return len(octets)
 
     def _send_with_header(
@@ -166,38 +155,11 @@ class RawSockets:
         self._counters["IpOutRequests"] += 1
         parts = [wire.build(header), octets[header.length :]]
         hop.interface.send_datagram(hop.next_hop, parts, None, now)
+        self._note_sent(header.protocol, header.destination, parts[1])
 
-    def receive_from(
-        self, socket: RawSocket, *, peek: bool = False
-    ) -> tuple[bytes, Ipv4Address] | None:
-        """Give the next datagram, IP header included, and its source; None: would block.
-
-        Raises: OSError with the pending error, once.
-        """
-        if socket.error:
-            raise os_error(self.take_error(socket))
-        return socket.queue.take(peek=peek)
-
-    def take_error(self, socket: RawSocket) -> int:
-        """Give the pending errno, or 0, and clear it (SO_ERROR)."""
-        number, socket.error = socket.error, 0
-        return number
-
-    def is_readable(self, socket: RawSocket) -> bool:
-        """Tell whether `receive_from` would give a datagram or raise."""
-        return bool(socket.queue) or bool(socket.error)
-
-    def is_writable(self, _: RawSocket) -> bool:
-        """Tell whether `send` would not block: it never does."""
-        return True
-
-    def _check_broadcast(self, socket: RawSocket, destination: Ipv4Address) -> None:
-        if not socket.broadcast and self._ip.is_broadcast(destination):
-            raise os_error(errno.EACCES)
-
-    def _source_of(self, socket: RawSocket) -> Ipv4Address:
-        """Give the source that the user chose: a group's address can be bound, but is none."""
-        return IPV4_ANY if self._paths.addresses.is_group(socket.local) else socket.local
+    def _note_sent(self, protocol: int, destination: Ipv4Address, payload: bytes) -> None:
+        if protocol == wire.PROTOCOL_ICMP and payload:
+            self._icmp.on_sent(destination, payload)
 
     # --- what arrives -----------------------------------------------------------------------------
 
@@ -221,12 +183,5 @@ class RawSockets:
     def on_icmp_error(self, error: IcmpError, now: Instant) -> None:
         """Keep a hard error for the connected sockets that it is about, and learn the MTU."""
         for socket in self.by_protocol.get(error.protocol, ()):
-            if not socket.wants(error.destination, error.source):
-                continue
-            number, hard = meaning_of(error)
-            if number == errno.EMSGSIZE:
-                self._ip.learn_path_mtu(error.destination, error.mtu, now)
-                hard = socket.dont_fragment is not False
-            if hard and socket.remote:
-                socket.error = number
-                self._events.report(socket, READABLE | WRITABLE)
+            if socket.wants(error.destination, error.source):
+                self._keep_error(socket, error, now, is_connected=bool(socket.remote))

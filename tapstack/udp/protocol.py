@@ -18,7 +18,6 @@ from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
 from tapstack.base.contracts import (
     CLOSED,
     READABLE,
-    WRITABLE,
     Buffer,
     Datagram,
     DatagramSender,
@@ -29,8 +28,9 @@ from tapstack.base.contracts import (
     Offload,
 )
 from tapstack.base.counters import Counters
+from tapstack.base.datagram_socket import DatagramEngine
 from tapstack.base.errors import Drop, MalformedPacket, os_error
-from tapstack.base.icmp_errors import PORT_UNREACHABLE, meaning_of
+from tapstack.base.icmp_errors import PORT_UNREACHABLE
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
 from tapstack.udp import wire
@@ -43,7 +43,7 @@ MAX_DATA = 65535 - 20 - HEADER_LENGTH
 _OFFLOAD = Offload(0, wire.CHECKSUM_OFFSET, 0)
 
 
-class Udp:
+class Udp(DatagramEngine):
     """The UDP of one host."""
 
     def __init__(
@@ -56,11 +56,10 @@ class Udp:
         events: EventSink,
         tracer: Tracer,
     ) -> None:
-        self._ip = ip
+        super().__init__(ip=ip, events=events)
         self._icmp = icmp
         self._entropy = entropy
         self._counters = counters
-        self._events = events
         self._tracer = tracer
         self._table = SocketTable()
 
@@ -82,8 +81,7 @@ class Udp:
         if socket.local.port:
             raise os_error(errno.EINVAL)
         address = local.address
-        if address and not (self._ip.is_local(address) or self._is_group(address)):
-            raise os_error(errno.EADDRNOTAVAIL)
+        self._check_bindable(address)
         if local.port and not self._table.is_free(socket, local):
             raise os_error(errno.EADDRINUSE)
         port = local.port or self._table.choose_port(address, self._entropy)
@@ -101,7 +99,7 @@ class Udp:
             return
         remote = _ourselves_for_any(remote)
         self._check_broadcast(socket, remote.address)
-        path = self._ip.path_to(remote.address, self._source_of(socket))
+        path = self._ip.path_to(remote.address, self._source_from(socket.local.address))
         address = socket.local.address or path.source
         port = socket.local.port or self._table.choose_port(address, self._entropy)
         self._place(socket, Endpoint(address, port), remote)
@@ -119,11 +117,10 @@ class Udp:
             raise os_error(errno.EDESTADDRREQ)
         if not to.port:
             raise os_error(errno.EINVAL)
-        if socket.error:
-            raise os_error(self.take_error(socket))
+        self._raise_pending_error(socket)
         to = _ourselves_for_any(to)
         self._check_broadcast(socket, to.address)
-        source = self._ip.path_to(to.address, self._source_of(socket)).source
+        source = self._ip.path_to(to.address, self._source_from(socket.local.address)).source
         if not socket.local.port:
             port = self._table.choose_port(IPV4_ANY, self._entropy)
             self._place(socket, Endpoint(IPV4_ANY, port), socket.remote)
@@ -152,35 +149,11 @@ class Udp:
         )
         self._counters["UdpOutDatagrams"] += 1
 
-    def receive_from(
-        self, socket: UdpSocket, *, peek: bool = False
-    ) -> tuple[bytes, Endpoint] | None:
-        """Give the next datagram's data and its source; None: would block.
-
-        Raises: OSError with the pending error, once.
-        """
-        if socket.error:
-            raise os_error(self.take_error(socket))
-        return socket.queue.take(peek=peek)
-
     def close(self, socket: UdpSocket) -> None:
         """Give the port back, and throw away what was not read. A second call does nothing."""
         self._place(socket, ANY_ENDPOINT, ANY_ENDPOINT)
         socket.queue.clear()
         self._events.report(socket, CLOSED)
-
-    def take_error(self, socket: UdpSocket) -> int:
-        """Give the pending errno, or 0, and clear it (SO_ERROR)."""
-        number, socket.error = socket.error, 0
-        return number
-
-    def is_readable(self, socket: UdpSocket) -> bool:
-        """Tell whether `receive_from` would give a datagram or raise."""
-        return bool(socket.queue) or bool(socket.error)
-
-    def is_writable(self, _: UdpSocket) -> bool:
-        """Tell whether `send` would not block: it never does."""
-        return True
 
     def _place(self, socket: UdpSocket, local: Endpoint, remote: Endpoint) -> None:
         """Give a socket its endpoints; without a port it leaves the table."""
@@ -188,17 +161,6 @@ class Udp:
         socket.local, socket.remote = local, remote
         if local.port:
             self._table.insert(socket)
-
-    def _check_broadcast(self, socket: UdpSocket, destination: Ipv4Address) -> None:
-        if not socket.broadcast and self._ip.is_broadcast(destination):
-            raise os_error(errno.EACCES)
-
-    def _source_of(self, socket: UdpSocket) -> Ipv4Address:
-        """Give the source that the user chose: a group's address can be bound, but is none."""
-        return IPV4_ANY if self._is_group(socket.local.address) else socket.local.address
-
-    def _is_group(self, address: Ipv4Address) -> bool:
-        return self._ip.is_broadcast(address) or is_multicast(address)
 
     # --- what arrives: Transport ------------------------------------------------------------------
 
@@ -212,15 +174,8 @@ class Udp:
         local = Endpoint(error.source, header.source_port)
         remote = Endpoint(error.destination, header.destination_port)
         socket = self._table.find(local, remote)
-        if socket is None:
-            return
-        number, hard = meaning_of(error)
-        if number == errno.EMSGSIZE:
-            self._ip.learn_path_mtu(error.destination, error.mtu, now)
-            hard = socket.dont_fragment is not False
-        if hard and socket.is_connected:
-            socket.error = number
-            self._events.report(socket, READABLE | WRITABLE)
+        if socket is not None:
+            self._keep_error(socket, error, now, is_connected=socket.is_connected)
 
     def receive(self, datagram: Datagram, now: Instant) -> None:
         """Take a datagram from IP. Raises: MalformedPacket."""

@@ -8,12 +8,12 @@ Not done here: checking the user's wishes (`protocol.py`).
 
 import errno
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from tapstack.base.address import ANY_ENDPOINT, IPV4_ANY, Endpoint
 from tapstack.base.contracts import Entropy
-from tapstack.base.datagram_queue import DatagramQueue
+from tapstack.base.datagram_socket import DatagramSocket
 from tapstack.base.errors import os_error
 
 K = TypeVar("K")
@@ -23,7 +23,7 @@ EPHEMERAL_PORTS = range(32768, 61000)
 
 
 @dataclass(slots=True, eq=False)
-class UdpSocket:
+class UdpSocket(DatagramSocket[tuple[bytes, Endpoint]]):
     """One UDP socket; the user sets the options, `Udp` the rest."""
 
     local: Endpoint = ANY_ENDPOINT
@@ -36,27 +36,8 @@ class UdpSocket:
     """Share the port with sockets that set this too; the last one bound receives."""
     reuse_port: bool = False
     """Share the port with sockets that set this too; each sender has one of them."""
-    broadcast: bool = False
-    """Whether sending to a broadcast address is allowed (SO_BROADCAST)."""
-    ttl: int = 64
     multicast_ttl: int = 1
     """TTL of what goes to a group (RFC 1112 §6.1)."""
-    tos: int = 0
-    dont_fragment: bool | None = None
-    """As `DatagramSender.send_datagram` has it (IP_MTU_DISCOVER)."""
-    error: int = 0
-    """errno of an ICMP error that nobody was told yet."""
-    queue: DatagramQueue[tuple[bytes, Endpoint]] = field(default_factory=DatagramQueue)
-    """What arrived, and from whom."""
-
-    @property
-    def receive_buffer_size(self) -> int:
-        """Octets that may wait to be read, overhead included (SO_RCVBUF)."""
-        return self.queue.limit
-
-    @receive_buffer_size.setter
-    def receive_buffer_size(self, size: int) -> None:
-        self.queue.limit = size
 
     @property
     def is_connected(self) -> bool:

@@ -288,8 +288,8 @@ def test_what_happens_can_be_watched() -> None:
     assert lines == [
         ("ip", "< 10.0.0.2: protocol 1, length 32"),
         ("icmp", "< 10.0.0.2: type 8 code 0, length 4"),
-        ("icmp", "> 10.0.0.2: type 0 code 0, length 4"),
         ("ip", "> 10.0.0.2: protocol 1, length 32"),
+        ("icmp", "> 10.0.0.2: type 0 code 0, length 4"),
     ]
 
 

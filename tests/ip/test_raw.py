@@ -122,6 +122,24 @@ def test_pings_are_counted() -> None:
     assert (rig.counters[ECHOES], rig.counters["IcmpOutMsgs"]) == (1, 1)
 
 
+def test_pings_can_be_watched_both_ways_and_with_a_header_of_their_own() -> None:
+    rig = Rig()
+    lines: list[str] = []
+    rig.tracer.watch(frozenset({"icmp"}), lambda _, line: lines.append(line))
+    socket, writer = rig.ip.raw.open(ICMP), rig.ip.raw.open(PROTOCOL_RAW)
+    rig.ip.raw.send(socket, echo(), HOST, rig.now)
+    rig.ip.raw.send(writer, ipv4(echo(), destination=OTHER, protocol=ICMP), OTHER, rig.now)
+    rig.ip.raw.send(socket, b"\x08", HOST, rig.now)  # cut short
+    rig.receive(ipv4(echo(type_=0), protocol=ICMP))
+    assert lines == [
+        "> 10.0.0.2: type 8 code 0, length 4",
+        "> 10.0.0.3: type 8 code 0, length 4",
+        "> 10.0.0.2: type 8 code 0, length 0",
+        "< 10.0.0.2: type 0 code 0, length 4",
+    ]
+    assert rig.counters[ECHOES] == 3
+
+
 def test_the_queue_is_bounded() -> None:
     rig = Rig()
     socket = rig.ip.raw.open(UDP)

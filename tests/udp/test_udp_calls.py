@@ -264,7 +264,7 @@ def test_a_datagram_is_reported_and_can_be_peeked_at() -> None:
 def test_the_buffer_is_bounded_whatever_the_size(size: int) -> None:
     rig = Rig()
     socket = bound(rig)
-    socket.receive_buffer_size = 20_000
+    socket.queue.limit = 20_000
     for _ in range(1000):
         rig.receive(ipv4(udp(bytes(size))))
     taken = rig.counters["UdpInDatagrams"]
@@ -278,7 +278,7 @@ def test_the_buffer_is_bounded_whatever_the_size(size: int) -> None:
 def test_one_datagram_always_fits() -> None:
     rig = Rig()
     socket = bound(rig)
-    socket.receive_buffer_size = 0
+    socket.queue.limit = 0
     rig.receive(ipv4(udp(bytes(1400))))
     assert rig.udp.receive_from(socket) is not None
 
