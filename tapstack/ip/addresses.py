@@ -11,6 +11,7 @@ from tapstack.base.address import (
     Network,
     is_loopback,
     is_multicast,
+    is_reserved,
 )
 from tapstack.base.contracts import Interface
 
@@ -48,6 +49,11 @@ class Addresses:
     def is_group(self, address: Ipv4Address) -> bool:
         """Tell whether an address stands for more than one host."""
         return self.is_broadcast(address) or is_multicast(address)
+
+    def may_be_gateway(self, address: Ipv4Address) -> bool:
+        """Tell whether an address can be a neighbour's: not ours, nor a group's, nor nobody's."""
+        nobody = address == IPV4_ANY or is_reserved(address)
+        return not (nobody or self.is_local(address) or self.is_group(address))
 
     def listens_to(self, destination: Ipv4Address) -> bool:
         """Tell whether a datagram to this address, which came over a link, is for us."""

@@ -17,11 +17,19 @@ class IpConfig:
     send_redirects: bool = True
     """While forwarding: tell a host of the better first hop (RFC 1812 §5.2.7.2)."""
     ipfrag_time: int = 30
-    """Seconds that an incomplete datagram is kept. RFC 1122 §3.3.2 has 60 to 120."""
+    """Seconds that an incomplete datagram is kept.
+
+    Deviation: RFC 1122 §3.3.2 recommends "that the value lie between 60 seconds and 120 seconds".
+    Like Linux, less: who means well resends sooner, and who does not holds memory for less time.
+    """
     ipfrag_high_thresh: int = 4 << 20
     """Octets that all incomplete datagrams may hold together, bookkeeping included."""
     min_pmtu: int = 552
-    """Octets below which no ICMP message lowers a path's MTU."""
+    """Octets below which no ICMP message lowers a path's MTU.
+
+    Deviation: RFC 1191 §3 goes down to 68. Like Linux, a forged message is to cost little; but
+    Linux then leaves DF out, and we do not: a path that is narrower still takes only what fits it.
+    """
     mtu_expires: int = 600
     """Seconds until a lowered path MTU is forgotten (RFC 1191 §6.3: at least 5 minutes)."""
     icmp_echo_ignore_all: bool = False

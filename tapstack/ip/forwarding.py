@@ -70,6 +70,8 @@ class Forwarder:
         """RFC 1812 §5.2.7.2: it goes out where it came in, and its source is a neighbour there."""
         if hop.interface is not datagram.interface or not self._config.send_redirects:
             return False
+        if hop.interface.is_loopback():  # a link of one station, which knows the way itself
+            return False
         back = self._paths.find(datagram.source)
         return (
             back is not None

@@ -53,7 +53,7 @@ class Paths:
     def __init__(self, *, timers: TimerQueue, config: IpConfig) -> None:
         self._cache: dict[Ipv4Address, Hop] = {}
         self.addresses = Addresses()
-        self.routes = RoutingTable(self._cache.clear)
+        self.routes = RoutingTable(self._cache.clear, self.addresses.may_be_gateway)
         self._mtus = PathMtus(timers=timers, config=config, on_change=self._cache.clear)
 
     def find(self, destination: Ipv4Address, source: Ipv4Address = IPV4_ANY) -> Hop | None:

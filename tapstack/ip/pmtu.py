@@ -42,7 +42,7 @@ class PathMtus:
         """Lower the MTU of a path that is `current` octets now.
 
         RFC 1191 §3: "A host MUST NOT increase its estimate of the Path MTU in response to the
-        contents of a Datagram Too Big message." The floor is Linux's; the RFC's is 68.
+        contents of a Datagram Too Big message."
         """
         mtu = max(mtu, self._config.min_pmtu)
         if mtu > current:

@@ -51,8 +51,12 @@ DEFAULT = Network(IPV4_ANY, 0)
 class RoutingTable:
     """All routes. Iterates as `ip route` lists them: default first, then by network."""
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, on_change: Callable[[], None], may_be_gateway: Callable[[Ipv4Address], bool]
+    ) -> None:
+        """`may_be_gateway` tells whether an address can be another host's."""
         self._on_change = on_change
+        self._may_be_gateway = may_be_gateway
         self._by_length: dict[int, dict[Ipv4Address, list[Route]]] = {}
         """Prefix length -> prefix -> its routes, best metric first."""
         self._lengths: list[int] = []
@@ -61,11 +65,15 @@ class RoutingTable:
     def add(self, route: Route) -> None:
         """Add a route.
 
-        Raises: OSError with EINVAL for host bits in the network, EEXIST for a twin with the same
-        metric, ENETUNREACH for a gateway that is no neighbour.
+        Raises: OSError with EINVAL for host bits in the network and for a gateway that is ourselves
+        or a group, EEXIST for a twin with the same metric, ENETUNREACH for a gateway that is no
+        neighbour.
         """
         if route.network.prefix != route.network.address:
             raise os_error(errno.EINVAL)
+        if route.gateway and not self._may_be_gateway(route.gateway):
+            gateway = format_ipv4(route.gateway)
+            raise OSError(errno.EINVAL, f"{gateway} is not another host's address")
         if route.gateway and not self._is_neighbour(route.gateway, route.interface):
             raise os_error(errno.ENETUNREACH)
         prefixes = self._by_length.setdefault(route.network.prefix_length, {})

@@ -83,8 +83,11 @@ class Settings:
             _check_host_address(network)
         if ours.address == host.address:
             raise ValueError(f"the stack and the host cannot both be {format_ipv4(host.address)}")
-        if host.address not in ours:
-            raise ValueError(f"the host's {host} is not in the network of the stack's {ours}")
+        if ours.prefix_length != host.prefix_length or host.address not in ours:
+            raise ValueError(
+                f"the stack's {ours} and the host's {host} are not of one network: give both the "
+                "same prefix, and the same length of it"
+            )
         if self.mtu is not None and not _MIN_MTU <= self.mtu <= _MAX_MTU:
             raise ValueError(f"an MTU of {self.mtu} is not between {_MIN_MTU} and {_MAX_MTU}")
         if self.impair is not None:
@@ -95,6 +98,8 @@ class Settings:
 
 def _check_host_address(network: Network) -> None:
     """See that a host can have the address (RFC 1122 §3.2.1.3). Raises: ValueError."""
+    if network.prefix_length == 0:
+        raise ValueError(f"{network} has all addresses for neighbours: give a length of 1 to 31")
     address = network.address
     special = address >> 24 == 0 or is_loopback(address) or address >> 28 >= 0xE
     # RFC 3021 §2.1: in a network of two addresses both are hosts'.

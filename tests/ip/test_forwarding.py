@@ -215,6 +215,14 @@ def test_no_redirect_if_not_wanted() -> None:
     assert back_out(router)[0] == []
 
 
+def test_no_redirect_to_ourselves() -> None:
+    router = Router()
+    router.ip.routes.add(Route(parse_network("192.0.2.0/24"), router.lo))
+    router.receive(ipv4(echo(), source=US, destination=FAR, protocol=ICMP, ttl=9), router.lo)
+    assert router.counters["IpForwDatagrams"] == 8
+    assert router.counters["IcmpOutRedirects"] == 0
+
+
 def test_redirects_become_rarer_and_start_anew_after_silence() -> None:
     router = Router()
     router.ip.routes.add(Route(DEFAULT, router.tap, gateway=OTHER))

@@ -43,7 +43,7 @@ def test_lookup_is_the_longest_prefix_then_the_lowest_metric(
     wanted: list[Route], data: st.DataObject, destinations: list[int]
 ) -> None:
     changes = []
-    table = RoutingTable(lambda: changes.append(1))
+    table = RoutingTable(lambda: changes.append(1), lambda _: True)
     for route in wanted:
         table.add(route)
     removed = data.draw(st.lists(st.sampled_from(wanted), unique=True) if wanted else st.just([]))
@@ -94,9 +94,22 @@ def test_a_route_that_makes_no_sense_is_refused(route: Route, number: int) -> No
     assert len(list(rig.ip.routes)) == 1
 
 
+@pytest.mark.parametrize(
+    "gateway", ["10.0.0.1", "10.0.0.255", "255.255.255.255", "224.0.0.1", "127.0.0.1", "240.0.0.1"]
+)
+def test_a_gateway_is_another_host(gateway: str) -> None:
+    rig = Rig()
+    rig.ip.routes.add(Route(Network(parse_ipv4("224.0.0.0"), 3), rig.tap))  # all are neighbours
+    before = list(rig.ip.routes)
+    with pytest.raises(OSError, match=f"{gateway} is not another host's address") as refusal:
+        rig.ip.routes.add(Route(DEFAULT, rig.tap, gateway=parse_ipv4(gateway)))
+    assert refusal.value.errno == errno.EINVAL
+    assert list(rig.ip.routes) == before
+
+
 def test_a_route_that_is_not_there_cannot_be_removed() -> None:
     with pytest.raises(ProcessLookupError):
-        RoutingTable(lambda: None).remove(Route(DEFAULT, tap))
+        RoutingTable(lambda: None, lambda _: True).remove(Route(DEFAULT, tap))
 
 
 def test_a_change_of_routes_takes_effect_at_once() -> None:

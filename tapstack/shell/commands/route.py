@@ -127,6 +127,8 @@ def parse_wish(words: Sequence[str]) -> Wish:
 def _apply(wish: Wish, word: str, value: str) -> None:
     if word == "via":
         wish.gateway = parse_ipv4(value)
+        if not wish.gateway:
+            raise ValueError(f"{value} is not another host's address")
     elif word == "dev":
         wish.device = value
     elif word == "metric" and value.isascii() and value.isdigit():
