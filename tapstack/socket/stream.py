@@ -26,6 +26,7 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket import options
 from tapstack.socket.options import Option, Table, Value
+from tapstack.socket.tcp_info import pack_tcp_info
 from tapstack.tcp.congestion import ALGORITHMS
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.listener import Listener
@@ -242,9 +243,11 @@ class StreamEndpoint:
 
     # --- options ---
 
-    def get_option(self, level: int, name: int, *, now: Instant) -> Value:  # noqa: ARG002
+    def get_option(self, level: int, name: int, *, now: Instant) -> Value:
         """Read an option. Raises: OSError with ENOPROTOOPT."""
         self._check_open()
+        if (level, name) == (constants.IPPROTO_TCP, constants.TCP_INFO):
+            return pack_tcp_info(self._tcp.info(self._tcb or self._listener, now))
         return options.get_option(*self._table_for(level, name), level, name)
 
     def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:

@@ -39,8 +39,11 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     delivered = acked.packets + sacked
     if outstanding and tcb.snd_una == una_before and _is_duplicate(tcb, seg, wnd_before):
         delivered += 0 if tcb.sack_permitted else recovery.on_duplicate_ack(tcb)
+    tcb.statistics.delivered += delivered
     if outstanding:
         recovery.on_acknowledgment(ctx, tcb, delivered, tcb.snd_una != una_before, now)
+    if tcb.recovery.phase is not recovery.Phase.LOSS:
+        tcb.statistics.on_timeout_recovered(now)
     _restart_timers(tcb, tcb.snd_una != una_before, now)
     return True
 
@@ -75,6 +78,7 @@ def _advance(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> Acknowledged
     acked = tcb.sent.acknowledge(seg.ack, tcb.effective_mss)
     # Our FIN occupies one number behind the last octet of the buffer.
     tcb.send_buffer.release(min(text, len(tcb.send_buffer)))
+    tcb.statistics.bytes_acked += text
     tcb.snd_una = seg.ack
     tcb.backoff = tcb.retransmits = 0
     tcb.soft_error = 0

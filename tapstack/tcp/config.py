@@ -61,7 +61,7 @@ class TcpConfig:
 
     Linux starts at 16384, which it counts in socket buffers.
     """
-    tcp_base_mss: int = 536
+    tcp_mss_default: int = 536
     """The MSS towards a peer whose SYN named none (RFC 9293 MUST-15)."""
     tcp_min_snd_mss: int = 48
     """Least MSS that a peer is believed."""

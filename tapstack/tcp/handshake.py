@@ -94,6 +94,7 @@ def open_half(
         return
     if iss is not None:
         tcb.iss = tcb.snd_una = tcb.snd_nxt = tcb.small_sent_end = iss
+    tcb.statistics.on_received(1, bool(seg.text))
     tcb.listener = listener
     listener.syn_queue[tcb] = None
     become(ctx, tcb, State.SYN_RECEIVED)
@@ -140,6 +141,7 @@ def _complete_active_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     """Take the SYN-ACK: SYN-SENT to ESTABLISHED."""
     become(ctx, tcb, State.ESTABLISHED)
     on_our_syn_acknowledged(ctx, tcb, seg, now)
+    tcb.statistics.bytes_acked += 1
     tcb.acks.due = True
     ctx.report(tcb, CONNECTED | WRITABLE)
 
@@ -191,6 +193,9 @@ def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) 
     measure_round_trip(tcb, seg, tcb.sent.acknowledge(seg.ack, tcb.effective_mss), now)
     tcb.snd_una = seg.ack
     tcb.retransmits = tcb.backoff = 0
+    tcb.statistics.delivered += 1
+    tcb.statistics.on_timeout_recovered(now)
+    tcb.statistics.established_at = now
     tcb.retransmission_timer.cancel()
     arm_keepalive(ctx, tcb, now)
 
@@ -210,6 +215,8 @@ def complete_passive_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     tcb.snd_wnd = tcb.max_snd_wnd = seg.wnd << tcb.snd_wind_shift
     tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
     if listener is not None:
+        # Like Linux, whose half-open connections count nothing: what leaves counts from here on.
+        tcb.statistics.segs_out = 0
         ctx.counters["TcpPassiveOpens"] += 1
         listener.promote(tcb)
         ctx.events.report(listener, ACCEPTABLE)

@@ -19,7 +19,7 @@ FIXED_HEADERS = 40
 
 def on_peer_mss(ctx: Context, tcb: Tcb, mss: int | None) -> None:
     """Take the MSS that the peer's SYN named; RFC 9293 MUST-15: 536 where it named none."""
-    named = ctx.config.tcp_base_mss if mss is None else mss
+    named = ctx.config.tcp_mss_default if mss is None else mss
     tcb.peer_mss = max(named, ctx.config.tcp_min_snd_mss)
     update_effective_mss(tcb)
 

@@ -15,6 +15,7 @@ from tapstack.tcp.retransmission_queue import SentSegment, packets_of
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN
 from tapstack.tcp.seq import add, ge, gt, sub
 from tapstack.tcp.state import HAS_SENT_FIN, State
+from tapstack.tcp.statistics import watch_limit
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_persist, arm_retransmission, delay_ack
 from tapstack.tcp.transmission import current_mss, max_unit, transmit
@@ -37,6 +38,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
         if tcb.probe_due:
             _send_probe(ctx, tcb, now)
         _watch_closed_window(ctx, tcb, now)
+        watch_limit(tcb, now)
     acknowledge(ctx, tcb, now)
 
 
@@ -90,6 +92,8 @@ def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> N
     ctx.counters["TcpRetransSegs"] += segment.packets
     ctx.counters["TcpExtTCPSynRetrans"] += segment.flags >> 1 & 1
     ctx.counters["TcpExtTCPFastRetrans" if fast else "TcpExtTCPSlowStartRetrans"] += segment.packets
+    tcb.statistics.total_retrans += segment.packets
+    tcb.statistics.bytes_retrans += segment.text_length
     tcb.sent.mark_retransmitted(segment, now)
     tcb.recovery.prr.out += segment.packets
     why = "fast retransmit" if fast else "retransmission timeout"
@@ -107,7 +111,7 @@ def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> N
 def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send text that was never sent, in units as large as the windows allow, and our FIN."""
     while True:
-        unsent = _unsent(tcb)
+        unsent = tcb.unsent()
         fin = _fin_waits(tcb)
         if not unsent and not fin:
             return
@@ -116,16 +120,6 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
         if not length and not (fin and not unsent):
             return
         _send_unit(ctx, tcb, length, fin, length == unsent, now)
-
-
-def _unsent(tcb: Tcb) -> int:
-    """Count the octets in the send buffer that were never sent."""
-    return len(tcb.send_buffer) - (sub(tcb.snd_nxt, tcb.snd_una) - _fin_in_flight(tcb))
-
-
-def _fin_in_flight(tcb: Tcb) -> bool:
-    """Tell whether our FIN was sent and is not acknowledged."""
-    return bool(tcb.sent) and bool(tcb.sent.segments[-1].flags & FIN)
 
 
 def _fin_waits(tcb: Tcb) -> bool:
@@ -206,7 +200,7 @@ def _restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def _watch_closed_window(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Start the persist timer when something waits, and nothing in flight will bring an ACK."""
-    if not tcb.sent and (_unsent(tcb) or _fin_waits(tcb)):
+    if not tcb.sent and (tcb.unsent() or _fin_waits(tcb)):
         arm_persist(ctx, tcb, now)
     elif tcb.persist_timer.deadline is not None and tcb.sent:
         tcb.persist_timer.cancel()
@@ -219,9 +213,9 @@ def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     lies outside the window, so that the peer must answer.
     """
     tcb.probe_due = False
-    length = min(_unsent(tcb), _window_room(tcb), tcb.effective_mss)
+    length = min(tcb.unsent(), _window_room(tcb), tcb.effective_mss)
     if length and not tcb.sent:
-        _send_unit(ctx, tcb, length, False, length == _unsent(tcb), now)
+        _send_unit(ctx, tcb, length, False, length == tcb.unsent(), now)
     else:
         transmit(ctx, tcb, add(tcb.snd_una, -1), ACK, 0, now, "probe")
 

@@ -28,9 +28,11 @@ from tapstack.tcp.connections import Connections, PortBinding
 from tapstack.tcp.context import Context
 from tapstack.tcp.handshake import closed_state, listen_state, syn_sent_state
 from tapstack.tcp.icmp_errors import icmp_error_arrives
+from tapstack.tcp.info import TcpInfo, info_of_closed, info_of_connection, info_of_listener
 from tapstack.tcp.isn import KeyedHash
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.output import send_what_may_be_sent
+from tapstack.tcp.retransmission_queue import packets_of
 from tapstack.tcp.segment import RST, Segment
 from tapstack.tcp.segment_arrives import segment_arrives
 from tapstack.tcp.state import State
@@ -92,6 +94,8 @@ class Tcp:
         ctx = self._ctx
         local, port = datagram.destination, seg.destination_port
         tcb = ctx.connections.find(local, port, datagram.source, seg.source_port)
+        if tcb is not None:
+            _count(tcb, seg, datagram.segment_size)
         if tcb is None:
             listener = ctx.connections.find_listener(local, port)
             if listener is None:
@@ -211,6 +215,14 @@ class Tcp:
 
     # --- STATUS ---
 
+    def info(self, endpoint: Tcb | Listener | None, now: Instant) -> TcpInfo:
+        """Tell all about a connection or a listener in numbers; None: about a fresh socket."""
+        if endpoint is None:
+            return info_of_closed(self.config)
+        if isinstance(endpoint, Listener):
+            return info_of_listener(endpoint, self.config)
+        return info_of_connection(endpoint, now)
+
     def is_readable(self, tcb: Tcb) -> bool:
         """Tell whether `receive_text` would return something, or raise, now."""
         return user_calls.is_readable(tcb)
@@ -233,6 +245,12 @@ class Tcp:
     def bound_ports(self) -> int:
         """Count the local ports that are held."""
         return self._ctx.connections.bound_ports
+
+
+def _count(tcb: Tcb, seg: Segment, segment_size: int) -> None:
+    """Count what came for a connection, in segments as they were on the wire."""
+    length = len(seg.text)
+    tcb.statistics.on_received(packets_of(length, segment_size or length or 1), length > 0)
 
 
 def _verify_checksum(datagram: Datagram) -> None:

@@ -20,6 +20,7 @@ from tapstack.tcp.invalid import answer_invalid
 from tapstack.tcp.lifetime import destroy, enter_time_wait
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.replies import reset_in_reply_to
+from tapstack.tcp.retransmission_queue import packets_of
 from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, SackBlock, Segment
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, State, become
@@ -48,8 +49,10 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
     if going_on:
         # "Sixth, check the URG bit": urgent text is received as text in its place.
         tcb.last_received_at = now
+        expected = tcb.rcv_nxt
         process_text(ctx, tcb, seg, segment_size, now)
         check_fin(ctx, tcb, seg, now)
+        tcb.statistics.bytes_received += sub(tcb.rcv_nxt, expected)
     ctx.mark_dirty(tcb)
 
 
@@ -226,6 +229,7 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
         )
         tcb.receive_space.on_text(tcb.advertised_mss)
     else:
+        tcb.statistics.rcv_ooopack += packets_of(len(text), segment_size or len(text))
         _receive_out_of_order(ctx, tcb, seq, text)
 
 

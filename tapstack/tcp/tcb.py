@@ -23,9 +23,11 @@ from tapstack.tcp.receive_window import ReceiveSpace
 from tapstack.tcp.recovery import Recovery
 from tapstack.tcp.retransmission_queue import RetransmissionQueue
 from tapstack.tcp.rtt import RttEstimator
+from tapstack.tcp.segment import FIN
 from tapstack.tcp.send_buffer import SendBuffer
-from tapstack.tcp.seq import add
+from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import State
+from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.user_options import UserOptions
 
 if TYPE_CHECKING:
@@ -156,6 +158,9 @@ class Tcb:
     read_shut: bool = False
     """The user has shut its reading side: once the queue is empty, the stream has ended."""
 
+    statistics: Statistics = field(default_factory=Statistics)
+    """What was counted, for `info.py`."""
+
     # --- the user ---
     listener: Listener | None = None
     """The listener whose SYN queue or accept queue holds it; None for others."""
@@ -176,6 +181,17 @@ class Tcb:
     def passive(self) -> bool:
         """Tell whether a listener made it and no user has it yet."""
         return self.listener is not None
+
+    def unsent(self) -> int:
+        """Count the octets in the send buffer that were never sent."""
+        return len(self.send_buffer) - (sub(self.snd_nxt, self.snd_una) - self._unacked_flags())
+
+    def _unacked_flags(self) -> int:
+        """Count the sequence numbers in flight that are our SYN or our FIN."""
+        segments = self.sent.segments
+        if not segments:
+            return 0
+        return (segments[-1].flags & FIN) + (segments[0].flags >> 1 & 1)
 
     def rto(self) -> Duration:
         """Give the retransmission timeout, backed off, µs (RFC 6298 §5.5)."""

@@ -44,6 +44,7 @@ def on_retransmission_timeout(owner: Owner, now: Instant) -> None:
         give_up(ctx, tcb)
         return
     tcb.retransmits += 1
+    tcb.statistics.on_timeout(now)
     ctx.counters["TcpExtTCPTimeouts"] += 1
     if tcb.state is not State.SYN_SENT or tcb.retransmits > ctx.config.tcp_syn_linear_timeouts:
         tcb.backoff += 1

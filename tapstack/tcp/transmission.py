@@ -62,7 +62,9 @@ def transmit(
     text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length) if length else []
     if flags & ACK:
         _on_ack_sent(tcb)
-    ctx.counters["TcpOutSegs"] += packets_of(length, tcb.effective_mss)
+    packets = packets_of(length, tcb.effective_mss)
+    ctx.counters["TcpOutSegs"] += packets
+    tcb.statistics.on_transmitted(packets, length)
     send_segment(ctx, tcb, segment, text, length, now, why)
 
 

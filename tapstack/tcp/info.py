@@ -1,0 +1,260 @@
+"""STATUS (RFC 9293 §3.10.6), as Linux tells it: the values of `struct tcp_info`.
+
+Not done here: the structure's layout (`socket/tcp_info.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.tcp.options import TIMESTAMPS_LENGTH
+from tapstack.tcp.recovery import DUP_THRESH
+from tapstack.tcp.rtt import INITIAL_RTO
+from tapstack.tcp.state import State
+from tapstack.tcp.statistics import Limit
+
+if TYPE_CHECKING:
+    from tapstack.tcp.config import TcpConfig
+    from tapstack.tcp.listener import Listener
+    from tapstack.tcp.tcb import Tcb
+
+OPT_TIMESTAMPS, OPT_SACK, OPT_WSCALE = 1, 2, 4
+"""The bits of `options`: Linux's TCPI_OPT_*."""
+UNLIMITED = 2**64 - 1
+"""A pacing rate that limits nothing."""
+UNKNOWN_RTT = 2**32 - 1
+"""`min_rtt` before the first sample."""
+
+STATE_NUMBERS = {
+    State.ESTABLISHED: 1,
+    State.SYN_SENT: 2,
+    State.SYN_RECEIVED: 3,
+    State.FIN_WAIT_1: 4,
+    State.FIN_WAIT_2: 5,
+    # Linux's socket is closed by then: what stands in TIME-WAIT is no socket of a program's.
+    State.TIME_WAIT: 7,
+    State.CLOSED: 7,
+    State.CLOSE_WAIT: 8,
+    State.LAST_ACK: 9,
+    State.LISTEN: 10,
+    State.CLOSING: 11,
+}
+"""Linux's numbers of the states (tcp_states.h)."""
+
+
+class TcpInfo(NamedTuple):
+    """One connection's state in numbers: Linux's names without `tcpi_`, times in µs unless said."""
+
+    state: int
+    ca_state: int = 0
+    """Of loss recovery: 0 open, 1 disorder, 2 CWR, 3 recovery, 4 loss."""
+    retransmits: int = 0
+    """Timeouts in a row."""
+    probes: int = 0
+    """Window or keep-alive probes that are not answered."""
+    backoff: int = 0
+    options: int = 0
+    """The sum of OPT_*: what was negotiated."""
+    snd_wscale: int = 0
+    rcv_wscale: int = 0
+    app_limited: int = 0
+    """Whether the user, rather than the network, limited `delivery_rate`."""
+    fastopen_client_fail: int = 0
+    rto: int = 0
+    ato: int = 0
+    snd_mss: int = 0
+    rcv_mss: int = 0
+    unacked: int = 0
+    """Segments in flight; of a listener: connections that wait to be accepted."""
+    sacked: int = 0
+    """Segments; of a listener: the backlog."""
+    lost: int = 0
+    retrans: int = 0
+    fackets: int = 0
+    last_data_sent: int = 0
+    """ms ago, as the next three."""
+    last_ack_sent: int = 0
+    last_data_recv: int = 0
+    last_ack_recv: int = 0
+    pmtu: int = 0
+    rcv_ssthresh: int = 0
+    rtt: int = 0
+    rttvar: int = 0
+    snd_ssthresh: int = 0
+    """Segments."""
+    snd_cwnd: int = 0
+    """Segments."""
+    advmss: int = 0
+    reordering: int = 0
+    """Segments."""
+    rcv_rtt: int = 0
+    rcv_space: int = 0
+    total_retrans: int = 0
+    pacing_rate: int = UNLIMITED
+    """Octets a second: nothing is paced."""
+    max_pacing_rate: int = UNLIMITED
+    bytes_acked: int = 0
+    bytes_received: int = 0
+    segs_out: int = 0
+    segs_in: int = 0
+    notsent_bytes: int = 0
+    min_rtt: int = 0
+    data_segs_in: int = 0
+    data_segs_out: int = 0
+    delivery_rate: int = 0
+    """Octets a second."""
+    busy_time: int = 0
+    rwnd_limited: int = 0
+    sndbuf_limited: int = 0
+    delivered: int = 0
+    delivered_ce: int = 0
+    bytes_sent: int = 0
+    bytes_retrans: int = 0
+    dsack_dups: int = 0
+    reord_seen: int = 0
+    rcv_ooopack: int = 0
+    snd_wnd: int = 0
+    rcv_wnd: int = 0
+    rehash: int = 0
+    total_rto: int = 0
+    total_rto_recoveries: int = 0
+    total_rto_time: int = 0
+    """ms."""
+    received_ce: int = 0
+    """This and all that follow: of accurate ECN, which is not spoken."""
+    delivered_e1_bytes: int = 0
+    delivered_e0_bytes: int = 0
+    delivered_ce_bytes: int = 0
+    received_e1_bytes: int = 0
+    received_e0_bytes: int = 0
+    received_ce_bytes: int = 0
+    accecn_fail_mode: int = 0
+    accecn_opt_seen: int = 0
+
+
+def info_of_closed(config: TcpConfig) -> TcpInfo:
+    """Tell of a socket that has neither connected nor listened."""
+    return TcpInfo(
+        state=STATE_NUMBERS[State.CLOSED],
+        app_limited=1,
+        rto=INITIAL_RTO,
+        snd_mss=config.tcp_mss_default,
+        rttvar=INITIAL_RTO // 4,
+        snd_ssthresh=2**31 - 1,
+        snd_cwnd=config.tcp_initial_cwnd,
+        reordering=DUP_THRESH,
+        min_rtt=UNKNOWN_RTT,
+    )
+
+
+def info_of_listener(listener: Listener, config: TcpConfig) -> TcpInfo:
+    """Tell of a listener: its queue, and its backlog."""
+    return TcpInfo(
+        state=STATE_NUMBERS[State.LISTEN],
+        unacked=len(listener.accept_queue),
+        sacked=listener.backlog,
+        snd_cwnd=config.tcp_initial_cwnd,
+        reordering=DUP_THRESH,
+    )
+
+
+def info_of_connection(tcb: Tcb, now: Instant) -> TcpInfo:
+    """Tell of a connection."""
+    return TcpInfo(
+        state=STATE_NUMBERS[tcb.state],
+        **_sending(tcb),
+        **_receiving(tcb),
+        **_negotiated(tcb),
+        **_round_trips(tcb),
+        **_ages(tcb, now),
+        **_counted(tcb),
+        **_spent(tcb, now),
+    )
+
+
+def _sending(tcb: Tcb) -> dict[str, int]:
+    sent, window = tcb.sent, tcb.window
+    return {
+        "ca_state": tcb.recovery.phase.value,
+        "retransmits": tcb.retransmits,
+        "probes": tcb.probes_out,
+        "backoff": tcb.backoff,
+        "unacked": sent.packets_out,
+        "sacked": sent.sacked_out,
+        "lost": sent.lost_out,
+        "retrans": sent.retrans_out,
+        "reordering": DUP_THRESH,
+        "snd_ssthresh": window.ssthresh,
+        "snd_cwnd": window.cwnd,
+        "snd_wnd": tcb.snd_wnd,
+        "notsent_bytes": max(0, tcb.unsent()),  # what ended has let go of its text
+    }
+
+
+def _receiving(tcb: Tcb) -> dict[str, int]:
+    return {
+        "ato": tcb.acks.ato,
+        "rcv_mss": tcb.acks.rcv_mss,
+        "rcv_ssthresh": tcb.receive_space.threshold,
+        "rcv_space": tcb.receive_space.taken_before,
+        "rcv_wnd": tcb.rcv_wnd,
+    }
+
+
+def _negotiated(tcb: Tcb) -> dict[str, int]:
+    options = tcb.timestamps * OPT_TIMESTAMPS + tcb.sack_permitted * OPT_SACK
+    return {
+        "options": options + tcb.window_scaling * OPT_WSCALE,
+        "snd_wscale": tcb.snd_wind_shift,
+        "rcv_wscale": tcb.rcv_wind_shift if tcb.window_scaling else 0,
+        "snd_mss": tcb.effective_mss,
+        "advmss": tcb.advertised_mss - tcb.timestamps * TIMESTAMPS_LENGTH,
+        "pmtu": tcb.path_mtu,
+    }
+
+
+def _round_trips(tcb: Tcb) -> dict[str, int]:
+    rtt = tcb.rtt
+    return {
+        "rto": tcb.rto(),
+        "rtt": rtt.srtt,
+        "rttvar": rtt.rttvar if rtt.srtt else INITIAL_RTO // 4,
+        "min_rtt": UNKNOWN_RTT if rtt.min_rtt is None else rtt.min_rtt,
+    }
+
+
+def _ages(tcb: Tcb, now: Instant) -> dict[str, int]:
+    start = tcb.statistics.established_at
+
+    def since(moment: Instant) -> Duration:
+        return (now - max(moment, start)) // MILLISECOND
+
+    return {
+        "last_data_sent": since(tcb.last_sent_at),
+        "last_data_recv": since(tcb.acks.last_text_at),
+        "last_ack_recv": since(tcb.last_received_at),
+    }
+
+
+_COUNTS = (
+    "segs_in segs_out data_segs_in data_segs_out bytes_received bytes_sent bytes_acked "
+    "bytes_retrans total_retrans delivered dsack_dups reord_seen rcv_ooopack total_rto "
+    "total_rto_recoveries"
+).split()
+
+
+def _counted(tcb: Tcb) -> dict[str, int]:
+    counts = {name: getattr(tcb.statistics, name) for name in _COUNTS}
+    return counts | {"total_rto_time": tcb.statistics.total_rto_time // MILLISECOND}
+
+
+def _spent(tcb: Tcb, now: Instant) -> dict[str, int]:
+    time = tcb.statistics.time
+    by_window = time.total(Limit.RECEIVE_WINDOW, now)
+    by_buffer = time.total(Limit.SEND_BUFFER, now)
+    return {
+        "busy_time": time.total(Limit.BUSY, now) + by_window + by_buffer,
+        "rwnd_limited": by_window,
+        "sndbuf_limited": by_buffer,
+    }

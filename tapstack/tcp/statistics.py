@@ -1,0 +1,135 @@
+"""What one connection has done so far, counted: the numbers of `tcp_info` (RFC 4898's names in ()).
+
+Not done here: telling them (`info.py`), and the engine's own totals (`base/counters.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from tapstack.base.units import Duration, Instant
+from tapstack.tcp.seq import sub
+
+if TYPE_CHECKING:
+    from tapstack.tcp.tcb import Tcb
+
+
+class Limit(IntEnum):
+    """What the sender's time goes to."""
+
+    IDLE = 0
+    """The user has nothing on its way."""
+    BUSY = 1
+    """Text is queued or in flight; the network sets the pace."""
+    RECEIVE_WINDOW = 2
+    """Text waits for the peer's window."""
+    SEND_BUFFER = 3
+    """The user would send more, but the send buffer has no room, and all of it is in flight."""
+
+
+@dataclass(slots=True)
+class Chronograph:
+    """How long the sender was in each of its limits (SndLimTimeRwin, -Cwin, -Snd)."""
+
+    limit: Limit = Limit.IDLE
+    since: Instant = 0
+    spent: list[Duration] = field(default_factory=lambda: [0] * len(Limit))
+    """µs in each limit, without the present one."""
+
+    def note(self, limit: Limit, now: Instant) -> None:
+        """Say what limits the sender from now on."""
+        if limit is not self.limit:
+            self.spent[self.limit] += now - self.since
+            self.limit, self.since = limit, now
+
+    def total(self, limit: Limit, now: Instant) -> Duration:
+        """Give the time in a limit up to now, µs."""
+        return self.spent[limit] + (now - self.since if limit is self.limit else 0)
+
+
+@dataclass(slots=True)
+class Statistics:
+    """The counts of one connection."""
+
+    segs_in: int = 0
+    """Segments that came (tcpEStatsPerfSegsIn)."""
+    segs_out: int = 0
+    """Segments that left (tcpEStatsPerfSegsOut)."""
+    data_segs_in: int = 0
+    """Of those that came: with text."""
+    data_segs_out: int = 0
+    """Of those that left: with text, sent again or not."""
+    bytes_received: int = 0
+    """Octets of sequence space that RCV.NXT has passed (tcpEStatsAppHCThruOctetsReceived)."""
+    bytes_sent: int = 0
+    """Octets of text that left, sent again or not (tcpEStatsPerfHCDataOctetsOut)."""
+    bytes_acked: int = 0
+    """Octets of sequence space that SND.UNA has passed (tcpEStatsAppHCThruOctetsAcked)."""
+    bytes_retrans: int = 0
+    """Octets of text that were sent again (tcpEStatsPerfOctetsRetrans)."""
+    total_retrans: int = 0
+    """Segments that were sent again, SYNs included."""
+    delivered: int = 0
+    """Segments that are known to have arrived."""
+    dsack_dups: int = 0
+    """Segments of ours that arrived twice, as the peer's D-SACKs say."""
+    reord_seen: int = 0
+    """How often reordering was seen."""
+    rcv_ooopack: int = 0
+    """Segments that came beyond a gap."""
+    total_rto: int = 0
+    """Retransmission timeouts."""
+    total_rto_recoveries: int = 0
+    """Runs of such timeouts without an acknowledgment between."""
+    total_rto_time: Duration = 0
+    """µs between the first timeout of each run and the end of its recovery."""
+    rto_at: Instant | None = None
+    """When the run of timeouts began that is not recovered from yet."""
+    established_at: Instant = 0
+    """When the handshake was done."""
+    time: Chronograph = field(default_factory=Chronograph)
+
+    def on_received(self, packets: int, has_text: bool) -> None:
+        """Count what came: a unit of so many segments."""
+        self.segs_in += packets
+        if has_text:
+            self.data_segs_in += packets
+
+    def on_transmitted(self, packets: int, length: int) -> None:
+        """Count what left: a unit of so many segments, with `length` octets of text."""
+        self.segs_out += packets
+        if length:
+            self.data_segs_out += packets
+            self.bytes_sent += length
+
+    def on_timeout(self, now: Instant) -> None:
+        """Count a retransmission timeout."""
+        if self.rto_at is None:
+            self.rto_at = now
+            self.total_rto_recoveries += 1
+        self.total_rto += 1
+
+    def on_timeout_recovered(self, now: Instant) -> None:
+        """Note that what was lost with a timeout has been made good."""
+        if self.rto_at is not None:
+            self.total_rto_time += now - self.rto_at
+            self.rto_at = None
+
+
+def watch_limit(tcb: Tcb, now: Instant) -> None:
+    """Note what holds a sender back, after all was sent that may be."""
+    tcb.statistics.time.note(_limit_of(tcb), now)
+
+
+def _limit_of(tcb: Tcb) -> Limit:
+    if not len(tcb.send_buffer) and not (tcb.fin_sent and tcb.sent):
+        return Limit.IDLE
+    unsent = tcb.unsent()
+    if unsent == 0:
+        return Limit.SEND_BUFFER if tcb.send_blocked else Limit.BUSY
+    room = tcb.snd_wnd - sub(tcb.snd_nxt, tcb.snd_una)
+    if room < min(unsent, tcb.effective_mss) and tcb.sent.in_flight < tcb.window.cwnd:
+        return Limit.RECEIVE_WINDOW
+    return Limit.BUSY
