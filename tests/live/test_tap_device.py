@@ -121,6 +121,18 @@ def test_a_tap_device_lives_as_it_should(states: Any) -> None:
     assert states["prepared_by_another"] == {"mtu": 1400, "kept": True}
 
 
+def test_a_stack_outlives_its_device_and_says_so_once(namespace: Namespace) -> None:
+    shell = namespace.shell()
+    namespace.run("ip", "link", "del", "tap0")
+    shell.wait_for("tap0 is gone: the device tap0 is gone")
+    shell.type("ping -c 3 -i 1 127.0.0.1")  # until ARP has announced our address once more
+    shell.wait_for("3 received, 0% packet loss")
+    shell.end_input()
+    assert shell.wait() == 0, shell
+    assert "defect" not in shell.stderr, shell
+    assert shell.stderr.count("is gone") == 2, shell
+
+
 def test_a_namespace_of_ones_own_can_be_entered_once(namespace: Namespace) -> None:
     program = str(PROGRAMS / "private_namespace.py")
     assert told(namespace.run(sys.executable, program).stdout) == {
