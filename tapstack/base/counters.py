@@ -34,7 +34,8 @@ NAMES: list[str] = (
     "TcpExtTCPAbortOnClose TcpExtTCPAbortOnTimeout TcpExtTCPKeepAlive TcpExtTCPWinProbe TcpExtTW "
     "TcpExtTCPTimeWaitOverflow TcpExtTCPSackRecovery TcpExtTCPRenoRecovery "
     "TcpExtTCPACKSkippedChallenge TcpExtOutOfWindowIcmps TcpExtTCPSynRetrans "
-    "TcpExtTCPOrigDataSent "
+    "TcpExtTCPOrigDataSent TcpExtTCPHystartTrainDetect TcpExtTCPHystartTrainCwnd "
+    "TcpExtTCPHystartDelayDetect TcpExtTCPHystartDelayCwnd "
 ).split()
 
 

@@ -15,6 +15,7 @@ from tapstack.tcp import recovery
 from tapstack.tcp.context import Context
 from tapstack.tcp.invalid import answer_invalid
 from tapstack.tcp.retransmission_queue import Acknowledged
+from tapstack.tcp.rtt import CLOCK_GRANULARITY
 from tapstack.tcp.segment import FIN, SYN, SackBlock, Segment
 from tapstack.tcp.seq import ge, gt, le, lt, sub
 from tapstack.tcp.tcb import Tcb
@@ -35,6 +36,9 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     outstanding = bool(tcb.sent)
     update_send_window(tcb, seg)
     acked = _advance(ctx, tcb, seg, now)
+    if acked.sent_at is not None:
+        rtt = max(now - acked.sent_at, CLOCK_GRANULARITY)
+        tcb.congestion.on_round_trip(rtt, tcb.snd_una, tcb.snd_nxt, now)
     sacked = _take_sack(tcb, seg)
     delivered = acked.packets + sacked
     if outstanding and tcb.snd_una == una_before and _is_duplicate(tcb, seg, wnd_before):

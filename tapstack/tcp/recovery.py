@@ -81,7 +81,7 @@ def on_acknowledgment(
     if recovery.phase in _REDUCING:
         making_progress = una_advanced and not newly_lost
         recovery.prr.on_acked(tcb.window, tcb.sent.in_flight, delivered, making_progress)
-    elif delivered and (tcb.cwnd_limited or recovery.phase is Phase.LOSS):
+    elif una_advanced and delivered and tcb.window_use.allows_growth(tcb.window):
         tcb.congestion.on_acked(delivered, now)
 
 
