@@ -34,8 +34,10 @@ NAMES: list[str] = (
     "TcpExtTCPAbortOnClose TcpExtTCPAbortOnTimeout TcpExtTCPKeepAlive TcpExtTCPWinProbe TcpExtTW "
     "TcpExtTCPTimeWaitOverflow TcpExtTCPSackRecovery TcpExtTCPRenoRecovery "
     "TcpExtTCPACKSkippedChallenge TcpExtOutOfWindowIcmps TcpExtTCPSynRetrans "
-    "TcpExtTCPOrigDataSent TcpExtTCPHystartTrainDetect TcpExtTCPHystartTrainCwnd "
-    "TcpExtTCPHystartDelayDetect TcpExtTCPHystartDelayCwnd "
+    "TcpExtTCPOrigDataSent TcpExtTCPLossProbes TcpExtTCPLossProbeRecovery TcpExtTCPDSACKRecv "
+    "TcpExtTCPDSACKIgnoredDubious TcpExtTCPSACKReorder TcpExtTCPRenoReorder "
+    "TcpExtTCPSACKReneging TcpExtTCPLostRetransmit TcpExtTCPFullUndo TcpExtTCPPartialUndo "
+    "TcpExtTCPDSACKUndo TcpExtTCPLossUndo TcpExtTCPSpuriousRTOs "
 ).split()
 
 

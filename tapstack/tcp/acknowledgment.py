@@ -8,18 +8,22 @@ Not done here: the state transitions that our FIN's acknowledgment causes (`segm
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tapstack.base.contracts import WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, Instant
 from tapstack.tcp import recovery
+from tapstack.tcp.ack_news import AckNews
 from tapstack.tcp.context import Context
+from tapstack.tcp.duplicate_acks import on_cumulative_ack_without_sack
 from tapstack.tcp.invalid import answer_invalid
-from tapstack.tcp.retransmission_queue import Acknowledged
-from tapstack.tcp.rtt import CLOCK_GRANULARITY
-from tapstack.tcp.segment import FIN, SYN, SackBlock, Segment
-from tapstack.tcp.seq import ge, gt, le, lt, sub
+from tapstack.tcp.recovery_state import Phase
+from tapstack.tcp.retransmission_queue import Acknowledged, SentSegment
+from tapstack.tcp.sack import look_for_filled_hole, note_arrivals, take_sack
+from tapstack.tcp.segment import FIN, SYN, Segment
+from tapstack.tcp.seq import gt, le, lt, sub
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.timeouts import arm_retransmission
 
 
 def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
@@ -32,24 +36,27 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
         return False
     if lt(seg.ack, tcb.snd_una):
         return _take_old_ack(ctx, tcb, seg, now)
-    una_before, wnd_before = tcb.snd_una, tcb.snd_wnd
+    news = AckNews(tcb.snd_una, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
+    news.plain = not seg.text and not news.una_advanced and not _updates_window(tcb, seg)
     outstanding = bool(tcb.sent)
     update_send_window(tcb, seg)
-    acked = _advance(ctx, tcb, seg, now)
-    if acked.sent_at is not None:
-        rtt = max(now - acked.sent_at, CLOCK_GRANULARITY)
-        tcb.congestion.on_round_trip(rtt, tcb.snd_una, tcb.snd_nxt, now)
-    sacked = _take_sack(tcb, seg)
-    delivered = acked.packets + sacked
-    if outstanding and tcb.snd_una == una_before and _is_duplicate(tcb, seg, wnd_before):
-        delivered += 0 if tcb.sack_permitted else recovery.on_duplicate_ack(tcb)
-    tcb.statistics.delivered += delivered
+    sacked = take_sack(ctx, tcb, seg, news, now)
+    _advance(ctx, tcb, seg, news, sacked, now)
+    news.duplicate_ack = news.plain and not news.dsack and not seg.flags & (SYN | FIN)
     if outstanding:
-        recovery.on_acknowledgment(ctx, tcb, delivered, tcb.snd_una != una_before, now)
-    if tcb.recovery.phase is not recovery.Phase.LOSS:
+        recovery.on_acknowledgment(ctx, tcb, news, now)
+    if tcb.recovery.phase is not Phase.LOSS:
         tcb.statistics.on_timeout_recovered(now)
-    _restart_timers(tcb, tcb.snd_una != una_before, now)
+    if tcb.snd_wnd and tcb.persist_timer.deadline is not None:
+        tcb.persist_timer.cancel()
+        tcb.backoff = 0
     return True
+
+
+def echo_of(tcb: Tcb, seg: Segment) -> int | None:
+    """Give SEG.TSecr, if timestamps are in use and it carries one."""
+    stamps = seg.options.timestamps
+    return stamps.echo if tcb.timestamps and stamps is not None else None
 
 
 def _take_old_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
@@ -58,7 +65,9 @@ def _take_old_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         ctx.counters.drop(Drop.TCP_OLD_ACK)
         answer_invalid(ctx, tcb, seg, now, "challenge")
         return False
-    _take_sack(tcb, seg)
+    news = AckNews(tcb.snd_una, echo=echo_of(tcb, seg))
+    if take_sack(ctx, tcb, seg, news, now):
+        recovery.on_acknowledgment(ctx, tcb, news, now)
     return True
 
 
@@ -67,66 +76,85 @@ def update_send_window(tcb: Tcb, seg: Segment) -> None:
 
     "If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)), set SND.WND".
     """
-    newer = lt(tcb.snd_wl1, seg.seq) or (tcb.snd_wl1 == seg.seq and le(tcb.snd_wl2, seg.ack))
-    if newer or gt(seg.ack, tcb.snd_una):
+    if _is_newer(tcb, seg):
         tcb.snd_wnd = seg.wnd << tcb.snd_wind_shift
         tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
         tcb.max_snd_wnd = max(tcb.max_snd_wnd, tcb.snd_wnd)
 
 
-def _advance(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> Acknowledged:
-    """Set SND.UNA to SEG.ACK, and let go of what that acknowledges."""
-    if seg.ack == tcb.snd_una:
-        return Acknowledged(0, None, False)
+def _is_newer(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a segment's window is to be taken; one that advances SND.UNA always is."""
+    newer = lt(tcb.snd_wl1, seg.seq) or (tcb.snd_wl1 == seg.seq and le(tcb.snd_wl2, seg.ack))
+    return newer or gt(seg.ack, tcb.snd_una)
+
+
+def _updates_window(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a segment's window is news, so that it is no duplicate ACK (RFC 5681 §2)."""
+    return _is_newer(tcb, seg) and seg.wnd << tcb.snd_wind_shift != tcb.snd_wnd
+
+
+def _advance(
+    ctx: Context,
+    tcb: Tcb,
+    seg: Segment,
+    news: AckNews,
+    sacked: list[SentSegment],
+    now: Instant,
+) -> None:
+    """Set SND.UNA to SEG.ACK, and let go of what that acknowledges; measure the round trip."""
+    top_before = tcb.sent.highest_sacked
+    head = tcb.sent.segments[0] if tcb.sent else None
+    acked = Acknowledged((), False)
+    if news.una_advanced:
+        acked = _let_go(ctx, tcb, seg, news)
+        note_arrivals(tcb, acked.segments, news, now)
+        news.restart_timer = True
+        if tcb.sack_permitted:
+            look_for_filled_hole(ctx, tcb, acked.segments, top_before)
+        else:
+            news.delivered = on_cumulative_ack_without_sack(ctx, tcb, news.acked)
+    measure_round_trip(tcb, news.echo, acked, sacked, now)
+    if sacked and head is not None and sacked[0].sent_at < head.sent_at:
+        # What was sent before the oldest segment was sent again has only now arrived: the RTO of
+        # that one begins anew (RFC 6298 §5.3), or it would expire too soon.
+        news.restart_timer = True
+
+
+def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged:
     text = sub(seg.ack, tcb.snd_una)
     acked = tcb.sent.acknowledge(seg.ack, tcb.effective_mss)
+    news.acked = acked.packets
     # Our FIN occupies one number behind the last octet of the buffer.
     tcb.send_buffer.release(min(text, len(tcb.send_buffer)))
     tcb.statistics.bytes_acked += text
     tcb.snd_una = seg.ack
     tcb.backoff = tcb.retransmits = 0
     tcb.soft_error = 0
-    if not tcb.sack_permitted:
-        recovery.on_cumulative_ack_without_sack(tcb, acked.packets)
-    measure_round_trip(tcb, seg, acked, now)
     _report_room(ctx, tcb)
     return acked
 
 
-def measure_round_trip(tcb: Tcb, seg: Segment, acked: Acknowledged, now: Instant) -> None:
+def measure_round_trip(
+    tcb: Tcb,
+    echo: int | None,
+    acked: Acknowledged,
+    sacked: Sequence[SentSegment],
+    now: Instant,
+) -> None:
     """Take a sample of the round trip: never of what was sent twice (Karn), save by timestamp."""
-    if acked.sent_at is not None:
-        tcb.rtt.sample(now - acked.sent_at)
+    if acked.segments and not acked.retransmitted:
+        tcb.rtt.sample(now - acked.segments[0].sent_at)
+        tcb.rtt.observe(now - acked.segments[-1].sent_at, now)
         return
-    stamps = seg.options.timestamps
-    if acked.retransmitted and tcb.timestamps and stamps is not None and stamps.echo:
+    once = [segment for segment in sacked if segment.transmissions == 1]
+    if once:
+        tcb.rtt.sample(now - once[0].sent_at)
+        tcb.rtt.observe(now - once[-1].sent_at, now)
+    elif acked.retransmitted and echo:
         # RFC 7323 §4.1: the echo tells which transmission is acknowledged.
-        elapsed = sub(tcb.timestamp_now(now), stamps.echo)
+        elapsed = sub(tcb.timestamp_now(now), echo)
         if elapsed < 1 << 31:
             tcb.rtt.sample(elapsed * MILLISECOND)
-
-
-def _take_sack(tcb: Tcb, seg: Segment) -> int:
-    """Mark what the SACK blocks cover; count the segments that are newly known to have arrived."""
-    if not tcb.sack_permitted or not seg.options.sack:
-        return 0
-    newly = 0
-    for block in seg.options.sack:
-        if _is_usable(tcb, block):
-            newly += tcb.sent.sack(block, tcb.effective_mss).packets
-    return newly
-
-
-def _is_usable(tcb: Tcb, block: SackBlock) -> bool:
-    """Tell whether a block lies within what is in flight: a D-SACK or a lie does not."""
-    return (
-        lt(block.left, block.right) and ge(block.left, tcb.snd_una) and le(block.right, tcb.snd_nxt)
-    )
-
-
-def _is_duplicate(tcb: Tcb, seg: Segment, wnd_before: int) -> bool:
-    """Tell a duplicate ACK by RFC 5681 §2: no text, no SYN or FIN, the same window."""
-    return not seg.text and not seg.flags & (SYN | FIN) and tcb.snd_wnd == wnd_before
 
 
 def _report_room(ctx: Context, tcb: Tcb) -> None:
@@ -142,14 +170,3 @@ def send_buffer_size(ctx: Context, tcb: Tcb) -> int:
         return tcb.options.send_buffer
     _, first, most = ctx.config.tcp_wmem
     return max(first, min(most, 2 * tcb.window.cwnd * tcb.effective_mss))
-
-
-def _restart_timers(tcb: Tcb, advanced: bool, now: Instant) -> None:
-    """RFC 6298 §5.2 and 5.3: stop the timer when all is acknowledged, restart it on new ACKs."""
-    if not tcb.sent:
-        tcb.retransmission_timer.cancel()
-    elif advanced:
-        arm_retransmission(tcb, now)
-    if tcb.snd_wnd and tcb.persist_timer.deadline is not None:
-        tcb.persist_timer.cancel()
-        tcb.backoff = 0

@@ -6,7 +6,6 @@ Not done here: what an application sets on one socket (`user_options.py`).
 from dataclasses import dataclass
 
 from tapstack.base.units import MILLISECOND, MINUTE, SECOND, Duration
-from tapstack.tcp.congestion import ALGORITHMS
 
 
 @dataclass(slots=True)
@@ -49,6 +48,16 @@ class TcpConfig:
     """Most that a listener's backlog can be."""
     tcp_abort_on_overflow: bool = False
     """Whether a full accept queue answers with RST rather than silence."""
+    tcp_recovery: int = 1
+    """RACK (RFC 8985): bit 0x2 keeps its reordering window, 0x4 has it ignore three SACKs."""
+    tcp_early_retrans: int = 3
+    """Tail loss probes (RFC 8985 §7): 3 or 4 sends them, 0 does not."""
+    tcp_frto: int = 2
+    """F-RTO (RFC 5682): whether a timeout may prove spurious; 0: never."""
+    tcp_reordering: int = 3
+    """Segments that must arrive beyond one for it to be lost, while no reordering was seen."""
+    tcp_max_reordering: int = 300
+    """Most that the path is believed to reorder by, segments."""
     tcp_timestamps: bool = True
     """Whether SYNs offer timestamps (RFC 7323)."""
     tcp_sack: bool = True
@@ -66,16 +75,8 @@ class TcpConfig:
     """The MSS towards a peer whose SYN named none (RFC 9293 MUST-15)."""
     tcp_min_snd_mss: int = 48
     """Least MSS that a peer is believed."""
-    tcp_congestion_control: str = "cubic"
+    tcp_congestion_control: str = "reno"
     """The congestion control of new connections: a name in `congestion.ALGORITHMS`."""
-    cubic_fast_convergence: bool = True
-    """Whether CUBIC leaves room to new flows (RFC 9438 §4.7); a parameter of Linux's tcp_cubic."""
-    cubic_tcp_friendliness: bool = True
-    """Whether CUBIC is never slower than Reno (RFC 9438 §4.3); a parameter of tcp_cubic."""
-    cubic_hystart: bool = True
-    """Whether CUBIC leaves slow start before a loss says so; `hystart` of tcp_cubic."""
-    tcp_slow_start_after_idle: bool = True
-    """Whether a congestion window that was not used for an RTO is brought down."""
     tcp_initial_cwnd: int = 10
     """Segments of the initial window (RFC 6928)."""
     ip_local_port_range: tuple[int, int] = (32768, 60999)
@@ -84,11 +85,3 @@ class TcpConfig:
     """Whether TIME-WAIT ignores RSTs (RFC 1337 §3, fix F1). Linux's default lets them end it."""
     max_segment_unit: int = 65535
     """Octets of the largest IP datagram that is handed down to be cut into segments."""
-
-    @property
-    def tcp_available_congestion_control(self) -> tuple[str, ...]:
-        """What `tcp_congestion_control` and TCP_CONGESTION may name."""
-        return tuple(ALGORITHMS)
-
-    tcp_allowed_congestion_control = tcp_available_congestion_control
-    # Linux keeps some for the administrator; who runs a stack of his own is one.

@@ -12,7 +12,7 @@ from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE, Datagram
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
 from tapstack.tcp.ack_policy import AckPolicy
-from tapstack.tcp.acknowledgment import measure_round_trip
+from tapstack.tcp.acknowledgment import echo_of, measure_round_trip
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener
@@ -190,7 +190,9 @@ def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) 
     if syn.transmissions > 2:
         # RFC 6928 §2: one segment after a lost SYN. Deviation: like Linux, after two.
         tcb.window.cwnd = 1
-    measure_round_trip(tcb, seg, tcb.sent.acknowledge(seg.ack, tcb.effective_mss), now)
+    acked = tcb.sent.acknowledge(seg.ack, tcb.effective_mss)
+    measure_round_trip(tcb, echo_of(tcb, seg), acked, (), now)
+    tcb.recovery.undo.retransmit_stamp = None
     tcb.snd_una = seg.ack
     tcb.retransmits = tcb.backoff = 0
     tcb.statistics.delivered += 1

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
-from tapstack.tcp.recovery import DUP_THRESH
 from tapstack.tcp.rtt import INITIAL_RTO
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
@@ -143,7 +142,7 @@ def info_of_closed(config: TcpConfig) -> TcpInfo:
         rttvar=INITIAL_RTO // 4,
         snd_ssthresh=2**31 - 1,
         snd_cwnd=config.tcp_initial_cwnd,
-        reordering=DUP_THRESH,
+        reordering=config.tcp_reordering,
         min_rtt=UNKNOWN_RTT,
     )
 
@@ -155,7 +154,7 @@ def info_of_listener(listener: Listener, config: TcpConfig) -> TcpInfo:
         unacked=len(listener.accept_queue),
         sacked=listener.backlog,
         snd_cwnd=config.tcp_initial_cwnd,
-        reordering=DUP_THRESH,
+        reordering=config.tcp_reordering,
     )
 
 
@@ -184,7 +183,7 @@ def _sending(tcb: Tcb) -> dict[str, int]:
         "sacked": sent.sacked_out,
         "lost": sent.lost_out,
         "retrans": sent.retrans_out,
-        "reordering": DUP_THRESH,
+        "reordering": tcb.recovery.reordering,
         "snd_ssthresh": window.ssthresh,
         "snd_cwnd": window.cwnd,
         "snd_wnd": tcb.snd_wnd,

@@ -3,23 +3,30 @@
 In order: our SYN; what is lost; new text, as the windows, Nagle and SWS avoidance allow; our FIN; a
 probe; and an ACK, if one is owed and nothing carried it.
 
-Not done here: building and handing down a segment (`transmission.py`).
+Not done here: sending again (`retransmit.py`), and building a segment (`transmission.py`).
 """
 
 from __future__ import annotations
 
 from tapstack.base.units import Instant
+from tapstack.tcp import tail_loss_probe
 from tapstack.tcp.context import Context
 from tapstack.tcp.receive_window import remaining_window, select_window
 from tapstack.tcp.retransmission_queue import SentSegment, packets_of
+from tapstack.tcp.retransmission_timer import (
+    Purpose,
+    arm_retransmission,
+    is_armed_for,
+    rearm_retransmission,
+)
+from tapstack.tcp.retransmit import retransmit_last, retransmit_lost, transmit_syn
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN
 from tapstack.tcp.seq import add, ge, gt, sub
 from tapstack.tcp.state import HAS_SENT_FIN, State
 from tapstack.tcp.statistics import watch_limit
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.timeouts import arm_persist, arm_retransmission, delay_ack
+from tapstack.tcp.timeouts import arm_persist, delay_ack
 from tapstack.tcp.transmission import current_mss, max_unit, transmit
-from tapstack.tcp.window_validation import note_use, restart_after_idle
 
 _CAN_SEND_TEXT = frozenset({State.ESTABLISHED, State.CLOSE_WAIT}) | (
     HAS_SENT_FIN - {State.TIME_WAIT}
@@ -33,8 +40,10 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
         return
     if tcb.syn_due:
         _send_syn(ctx, tcb, now)
-    retransmit_lost(ctx, tcb, now)
+    _retransmit_unless_new_text(ctx, tcb, now)
     if tcb.state in _CAN_SEND_TEXT:
+        if tcb.recovery.tail_probe_due:
+            _send_tail_probe(ctx, tcb, now)
         send_new_text(ctx, tcb, now)
         if tcb.probe_due:
             _send_probe(ctx, tcb, now)
@@ -56,54 +65,20 @@ def _send_syn(ctx: Context, tcb: Tcb, now: Instant) -> None:
         return
     tcb.sent.append(SentSegment(tcb.iss, add(tcb.iss, 1), SYN, 1, now))
     tcb.snd_nxt = add(tcb.iss, 1)
-    _transmit_syn(ctx, tcb, now, "open")
+    transmit_syn(ctx, tcb, now, "open")
     arm_retransmission(tcb, now)
 
 
-def _transmit_syn(ctx: Context, tcb: Tcb, now: Instant, why: str) -> None:
-    flags = SYN | ACK if tcb.state is State.SYN_RECEIVED else SYN
-    transmit(ctx, tcb, tcb.iss, flags, 0, now, why)
-
-
-# --- retransmission -----------------------------------------------------------------------------
-
-
-def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Send again what is deemed lost, oldest first, as the congestion window allows."""
-    sent = tcb.sent
-    while (index := sent.first_lost()) is not None:
-        room = tcb.window.cwnd - sent.in_flight
-        segment = sent.segments[index]
-        if room <= 0 or not _fits_window(tcb, segment):
+def _retransmit_unless_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Send again what is lost; in F-RTO's step 2.b, only if there is no new text (RFC 5682)."""
+    recovery = tcb.recovery
+    if recovery.new_text_first:
+        recovery.new_text_first = False
+        send_new_text(ctx, tcb, now)
+        if gt(tcb.snd_nxt, recovery.high_seq):
             return
-        unit = min(room, max_unit(ctx, tcb) // tcb.effective_mss)
-        if segment.packets > unit:
-            sent.split_packets(index, unit, tcb.effective_mss)
-        _retransmit(ctx, tcb, segment, now)
-
-
-def _fits_window(tcb: Tcb, segment: SentSegment) -> bool:
-    """Tell whether the peer's window still has room: it may have shrunk since (SHLD-17)."""
-    right = add(tcb.snd_una, tcb.snd_wnd)
-    return segment.seq == tcb.snd_una or gt(right, segment.seq)
-
-
-def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> None:
-    fast = tcb.retransmits == 0
-    ctx.counters["TcpRetransSegs"] += segment.packets
-    ctx.counters["TcpExtTCPSynRetrans"] += segment.flags >> 1 & 1
-    ctx.counters["TcpExtTCPFastRetrans" if fast else "TcpExtTCPSlowStartRetrans"] += segment.packets
-    tcb.statistics.total_retrans += segment.packets
-    tcb.statistics.bytes_retrans += segment.text_length
-    tcb.sent.mark_retransmitted(segment, now)
-    tcb.recovery.prr.out += segment.packets
-    why = "fast retransmit" if fast else "retransmission timeout"
-    if segment.flags & SYN:
-        _transmit_syn(ctx, tcb, now, why)
-    else:
-        transmit(ctx, tcb, segment.seq, segment.flags | ACK, segment.text_length, now, why)
-    if tcb.retransmission_timer.deadline is None:
-        arm_retransmission(tcb, now)
+        recovery.frto = False
+    retransmit_lost(ctx, tcb, now)
 
 
 # --- new text -----------------------------------------------------------------------------------
@@ -111,27 +86,19 @@ def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> N
 
 def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send text that was never sent, in units as large as the windows allow, and our FIN."""
-    if not tcb.unsent() and not _fin_waits(tcb):
-        return
-    before = tcb.snd_nxt
-    while _send_next_unit(ctx, tcb, now):
-        pass
-    if tcb.snd_nxt != before or tcb.sent.in_flight >= tcb.window.cwnd:
-        note_use(ctx, tcb, now)
-
-
-def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
-    """Send one unit of what waits; False when nothing waits, or nothing may leave."""
-    unsent = tcb.unsent()
-    length = _sendable(ctx, tcb, unsent)
-    if length and not tcb.sent.in_flight:
-        restart_after_idle(ctx, tcb, now)
+    sent_before = tcb.snd_nxt
+    while True:
+        unsent = tcb.unsent()
+        fin = _fin_waits(tcb)
+        if not unsent and not fin:
+            break
         length = _sendable(ctx, tcb, unsent)
-    fin = _fin_waits(tcb) and length == unsent and _window_room(tcb) > length
-    if length or (fin and not unsent):
+        fin = fin and length == unsent and _window_room(tcb) > length
+        if not length and not (fin and not unsent):
+            break
         _send_unit(ctx, tcb, length, fin, length == unsent, now)
-        return True
-    return False
+    if tcb.snd_nxt != sent_before:
+        tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False)
 
 
 def _fin_waits(tcb: Tcb) -> bool:
@@ -152,6 +119,7 @@ def _sendable(ctx: Context, tcb: Tcb, unsent: int) -> int:
     mss = current_mss(tcb)
     quota = tcb.window.cwnd - tcb.sent.in_flight
     if quota <= 0:
+        tcb.cwnd_limited |= unsent > 0
         return 0
     room = _window_room(tcb)
     # RFC 9293 §3.8.6.2.1, (1) to (3), with Fs = 1/2: a window that never has room for a full
@@ -182,6 +150,10 @@ def _send_unit(ctx: Context, tcb: Tcb, length: int, fin: bool, is_last: bool, no
     flags = (PSH if is_last and length else 0) | (FIN if fin else 0)
     packets = packets_of(length, tcb.effective_mss)
     segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, packets, now)
+    segment.delivered_before = tcb.statistics.delivered
+    nothing_in_flight = not tcb.sent
+    if length and nothing_in_flight:
+        _restart_after_idle(ctx, tcb, now)
     tcb.sent.append(segment)
     tcb.snd_nxt = segment.end
     tcb.fin_sent |= fin
@@ -189,13 +161,40 @@ def _send_unit(ctx: Context, tcb: Tcb, length: int, fin: bool, is_last: bool, no
         tcb.small_sent_end = segment.end
     tcb.recovery.prr.out += packets
     tcb.acks.on_text_sent(now)
+    tcb.last_sent_at = now
+    # In slow start the window may grow ahead of what is sent, but not beyond twice that.
+    tcb.cwnd_limited = tcb.window.in_slow_start and tcb.window.cwnd < 2 * tcb.sent.packets_out
     ctx.counters["TcpExtTCPOrigDataSent"] += packets
     transmit(ctx, tcb, segment.seq, flags | ACK, length, now, "new text" if length else "close")
-    if tcb.retransmission_timer.deadline is None:
-        arm_retransmission(tcb, now)
+    if nothing_in_flight or is_armed_for(tcb, Purpose.PROBE):
+        rearm_retransmission(tcb, now)
+
+
+def _restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Fall back to the restart window after an idle RTO (RFC 5681 §4.1): RW = min(IW, cwnd)."""
+    if tcb.last_sent_at and now - tcb.last_sent_at > tcb.rtt.rto:
+        tcb.window.cwnd = min(tcb.window.cwnd, ctx.config.tcp_initial_cwnd)
 
 
 # --- probes -------------------------------------------------------------------------------------
+
+
+def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Probe for a lost tail: with new text, or else with the last segment (RFC 8985 §7.3)."""
+    recovery = tcb.recovery
+    recovery.tail_probe_due = False
+    if recovery.tlp_end_seq is not None or not tcb.sent:
+        rearm_retransmission(tcb, now)
+        return
+    unsent = tcb.unsent()
+    length = min(unsent, current_mss(tcb))
+    has_new_text = 0 < length <= _window_room(tcb)
+    if has_new_text:
+        _send_unit(ctx, tcb, length, False, length == unsent, now)
+    else:
+        retransmit_last(ctx, tcb, now)
+    ctx.counters["TcpExtTCPLossProbes"] += 1
+    tail_loss_probe.on_sent(tcb, now, retransmission=not has_new_text)
 
 
 def _watch_closed_window(ctx: Context, tcb: Tcb, now: Instant) -> None:

@@ -1,213 +1,239 @@
-"""Loss recovery: from the first sign of a loss to the recovery point (RFC 5681, 6582, 6675, 6937).
+"""Loss recovery: from the first sign of a loss to the recovery point (RFC 5681, 6582, 8985).
 
-The connection is in one of five phases, which are Linux's. With SACK the scoreboard says what
-arrived; without, each duplicate ACK counts as one segment that did, so that one algorithm serves
-both. While losses are repaired, Proportional Rate Reduction moves the congestion window.
+The connection is in one of five phases, which are Linux's. With SACK, RACK says what is lost;
+without, each duplicate ACK counts as one segment that arrived, so that one machine serves both.
 
-Not done here: sending (`output.py`), and growing the window (`congestion/`).
+Not done here: which segment is lost (`rack.py`), how the window comes down (`prr.py`), what proves
+a reduction needless (`undo.py`), timeouts (`loss_phase.py`), sending (`output.py`), and growing the
+window (`congestion/`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING
 
-from tapstack.base.units import Instant
-from tapstack.tcp.prr import RateReduction
-from tapstack.tcp.seq import ge, lt
+from tapstack.base.units import MILLISECOND, Instant
+from tapstack.tcp import rack, tail_loss_probe, undo
+from tapstack.tcp.duplicate_acks import count_duplicate_ack, mark_head_lost
+from tapstack.tcp.episode import (
+    any_retransmitted,
+    begin_reduction,
+    current_ssthresh,
+    end_reduction,
+    stay_open,
+    try_undo_recovery,
+)
+from tapstack.tcp.loss_phase import go_on_after_timeout
+from tapstack.tcp.recovery_state import CALM, REDUCING, Phase, Recovery
+from tapstack.tcp.retransmission_timer import Purpose, arm_for, is_armed_for, rearm_retransmission
+from tapstack.tcp.sack import note_reordering
+from tapstack.tcp.seq import gt, lt
 
 if TYPE_CHECKING:
+    from tapstack.tcp.ack_news import AckNews
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
-DUP_THRESH = 3
-"""Segments that must have arrived beyond one for it to be deemed lost (RFC 6675 §2)."""
+_LEAST_RENEGING_DELAY = 10 * MILLISECOND
+"""How long a receiver that seems to renege may take to think better of it (as Linux)."""
 
 
-class Phase(Enum):
-    """How a connection stands with regard to losses; the values are Linux's TCP_CA_*."""
-
-    OPEN = 0
-    """Nothing unusual."""
-    DISORDER = 1
-    """Something beyond a gap arrived: a loss, or reordering."""
-    CWR = 2
-    """The window is being reduced without a loss."""
-    RECOVERY = 3
-    """Fast recovery: losses below the recovery point are being repaired."""
-    LOSS = 4
-    """A timeout: everything in flight is deemed lost."""
-
-
-_REDUCING = (Phase.CWR, Phase.RECOVERY)
-_EPISODES = (Phase.CWR, Phase.RECOVERY, Phase.LOSS)
-"""What lasts until the recovery point is acknowledged."""
-
-
-@dataclass(slots=True)
-class Recovery:
-    """What the algorithms remember of an episode."""
-
-    phase: Phase = Phase.OPEN
-    high_seq: int = 0
-    """RecoveryPoint (RFC 6675 §2): SND.NXT when the episode began."""
-    prr: RateReduction = field(default_factory=RateReduction)
-    """How the window comes down during the episode."""
-
-
-def on_acknowledgment(
-    ctx: Context, tcb: Tcb, delivered: int, una_advanced: bool, now: Instant
-) -> None:
-    """Look for losses, and move the congestion window (RFC 5681 §3.2).
-
-    `delivered` counts the segments that this ACK shows to have arrived.
-    """
+def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
+    """Look for losses, and move the congestion window (RFC 5681 §3.2)."""
     recovery = tcb.recovery
-    if recovery.phase in _EPISODES and ge(tcb.snd_una, recovery.high_seq):
-        if _must_stay(tcb):
-            return
-        _leave(tcb)
+    tcb.statistics.delivered += news.delivered
+    rack.update_reordering_window(ctx, tcb, news)
+    if tail_loss_probe.on_acknowledgment(tcb, tcb.snd_una, news):
+        ctx.counters["TcpExtTCPLossProbeRecovery"] += 1
+        _answer_repaired_tail(tcb, now)
     lost_before = tcb.sent.lost_out
-    if recovery.phase is Phase.RECOVERY:
-        if not tcb.sack_permitted and una_advanced:
-            _mark_head_lost(tcb)  # RFC 6582 §3.2 step 3: a partial ACK points at the next loss
-        _mark_lost_by_sack(tcb)
-    elif recovery.phase is Phase.LOSS:
-        _mark_lost_by_sack(tcb)
-    else:
-        _watch(ctx, tcb, now)
-    newly_lost = tcb.sent.lost_out > lost_before
-    if recovery.phase in _REDUCING:
-        making_progress = una_advanced and not newly_lost
-        recovery.prr.on_acked(tcb.window, tcb.sent.in_flight, delivered, making_progress)
-    elif una_advanced and delivered and tcb.window_use.allows_growth(tcb.window):
-        tcb.congestion.on_acked(delivered, now)
+    if _is_dubious(recovery, news):
+        _alert(ctx, tcb, news, now)
+    if news.restart_timer:
+        tail_loss_probe.restart_timer(ctx, tcb, now)
+    if recovery.phase in REDUCING:
+        newly_lost = tcb.sent.lost_out > lost_before or news.retransmission_lost
+        progress = news.una_advanced and not newly_lost
+        recovery.prr.on_acked(tcb.window, tcb.sent.in_flight, news.delivered, progress)
+    elif news.delivered and (tcb.cwnd_limited or recovery.phase is Phase.LOSS):
+        tcb.congestion.on_acked(news.delivered, now)
 
 
-def _watch(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Tell disorder from loss while no episode is under way."""
+def _is_dubious(recovery: Recovery, news: AckNews) -> bool:
+    """Tell whether an ACK is anything but progress in the open phase."""
+    return recovery.phase is not Phase.OPEN or news.plain or news.sacked > 0 or news.dsack
+
+
+def _alert(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
+    """Step through the phases: leave one whose recovery point is reached, see what is lost."""
     recovery = tcb.recovery
-    if tcb.sack_permitted:
-        _mark_lost_by_sack(tcb)
-    elif tcb.sent.sacked_out >= DUP_THRESH:
-        _mark_head_lost(tcb)
+    if _receiver_reneges(tcb, news, now):
+        return
+    if recovery.phase is Phase.OPEN:
+        recovery.undo.retransmit_stamp = None
+    elif _ends_in_lingering(ctx, tcb, news):
+        return
+    if recovery.phase is Phase.RECOVERY:
+        _go_on_repairing(ctx, tcb, news, now)
+    elif recovery.phase is not Phase.LOSS or _go_on_after_timeout(ctx, tcb, news, now):
+        _watch(ctx, tcb, news, now)
+
+
+def _receiver_reneges(tcb: Tcb, news: AckNews, now: Instant) -> bool:
+    """See whether the head of the queue stands SACKed although SND.UNA came up to it.
+
+    RFC 2018 §8: the receiver may have dropped it. Like Linux, the timeout that forgets every SACK
+    comes soon, but not at once.
+    """
+    if not (news.una_advanced and tcb.sent and tcb.sent.segments[0].sacked):
+        return False
+    delay = max(tcb.rtt.srtt // 2, _LEAST_RENEGING_DELAY)
+    arm_for(tcb, Purpose.RETRANSMISSION, now + delay)
+    news.restart_timer = False
+    return True
+
+
+# --- the end of an episode ------------------------------------------------------------------------
+
+
+def _ends_in_lingering(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
+    """End a reduction if its recovery point is acknowledged; True if it must linger."""
+    recovery = tcb.recovery
+    if recovery.phase not in REDUCING or lt(tcb.snd_una, recovery.high_seq):
+        return False
+    if recovery.phase is Phase.CWR:
+        if gt(tcb.snd_una, recovery.high_seq):
+            end_reduction(tcb)
+            recovery.phase = Phase.OPEN
+        return False
+    if not tcb.sack_permitted:
+        tcb.sent.sacked_out = 0
+    lingers = try_undo_recovery(ctx, tcb, news)
+    if not lingers:
+        end_reduction(tcb, undone=recovery.undo.marker is None)
+    return lingers
+
+
+# --- fast recovery --------------------------------------------------------------------------------
+
+
+def _go_on_repairing(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
+    """Take an ACK in fast recovery, below the recovery point."""
+    if not news.una_advanced:
+        count_duplicate_ack(ctx, tcb, news)
+    elif _try_undo_partial(ctx, tcb, news):
+        return
+    if _try_undo_by_dsack(ctx, tcb):
+        stay_open(tcb)
+    identify_losses(ctx, tcb, news, now)
+    if tcb.recovery.phase is not Phase.RECOVERY and tcb.sent.lost_out:
+        _enter_recovery(ctx, tcb, now)
+
+
+def _try_undo_partial(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
+    """See whether a hole was filled by what was merely late; True: repair nothing more now."""
+    recovery = tcb.recovery
+    if recovery.undo.marker is None or not undo.is_original_late(tcb, news):
+        return False
+    note_reordering(ctx, tcb, news.prior_una)
+    if tcb.sent.retrans_out:
+        return True  # wait and see what becomes of what was sent again
+    if not any_retransmitted(tcb):
+        recovery.undo.retransmit_stamp = None
+    undo.restore_window(tcb, nothing_lost=True)
+    ctx.counters["TcpExtTCPPartialUndo"] += 1
+    stay_open(tcb)
+    return False
+
+
+def _try_undo_by_dsack(ctx: Context, tcb: Tcb) -> bool:
+    """Undo a reduction when each retransmission was reported to be spurious."""
+    recovery = tcb.recovery
+    if recovery.undo.marker is None or recovery.undo.unreported != 0:
+        return False
+    recovery.rack.reo_wnd_persist = min(rack.PERSISTENCE, recovery.rack.reo_wnd_persist + 1)
+    undo.restore_window(tcb, nothing_lost=False)
+    ctx.counters["TcpExtTCPDSACKUndo"] += 1
+    return True
+
+
+def _watch(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
+    """Tell disorder from loss while nothing is being repaired."""
+    recovery = tcb.recovery
+    if not tcb.sack_permitted:
+        if news.una_advanced:
+            tcb.sent.sacked_out = 0
+        count_duplicate_ack(ctx, tcb, news)
+    if recovery.phase in CALM:
+        _try_undo_by_dsack(ctx, tcb)
+    identify_losses(ctx, tcb, news, now)
     if tcb.sent.lost_out:
         _enter_recovery(ctx, tcb, now)
-    elif recovery.phase is not Phase.CWR:
-        recovery.phase = Phase.DISORDER if tcb.sent.sacked_out else Phase.OPEN
-
-
-def _mark_head_lost(tcb: Tcb) -> None:
-    """Deem the oldest segment lost: one segment of it, if it stands for many."""
-    sent = tcb.sent
-    if not sent or sent.segments[0].lost:
         return
-    head = sent.segments[0]
-    if head.packets > 1:
-        sent.split_packets(0, 1, tcb.effective_mss)
-    sent.mark_lost(sent.segments[0])
-    limit_duplicate_acks(tcb)
+    if not any_retransmitted(tcb):
+        recovery.undo.retransmit_stamp = None
+    if recovery.phase is not Phase.CWR:
+        stay_open(tcb)
 
 
-def _mark_lost_by_sack(tcb: Tcb) -> None:
-    """Deem lost what has DUP_THRESH segments SACKed beyond it: IsLost() of RFC 6675 §4."""
-    sent = tcb.sent
-    if not tcb.sack_permitted or sent.sacked_out < DUP_THRESH:
+def identify_losses(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
+    """Deem lost what an ACK shows to be."""
+    if not tcb.sent:
         return
-    beyond = 0
-    for segment in reversed(sent.segments):
-        if segment.sacked:
-            beyond += segment.packets
-        elif beyond >= DUP_THRESH and not segment.lost and not segment.retransmitted:
-            sent.mark_lost(segment)
+    if not tcb.sack_permitted:
+        mark_head_lost(tcb, news)
+        return
+    if not tcb.recovery.rack.advanced:
+        return
+    tcb.recovery.rack.advanced = False
+    retransmitted_before = tcb.sent.retrans_out
+    wait = rack.detect_losses(ctx, tcb, now)
+    if wait:
+        arm_for(tcb, Purpose.REORDERING, now + wait)
+        news.restart_timer = False
+    news.retransmission_lost = tcb.sent.retrans_out < retransmitted_before
 
 
 def _enter_recovery(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Begin fast recovery (RFC 6675 §5 step 4, RFC 6937 §3.1)."""
+    """Begin fast recovery (RFC 6675 §5 step 4)."""
     recovery = tcb.recovery
     kind = "Sack" if tcb.sack_permitted else "Reno"
     ctx.counters[f"TcpExtTCP{kind}Recovery"] += 1
     if "tcp" in ctx.tracer.on:
         ctx.tracer.emit("tcp", f"{tcb.local} > {tcb.remote}: loss seen, fast recovery")
-    if recovery.phase is not Phase.CWR:
-        _begin_reduction(tcb, now)
+    if not any_retransmitted(tcb):
+        recovery.undo.retransmit_stamp = None
+    recovery.undo.prior_ssthresh = 0
+    recovery.undo.begin(tcb)
+    if recovery.phase not in REDUCING:
+        recovery.undo.prior_ssthresh = current_ssthresh(tcb)
+        begin_reduction(tcb, now)
     recovery.phase = Phase.RECOVERY
 
 
-def enter_cwr(tcb: Tcb, now: Instant) -> None:
-    """Begin to reduce the window without a loss, once a round trip at most (RFC 3168 §6.1.2)."""
-    if tcb.recovery.phase in (Phase.OPEN, Phase.DISORDER):
-        _begin_reduction(tcb, now)
-        tcb.recovery.phase = Phase.CWR
+def _answer_repaired_tail(tcb: Tcb, now: Instant) -> None:
+    """Reduce the window for a loss that the probe itself repaired (RFC 8985 §7.4.2)."""
+    begin_reduction(tcb, now)
+    tcb.window.cwnd = tcb.window.ssthresh
+    tcb.recovery.phase = Phase.CWR
+    stay_open(tcb)
 
 
-def _begin_reduction(tcb: Tcb, now: Instant) -> None:
-    """Set what the window comes down to; the recovery point is where we have sent up to."""
-    tcb.recovery.high_seq = tcb.snd_nxt
-    tcb.recovery.prr.begin(tcb.window)
-    tcb.window.ssthresh = tcb.congestion.ssthresh_after_loss(now)
+def _go_on_after_timeout(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> bool:
+    """Take an ACK in the loss phase; True when the calm phases' look at it is due, too."""
+    go_on_after_timeout(ctx, tcb, news)
+    identify_losses(ctx, tcb, news, now)
+    return tcb.recovery.phase is Phase.OPEN or news.retransmission_lost
 
 
-def _must_stay(tcb: Tcb) -> bool:
-    """Tell whether to wait for an ACK beyond the recovery point.
-
-    RFC 6582 §4.1: without SACK, a late duplicate ACK at that point must not start it all again.
-    """
-    if tcb.sack_permitted:
-        return False
-    tcb.sent.sacked_out = 0
-    return tcb.snd_una == tcb.recovery.high_seq and bool(tcb.sent)
-
-
-def _leave(tcb: Tcb) -> None:
-    """End an episode: everything that was in flight when it began is acknowledged."""
-    recovery = tcb.recovery
-    if recovery.phase in _REDUCING:
-        tcb.window.cwnd = tcb.window.ssthresh
-    recovery.phase = Phase.OPEN
-
-
-def on_duplicate_ack(tcb: Tcb) -> int:
-    """Count a duplicate ACK without SACK as a segment that arrived; tell how many did (0 or 1)."""
-    sent = tcb.sent
-    before = sent.sacked_out
-    sent.sacked_out += 1
-    limit_duplicate_acks(tcb)
-    return sent.sacked_out - before
-
-
-def limit_duplicate_acks(tcb: Tcb) -> None:
-    """Keep the count of duplicate ACKs below what can have arrived."""
-    sent = tcb.sent
-    if not tcb.sack_permitted:
-        holes = min(max(sent.lost_out, 1), sent.packets_out)
-        sent.sacked_out = min(sent.sacked_out, sent.packets_out - holes)
-
-
-def on_cumulative_ack_without_sack(tcb: Tcb, packets: int) -> None:
-    """Take back the duplicate ACKs that an advancing SND.UNA has accounted for."""
-    sent = tcb.sent
-    if packets:
-        sent.sacked_out = max(0, sent.sacked_out - max(0, packets - 1))
-    limit_duplicate_acks(tcb)
-
-
-def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Enter the loss phase: cwnd is one segment, and all is to be sent again (RFC 5681 §3.1)."""
-    recovery = tcb.recovery
-    reduced = recovery.phase in _REDUCING and lt(tcb.snd_una, recovery.high_seq)
-    if tcb.retransmits <= 1 and not reduced:
-        # "the value of ssthresh is held constant" for a segment timing out again (RFC 5681 §3.1),
-        # and for one that was lost with those for which the window was reduced before.
-        tcb.window.ssthresh = tcb.congestion.ssthresh_after_loss(now)
-    if not tcb.sack_permitted:
-        tcb.sent.sacked_out = 0
-    elif tcb.sent.segments[0].sacked:
-        tcb.sent.forget_sacks()
-    tcb.sent.mark_all_lost()
-    tcb.window.cwnd = tcb.sent.in_flight + 1
-    tcb.congestion.on_timeout(now)
-    recovery.phase = Phase.LOSS
-    recovery.high_seq = tcb.snd_nxt
-    ctx.mark_dirty(tcb)
+def on_reordering_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """What might have been merely late is lost (RFC 8985 §6.3)."""
+    lost_before = tcb.sent.in_flight
+    rack.detect_losses(ctx, tcb, now)
+    if tcb.sent.in_flight != lost_before:
+        if tcb.recovery.phase is not Phase.RECOVERY:
+            _enter_recovery(ctx, tcb, now)
+            tcb.recovery.prr.on_acked(tcb.window, tcb.sent.in_flight, 1, False)
+        ctx.mark_dirty(tcb)
+    if not is_armed_for(tcb, Purpose.RETRANSMISSION):
+        rearm_retransmission(tcb, now)

@@ -8,7 +8,8 @@ segments of SMSS, as Linux counts it.
 Not done here: deciding what is lost (`recovery.py`), and sending (`output.py`).
 """
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tapstack.base.units import Instant
@@ -20,6 +21,7 @@ class SentSegment:
     """A range of sequence space that is in flight."""
 
     __slots__ = (
+        "delivered_before",
         "end",
         "flags",
         "lost",
@@ -45,6 +47,8 @@ class SentSegment:
         self.lost = False
         self.retransmitted = False
         """Whether a retransmission is in flight, rather than the original alone."""
+        self.delivered_before = 0
+        """How many segments the connection had delivered when it was sent last: names a round."""
 
     @property
     def text_length(self) -> int:
@@ -53,20 +57,23 @@ class SentSegment:
 
 
 class Acknowledged(NamedTuple):
-    """What one acknowledgment newly covers, cumulative or selective."""
+    """What one acknowledgment covers, cumulative or selective."""
 
-    packets: int
-    """Segments that are acknowledged for the first time, not counting what was SACKed before."""
-    sent_at: Instant | None
-    """When the oldest of them was sent, if none was sent twice (Karn's rule); else None."""
+    segments: Sequence[SentSegment]
+    """What it covers for the first time, oldest first; not what was SACKed before."""
     retransmitted: bool
-    """Whether anything that was sent twice is among them."""
+    """Whether anything that was sent twice is among what it covers (Karn's rule)."""
+
+    @property
+    def packets(self) -> int:
+        """Segments on the wire that are acknowledged for the first time."""
+        return sum(segment.packets for segment in self.segments)
 
 
 class RetransmissionQueue:
     """Entries in sequence order, and the counts of RFC 6675's `Pipe` kept up to date."""
 
-    __slots__ = ("lost_out", "packets_out", "retrans_out", "sacked_out", "segments")
+    __slots__ = ("_top", "lost_out", "packets_out", "retrans_out", "sacked_out", "segments")
 
     def __init__(self) -> None:
         self.segments: list[SentSegment] = []
@@ -78,6 +85,8 @@ class RetransmissionQueue:
         """Of those: deemed lost."""
         self.retrans_out = 0
         """Retransmissions in flight."""
+        self._top: int | None = None
+        # Where the highest entry that was ever SACKed begins.
 
     def __bool__(self) -> bool:
         return bool(self.segments)
@@ -100,25 +109,24 @@ class RetransmissionQueue:
     def acknowledge(self, ack: int, smss: int) -> Acknowledged:
         """Remove what lies before `ack`; an entry that `ack` cuts keeps its rest."""
         done = 0
-        packets = 0
-        sent_at: Instant | None = None
+        covered: list[SentSegment] = []
         retransmitted = False
         for segment in self.segments:
             if gt(segment.end, ack):
                 break
             done += 1
             self._forget(segment)
-            packets += 0 if segment.sacked else segment.packets
             retransmitted |= segment.transmissions > 1
-            if sent_at is None and not segment.sacked:
-                sent_at = segment.sent_at
+            if not segment.sacked:
+                covered.append(segment)
         if done < len(self.segments) and lt(self.segments[done].seq, ack):
-            head = self.segments[done]
-            sent_at = head.sent_at if sent_at is None else sent_at
-            retransmitted |= head.transmissions > 1
-            packets += self._trim(head, ack, smss)
+            front = self._trim(self.segments[done], ack, smss)
+            if front.packets:
+                retransmitted |= front.transmissions > 1
+                if not front.sacked:
+                    covered.append(front)
         del self.segments[:done]
-        return Acknowledged(packets, None if retransmitted else sent_at, retransmitted)
+        return Acknowledged(covered, retransmitted)
 
     def _forget(self, segment: SentSegment) -> None:
         """Take an entry out of the counts."""
@@ -140,21 +148,23 @@ class RetransmissionQueue:
         if segment.retransmitted:
             self.retrans_out += segment.packets
 
-    def _trim(self, segment: SentSegment, ack: int, smss: int) -> int:
-        """Cut off the acknowledged front of an entry, and tell how many segments that was."""
-        before = segment.packets
+    def _trim(self, segment: SentSegment, ack: int, smss: int) -> SentSegment:
+        """Cut off the acknowledged front of an entry, and give it."""
         self._forget(segment)
+        front = _copy(segment, segment.seq, ack)
+        front.packets = segment.packets
         segment.seq = ack
+        segment.flags &= ~SYN
         segment.packets = packets_of(segment.text_length, smss)
+        front.packets -= segment.packets
         self._count(segment)
-        return 0 if segment.sacked else before - segment.packets
+        return front
 
     def sack(self, block: SackBlock, smss: int) -> Acknowledged:
         """Mark what a SACK block covers; entries that its edges cut are split there."""
-        packets = 0
-        sent_at: Instant | None = None
+        covered: list[SentSegment] = []
         retransmitted = False
-        index = 0
+        index = self._find(block.left)
         while index < len(self.segments):
             segment = self.segments[index]
             if ge(segment.seq, block.right):
@@ -166,18 +176,31 @@ class RetransmissionQueue:
                     segment = self.segments[index]
                 if gt(segment.end, block.right):
                     self.split(index, block.right, smss)
-                packets += segment.packets
                 retransmitted |= segment.transmissions > 1
-                if segment.transmissions == 1 and sent_at is None:
-                    sent_at = segment.sent_at
+                covered.append(segment)
                 self._mark_sacked(segment)
             index += 1
-        return Acknowledged(packets, sent_at, retransmitted)
+        return Acknowledged(covered, retransmitted)
+
+    def _find(self, seq: int) -> int:
+        """Find the index of the entry that holds `seq`, or of the first behind it."""
+        if not self.segments:
+            return 0
+        base = self.segments[0].seq
+        offset = sub(seq, base)
+        return bisect_right(self.segments, offset, key=lambda entry: sub(entry.end, base))
+
+    @property
+    def highest_sacked(self) -> int | None:
+        """Where the highest entry that was SACKed begins; None while none is."""
+        return self._top if self.sacked_out else None
 
     def _mark_sacked(self, segment: SentSegment) -> None:
         self._forget(segment)
         segment.sacked = True
         segment.lost = segment.retransmitted = False
+        if self.sacked_out == 0 or self._top is None or gt(segment.seq, self._top):
+            self._top = segment.seq
         self._count(segment)
 
     # --- losses and retransmissions ---
@@ -195,11 +218,21 @@ class RetransmissionQueue:
             if not segment.sacked:
                 self.mark_lost(segment)
 
+    def mark_none_lost(self) -> None:
+        """Take back that anything is lost: all of it was merely late."""
+        for segment in self.segments:
+            segment.lost = False
+        self.lost_out = 0
+
     def mark_retransmitted(self, segment: SentSegment, now: Instant) -> None:
-        """Note that an entry was sent again."""
+        """Note that an entry that was lost is sent again."""
         if not segment.retransmitted:
             segment.retransmitted = True
             self.retrans_out += segment.packets
+        self.mark_sent_again(segment, now)
+
+    def mark_sent_again(self, segment: SentSegment, now: Instant) -> None:
+        """Note that an entry is sent again, to probe: no more is in flight for it."""
         segment.transmissions += 1
         segment.sent_at = now
 
@@ -224,10 +257,8 @@ class RetransmissionQueue:
         assert lt(first.seq, at)
         assert lt(at, first.end)
         self._forget(first)
-        second = SentSegment(at, first.end, first.flags & (FIN | PSH), 0, first.sent_at)
-        second.transmissions = first.transmissions
-        second.sacked, second.lost = first.sacked, first.lost
-        second.retransmitted = first.retransmitted
+        second = _copy(first, at, first.end)
+        second.flags &= FIN | PSH
         first.end = at
         first.flags &= SYN
         for segment in (first, second):
@@ -252,6 +283,16 @@ class RetransmissionQueue:
         """Let go of everything."""
         self.segments.clear()
         self.packets_out = self.sacked_out = self.lost_out = self.retrans_out = 0
+
+
+def _copy(segment: SentSegment, seq: int, end: int) -> SentSegment:
+    """Make an entry for another range that has the same story."""
+    twin = SentSegment(seq, end, segment.flags, 0, segment.sent_at)
+    twin.transmissions = segment.transmissions
+    twin.sacked, twin.lost = segment.sacked, segment.lost
+    twin.retransmitted = segment.retransmitted
+    twin.delivered_before = segment.delivered_before
+    return twin
 
 
 def packets_of(text_length: int, smss: int) -> int:

@@ -5,13 +5,15 @@ Not done here: taking samples (`acknowledgment.py`, which keeps Karn's rule), an
 
 from dataclasses import dataclass
 
-from tapstack.base.units import SECOND, Duration
+from tapstack.base.units import SECOND, Duration, Instant
 
 INITIAL_RTO: Duration = 1 * SECOND
 """RFC 6298 §2 (2.1): the RTO before the first sample."""
 FALLBACK_RTO: Duration = 3 * SECOND
 """RFC 6298 §5.7: the RTO for text after a handshake whose SYN timed out."""
 CLOCK_GRANULARITY: Duration = 1
+MIN_RTT_LIFETIME: Duration = 300 * SECOND
+"""How long the least round trip is believed (Linux's tcp_min_rtt_wlen)."""
 
 
 @dataclass(slots=True)
@@ -32,7 +34,9 @@ class RttEstimator:
     rttvar_4: int = 0
     """Four times the round-trip time variation, µs."""
     min_rtt: Duration | None = None
-    """The least sample, µs."""
+    """The least round trip that was observed lately, µs."""
+    min_rtt_at: Instant = 0
+    """When that was."""
 
     @property
     def srtt(self) -> Duration:
@@ -44,6 +48,13 @@ class RttEstimator:
         """RTTVAR, µs."""
         return self.rttvar_4 >> 2
 
+    def observe(self, rtt: Duration, now: Instant) -> None:
+        """Keep the least round trip of the last minutes, µs: RACK's min_RTT (RFC 8985 §6.2)."""
+        rtt = max(rtt, CLOCK_GRANULARITY)
+        if self.min_rtt is None or rtt <= self.min_rtt or now - self.min_rtt_at > MIN_RTT_LIFETIME:
+            self.min_rtt = rtt
+            self.min_rtt_at = now
+
     def sample(self, rtt: Duration) -> None:
         """Take a measured round trip, µs, and recompute the RTO (2.2 and 2.3)."""
         rtt = max(rtt, CLOCK_GRANULARITY)
@@ -54,8 +65,6 @@ class RttEstimator:
             error = rtt - (self.srtt_8 >> 3)
             self.rttvar_4 += abs(error) - (self.rttvar_4 >> 2)
             self.srtt_8 += error
-        if self.min_rtt is None or rtt < self.min_rtt:
-            self.min_rtt = rtt
         # Deviation: RFC 6298 (2.4) puts a floor of 1 s under the RTO. Like Linux, we put the floor
         # under the variance term: RTO = SRTT + max(rto_min, 4·RTTVAR).
         self.rto = min((self.srtt_8 >> 3) + max(self.rttvar_4, self.rto_min), self.rto_max)

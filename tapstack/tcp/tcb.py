@@ -20,8 +20,9 @@ from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.reassembly import ReassemblyQueue
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_window import ReceiveSpace
-from tapstack.tcp.recovery import Recovery
+from tapstack.tcp.recovery_state import Recovery
 from tapstack.tcp.retransmission_queue import RetransmissionQueue
+from tapstack.tcp.retransmission_timer import Purpose
 from tapstack.tcp.rtt import RttEstimator
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.send_buffer import SendBuffer
@@ -29,7 +30,6 @@ from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.user_options import UserOptions
-from tapstack.tcp.window_validation import WindowUse
 
 if TYPE_CHECKING:
     from tapstack.tcp.connections import PortBinding
@@ -52,7 +52,7 @@ class Tcb:
     congestion: CongestionControl
     receive_space: ReceiveSpace
     retransmission_timer: Timer
-    """Runs while anything is in flight (RFC 6298 §5)."""
+    """Runs while anything is in flight (RFC 6298 §5). Armed by `retransmission_timer.py`."""
     persist_timer: Timer
     """Runs while text waits for a closed window (RFC 9293 §3.8.6.1)."""
     delayed_ack_timer: Timer
@@ -127,14 +127,16 @@ class Tcb:
     """That FIN has left, and is in flight or acknowledged. Written by `output.py`."""
     small_sent_end: int = 0
     """Where the last segment below a full one ended: Nagle's question is whether it is acked."""
-    window_use: WindowUse = field(default_factory=WindowUse)
-    """Written by `window_validation.py`."""
+    cwnd_limited: bool = False
+    """Whether the congestion window, and nothing else, held text back when we last sent."""
     last_sent_at: Instant = 0
     """When text last left."""
     send_blocked: bool = False
     """The user found the send buffer full: room is to be reported."""
 
     # --- timeouts ---
+    timer_purpose: Purpose = Purpose.RETRANSMISSION
+    """What the retransmission timer runs for, while it does."""
     backoff: int = 0
     """Doublings of the RTO since the last acknowledgment of new text."""
     retransmits: int = 0

@@ -3,7 +3,7 @@
 Each expiry is called with the owner that the timer carries, a context and its connection; it leaves
 sending to the flush.
 
-Not done here: what is lost after a timeout (`recovery.py`).
+Not done here: what is lost after a timeout (`loss_phase.py`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from errno import ETIMEDOUT
 from typing import TYPE_CHECKING, TypeAlias
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
-from tapstack.tcp import recovery
+from tapstack.tcp import loss_phase, recovery
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.replies import reset_peer
+from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission
 from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
@@ -30,14 +31,20 @@ _OPENING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
 # --- retransmission -----------------------------------------------------------------------------
 
 
-def arm_retransmission(tcb: Tcb, now: Instant) -> None:
-    """Start the timer anew for the oldest segment in flight (RFC 6298 §5.1, 5.3)."""
-    tcb.retransmission_timer.arm(now + tcb.rto())
-
-
 def on_retransmission_timeout(owner: Owner, now: Instant) -> None:
-    """Send the oldest segment again, with the timeout doubled (RFC 6298 §5.4 to 5.6)."""
+    """Do what the timer was set for: an RTO, a tail loss probe, or a look for what is overdue."""
     ctx, tcb = owner
+    if tcb.timer_purpose is Purpose.PROBE:
+        tcb.recovery.tail_probe_due = True
+        ctx.mark_dirty(tcb)
+    elif tcb.timer_purpose is Purpose.REORDERING:
+        recovery.on_reordering_timeout(ctx, tcb, now)
+    else:
+        _on_rto(ctx, tcb, now)
+
+
+def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Send the oldest segment again, with the timeout doubled (RFC 6298 §5.4 to 5.6)."""
     if tcb.retransmits == 0:
         tcb.first_timeout_at = tcb.sent.segments[0].sent_at
     if _is_given_up(ctx, tcb, now):
@@ -53,7 +60,7 @@ def on_retransmission_timeout(owner: Owner, now: Instant) -> None:
         tcb.sent.mark_all_lost()
         ctx.mark_dirty(tcb)
     else:
-        recovery.on_timeout(ctx, tcb, now)
+        loss_phase.on_timeout(ctx, tcb, now)
     arm_retransmission(tcb, now)
 
 

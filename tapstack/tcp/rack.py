@@ -1,0 +1,135 @@
+"""RACK: loss detection by time (RFC 8985 §6).
+
+What was sent sufficiently long before something that has arrived is lost. How long is sufficient,
+the reordering window, follows what the path was seen to do. The names are the RFC's, in lower case.
+
+Not done here: the tail loss probe (`tail_loss_probe.py`), and sending.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tapstack.base.units import Duration, Instant
+from tapstack.tcp.seq import gt
+
+if TYPE_CHECKING:
+    from tapstack.tcp.ack_news import AckNews
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.retransmission_queue import SentSegment
+    from tapstack.tcp.tcb import Tcb
+
+PERSISTENCE = 16
+"""Recoveries that a widened reordering window outlasts (RFC 8985 §6.2 step 4)."""
+_MAX_MULTIPLIER = 0xFF
+STATIC_WINDOW = 0x2
+"""Bit of `tcp_recovery`: the reordering window never grows."""
+NO_DUP_THRESH = 0x4
+"""Bit of `tcp_recovery`: three segments SACKed are no sign of loss by themselves."""
+
+
+@dataclass(slots=True)
+class Rack:
+    """RACK's variables (RFC 8985 §5.3)."""
+
+    xmit_ts: Instant = 0
+    """When the most recently sent segment was sent that has arrived."""
+    end_seq: int = 0
+    """Where that segment ended."""
+    rtt: Duration = 0
+    """How long that took, µs."""
+    advanced: bool = False
+    """Something arrived since the last look for losses."""
+    reo_wnd_mult: int = 1
+    """The reordering window, in quarters of the least round trip."""
+    reo_wnd_persist: int = 0
+    """Recoveries until the reordering window is as small again as at first."""
+    dsack_seen: bool = False
+    """A spurious retransmission was reported since the window last grew."""
+    dsack_round: int = 0
+    """What had been delivered when the window last grew: once a round trip."""
+
+
+def on_delivered(tcb: Tcb, segment: SentSegment, now: Instant) -> None:
+    """Step 2: keep the most recently sent segment that has arrived."""
+    rack = tcb.recovery.rack
+    rtt = now - segment.sent_at
+    least = tcb.rtt.min_rtt
+    if segment.transmissions > 1 and (least is None or rtt < least):
+        return  # it must be the original that arrived, not what was just sent
+    rack.advanced = True
+    rack.rtt = rtt
+    if _sent_after(segment.sent_at, segment.end, rack.xmit_ts, rack.end_seq):
+        rack.xmit_ts = segment.sent_at
+        rack.end_seq = segment.end
+
+
+def _sent_after(sent_at: Instant, end: int, other_sent_at: Instant, other_end: int) -> bool:
+    return sent_at > other_sent_at or (sent_at == other_sent_at and gt(end, other_end))
+
+
+def update_reordering_window(ctx: Context, tcb: Tcb, news: AckNews) -> None:
+    """Step 4: widen the reordering window when it proved too narrow, once a round trip."""
+    rack = tcb.recovery.rack
+    if ctx.config.tcp_recovery & STATIC_WINDOW or news.delivered_before is None:
+        return
+    if news.delivered_before < rack.dsack_round:
+        rack.dsack_seen = False
+    if rack.dsack_seen:
+        rack.reo_wnd_mult = min(rack.reo_wnd_mult + 1, _MAX_MULTIPLIER)
+        rack.dsack_seen = False
+        rack.dsack_round = tcb.statistics.delivered
+        rack.reo_wnd_persist = PERSISTENCE
+    elif not rack.reo_wnd_persist:
+        rack.reo_wnd_mult = 1
+
+
+def reordering_window(ctx: Context, tcb: Tcb) -> Duration:
+    """Tell how much later than its successors a segment may arrive, µs (step 4).
+
+    It is nothing while no reordering was ever seen and the signs of a loss are strong.
+    """
+    recovery = tcb.recovery
+    if not tcb.statistics.reord_seen:
+        if recovery.is_repairing:
+            return 0
+        if (
+            tcb.sent.sacked_out >= recovery.reordering
+            and not ctx.config.tcp_recovery & NO_DUP_THRESH
+        ):
+            return 0
+    least = tcb.rtt.min_rtt or 0
+    return min(least // 4 * recovery.rack.reo_wnd_mult, tcb.rtt.srtt)
+
+
+def time_left(tcb: Tcb, segment: SentSegment, window: Duration, now: Instant) -> Duration:
+    """Tell how long a segment may still take to arrive before it is lost, µs; 0 or less: it is."""
+    return segment.sent_at + tcb.recovery.rack.rtt + window - now
+
+
+def detect_losses(ctx: Context, tcb: Tcb, now: Instant) -> Duration:
+    """Step 5: deem lost what is overdue; tell how long until more may be, 0 if nothing will."""
+    rack, sent = tcb.recovery.rack, tcb.sent
+    window = reordering_window(ctx, tcb)
+    wait = 0
+    for segment in sent.segments:
+        if segment.sacked or (segment.lost and not segment.retransmitted):
+            continue
+        if not _sent_after(rack.xmit_ts, rack.end_seq, segment.sent_at, segment.end):
+            if segment.transmissions == 1:
+                break  # those behind it were first sent later still, and sent again after that
+            continue
+        left = time_left(tcb, segment, window, now)
+        if left <= 0:
+            mark_lost(ctx, tcb, segment)
+        else:
+            wait = max(wait, left)
+    return wait
+
+
+def mark_lost(ctx: Context, tcb: Tcb, segment: SentSegment) -> None:
+    """Deem a segment lost, or its retransmission."""
+    if segment.retransmitted:
+        ctx.counters["TcpExtTCPLostRetransmit"] += segment.packets
+    tcb.sent.mark_lost(segment)

@@ -1,0 +1,75 @@
+"""What loss recovery remembers of a connection: its phase, and the algorithms' variables.
+
+Not done here: any step of recovery (`recovery.py`, `loss_phase.py`).
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tapstack.tcp.prr import RateReduction
+from tapstack.tcp.rack import Rack
+from tapstack.tcp.undo import UndoState
+
+
+class Phase(Enum):
+    """How a connection stands with regard to losses; the values are Linux's TCP_CA_*."""
+
+    OPEN = 0
+    """Nothing unusual."""
+    DISORDER = 1
+    """Something beyond a gap arrived: a loss, or reordering."""
+    CWR = 2
+    """The window is being reduced without a loss."""
+    RECOVERY = 3
+    """Fast recovery: losses below the recovery point are being repaired."""
+    LOSS = 4
+    """A timeout: what was in flight is deemed lost."""
+
+    # A phase is looked up on every segment's way: Enum's own hash runs Python code.
+    __hash__ = object.__hash__
+
+
+CALM = frozenset({Phase.OPEN, Phase.DISORDER})
+REDUCING = frozenset({Phase.CWR, Phase.RECOVERY})
+"""Phases in which PRR moves the window."""
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What the algorithms remember of a connection and of an episode."""
+
+    phase: Phase = Phase.OPEN
+    high_seq: int = 0
+    """RecoveryPoint (RFC 6675 §2): SND.NXT when the episode began."""
+    prr: RateReduction = field(default_factory=RateReduction)
+    """How the window comes down during the episode."""
+    rack: Rack = field(default_factory=Rack)
+    undo: UndoState = field(default_factory=UndoState)
+    frto: bool = False
+    """Whether the timeout may yet prove spurious (RFC 5682)."""
+    new_text_first: bool = False
+    """F-RTO's step 2.b: the flush sends new text, and retransmits only if there is none."""
+    reordering: int = 3
+    """Segments that must have arrived beyond one for it to be deemed lost: RFC 6675's DupThresh,
+    more once the path was seen to reorder by more."""
+    tlp_end_seq: int | None = None
+    """TLP.end_seq (RFC 8985 §7.1): SND.NXT when the probe that is unanswered left; None: none."""
+    tlp_is_retransmission: bool = False
+    """TLP.is_retrans: that probe was the last segment again, rather than new text."""
+    tail_probe_due: bool = False
+    """The flush is to send a tail loss probe."""
+
+    @property
+    def is_repairing(self) -> bool:
+        """Tell whether losses are being repaired."""
+        return self.phase is Phase.RECOVERY or self.phase is Phase.LOSS
+
+    @property
+    def may_probe(self) -> bool:
+        """Tell whether a tail loss probe has a place: nothing beyond a gap arrived (§7.2)."""
+        return self.phase is Phase.OPEN or self.phase is Phase.CWR
+
+    @property
+    def takes_reordering(self) -> bool:
+        """Tell whether what overtook is evidence: after a timeout all order is lost."""
+        return self.phase is not Phase.LOSS or self.undo.marker is not None

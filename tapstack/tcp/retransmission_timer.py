@@ -1,0 +1,62 @@
+"""The timer behind what is in flight, and its three purposes: RTO, tail loss probe, reordering.
+
+There is one timer, as RFC 8985 §8 has it: a probe or a reordering timeout takes the place of the
+RTO, which is set again after it, counted from when the oldest segment was sent.
+
+Not done here: what happens when it expires (`timeouts.py`).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from tapstack.base.units import Duration, Instant
+
+if TYPE_CHECKING:
+    from tapstack.tcp.tcb import Tcb
+
+
+class Purpose(Enum):
+    """What the timer is running for."""
+
+    RETRANSMISSION = 0
+    """The RTO (RFC 6298 §5)."""
+    PROBE = 1
+    """The PTO: a tail loss probe (RFC 8985 §7.2)."""
+    REORDERING = 2
+    """What may be merely late is lost then (RFC 8985 §6.2 step 5)."""
+
+
+def arm_retransmission(tcb: Tcb, now: Instant) -> None:
+    """Start the RTO anew (RFC 6298 §5.1, 5.3)."""
+    arm_for(tcb, Purpose.RETRANSMISSION, now + tcb.rto())
+
+
+def arm_for(tcb: Tcb, purpose: Purpose, deadline: Instant) -> None:
+    """Run the timer for a purpose, whatever it ran for before."""
+    tcb.timer_purpose = purpose
+    tcb.retransmission_timer.arm(deadline)
+
+
+def rearm_retransmission(tcb: Tcb, now: Instant) -> None:
+    """Set the RTO for the oldest segment in flight; stop the timer if there is none (§5.2).
+
+    After another purpose it does not begin anew: the time since that segment was sent counts.
+    """
+    if not tcb.sent:
+        tcb.retransmission_timer.cancel()
+    elif is_armed_for(tcb, Purpose.PROBE) or is_armed_for(tcb, Purpose.REORDERING):
+        arm_for(tcb, Purpose.RETRANSMISSION, now + max(time_to_rto(tcb, now), 1))
+    else:
+        arm_retransmission(tcb, now)
+
+
+def time_to_rto(tcb: Tcb, now: Instant) -> Duration:
+    """Tell when the RTO of the oldest segment in flight is due, µs from now; it may be past."""
+    return tcb.sent.segments[0].sent_at + tcb.rto() - now
+
+
+def is_armed_for(tcb: Tcb, purpose: Purpose) -> bool:
+    """Tell whether the timer runs for a purpose."""
+    return tcb.retransmission_timer.deadline is not None and tcb.timer_purpose is purpose

@@ -1,0 +1,81 @@
+"""Sending again what is deemed lost, and the last segment to probe (RFC 6675 §5, RFC 8985 §7.3).
+
+Not done here: deciding what is lost (`recovery.py`, `loss_phase.py`).
+"""
+
+from __future__ import annotations
+
+from tapstack.base.units import Instant
+from tapstack.tcp.context import Context
+from tapstack.tcp.recovery_state import Phase
+from tapstack.tcp.retransmission_queue import SentSegment
+from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission, is_armed_for
+from tapstack.tcp.segment import ACK, SYN
+from tapstack.tcp.seq import add, gt
+from tapstack.tcp.state import State
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.transmission import max_unit, transmit
+
+
+def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Send again what is deemed lost, oldest first, as the congestion window allows."""
+    sent = tcb.sent
+    while (index := sent.first_lost()) is not None:
+        room = tcb.window.cwnd - sent.in_flight
+        segment = sent.segments[index]
+        if room <= 0 or not _fits_window(tcb, segment):
+            return
+        unit = min(room, max_unit(ctx, tcb) // tcb.effective_mss)
+        if segment.packets > unit:
+            sent.split_packets(index, unit, tcb.effective_mss)
+        _retransmit(ctx, tcb, segment, now)
+        if index == 0 and not is_armed_for(tcb, Purpose.REORDERING):
+            arm_retransmission(tcb, now)
+
+
+def _fits_window(tcb: Tcb, segment: SentSegment) -> bool:
+    """Tell whether the peer's window still has room: it may have shrunk since (SHLD-17)."""
+    right = add(tcb.snd_una, tcb.snd_wnd)
+    return segment.seq == tcb.snd_una or gt(right, segment.seq)
+
+
+def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> None:
+    """Send a lost segment again."""
+    after_timeout = tcb.recovery.phase is Phase.LOSS or tcb.retransmits > 0
+    kind = "SlowStartRetrans" if after_timeout else "FastRetrans"
+    ctx.counters[f"TcpExtTCP{kind}"] += segment.packets
+    tcb.sent.mark_retransmitted(segment, now)
+    tcb.recovery.undo.on_retransmitted(segment.packets, tcb.timestamp_now(now))
+    tcb.recovery.prr.out += segment.packets
+    _transmit_again(
+        ctx, tcb, segment, "retransmission timeout" if after_timeout else "fast retransmit", now
+    )
+
+
+def retransmit_last(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Send the last segment again, as a tail loss probe: it is not deemed lost."""
+    sent = tcb.sent
+    last = sent.segments[-1]
+    if last.packets > 1:
+        sent.split_packets(len(sent.segments) - 1, last.packets - 1, tcb.effective_mss)
+        last = sent.segments[-1]
+    sent.mark_sent_again(last, now)
+    _transmit_again(ctx, tcb, last, "tail loss probe", now)
+
+
+def _transmit_again(ctx: Context, tcb: Tcb, segment: SentSegment, why: str, now: Instant) -> None:
+    ctx.counters["TcpRetransSegs"] += segment.packets
+    tcb.statistics.total_retrans += segment.packets
+    tcb.statistics.bytes_retrans += segment.text_length
+    segment.delivered_before = tcb.statistics.delivered
+    if segment.flags & SYN:
+        ctx.counters["TcpExtTCPSynRetrans"] += 1
+        transmit_syn(ctx, tcb, now, why)
+    else:
+        transmit(ctx, tcb, segment.seq, segment.flags | ACK, segment.text_length, now, why)
+
+
+def transmit_syn(ctx: Context, tcb: Tcb, now: Instant, why: str) -> None:
+    """Send our SYN; in SYN-RECEIVED it acknowledges the peer's."""
+    flags = SYN | ACK if tcb.state is State.SYN_RECEIVED else SYN
+    transmit(ctx, tcb, tcb.iss, flags, 0, now, why)

@@ -1,0 +1,84 @@
+"""The tail loss probe: when the last of a flight may be lost, ask (RFC 8985 §7).
+
+Without anything behind it a lost tail brings no SACK. One probe, new text or the last segment sent
+again, brings one long before the RTO would.
+
+Not done here: sending the probe (`output.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.base.units import Instant
+from tapstack.tcp.retransmission_timer import Purpose, arm_for, rearm_retransmission, time_to_rto
+from tapstack.tcp.rtt import INITIAL_RTO
+from tapstack.tcp.seq import gt, lt
+from tapstack.tcp.state import State
+
+if TYPE_CHECKING:
+    from tapstack.tcp.ack_news import AckNews
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+_ENABLED = (3, 4)
+"""Values of `tcp_early_retrans` that ask for probes, as Linux has it."""
+
+
+def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> bool:
+    """Set the PTO in place of the RTO where §7.2 asks for it; tell whether it did.
+
+    `rto_restarts` says that the RTO would begin anew now, rather than run on.
+    """
+    if (
+        ctx.config.tcp_early_retrans not in _ENABLED
+        or not tcb.sent
+        or not tcb.sack_permitted
+        or not tcb.recovery.may_probe
+        or tcb.state is State.SYN_RECEIVED
+    ):
+        return False
+    if tcb.rtt.srtt:
+        # "PTO = 2 * SRTT", and with one segment in flight "PTO += TLP.max_ack_delay": Linux takes
+        # its least RTO for that.
+        pto = 2 * tcb.rtt.srtt
+        if tcb.sent.packets_out == 1:
+            pto += ctx.config.tcp_rto_min
+    else:
+        pto = INITIAL_RTO
+    rto = tcb.rto() if rto_restarts else time_to_rto(tcb, now)
+    arm_for(tcb, Purpose.PROBE, now + (min(pto, rto) if rto > 0 else pto))
+    return True
+
+
+def restart_timer(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Set the PTO, or the RTO where no probe is called for, after something was acknowledged."""
+    if not schedule(ctx, tcb, now, rto_restarts=True):
+        rearm_retransmission(tcb, now)
+
+
+def on_sent(tcb: Tcb, now: Instant, *, retransmission: bool) -> None:
+    """Note that the probe has left: one at most is unanswered (§7.3)."""
+    recovery = tcb.recovery
+    recovery.tlp_end_seq = tcb.snd_nxt
+    recovery.tlp_is_retransmission = retransmission
+    tcb.retransmission_timer.cancel()
+    rearm_retransmission(tcb, now)
+
+
+def on_acknowledgment(tcb: Tcb, ack: int, news: AckNews) -> bool:
+    """Take an ACK while a probe is unanswered; True when the probe repaired a loss (§7.4.2).
+
+    Then nothing else would tell congestion control of that loss.
+    """
+    recovery = tcb.recovery
+    if recovery.tlp_end_seq is None or lt(ack, recovery.tlp_end_seq):
+        return False
+    if not recovery.tlp_is_retransmission or news.dsack_of_probe:
+        recovery.tlp_end_seq = None
+    elif gt(ack, recovery.tlp_end_seq):
+        recovery.tlp_end_seq = None
+        return True
+    elif news.plain and not news.sacked:
+        recovery.tlp_end_seq = None  # a duplicate ACK: the original and the probe both arrived
+    return False

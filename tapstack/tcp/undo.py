@@ -1,0 +1,84 @@
+"""Taking a reduction back that proves to have been for nothing (RFC 3522, 4015, 3708, 5682).
+
+Retransmissions were spurious when an ACK echoes a timestamp from before the first of them (Eifel),
+when D-SACKs report each of them, or, after a timeout, when what was never sent again is
+acknowledged (F-RTO). Then nothing was lost, only late: the window becomes what it was.
+
+Not done here: the phases (`recovery.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tapstack.tcp.seq import ge, lt
+
+if TYPE_CHECKING:
+    from tapstack.tcp.ack_news import AckNews
+    from tapstack.tcp.tcb import Tcb
+
+
+@dataclass(slots=True)
+class UndoState:
+    """What is needed to restore the window, and to know that it may be."""
+
+    marker: int | None = None
+    """SND.UNA when the reduction began; None: there is nothing to undo."""
+    unreported: int | None = None
+    """Segments sent again that no D-SACK has reported; None: none was sent yet."""
+    prior_ssthresh: int = 0
+    """ssthresh before the reduction, segments; 0: the reduction is not to be undone."""
+    retransmit_stamp: int | None = None
+    """TSval of the first retransmission of the episode (RFC 3522's RetransmitTS)."""
+
+    def begin(self, tcb: Tcb) -> None:
+        """Remember where a reduction begins."""
+        self.marker = tcb.snd_una
+        # Retransmissions that are in flight already may yet be reported.
+        probing = tcb.recovery.tlp_end_seq is not None and tcb.recovery.tlp_is_retransmission
+        self.unreported = (tcb.sent.retrans_out + probing) or None
+
+    def on_retransmitted(self, packets: int, stamp: int) -> None:
+        """Count segments that are sent again."""
+        if self.retransmit_stamp is None:
+            self.retransmit_stamp = stamp
+        self.unreported = (self.unreported or 0) + packets
+
+
+def may_undo(tcb: Tcb, news: AckNews) -> bool:
+    """Tell whether all that was sent again was so for nothing."""
+    undo = tcb.recovery.undo
+    return undo.marker is not None and (undo.unreported == 0 or is_original_late(tcb, news))
+
+
+def is_original_late(tcb: Tcb, news: AckNews) -> bool:
+    """Tell whether an ACK is for an original, as its timestamp proves (RFC 3522 §3.2 step 4).
+
+    When nothing was sent again yet, there is nothing else that it could be for.
+    """
+    stamp = tcb.recovery.undo.retransmit_stamp
+    if stamp is not None:
+        return news.echo is not None and news.echo != 0 and lt(news.echo, stamp)
+    return tcb.sack_permitted or lt(tcb.snd_una, tcb.recovery.high_seq)
+
+
+def restore_window(tcb: Tcb, *, nothing_lost: bool) -> None:
+    """Give the window back (RFC 4015 §3.3); with `nothing_lost`, in-flight counts so, too."""
+    undo, window = tcb.recovery.undo, tcb.window
+    if nothing_lost:
+        tcb.sent.mark_none_lost()
+    if undo.prior_ssthresh:
+        window.cwnd = max(window.cwnd, tcb.recovery.prr.prior_cwnd)
+        window.ssthresh = max(window.ssthresh, undo.prior_ssthresh)
+    undo.marker = None
+    tcb.recovery.rack.advanced = True  # look at what is in flight with other eyes
+
+
+def on_dsack(tcb: Tcb, end: int, prior_una: int, packets: int) -> None:
+    """Take a report that so many segments, up to `end`, came twice (RFC 3708 §2)."""
+    undo = tcb.recovery.undo
+    if undo.marker is None or not undo.unreported:
+        return
+    if ge(prior_una, end) and lt(undo.marker, end):
+        undo.unreported = max(0, undo.unreported - packets)
