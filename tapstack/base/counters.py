@@ -38,6 +38,8 @@ NAMES: list[str] = (
     "TcpExtTCPDSACKIgnoredDubious TcpExtTCPSACKReorder TcpExtTCPRenoReorder "
     "TcpExtTCPSACKReneging TcpExtTCPLostRetransmit TcpExtTCPFullUndo TcpExtTCPPartialUndo "
     "TcpExtTCPDSACKUndo TcpExtTCPLossUndo TcpExtTCPSpuriousRTOs "
+    "TcpExtTCPHystartTrainDetect TcpExtTCPHystartTrainCwnd "
+    "TcpExtTCPHystartDelayDetect TcpExtTCPHystartDelayCwnd "
 ).split()
 
 

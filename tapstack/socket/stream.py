@@ -50,7 +50,7 @@ class StreamEndpoint:
         self._closed = False
         self._connect_reported = tcb is not None
         self._kept = options.Kept()
-        self.options = tcb.options if tcb else UserOptions()
+        self.options = tcb.options if tcb else _options_of(tcp)
         self.reuse_address = False
         self.reuse_port = False
 
@@ -282,6 +282,11 @@ def _refuse_urgent(flags: int) -> None:
         raise os_error(EOPNOTSUPP)
 
 
+def _options_of(tcp: Tcp) -> UserOptions:
+    """Make the options that a socket begins with; a default that changes later does not count."""
+    return UserOptions(congestion=tcp.config.tcp_congestion_control)
+
+
 def _set_congestion(target: UserOptions, value: Value) -> None:
     name = value.rstrip(b"\0").decode("ascii", "replace") if isinstance(value, bytes) else ""
     if name not in ALGORITHMS:
@@ -290,7 +295,7 @@ def _set_congestion(target: UserOptions, value: Value) -> None:
 
 
 def _get_congestion(target: UserOptions) -> bytes:
-    return (target.congestion or "reno").encode().ljust(16, b"\0")
+    return target.congestion.encode().ljust(16, b"\0")
 
 
 _SO, _TCP = constants.SOL_SOCKET, constants.IPPROTO_TCP

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from tapstack.base.contracts import WRITABLE
 from tapstack.base.errors import Drop
-from tapstack.base.units import MILLISECOND, Instant
+from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp import recovery
 from tapstack.tcp.ack_news import AckNews
 from tapstack.tcp.context import Context
@@ -113,7 +113,9 @@ def _advance(
             look_for_filled_hole(ctx, tcb, acked.segments, top_before)
         else:
             news.delivered = on_cumulative_ack_without_sack(ctx, tcb, news.acked)
-    measure_round_trip(tcb, news.echo, acked, sacked, now)
+    rtt = measure_round_trip(tcb, news.echo, acked, sacked, now)
+    if rtt is not None and news.una_advanced:
+        tcb.congestion.on_round_trip(rtt, tcb.snd_una, tcb.snd_nxt, now)
     if sacked and head is not None and sacked[0].sent_at < head.sent_at:
         # What was sent before the oldest segment was sent again has only now arrived: the RTO of
         # that one begins anew (RFC 6298 §5.3), or it would expire too soon.
@@ -140,21 +142,22 @@ def measure_round_trip(
     acked: Acknowledged,
     sacked: Sequence[SentSegment],
     now: Instant,
-) -> None:
-    """Take a sample of the round trip: never of what was sent twice (Karn), save by timestamp."""
-    if acked.segments and not acked.retransmitted:
-        tcb.rtt.sample(now - acked.segments[0].sent_at)
-        tcb.rtt.observe(now - acked.segments[-1].sent_at, now)
-        return
-    once = [segment for segment in sacked if segment.transmissions == 1]
+) -> Duration | None:
+    """Take a sample of the round trip: never of what was sent twice (Karn), save by timestamp.
+
+    Gives the round trip of the last segment that the ACK is for, µs; None if it tells none.
+    """
+    once = () if acked.retransmitted else acked.segments
+    once = once or [segment for segment in sacked if segment.transmissions == 1]
     if once:
         tcb.rtt.sample(now - once[0].sent_at)
-        tcb.rtt.observe(now - once[-1].sent_at, now)
-    elif acked.retransmitted and echo:
+        return tcb.rtt.observe(now - once[-1].sent_at, now)
+    if acked.retransmitted and echo:
         # RFC 7323 §4.1: the echo tells which transmission is acknowledged.
         elapsed = sub(tcb.timestamp_now(now), echo)
         if elapsed < 1 << 31:
             tcb.rtt.sample(elapsed * MILLISECOND)
+    return None
 
 
 def _report_room(ctx: Context, tcb: Tcb) -> None:

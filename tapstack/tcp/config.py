@@ -6,6 +6,7 @@ Not done here: what an application sets on one socket (`user_options.py`).
 from dataclasses import dataclass
 
 from tapstack.base.units import MILLISECOND, MINUTE, SECOND, Duration
+from tapstack.tcp.congestion import ALGORITHMS
 
 
 @dataclass(slots=True)
@@ -75,8 +76,16 @@ class TcpConfig:
     """The MSS towards a peer whose SYN named none (RFC 9293 MUST-15)."""
     tcp_min_snd_mss: int = 48
     """Least MSS that a peer is believed."""
-    tcp_congestion_control: str = "reno"
+    tcp_congestion_control: str = "cubic"
     """The congestion control of new connections: a name in `congestion.ALGORITHMS`."""
+    cubic_fast_convergence: bool = True
+    """Whether CUBIC leaves room to new flows (RFC 9438 §4.7); a parameter of Linux's tcp_cubic."""
+    cubic_tcp_friendliness: bool = True
+    """Whether CUBIC is never slower than Reno (RFC 9438 §4.3); a parameter of tcp_cubic."""
+    cubic_hystart: bool = True
+    """Whether CUBIC leaves slow start before a loss says so; `hystart` of tcp_cubic."""
+    tcp_slow_start_after_idle: bool = True
+    """Whether a congestion window that was not used for an RTO is brought down."""
     tcp_initial_cwnd: int = 10
     """Segments of the initial window (RFC 6928)."""
     ip_local_port_range: tuple[int, int] = (32768, 60999)
@@ -85,3 +94,11 @@ class TcpConfig:
     """Whether TIME-WAIT ignores RSTs (RFC 1337 §3, fix F1). Linux's default lets them end it."""
     max_segment_unit: int = 65535
     """Octets of the largest IP datagram that is handed down to be cut into segments."""
+
+    @property
+    def tcp_available_congestion_control(self) -> tuple[str, ...]:
+        """What `tcp_congestion_control` and TCP_CONGESTION may name."""
+        return tuple(ALGORITHMS)
+
+    tcp_allowed_congestion_control = tcp_available_congestion_control
+    # Linux keeps some for the administrator; who runs a stack of his own is one.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.units import Instant
 from tapstack.tcp import undo
-from tapstack.tcp.recovery_state import CALM, Phase
+from tapstack.tcp.recovery_state import CALM, REDUCING, Phase
 
 if TYPE_CHECKING:
     from tapstack.tcp.ack_news import AckNews
@@ -37,9 +37,11 @@ def begin_reduction(tcb: Tcb, now: Instant) -> None:
 
 
 def current_ssthresh(tcb: Tcb) -> int:
-    """Give the ssthresh that an undo restores: a window that has grown since is worth more."""
+    """Give what is to be remembered in ssthresh of a window that is given up (RFC 2861 §3)."""
     window = tcb.window
-    return max(window.ssthresh, (window.cwnd >> 1) + (window.cwnd >> 2))
+    if tcb.recovery.phase in REDUCING:
+        return window.ssthresh
+    return max(window.ssthresh, 3 * window.cwnd // 4)
 
 
 def end_reduction(tcb: Tcb, *, undone: bool = False) -> None:

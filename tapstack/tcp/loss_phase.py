@@ -11,7 +11,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import rack, undo
 from tapstack.tcp.duplicate_acks import count_duplicate_ack
 from tapstack.tcp.episode import current_ssthresh, lingers, try_undo_recovery
-from tapstack.tcp.recovery_state import CALM, REDUCING, Phase
+from tapstack.tcp.recovery_state import CALM, Phase
 from tapstack.tcp.seq import ge, gt
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     ):
         # "the value of ssthresh is held constant" for a segment timing out again (RFC 5681 §3.1),
         # and for one that was lost with those for which the window was reduced before.
-        recovery.undo.prior_ssthresh = _prior_ssthresh(tcb)
+        recovery.undo.prior_ssthresh = current_ssthresh(tcb)
         recovery.prr.begin(tcb.window)
         tcb.window.ssthresh = tcb.congestion.ssthresh_after_loss(now)
         recovery.undo.begin(tcb)
@@ -48,10 +48,6 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     recovery.tlp_end_seq = None
     recovery.frto = bool(ctx.config.tcp_frto) and (calm_before or not first)
     ctx.mark_dirty(tcb)
-
-
-def _prior_ssthresh(tcb: Tcb) -> int:
-    return tcb.window.ssthresh if tcb.recovery.phase in REDUCING else current_ssthresh(tcb)
 
 
 def _deem_all_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:

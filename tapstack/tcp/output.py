@@ -27,6 +27,7 @@ from tapstack.tcp.statistics import watch_limit
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_persist, delay_ack
 from tapstack.tcp.transmission import current_mss, max_unit, transmit
+from tapstack.tcp.window_validation import note_use, restart_after_idle
 
 _CAN_SEND_TEXT = frozenset({State.ESTABLISHED, State.CLOSE_WAIT}) | (
     HAS_SENT_FIN - {State.TIME_WAIT}
@@ -86,19 +87,29 @@ def _retransmit_unless_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send text that was never sent, in units as large as the windows allow, and our FIN."""
-    sent_before = tcb.snd_nxt
-    while True:
-        unsent = tcb.unsent()
-        fin = _fin_waits(tcb)
-        if not unsent and not fin:
-            break
-        length = _sendable(ctx, tcb, unsent)
-        fin = fin and length == unsent and _window_room(tcb) > length
-        if not length and not (fin and not unsent):
-            break
-        _send_unit(ctx, tcb, length, fin, length == unsent, now)
-    if tcb.snd_nxt != sent_before:
+    if not tcb.unsent() and not _fin_waits(tcb):
+        return
+    before = tcb.snd_nxt
+    while _send_next_unit(ctx, tcb, now):
+        pass
+    if tcb.snd_nxt != before or tcb.sent.in_flight >= tcb.window.cwnd:
+        note_use(ctx, tcb, now)
+    if tcb.snd_nxt != before:
         tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False)
+
+
+def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Send one unit of what waits; False when nothing waits, or nothing may leave."""
+    unsent = tcb.unsent()
+    length = _sendable(ctx, tcb, unsent)
+    if length and not tcb.sent.in_flight:
+        restart_after_idle(ctx, tcb, now)
+        length = _sendable(ctx, tcb, unsent)
+    fin = _fin_waits(tcb) and length == unsent and _window_room(tcb) > length
+    if length or (fin and not unsent):
+        _send_unit(ctx, tcb, length, fin, length == unsent, now)
+        return True
+    return False
 
 
 def _fin_waits(tcb: Tcb) -> bool:
@@ -119,7 +130,6 @@ def _sendable(ctx: Context, tcb: Tcb, unsent: int) -> int:
     mss = current_mss(tcb)
     quota = tcb.window.cwnd - tcb.sent.in_flight
     if quota <= 0:
-        tcb.cwnd_limited |= unsent > 0
         return 0
     room = _window_room(tcb)
     # RFC 9293 §3.8.6.2.1, (1) to (3), with Fs = 1/2: a window that never has room for a full
@@ -152,8 +162,6 @@ def _send_unit(ctx: Context, tcb: Tcb, length: int, fin: bool, is_last: bool, no
     segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, packets, now)
     segment.delivered_before = tcb.statistics.delivered
     nothing_in_flight = not tcb.sent
-    if length and nothing_in_flight:
-        _restart_after_idle(ctx, tcb, now)
     tcb.sent.append(segment)
     tcb.snd_nxt = segment.end
     tcb.fin_sent |= fin
@@ -161,19 +169,10 @@ def _send_unit(ctx: Context, tcb: Tcb, length: int, fin: bool, is_last: bool, no
         tcb.small_sent_end = segment.end
     tcb.recovery.prr.out += packets
     tcb.acks.on_text_sent(now)
-    tcb.last_sent_at = now
-    # In slow start the window may grow ahead of what is sent, but not beyond twice that.
-    tcb.cwnd_limited = tcb.window.in_slow_start and tcb.window.cwnd < 2 * tcb.sent.packets_out
     ctx.counters["TcpExtTCPOrigDataSent"] += packets
     transmit(ctx, tcb, segment.seq, flags | ACK, length, now, "new text" if length else "close")
     if nothing_in_flight or is_armed_for(tcb, Purpose.PROBE):
         rearm_retransmission(tcb, now)
-
-
-def _restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Fall back to the restart window after an idle RTO (RFC 5681 §4.1): RW = min(IW, cwnd)."""
-    if tcb.last_sent_at and now - tcb.last_sent_at > tcb.rtt.rto:
-        tcb.window.cwnd = min(tcb.window.cwnd, ctx.config.tcp_initial_cwnd)
 
 
 # --- probes -------------------------------------------------------------------------------------

@@ -55,8 +55,17 @@ def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> No
         newly_lost = tcb.sent.lost_out > lost_before or news.retransmission_lost
         progress = news.una_advanced and not newly_lost
         recovery.prr.on_acked(tcb.window, tcb.sent.in_flight, news.delivered, progress)
-    elif news.delivered and (tcb.cwnd_limited or recovery.phase is Phase.LOSS):
+    elif _may_grow(ctx, tcb, news):
         tcb.congestion.on_acked(news.delivered, now)
+
+
+def _may_grow(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
+    """Tell whether an ACK may grow the window: one that advances SND.UNA, while it is in full use.
+
+    Where the path reorders, what was SACKed is progress enough (as Linux).
+    """
+    progress = news.una_advanced or tcb.recovery.reordering > ctx.config.tcp_reordering
+    return progress and news.delivered > 0 and tcb.window_use.allows_growth(tcb.window)
 
 
 def _is_dubious(recovery: Recovery, news: AckNews) -> bool:

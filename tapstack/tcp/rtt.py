@@ -48,12 +48,16 @@ class RttEstimator:
         """RTTVAR, µs."""
         return self.rttvar_4 >> 2
 
-    def observe(self, rtt: Duration, now: Instant) -> None:
-        """Keep the least round trip of the last minutes, µs: RACK's min_RTT (RFC 8985 §6.2)."""
+    def observe(self, rtt: Duration, now: Instant) -> Duration:
+        """Keep the least round trip of the last minutes, µs: RACK's min_RTT (RFC 8985 §6.2).
+
+        Gives what was observed, by the clock's granularity.
+        """
         rtt = max(rtt, CLOCK_GRANULARITY)
         if self.min_rtt is None or rtt <= self.min_rtt or now - self.min_rtt_at > MIN_RTT_LIFETIME:
             self.min_rtt = rtt
             self.min_rtt_at = now
+        return rtt
 
     def sample(self, rtt: Duration) -> None:
         """Take a measured round trip, µs, and recompute the RTO (2.2 and 2.3)."""

@@ -30,6 +30,7 @@ from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.user_options import UserOptions
+from tapstack.tcp.window_validation import WindowUse
 
 if TYPE_CHECKING:
     from tapstack.tcp.connections import PortBinding
@@ -127,8 +128,8 @@ class Tcb:
     """That FIN has left, and is in flight or acknowledged. Written by `output.py`."""
     small_sent_end: int = 0
     """Where the last segment below a full one ended: Nagle's question is whether it is acked."""
-    cwnd_limited: bool = False
-    """Whether the congestion window, and nothing else, held text back when we last sent."""
+    window_use: WindowUse = field(default_factory=WindowUse)
+    """Written by `window_validation.py`."""
     last_sent_at: Instant = 0
     """When text last left."""
     send_blocked: bool = False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.address import Endpoint
 from tapstack.base.units import Instant
 from tapstack.tcp import timeouts
-from tapstack.tcp.congestion import ALGORITHMS
+from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import timers_of
@@ -39,7 +39,6 @@ def make_tcb(
     config = ctx.config
     path = ctx.ip.path_to(remote.address, local.address)
     window = CongestionWindow(config.tcp_initial_cwnd)
-    algorithm = ALGORITHMS[options.congestion or config.tcp_congestion_control]
     timer = ctx.timers.timer
     tcb = Tcb(
         local=local,
@@ -48,7 +47,7 @@ def make_tcb(
         binding=binding,
         rtt=RttEstimator(config.tcp_rto_min, config.tcp_rto_max),
         window=window,
-        congestion=algorithm(window, config, ctx.counters),
+        congestion=make_congestion_control(ctx, window, options.congestion),
         receive_space=_receive_space(config.tcp_rmem, options),
         retransmission_timer=timer(None, timeouts.on_retransmission_timeout),
         persist_timer=timer(None, timeouts.on_persist_timeout),
@@ -69,6 +68,12 @@ def make_tcb(
     tcb.last_received_at = now
     ctx.connections.add(tcb)
     return tcb
+
+
+def make_congestion_control(ctx: Context, window: CongestionWindow, name: str) -> CongestionControl:
+    """Put a window under an algorithm, the engine's default if it has no name."""
+    algorithm = ALGORITHMS[name or ctx.config.tcp_congestion_control]
+    return algorithm(window, ctx.config, ctx.counters)
 
 
 def _receive_space(rmem: tuple[int, int, int], options: UserOptions) -> ReceiveSpace:

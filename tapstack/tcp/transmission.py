@@ -60,6 +60,8 @@ def transmit(
     ack = tcb.rcv_nxt if flags & ACK else 0
     segment = Segment(tcb.local.port, tcb.remote.port, seq, ack, flags, window, 0, options, b"")
     text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length) if length else []
+    if length:
+        tcb.last_sent_at = now
     if flags & ACK:
         _on_ack_sent(tcb)
     packets = packets_of(length, tcb.effective_mss)

@@ -24,7 +24,7 @@ from tapstack.tcp.output import window_update_is_due
 from tapstack.tcp.replies import reset_peer
 from tapstack.tcp.state import CAN_SEND, HAS_RECEIVED_FIN, HAS_SENT_FIN, State, become
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.tcb_factory import make_tcb
+from tapstack.tcp.tcb_factory import make_congestion_control, make_tcb
 from tapstack.tcp.timeouts import arm_keepalive
 from tapstack.tcp.user_options import UserOptions
 
@@ -269,6 +269,8 @@ def on_options_changed(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Heed what the user has just set on a connection that stands."""
     arm_keepalive(ctx, tcb, now)
     update_effective_mss(tcb)
+    if tcb.options.congestion not in ("", tcb.congestion.name):
+        tcb.congestion = make_congestion_control(ctx, tcb.window, tcb.options.congestion)
     if tcb.options.receive_buffer is not None:
         tcb.receive_space.buffer = tcb.receive_space.largest = tcb.options.receive_buffer
     if not tcb.options.quickack:

@@ -95,7 +95,8 @@ def test_pieces_fit_as_in_a_plain_model(pieces: list[tuple[int, int, bool]]) -> 
         clash |= last and (end not in (None, stop) or any(octet >= stop for octet in held))
         clash |= not last and end is not None and stop > end
         expected = Fit.CLASH if clash else Fit.HELD if octets <= held else Fit.NEW
-        assert incomplete.insert(start, bytes(octets), last=last) is expected
+        piece = bytes(range(start, stop))
+        assert incomplete.insert(start, piece, last=last) is expected
         if expected is Fit.CLASH:
             break
         held |= octets

@@ -3,6 +3,7 @@
 import errno
 import socket
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +130,31 @@ def test_linger_is_two_numbers(net: Net) -> None:
     assert fresh.getsockopt(SO, socket.SO_LINGER) == 1
     fresh.setsockopt(SO, socket.SO_LINGER, struct.pack("ii", 0, 0))
     assert fresh.getsockopt(SO, socket.SO_LINGER) == 0
+
+
+def congestion_of(sock: Any) -> bytes:
+    return bytes(sock.getsockopt(TCP, socket.TCP_CONGESTION, 16)).rstrip(b"\0")
+
+
+def test_congestion_control_is_cubic_until_somebody_says_otherwise(net: Net) -> None:
+    default = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_bytes().strip()
+    assert congestion_of(net.socket()) == (b"cubic" if net.runtime else default)
+
+
+def test_congestion_control_of_a_connection_can_be_changed(net: Net) -> None:
+    listener = net.socket()
+    listener.setsockopt(TCP, socket.TCP_CONGESTION, b"reno")
+    listener.bind((LOOPBACK, 0))
+    listener.listen()
+    client = net.socket()
+    client.setsockopt(TCP, socket.TCP_CONGESTION, b"cubic")
+    client.connect(listener.getsockname())
+    accepted = net.accept(listener)
+    assert (congestion_of(client), congestion_of(accepted)) == (b"cubic", b"reno")
+    accepted.setsockopt(TCP, socket.TCP_CONGESTION, b"cubic")
+    assert congestion_of(accepted) == b"cubic"
+    accepted.sendall(b"still there")
+    assert client.recv(100) == b"still there"
 
 
 def test_congestion_control_by_name(net: Net) -> None:

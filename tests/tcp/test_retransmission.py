@@ -134,6 +134,7 @@ def test_a_loss_halves_the_window_once(sack: bool) -> None:
     loss = Loss()
     world = World(delay=10 * MILLISECOND, fate=loss)
     world.a.config.tcp_sack = sack
+    world.a.config.tcp_congestion_control = "reno"
     client, _ = world.pair()
     seen: dict[str, int] = {}
 
@@ -157,6 +158,7 @@ def test_a_loss_halves_the_window_once(sack: bool) -> None:
 def test_a_timeout_begins_again_with_one_segment() -> None:
     loss = Loss()
     world = World(delay=10 * MILLISECOND, fate=loss)
+    world.a.config.tcp_congestion_control = "reno"
     client, _ = world.pair()
     world.send(client, b"z" * 100_000)
     loss.all = True

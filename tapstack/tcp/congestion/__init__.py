@@ -7,10 +7,11 @@ Not done here: finding losses, and how the window moves while they are repaired 
 """
 
 from tapstack.tcp.congestion.contract import CongestionControl
+from tapstack.tcp.congestion.cubic import Cubic
 from tapstack.tcp.congestion.newreno import NewReno
 
 ALGORITHMS: dict[str, type[CongestionControl]] = {
-    algorithm.name: algorithm for algorithm in (NewReno,)
+    algorithm.name: algorithm for algorithm in (Cubic, NewReno)
 }
 """Every algorithm by its name: Linux's tcp_available_congestion_control."""
 

@@ -1,6 +1,7 @@
 """What a congestion control algorithm decides, and what it hears (RFC 5681 §3).
 
-Not done here: finding losses, and how the window moves while they are repaired (`recovery.py`).
+Not done here: finding losses, and how the window moves while they are repaired (`recovery.py`);
+telling whether the window was in use at all (`window_validation.py`).
 """
 # ruff: noqa: B027 - what an algorithm may hear, it may leave unheard
 

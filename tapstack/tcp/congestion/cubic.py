@@ -1,0 +1,188 @@
+"""CUBIC (RFC 9438): growth by the time since the last loss, whatever the round trip.
+
+The window follows W(t) = C·(t − K)³ + W_max: fast at first, flat around the size at which it last
+overflowed the path, then ever faster. The numbers are Linux's, the units segments and µs.
+
+Not done here: the end of slow start (`hystart.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
+from tapstack.tcp.congestion.contract import CongestionControl
+from tapstack.tcp.congestion.hystart import HyStart
+
+if TYPE_CHECKING:
+    from tapstack.base.counters import Counters
+    from tapstack.tcp.config import TcpConfig
+    from tapstack.tcp.congestion.window import CongestionWindow
+
+_BETA = 717  # of 1024: RFC 9438 §4.6, β_cubic = 0.7
+_BETA_SCALE = 1024
+_C_NUMERATOR, _C_DENOMINATOR = 4, 10
+"""RFC 9438 §5: C = 0.4 segments per cubic second."""
+_FRIENDLY_EIGHTHS = 8 * (_BETA_SCALE + _BETA) // 3 // (_BETA_SCALE - _BETA)
+"""Eighths of a window acknowledged for each segment that Reno would grow by with β_cubic: 1/α of
+RFC 9438 §4.3, in Linux's rounding."""
+_STANDSTILL = 100
+"""Windows to be acknowledged for one segment of growth where W(t) is not above the window."""
+_FIRST_PER_GROWTH = 20
+"""Segments to be acknowledged for one of growth, at most, before any loss: 5 % a round trip."""
+_LEAST_PER_GROWTH = 2
+"""RFC 9438 §4.2 bounds growth to half the window in a round trip."""
+_STALE: Duration = SECOND // 32
+"""How long the growth that was worked out holds while the window does not change."""
+_QUIET_AFTER_LOSS: Duration = SECOND
+"""How long after a reduction round trips are not looked at: they tell of the repair."""
+
+
+class _Epoch:
+    """A congestion avoidance stage: from the first growth after a reduction to the next one."""
+
+    __slots__ = ("friendly_acked", "friendly_cwnd", "k", "origin", "start")
+
+    def __init__(self, cwnd: int, w_max: int, now: Instant) -> None:
+        self.start = now
+        self.k: Duration = 0
+        """When W(t) comes to its flat middle, µs after the start (RFC 9438 §4.2)."""
+        self.origin = max(cwnd, w_max)
+        """W(K), segments."""
+        self.friendly_cwnd = cwnd
+        """W_est: the window that Reno would have (§4.3)."""
+        self.friendly_acked = 0
+        """Segments acknowledged that W_est has not grown for yet."""
+        if w_max > cwnd:
+            self.k = _cube_root((w_max - cwnd) * _C_DENOMINATOR * SECOND**3 // _C_NUMERATOR)
+
+    def target(self, at: Instant) -> int:
+        """Give W(t), segments, within one of the true value.
+
+        On the way up it is rounded up, as Linux does, but W_max itself is not reached before K.
+        """
+        distance = at - self.start - self.k
+        delta = _C_NUMERATOR * abs(distance) ** 3 // (_C_DENOMINATOR * SECOND**3)
+        return self.origin - max(delta, 1) if distance < 0 else self.origin + delta
+
+
+class Cubic(CongestionControl):
+    """Grow towards, around and beyond the window of the last loss; fall to 0.7 of it."""
+
+    name: ClassVar[str] = "cubic"
+
+    def __init__(self, window: CongestionWindow, config: TcpConfig, counters: Counters) -> None:
+        super().__init__(window, config, counters)
+        self._before_loss: tuple[int, _Epoch | None] = (0, None)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew: the path may be another one."""
+        self._w_max = 0  # the window when it was last reduced; 0: it never was
+        self._epoch: _Epoch | None = None
+        self._per_growth = 0
+        self._worked_out_for = 0  # the window that this holds for
+        self._worked_out_at: Instant = 0
+        self._min_rtt: Duration = 0  # 0: not known
+        self._hystart = HyStart()
+        self._slow_start_left = False
+
+    # --- growth ---
+
+    def on_acked(self, packets: int, now: Instant) -> None:
+        """Grow in slow start, or along W(t) (RFC 9438 §4.4 and 4.5)."""
+        left = self.window.slow_start(packets)
+        if left:
+            self._work_out_growth(left, now)
+            self.window.congestion_avoidance(left, self._per_growth)
+
+    def _work_out_growth(self, packets: int, now: Instant) -> None:
+        """Find out how many segments are to be acknowledged for each one of growth."""
+        cwnd, epoch = self.window.cwnd, self._epoch
+        if epoch is None:
+            epoch = self._epoch = _Epoch(cwnd, self._w_max, now)
+            is_new_instant = True
+        else:
+            if cwnd == self._worked_out_for and now - self._worked_out_at <= _STALE:
+                epoch.friendly_acked += packets
+                return
+            is_new_instant = now // MILLISECOND != self._worked_out_at // MILLISECOND
+        epoch.friendly_acked += packets
+        if is_new_instant:
+            self._worked_out_for, self._worked_out_at = cwnd, now
+            self._per_growth = self._cubic_per_growth(epoch, cwnd, now)
+        if self.config.cubic_tcp_friendliness:
+            self._per_growth = min(self._per_growth, self._reno_per_growth(epoch, cwnd))
+        self._per_growth = max(self._per_growth, _LEAST_PER_GROWTH)
+
+    def _cubic_per_growth(self, epoch: _Epoch, cwnd: int, now: Instant) -> int:
+        """Have the window come to W(t + RTT) within a round trip."""
+        target = epoch.target(now + self._min_rtt)
+        per_growth = cwnd // (target - cwnd) if target > cwnd else _STANDSTILL * cwnd
+        return per_growth if self._w_max else min(per_growth, _FIRST_PER_GROWTH)
+
+    def _reno_per_growth(self, epoch: _Epoch, cwnd: int) -> int:
+        """Be no slower than Reno would be with the same reductions (RFC 9438 §4.3)."""
+        step = cwnd * _FRIENDLY_EIGHTHS // 8
+        while epoch.friendly_acked > step:
+            epoch.friendly_acked -= step
+            epoch.friendly_cwnd += 1
+        ahead = epoch.friendly_cwnd - cwnd
+        return cwnd // ahead if ahead > 0 else _STANDSTILL * cwnd
+
+    # --- the end of slow start ---
+
+    def on_round_trip(self, rtt: Duration, snd_una: int, snd_nxt: int, now: Instant) -> None:
+        """Keep the least round trip, and leave slow start when HyStart says so."""
+        if self._epoch is not None and now - self._epoch.start < _QUIET_AFTER_LOSS:
+            return
+        self._min_rtt = min(self._min_rtt or rtt, rtt)
+        window = self.window
+        if self._slow_start_left or not window.in_slow_start or not self.config.cubic_hystart:
+            return
+        sign = self._hystart.look(rtt, self._min_rtt, window.cwnd, snd_una, snd_nxt, now)
+        if sign is not None:
+            self._slow_start_left = True
+            window.ssthresh = window.cwnd
+            self.counters[f"TcpExtTCPHystart{sign.value}Detect"] += 1
+            self.counters[f"TcpExtTCPHystart{sign.value}Cwnd"] += window.cwnd
+
+    # --- reductions ---
+
+    def reduced_window(self, now: Instant) -> int:  # noqa: ARG002 - the next epoch starts later
+        """Fall to β_cubic of the window, and remember where it was (RFC 9438 §4.6 and 4.7)."""
+        cwnd = self.window.cwnd
+        self._before_loss = self._w_max, self._epoch
+        if self.config.cubic_fast_convergence and cwnd < self._w_max:
+            # It did not come back to where it was: leave room to those who came since.
+            self._w_max = cwnd * (_BETA_SCALE + _BETA) // (2 * _BETA_SCALE)
+        else:
+            self._w_max = cwnd
+        self._epoch = None
+        return cwnd * _BETA // _BETA_SCALE
+
+    def on_timeout(self, now: Instant) -> None:  # noqa: ARG002
+        """Start from nothing, as Linux does."""
+        self._forget()
+
+    def on_undo(self, now: Instant) -> None:  # noqa: ARG002
+        """Go on along the curve that a spurious loss broke off (RFC 9438 §4.9).
+
+        Deviation: Linux restores the window alone, and begins a new curve at it.
+        """
+        self._w_max, self._epoch = self._before_loss
+
+    def on_restart(self, idle: Duration, now: Instant) -> None:
+        """Leave out the time in which nothing was sent (RFC 9438 §5.8)."""
+        if self._epoch is not None:
+            self._epoch.start = min(self._epoch.start + idle, now)
+
+
+def _cube_root(value: int) -> int:
+    """Give the integer below the cube root of a positive number, by Newton's method."""
+    root = 1 << -(-value.bit_length() // 3)
+    while True:
+        better = (2 * root + value // (root * root)) // 3
+        if better >= root:
+            return root
+        root = better
