@@ -295,6 +295,8 @@ CONNECTED = 8
 """The handshake that `connect` began is done."""
 CLOSED = 16
 """The connection is gone: nothing more will come or go."""
+URGENT = 32
+"""Urgent text came (RFC 9293 §3.8.5)."""
 
 
 class SocketEvent(NamedTuple):
@@ -303,7 +305,7 @@ class SocketEvent(NamedTuple):
     endpoint: object
     """The engine's own object: a Tcb, a Listener, a UdpSocket, a RawSocket."""
     events: int
-    """The sum of READABLE, WRITABLE, ACCEPTABLE, CONNECTED, CLOSED."""
+    """The sum of READABLE, WRITABLE, ACCEPTABLE, CONNECTED, CLOSED, URGENT."""
 
 
 class EventSink(Protocol):

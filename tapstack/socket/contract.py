@@ -70,8 +70,11 @@ class SocketEndpoint(Protocol):
     def set_option(self, level: int, name: int, value: int | bytes, *, now: Instant) -> None:
         """Set an option. Raises: OSError with ENOPROTOOPT or EINVAL."""
 
-    def readiness(self, *, now: Instant) -> tuple[bool, bool]:
-        """Tell whether receiving and whether sending would not block."""
+    def ioctl(self, request: int, *, now: Instant) -> int:
+        """Answer SIOCINQ, SIOCOUTQ, SIOCATMARK (tcp(7)). Raises: OSError with ENOTTY, EINVAL."""
+
+    def readiness(self, *, now: Instant) -> int:
+        """Tell what poll(2) would: a sum of POLLIN, -PRI, -OUT, -ERR, -HUP and -RDHUP."""
 
     def watched(self) -> object:
         """Give the engine's object whose events tell of this socket."""

@@ -1,14 +1,16 @@
 """A real file descriptor that is readable and writable when a socket of the stack is.
 
 select, poll, epoll and asyncio wait on descriptors. One end of a pair of UNIX sockets is given out:
-an octet sent from the other end makes it readable, and a full buffer makes it unwritable. It only
-tells: octets of the connection never cross it.
+an octet sent from the other end makes it readable, a full buffer makes it unwritable, and closing
+the other end hangs it up. It only tells: octets of the connection never cross it.
 
 Not done here: readiness itself (`stream.py`, `messages.py`).
 """
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,41 +21,97 @@ from tapstack.socket.contract import SocketEndpoint, SocketHost
 _ONE_OCTET = b"!"
 _FILL = b"\0" * 256
 """What fills a buffer of the least size, which `SO_SNDBUF` of 1 asks for."""
+_FOR_GOOD = select.POLLHUP | select.POLLRDHUP
+"""What a UNIX socket, once it shows it, shows for ever."""
 
 
 class ReadinessDescriptor:
-    """A pair of sockets whose given-out end shows two bits."""
+    """A pair of sockets whose given-out end shows what poll(2) is to tell.
+
+    Deviation: while urgent text waits (POLLPRI), the end of a UNIX socket is readable, too.
+    """
 
     def __init__(self) -> None:
+        self._open()
+
+    def _open(self) -> None:
+        """Make a pair that shows POLLOUT alone."""
         self._shown, self._kept = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         for each in (self._shown, self._kept):
             each.setblocking(False)
             each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-        self._readable = False
-        self._writable = True
+        self._bits = select.POLLOUT
 
     def fileno(self) -> int:
         """Give the descriptor to wait on."""
         return self._shown.fileno()
 
-    def show(self, readable: bool, writable: bool) -> None:
-        """Set both bits; the system is called only for a change.
+    def show(self, bits: int) -> None:
+        """Show a sum of POLLIN, -PRI, -OUT, -ERR, -HUP and -RDHUP.
 
-        A program that reads or closes what it should only wait on misleads itself and nobody else.
+        The system is called only for a change. A program that reads or closes what it should only
+        wait on misleads itself and nobody else.
         """
-        if readable != self._readable:
-            self._readable = readable
-            with suppress(OSError):
-                if readable:
-                    self._kept.send(_ONE_OCTET)
-                else:
-                    self._shown.recv(1)
-        if writable != self._writable:
-            self._writable = writable
-            if writable:
-                self._drain()
+        changed = bits ^ self._bits
+        if not changed:
+            return
+        if self._bits & ~bits & _FOR_GOOD:
+            self._renew()
+            changed = bits ^ self._bits
+        if changed & select.POLLPRI:
+            self._set_urgent(bits)
+        elif changed & select.POLLIN:
+            self._set_readable(bool(bits & select.POLLIN))
+        if changed & select.POLLOUT:
+            self._set_writable(bool(bits & select.POLLOUT))
+        if changed & select.POLLRDHUP:
+            self._kept.shutdown(socket.SHUT_WR)
+        if changed & select.POLLHUP:
+            self._hang_up(failed=bool(bits & select.POLLERR))
+        elif changed & select.POLLERR:
+            self._shown.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        self._bits = bits
+
+    def _renew(self) -> None:
+        """Begin anew under the same number: a socket that has hung up is connected again."""
+        old, number = self._shown, self._shown.fileno()
+        self._kept.close()
+        self._open()
+        os.dup2(self._shown.fileno(), number, inheritable=False)
+        self._shown.close()
+        self._shown = old
+
+    def _set_readable(self, readable: bool) -> None:
+        with suppress(OSError):
+            if readable:
+                self._kept.send(_ONE_OCTET)
             else:
-                self._fill()
+                self._shown.recv(1)
+
+    def _set_urgent(self, bits: int) -> None:
+        """Show POLLPRI or not, and POLLIN with it, whose octet may stand behind the urgent one."""
+        for flags in (socket.MSG_OOB, 0):
+            with suppress(OSError):
+                self._shown.recv(2, flags)
+        with suppress(OSError):
+            if bits & select.POLLIN:
+                self._kept.send(_ONE_OCTET)
+            if bits & select.POLLPRI:
+                self._kept.send(_ONE_OCTET, socket.MSG_OOB)
+
+    def _set_writable(self, writable: bool) -> None:
+        if writable:
+            self._drain()
+        else:
+            self._fill()
+
+    def _hang_up(self, *, failed: bool) -> None:
+        """Close the other end: with octets that it has not read, that is an error to this one."""
+        self._drain()
+        if failed:
+            with suppress(OSError):
+                self._shown.send(_ONE_OCTET)
+        self._kept.close()
 
     def _fill(self) -> None:
         with suppress(OSError):
@@ -115,8 +173,13 @@ class Readiness:
         self._show(self._host.now())
 
     def _show(self, now: Instant) -> None:
-        if self._descriptor is not None:
-            self._descriptor.show(*self._endpoint.readiness(now=now))
+        if self._descriptor is None:
+            return
+        bits = self._endpoint.readiness(now=now)
+        if bits & _FOR_GOOD == select.POLLHUP:
+            # It has no connection yet, and may get one: it is ready for what will fail at once.
+            bits = select.POLLIN | select.POLLOUT
+        self._descriptor.show(bits)
 
     def close(self) -> None:
         """Give the descriptor back. To be called within the stack, or after its end."""

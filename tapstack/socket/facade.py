@@ -295,6 +295,14 @@ class Socket:
         plain = value if isinstance(value, int) else bytes(value)
         self._call(self._attempts().set_option, level, optname, plain)
 
+    def ioctl(self, request: int) -> int:
+        """Answer SIOCINQ, SIOCOUTQ, SIOCOUTQNSD or SIOCATMARK, as ioctl(2) on the kernel's does.
+
+        `fcntl.ioctl` on `fileno()` would ask the descriptor, which knows nothing of the connection.
+        Raises: OSError with ENOTTY.
+        """
+        return self._call(self._attempts().ioctl, request)
+
     # --- the end ---
 
     def shutdown(self, how: int) -> None:

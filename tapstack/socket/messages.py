@@ -8,8 +8,9 @@ Not done here: UDP and IP, and waiting for them.
 
 from __future__ import annotations
 
+import select
 import socket as constants
-from errno import EAGAIN, EBADF, EINVAL, ENOTCONN, EOPNOTSUPP, EPIPE
+from errno import EAGAIN, EBADF, EINVAL, ENOTCONN, ENOTTY, EOPNOTSUPP, EPIPE
 from typing import Any, ClassVar
 
 from tapstack.base.address import Endpoint
@@ -19,6 +20,7 @@ from tapstack.base.units import Instant
 from tapstack.ip.raw import RawSockets
 from tapstack.socket import options
 from tapstack.socket.contract import SocketEndpoint
+from tapstack.socket.ioctl import SIOCINQ, SIOCOUTQ
 from tapstack.socket.options import Option, Table, Value
 from tapstack.udp.protocol import Udp
 
@@ -83,9 +85,25 @@ class MessageEndpoint:
         """Take one datagram: to wait for more would join two. Raises: as `receive`."""
         text += self.receive(size, 0, now=now)[0]
 
-    def readiness(self, *, now: Instant) -> tuple[bool, bool]:  # noqa: ARG002
-        """Tell whether receiving and whether sending would not block."""
-        return self._read_shut or self._engine.is_readable(self._socket), True
+    def readiness(self, *, now: Instant) -> int:  # noqa: ARG002
+        """Tell what poll(2) would: sending never blocks."""
+        bits = select.POLLOUT
+        if self._read_shut:
+            bits |= select.POLLIN | select.POLLRDHUP
+            bits |= select.POLLHUP if self._write_shut else 0
+        elif self._engine.is_readable(self._socket):
+            bits |= select.POLLIN
+        return bits
+
+    def ioctl(self, request: int, *, now: Instant) -> int:  # noqa: ARG002
+        """Answer SIOCINQ, the size of the next datagram; SIOCOUTQ: nothing waits to be sent."""
+        self._check_open()
+        if request == SIOCOUTQ:
+            return 0
+        if request != SIOCINQ:
+            raise os_error(ENOTTY)
+        message = self._engine.receive_from(self._socket, peek=True)
+        return len(message[0]) if message else 0
 
     def shutdown(self, how: int, *, now: Instant) -> None:
         """End one direction or both, and tell who waits. Raises: OSError with EINVAL, ENOTCONN.

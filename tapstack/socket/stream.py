@@ -5,7 +5,9 @@ Not done here: TCP, and waiting for it.
 
 from __future__ import annotations
 
+import select
 import socket as constants
+from collections.abc import Callable
 from errno import (
     EAGAIN,
     EALREADY,
@@ -16,6 +18,7 @@ from errno import (
     EISCONN,
     ENOENT,
     ENOTCONN,
+    ENOTTY,
     EOPNOTSUPP,
     EPIPE,
 )
@@ -25,6 +28,7 @@ from tapstack.base.contracts import CLOSED, READABLE, WRITABLE, Buffer, EventSin
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket import options
+from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.tcp_info import pack_tcp_info
 from tapstack.tcp.congestion import ALGORITHMS
@@ -156,25 +160,35 @@ class StreamEndpoint:
     def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:  # noqa: ARG002
         """Queue what finds room. Raises: OSError with EAGAIN, EPIPE, ENOTCONN, why it ended."""
         self._check_open()
-        _refuse_urgent(flags)
         if self._tcb is None:
             raise os_error(EPIPE)
-        taken = self._tcp.send(self._tcb, data, now)
+        urgent = bool(flags & constants.MSG_OOB)
+        taken = self._tcp.send(self._tcb, data, now, out_of_band=urgent)
         if taken == 0 and len(data):
             raise os_error(EAGAIN)
         return taken
 
     def receive(self, size: int, flags: int, *, now: Instant) -> tuple[bytes, Endpoint | None]:
         """Take text, b"" at its end. Raises: OSError with EAGAIN, ENOTCONN, why it ended."""
+        peek = bool(flags & constants.MSG_PEEK)
+        if flags & constants.MSG_OOB:
+            return self._receive_urgent(peek)[:size], None
         tcb = self._connection()
-        _refuse_urgent(flags)
         if size == 0:
             return b"", None
-        peek = bool(flags & constants.MSG_PEEK)
         text = self._tcp.receive_text(tcb, size, now, peek=peek)
         if text is None:
             raise os_error(EAGAIN)
         return text, None
+
+    def _receive_urgent(self, peek: bool) -> bytes:
+        """Take the urgent octet. Raises: OSError with EINVAL (there is none), EAGAIN."""
+        self._check_open()
+        if self._listener:
+            raise os_error(ENOTCONN)
+        if self._tcb is None:
+            raise os_error(EINVAL)
+        return self._tcp.receive_urgent(self._tcb, peek=peek)
 
     def receive_all(self, size: int, text: bytearray, *, now: Instant) -> None:
         """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL).
@@ -185,18 +199,40 @@ class StreamEndpoint:
         while len(text) < size:
             if text and self._connection().error:
                 return
+            tcb = self._connection()
+            if text and self._tcp.is_at_mark(tcb):
+                return  # like any read, it stops at the urgent mark
             piece, _ = self.receive(size - len(text), 0, now=now)
             if not piece:
                 return
             text += piece
 
-    def readiness(self, *, now: Instant) -> tuple[bool, bool]:  # noqa: ARG002
-        """Tell whether reading and whether writing would not block."""
+    def readiness(self, *, now: Instant) -> int:  # noqa: ARG002
+        """Tell what poll(2) would."""
         if self._listener:
-            return bool(self._listener.accept_queue), False
+            return select.POLLIN if self._listener.accept_queue else 0
         if self._tcb is None:
-            return True, True  # as Linux: an unconnected socket hangs up
-        return self._tcp.is_readable(self._tcb), self._tcp.is_writable(self._tcb)
+            return select.POLLOUT | select.POLLHUP
+        return self._readiness_of(self._tcb)
+
+    def _readiness_of(self, tcb: Tcb) -> int:
+        tcp, closed = self._tcp, tcb.state is State.CLOSED
+        read_ended = tcp.has_ended(tcb)
+        bits = select.POLLIN if tcp.is_readable(tcb) else 0
+        bits |= select.POLLOUT if tcp.is_writable(tcb) else 0
+        bits |= select.POLLPRI if tcp.has_urgent(tcb) else 0
+        bits |= select.POLLRDHUP if read_ended else 0
+        bits |= select.POLLHUP if closed or (read_ended and tcb.fin_queued) else 0
+        return bits | (select.POLLERR if tcb.error else 0)
+
+    def ioctl(self, request: int, *, now: Instant) -> int:  # noqa: ARG002
+        """Answer what tcp(7) lists. Raises: OSError with EINVAL of a listener, ENOTTY."""
+        self._check_open()
+        if request not in _REQUESTS:
+            raise os_error(ENOTTY)
+        if self._listener and request != SIOCATMARK:
+            raise os_error(EINVAL)
+        return int(_REQUESTS[request](self._tcp, self._tcb)) if self._tcb else 0
 
     # --- the end ---
 
@@ -276,10 +312,12 @@ class StreamEndpoint:
         return self._listener is not None
 
 
-def _refuse_urgent(flags: int) -> None:
-    """Urgent text is not told apart: to send it as common text would mislead the peer."""
-    if flags & constants.MSG_OOB:
-        raise os_error(EOPNOTSUPP)
+_REQUESTS: dict[int, Callable[[Tcp, Tcb], int]] = {
+    SIOCINQ: Tcp.unread,
+    SIOCOUTQ: Tcp.unacknowledged,
+    SIOCOUTQNSD: Tcp.unsent,
+    SIOCATMARK: Tcp.is_at_mark,
+}
 
 
 def _options_of(tcp: Tcp) -> UserOptions:
@@ -319,6 +357,7 @@ _USER_OPTIONS: Table = {
     **options.IP_OPTIONS,
     (_SO, constants.SO_KEEPALIVE): options.flag("keepalive"),
     (_SO, constants.SO_LINGER): options.LINGER,
+    (_SO, constants.SO_OOBINLINE): options.flag("oobinline"),
     (_SO, constants.SO_RCVBUF): options.buffer("receive_buffer", 131_072),
     (_SO, constants.SO_SNDBUF): options.buffer("send_buffer", 262_144),
     (_TCP, constants.TCP_NODELAY): options.flag("nodelay"),

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from tapstack.base.contracts import WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp import recovery
+from tapstack.tcp import recovery, urgent
 from tapstack.tcp.ack_news import AckNews
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import on_cumulative_ack_without_sack
@@ -130,6 +130,7 @@ def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged
     tcb.send_buffer.release(min(text, len(tcb.send_buffer)))
     tcb.statistics.bytes_acked += text
     tcb.snd_una = seg.ack
+    urgent.on_acknowledged(tcb)
     tcb.backoff = tcb.retransmits = 0
     tcb.soft_error = 0
     _report_room(ctx, tcb)

@@ -90,6 +90,8 @@ class TcpConfig:
     """Segments of the initial window (RFC 6928)."""
     ip_local_port_range: tuple[int, int] = (32768, 60999)
     """Ephemeral ports, both ends included (RFC 6056 §3.2)."""
+    tcp_stdurg: bool = False
+    """Whether an urgent pointer that comes points at the urgent octet, not behind it (RFC 6093)."""
     tcp_rfc1337: bool = False
     """Whether TIME-WAIT ignores RSTs (RFC 1337 §3, fix F1). Linux's default lets them end it."""
     max_segment_unit: int = 65535

@@ -152,7 +152,7 @@ def _complete_active_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
 def _take_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Set what the peer's SYN says: IRS, RCV.NXT, its window and its options."""
     tcb.irs = seg.seq
-    tcb.rcv_nxt = tcb.rcv_wup = tcb.last_ack_sent = add(seg.seq, 1)
+    tcb.rcv_nxt = tcb.rcv_wup = tcb.last_ack_sent = tcb.copied_seq = add(seg.seq, 1)
     tcb.last_received_at = now
     # RFC 7323 §2.2: "The window field in a segment where the SYN bit is set MUST NOT be scaled."
     tcb.snd_wnd = tcb.max_snd_wnd = seg.wnd
@@ -193,7 +193,7 @@ def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) 
     acked = tcb.sent.acknowledge(seg.ack, tcb.effective_mss)
     measure_round_trip(tcb, echo_of(tcb, seg), acked, (), now)
     tcb.recovery.undo.retransmit_stamp = None
-    tcb.snd_una = seg.ack
+    tcb.snd_una = tcb.snd_up = seg.ack
     tcb.retransmits = tcb.backoff = 0
     tcb.statistics.delivered += 1
     tcb.statistics.on_timeout_recovered(now)

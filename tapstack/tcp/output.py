@@ -9,7 +9,7 @@ Not done here: sending again (`retransmit.py`), and building a segment (`transmi
 from __future__ import annotations
 
 from tapstack.base.units import Instant
-from tapstack.tcp import tail_loss_probe
+from tapstack.tcp import tail_loss_probe, urgent
 from tapstack.tcp.context import Context
 from tapstack.tcp.receive_window import remaining_window, select_window
 from tapstack.tcp.retransmission_queue import SentSegment, packets_of
@@ -148,7 +148,7 @@ def _may_send_partial(tcb: Tcb, *, partial_is_last: bool) -> bool:
 
     A segment that is not full waits while another such segment is not acknowledged.
     """
-    if partial_is_last and tcb.fin_queued:
+    if (partial_is_last and tcb.fin_queued) or urgent.is_sending(tcb):
         return True
     if tcb.options.cork:
         return False
@@ -214,8 +214,11 @@ def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     length = min(tcb.unsent(), _window_room(tcb), tcb.effective_mss)
     if length and not tcb.sent:
         _send_unit(ctx, tcb, length, False, length == tcb.unsent(), now)
-    else:
-        transmit(ctx, tcb, add(tcb.snd_una, -1), ACK, 0, now, "probe")
+        return
+    if urgent.is_sending(tcb):
+        # A receiver processes URG "even when the receive window is zero" (RFC 9293 MUST-66).
+        transmit(ctx, tcb, tcb.snd_una, ACK, 0, now, "urgent probe")
+    transmit(ctx, tcb, add(tcb.snd_una, -1), ACK, 0, now, "probe")
 
 
 # --- acknowledgments ----------------------------------------------------------------------------

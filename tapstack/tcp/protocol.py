@@ -39,6 +39,7 @@ from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.time_wait import time_wait_state
 from tapstack.tcp.transmission import build_segment_header, offload_for
+from tapstack.tcp.urgent import UrgentOctet, is_at_mark
 from tapstack.tcp.user_options import UserOptions
 from tapstack.tcp.wire import PROTOCOL_TCP, parse
 
@@ -179,15 +180,22 @@ class Tcp:
         """Take the oldest connection that waits, or None."""
         return user_calls.accept(listener)
 
-    def send(self, tcb: Tcb, data: Buffer, now: Instant) -> int:
-        """Queue text; tell how many octets found room, 0 for none. Raises: OSError."""
-        return user_calls.send(self._ctx, tcb, data, now)
+    def send(self, tcb: Tcb, data: Buffer, now: Instant, *, out_of_band: bool = False) -> int:
+        """Queue text; tell how many octets found room, 0 for none. Raises: OSError.
+
+        With `out_of_band`, the last octet that found room is urgent (RFC 9293 §3.8.5).
+        """
+        return user_calls.send(self._ctx, tcb, data, now, out_of_band)
 
     def receive_text(
         self, tcb: Tcb, size: int, now: Instant, *, peek: bool = False
     ) -> bytes | None:
         """Take text; None: nothing there yet; b"": the stream has ended. Raises: OSError."""
         return user_calls.receive(self._ctx, tcb, size, now, peek)
+
+    def receive_urgent(self, tcb: Tcb, *, peek: bool = False) -> bytes:
+        """Take the urgent octet. Raises: OSError with EINVAL (there is none), EAGAIN (not yet)."""
+        return user_calls.receive_urgent(tcb, peek)
 
     def shutdown(self, tcb: Tcb, *, read: bool, write: bool) -> None:
         """Close one direction or both. Raises: OSError with ENOTCONN."""
@@ -230,6 +238,30 @@ class Tcp:
     def is_writable(self, tcb: Tcb) -> bool:
         """Tell whether `send` would take something, or raise, now."""
         return user_calls.is_writable(self._ctx, tcb)
+
+    def has_ended(self, tcb: Tcb) -> bool:
+        """Tell whether no more text will come behind what is queued."""
+        return user_calls.has_ended(tcb)
+
+    def has_urgent(self, tcb: Tcb) -> bool:
+        """Tell whether `receive_urgent` would give an octet now."""
+        return tcb.urgent.octet is UrgentOctet.HERE
+
+    def is_at_mark(self, tcb: Tcb) -> bool:
+        """Tell whether the next octet of the stream is the urgent one (sockatmark)."""
+        return is_at_mark(tcb)
+
+    def unread(self, tcb: Tcb) -> int:
+        """Count the octets that may be read before the mark or the end (SIOCINQ)."""
+        return user_calls.unread(tcb)
+
+    def unacknowledged(self, tcb: Tcb) -> int:
+        """Count the octets that are queued or in flight, and our FIN (SIOCOUTQ)."""
+        return user_calls.unacknowledged(tcb)
+
+    def unsent(self, tcb: Tcb) -> int:
+        """Count the octets that were never sent, and our FIN (SIOCOUTQNSD)."""
+        return user_calls.unsent(tcb)
 
     @property
     def connections(self) -> Iterable[Tcb]:

@@ -21,10 +21,11 @@ from tapstack.tcp.lifetime import destroy, enter_time_wait
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.retransmission_queue import packets_of
-from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, SackBlock, Segment
+from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, URG, SackBlock, Segment
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, State, become
 from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.urgent import check_urgent
 
 _TS_RECENT_LIFETIME = 24 * 24 * 3600 * SECOND
 """RFC 7323 §5.5: TS.Recent is void when a connection was idle for longer."""
@@ -47,9 +48,10 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
         and check_ack(ctx, tcb, seg, now)
     )
     if going_on:
-        # "Sixth, check the URG bit": urgent text is received as text in its place.
         tcb.last_received_at = now
         expected = tcb.rcv_nxt
+        if tcb.state in _TAKES_TEXT:
+            check_urgent(ctx, tcb, seg)
         process_text(ctx, tcb, seg, segment_size, now)
         check_fin(ctx, tcb, seg, now)
         tcb.statistics.bytes_received += sub(tcb.rcv_nxt, expected)
@@ -74,6 +76,9 @@ def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
         _update_ts_recent(tcb, seg, now)
         return True
     ctx.counters.drop(Drop.TCP_OUT_OF_WINDOW)
+    if seg.flags & URG and seg.seq == tcb.rcv_nxt and tcb.state in _TAKES_TEXT:
+        # MUST-66: the URG field is processed "even when the receive window is zero".
+        check_urgent(ctx, tcb, seg)
     if not seg.flags & RST:
         # "If an incoming segment is not acceptable, an acknowledgment should be sent in reply".
         if seg.text:

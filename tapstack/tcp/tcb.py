@@ -29,6 +29,7 @@ from tapstack.tcp.send_buffer import SendBuffer
 from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Statistics
+from tapstack.tcp.urgent import Urgent
 from tapstack.tcp.user_options import UserOptions
 from tapstack.tcp.window_validation import WindowUse
 
@@ -71,6 +72,8 @@ class Tcb:
     """SND.UNA: oldest sequence number not acknowledged. Written by `acknowledgment.py`."""
     snd_nxt: int = 0
     """SND.NXT: next sequence number to be sent. Written by `output.py`."""
+    snd_up: int = 0
+    """SND.UP: what comes behind the last urgent octet; SND.UNA or below: there is none."""
     snd_wnd: int = 0
     """SND.WND: octets that the peer takes from SND.UNA on, scaled."""
     snd_wl1: int = 0
@@ -155,6 +158,9 @@ class Tcb:
 
     # --- receiving ---
     receive_queue: ReceiveQueue = field(default_factory=ReceiveQueue)
+    copied_seq: int = 0
+    """The sequence number of the next octet that the user takes: RCV.NXT less RCV.USER."""
+    urgent: Urgent = field(default_factory=Urgent)
     reassembly: ReassemblyQueue = field(default_factory=ReassemblyQueue)
     acks: AckPolicy = field(default_factory=AckPolicy)
     fin_beyond: int | None = None

@@ -20,6 +20,7 @@ from tapstack.tcp.retransmission_queue import packets_of
 from tapstack.tcp.segment import (
     ACK,
     SYN,
+    URG,
     Options,
     SackBlock,
     Segment,
@@ -27,6 +28,7 @@ from tapstack.tcp.segment import (
 )
 from tapstack.tcp.seq import sub
 from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.urgent import is_sending as is_sending_urgent, pointer_for
 from tapstack.tcp.wire import CHECKSUM_OFFSET, PROTOCOL_TCP, build_header
 
 _LARGEST_HEADERS = 20 + 60
@@ -40,7 +42,12 @@ def offload_for(segment_size: int) -> Offload:
 
 
 def max_unit(ctx: Context, tcb: Tcb) -> int:
-    """Give the octets of text in the largest unit: whole segments, within one IP datagram."""
+    """Give the octets of text in the largest unit: whole segments, within one IP datagram.
+
+    In urgent mode it is one segment: the pointer counts from the start of each.
+    """
+    if is_sending_urgent(tcb):
+        return tcb.effective_mss
     most = ctx.config.max_segment_unit - _LARGEST_HEADERS
     return max(most // tcb.effective_mss, 1) * tcb.effective_mss
 
@@ -58,7 +65,9 @@ def transmit(
     options = _syn_options(ctx, tcb, flags, now) if syn else _options(tcb, now)
     window = _advertise(tcb, syn)
     ack = tcb.rcv_nxt if flags & ACK else 0
-    segment = Segment(tcb.local.port, tcb.remote.port, seq, ack, flags, window, 0, options, b"")
+    up = 0 if syn else pointer_for(tcb, seq)
+    flags |= URG if up else 0
+    segment = Segment(tcb.local.port, tcb.remote.port, seq, ack, flags, window, up, options, b"")
     text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length) if length else []
     if length:
         tcb.last_sent_at = now

@@ -14,6 +14,7 @@ from tapstack.base.address import Endpoint, is_multicast
 from tapstack.base.contracts import READABLE, WRITABLE, Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
+from tapstack.tcp import urgent
 from tapstack.tcp.acknowledgment import send_buffer_size
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
@@ -22,6 +23,7 @@ from tapstack.tcp.listener import Listener
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.output import window_update_is_due
 from tapstack.tcp.replies import reset_peer
+from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import CAN_SEND, HAS_RECEIVED_FIN, HAS_SENT_FIN, State, become
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.tcb_factory import make_congestion_control, make_tcb
@@ -111,8 +113,10 @@ def accept(listener: Listener) -> Tcb | None:
 # --- SEND (§3.10.2) -----------------------------------------------------------------------------
 
 
-def send(ctx: Context, tcb: Tcb, data: Buffer, now: Instant) -> int:  # noqa: ARG001
+def send(ctx: Context, tcb: Tcb, data: Buffer, now: Instant, out_of_band: bool) -> int:  # noqa: ARG001
     """Queue as much of `data` as the send buffer has room for; 0: none, try when WRITABLE.
+
+    `out_of_band` makes the last octet that found room urgent.
 
     Raises: the connection's error once, then BrokenPipeError; OSError with ENOTCONN.
     """
@@ -131,8 +135,24 @@ def send(ctx: Context, tcb: Tcb, data: Buffer, now: Instant) -> int:  # noqa: AR
             return 0
         data = memoryview(data)[:room]
     tcb.send_buffer.append(data)
+    if out_of_band and len(data):
+        urgent.mark_sent(tcb)
     ctx.mark_dirty(tcb)
     return len(data)
+
+
+def unacknowledged(tcb: Tcb) -> int:
+    """Count the octets that are queued or in flight; our FIN is one."""
+    if tcb.state in _BEFORE_ESTABLISHED or tcb.state is State.CLOSED:
+        return 0
+    return sub(tcb.snd_nxt, tcb.snd_una) + unsent(tcb)
+
+
+def unsent(tcb: Tcb) -> int:
+    """Count the octets that were never sent; our FIN is one."""
+    if tcb.state in _BEFORE_ESTABLISHED or tcb.state is State.CLOSED:
+        return 0
+    return tcb.unsent() + (tcb.fin_queued and not tcb.fin_sent)
 
 
 def is_writable(ctx: Context, tcb: Tcb) -> bool:
@@ -159,14 +179,34 @@ def receive(ctx: Context, tcb: Tcb, size: int, now: Instant, peek: bool) -> byte
     Raises: the connection's error, once all text before it is taken.
     """
     queue = tcb.receive_queue
-    if len(queue):
-        if peek:
-            return queue.peek(size)
-        text = queue.take(size)
+    lifted = urgent.is_lifted_out(tcb)
+    if len(queue) > lifted and peek:
+        return queue.peek(lifted + urgent.octets_before_mark(tcb, size))[lifted:]
+    if len(queue) and lifted and not peek:
+        queue.take(1)
+        _on_taken(ctx, tcb, 1, now)
+    if len(queue) and not peek:
+        text = queue.take(urgent.octets_before_mark(tcb, size))
         _on_taken(ctx, tcb, len(text), now)
         return text
     _raise_error(tcb)
     return b"" if has_ended(tcb) else None
+
+
+def receive_urgent(tcb: Tcb, peek: bool) -> bytes:
+    """Take the urgent octet; b"": the stream has ended without it. It never waits.
+
+    Raises: OSError with EINVAL when there is none, EAGAIN when it has not come yet.
+    """
+    return urgent.take_octet(tcb, tcb.read_shut or tcb.state is State.CLOSED, peek)
+
+
+def unread(tcb: Tcb) -> int:
+    """Count the octets that the user may take now, up to an octet that is lifted out."""
+    text = len(tcb.receive_queue)
+    if tcb.options.oobinline:
+        return text
+    return 0 if urgent.is_lifted_out(tcb) else urgent.octets_before_mark(tcb, text)
 
 
 def has_ended(tcb: Tcb) -> bool:
@@ -176,11 +216,14 @@ def has_ended(tcb: Tcb) -> bool:
 
 def is_readable(tcb: Tcb) -> bool:
     """Tell whether `receive` would return something, or raise, now."""
-    return len(tcb.receive_queue) > 0 or tcb.error != 0 or has_ended(tcb)
+    text = len(tcb.receive_queue) > urgent.is_lifted_out(tcb)
+    return text or tcb.error != 0 or has_ended(tcb)
 
 
 def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
     """Tune the receive buffer, and open the window when that is worth an ACK."""
+    tcb.copied_seq = add(tcb.copied_seq, octets)
+    urgent.on_taken(tcb)
     tcb.receive_space.on_taken(octets, tcb.rtt.srtt, tcb.advertised_mss, now)
     if tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN:
         return

@@ -35,6 +35,8 @@ class UserOptions:
     """SO_SNDBUF, octets as the kernel keeps them (doubled); None: the engine tunes it."""
     congestion: str = ""
     """TCP_CONGESTION; empty: the engine's setting."""
+    oobinline: bool = False
+    """SO_OOBINLINE: urgent text stays in the stream."""
     quickack: bool = True
     """TCP_QUICKACK: false delays ACKs from now on."""
     syncnt: int = 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.socket.nets import LOOPBACK, PATIENCE, Background, Net, fill, stuck_listener
+from tests.socket.nets import LOOPBACK, PATIENCE, Background, Net, fill, stuck_listener, until
 
 EVENTS = select.POLLIN | select.POLLOUT
 
@@ -245,3 +245,75 @@ def test_a_program_that_reads_its_descriptor_harms_nobody(ours: Net) -> None:
     client.send(b"y")
     wait_readable(server)
     assert server.recv(9) == b"y"
+
+
+ALL = select.POLLIN | select.POLLPRI | select.POLLOUT | select.POLLRDHUP
+NAMES = ("POLLIN", "POLLPRI", "POLLOUT", "POLLERR", "POLLHUP", "POLLRDHUP")
+
+
+def polled(connection: Any) -> set[str]:
+    """Name what poll tells, now."""
+    poller = select.poll()
+    poller.register(connection, ALL)
+    bits = dict(poller.poll(0)).get(connection.fileno(), 0)
+    return {name.removeprefix("POLL") for name in NAMES if bits & getattr(select, name)}
+
+
+def reset(connection: Any) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_poll_tells_of_each_end(net: Net) -> None:
+    client, server = net.pair()
+    assert polled(client) == polled(server) == {"OUT"}
+    client.shutdown(socket.SHUT_WR)
+    until(lambda: polled(server) == {"IN", "OUT", "RDHUP"})
+    assert server.recv(1) == b""
+    assert polled(server) == {"IN", "OUT", "RDHUP"}
+    assert polled(client) == {"OUT"}
+    server.shutdown(socket.SHUT_WR)
+    until(lambda: polled(client) == {"IN", "OUT", "HUP", "RDHUP"})
+    assert polled(server) == {"IN", "OUT", "HUP", "RDHUP"}
+
+
+def test_poll_tells_of_what_we_shut_down(net: Net) -> None:
+    _, server = net.pair()
+    server.shutdown(socket.SHUT_RD)
+    assert polled(server) == {"IN", "OUT", "RDHUP"}
+    server.shutdown(socket.SHUT_WR)
+    assert polled(server) == {"IN", "OUT", "HUP", "RDHUP"}
+
+
+def test_poll_tells_of_a_reset_until_its_error_is_taken(net: Net) -> None:
+    client, server = net.pair(send_buffer=20_000, receive_buffer=20_000)
+    fill(client, bytes(20_000_000))
+    client.fileno()
+    reset(server)
+    until(lambda: polled(client) == {"IN", "OUT", "ERR", "HUP", "RDHUP"})
+    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+    assert polled(client) == {"IN", "OUT", "HUP", "RDHUP"}
+
+
+def test_poll_tells_of_a_refusal(net: Net) -> None:
+    client = net.socket()
+    client.setblocking(False)
+    client.connect_ex((LOOPBACK, net.closed_port()))
+    until(lambda: polled(client) == {"IN", "OUT", "ERR", "HUP", "RDHUP"})
+    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+    assert polled(client) == {"IN", "OUT", "HUP", "RDHUP"}
+
+
+def test_a_descriptor_that_hung_up_serves_the_next_connection(net: Net) -> None:
+    client, listener = net.socket(), net.listener()
+    client.setblocking(False)
+    client.connect_ex((LOOPBACK, net.closed_port()))
+    fd = client.fileno()
+    until(lambda: "HUP" in polled(client))
+    client.setblocking(True)
+    assert client.connect_ex(listener.getsockname()) == errno.ECONNREFUSED  # of the one before
+    client.connect(listener.getsockname())
+    assert client.fileno() == fd
+    assert polled(client) == {"OUT"}
+    net.accept(listener).send(b"x")
+    wait_readable(client)

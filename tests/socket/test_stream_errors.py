@@ -239,11 +239,3 @@ def test_options_that_are_none(net: Net) -> None:
     assert error_of(fresh.getsockopt, socket.SOL_SOCKET, 9999) == errno.ENOPROTOOPT
     assert error_of(fresh.setsockopt, socket.SOL_SOCKET, 9999, 1) == errno.ENOPROTOOPT
     assert error_of(fresh.setsockopt, socket.SOL_SOCKET, socket.SO_LINGER, b"x") == errno.EINVAL
-
-
-def test_urgent_text_is_refused_rather_than_sent_as_common_text(ours: Net) -> None:
-    client, server = ours.pair()
-    assert error_of(client.send, b"!", socket.MSG_OOB) == errno.EOPNOTSUPP
-    client.sendall(b"plain")
-    assert error_of(server.recv, 1, socket.MSG_OOB) == errno.EOPNOTSUPP
-    assert server.recv(10) == b"plain"

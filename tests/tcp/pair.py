@@ -135,7 +135,7 @@ class Host:
             ack=fields.get("ack", 0) & 0xFFFFFFFF,  # type: ignore[operator]
             flags=fields.get("flags", 0),  # type: ignore[arg-type]
             wnd=fields.get("wnd", 65535),  # type: ignore[arg-type]
-            up=0,
+            up=fields.get("up", 0),  # type: ignore[arg-type]
             options=fields.get("options", Options()),  # type: ignore[arg-type]
             text=b"",
         )
