@@ -5,6 +5,8 @@ Not done here: any decision.
 
 from dataclasses import dataclass
 
+from tapstack.base.units import Instant
+
 
 @dataclass(slots=True)
 class AckNews:
@@ -12,6 +14,8 @@ class AckNews:
 
     prior_una: int
     """SND.UNA before it."""
+    now: Instant
+    """When it came."""
     una_advanced: bool = False
     delivered: int = 0
     """Segments that it shows to have arrived, spurious retransmissions among them."""

@@ -36,15 +36,17 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
         return False
     if lt(seg.ack, tcb.snd_una):
         return _take_old_ack(ctx, tcb, seg, now)
-    news = AckNews(tcb.snd_una, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
+    news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
     news.plain = not seg.text and not news.una_advanced and not _updates_window(tcb, seg)
     outstanding = bool(tcb.sent)
     update_send_window(tcb, seg)
-    sacked = take_sack(ctx, tcb, seg, news, now)
+    sacked = take_sack(ctx, tcb, seg, news)
     _advance(ctx, tcb, seg, news, sacked, now)
     news.duplicate_ack = news.plain and not news.dsack and not seg.flags & (SYN | FIN)
     if outstanding:
         recovery.on_acknowledgment(ctx, tcb, news, now)
+    else:
+        recovery.on_late_news(ctx, tcb, news, now)
     if tcb.recovery.phase is not Phase.LOSS:
         tcb.statistics.on_timeout_recovered(now)
     if tcb.snd_wnd and tcb.persist_timer.deadline is not None:
@@ -65,8 +67,8 @@ def _take_old_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         ctx.counters.drop(Drop.TCP_OLD_ACK)
         answer_invalid(ctx, tcb, seg, now, "challenge")
         return False
-    news = AckNews(tcb.snd_una, echo=echo_of(tcb, seg))
-    if take_sack(ctx, tcb, seg, news, now):
+    news = AckNews(tcb.snd_una, now, echo=echo_of(tcb, seg))
+    if take_sack(ctx, tcb, seg, news):
         recovery.on_acknowledgment(ctx, tcb, news, now)
     return True
 
@@ -107,7 +109,7 @@ def _advance(
     acked = Acknowledged((), False)
     if news.una_advanced:
         acked = _let_go(ctx, tcb, seg, news)
-        note_arrivals(tcb, acked.segments, news, now)
+        note_arrivals(tcb, acked.segments, news, news.echo)
         news.restart_timer = True
         if tcb.sack_permitted:
             look_for_filled_hole(ctx, tcb, acked.segments, top_before)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import Duration, Instant
-from tapstack.tcp.seq import gt
+from tapstack.tcp.seq import gt, lt
 
 if TYPE_CHECKING:
     from tapstack.tcp.ack_news import AckNews
@@ -51,18 +51,25 @@ class Rack:
     """What had been delivered when the window last grew: once a round trip."""
 
 
-def on_delivered(tcb: Tcb, segment: SentSegment, now: Instant) -> None:
+def on_delivered(tcb: Tcb, segment: SentSegment, echo: int | None, now: Instant) -> None:
     """Step 2: keep the most recently sent segment that has arrived."""
     rack = tcb.recovery.rack
     rtt = now - segment.sent_at
-    least = tcb.rtt.min_rtt
-    if segment.transmissions > 1 and (least is None or rtt < least):
-        return  # it must be the original that arrived, not what was just sent
+    if segment.transmissions > 1 and _is_original(tcb, segment, rtt, echo):
+        return
     rack.advanced = True
     rack.rtt = rtt
     if _sent_after(segment.sent_at, segment.end, rack.xmit_ts, rack.end_seq):
         rack.xmit_ts = segment.sent_at
         rack.end_seq = segment.end
+
+
+def _is_original(tcb: Tcb, segment: SentSegment, rtt: Duration, echo: int | None) -> bool:
+    """Tell whether it must be an earlier transmission that arrived, not the one just made."""
+    least = tcb.rtt.min_rtt
+    if least is None or rtt < least:
+        return True
+    return bool(echo) and lt(echo or 0, tcb.timestamp_now(segment.sent_at))
 
 
 def _sent_after(sent_at: Instant, end: int, other_sent_at: Instant, other_end: int) -> bool:

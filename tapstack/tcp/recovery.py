@@ -43,9 +43,7 @@ def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> No
     recovery = tcb.recovery
     tcb.statistics.delivered += news.delivered
     rack.update_reordering_window(ctx, tcb, news)
-    if tail_loss_probe.on_acknowledgment(tcb, tcb.snd_una, news):
-        ctx.counters["TcpExtTCPLossProbeRecovery"] += 1
-        _answer_repaired_tail(tcb, now)
+    _look_at_probe(ctx, tcb, news, now)
     lost_before = tcb.sent.lost_out
     if _is_dubious(recovery, news):
         _alert(ctx, tcb, news, now)
@@ -57,6 +55,20 @@ def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> No
         recovery.prr.on_acked(tcb.window, tcb.sent.in_flight, news.delivered, progress)
     elif _may_grow(ctx, tcb, news):
         tcb.congestion.on_acked(news.delivered, now)
+
+
+def on_late_news(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
+    """Take an ACK while nothing is in flight: it may yet tell of what was sent in vain."""
+    tcb.statistics.delivered += news.delivered
+    if news.dsack:
+        _alert(ctx, tcb, news, now)
+    _look_at_probe(ctx, tcb, news, now)
+
+
+def _look_at_probe(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
+    if tail_loss_probe.on_acknowledgment(tcb, tcb.snd_una, news):
+        ctx.counters["TcpExtTCPLossProbeRecovery"] += 1
+        _answer_repaired_tail(tcb, now)
 
 
 def _may_grow(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
@@ -132,7 +144,7 @@ def _go_on_repairing(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> Non
         count_duplicate_ack(ctx, tcb, news)
     elif _try_undo_partial(ctx, tcb, news):
         return
-    if _try_undo_by_dsack(ctx, tcb):
+    if _try_undo_by_dsack(ctx, tcb, news):
         stay_open(tcb)
     identify_losses(ctx, tcb, news, now)
     if tcb.recovery.phase is not Phase.RECOVERY and tcb.sent.lost_out:
@@ -149,19 +161,19 @@ def _try_undo_partial(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
         return True  # wait and see what becomes of what was sent again
     if not any_retransmitted(tcb):
         recovery.undo.retransmit_stamp = None
-    undo.restore_window(tcb, nothing_lost=True)
+    undo.restore_window(tcb, news.now, nothing_lost=True)
     ctx.counters["TcpExtTCPPartialUndo"] += 1
     stay_open(tcb)
     return False
 
 
-def _try_undo_by_dsack(ctx: Context, tcb: Tcb) -> bool:
+def _try_undo_by_dsack(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
     """Undo a reduction when each retransmission was reported to be spurious."""
     recovery = tcb.recovery
     if recovery.undo.marker is None or recovery.undo.unreported != 0:
         return False
     recovery.rack.reo_wnd_persist = min(rack.PERSISTENCE, recovery.rack.reo_wnd_persist + 1)
-    undo.restore_window(tcb, nothing_lost=False)
+    undo.restore_window(tcb, news.now, nothing_lost=False)
     ctx.counters["TcpExtTCPDSACKUndo"] += 1
     return True
 
@@ -174,7 +186,7 @@ def _watch(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
             tcb.sent.sacked_out = 0
         count_duplicate_ack(ctx, tcb, news)
     if recovery.phase in CALM:
-        _try_undo_by_dsack(ctx, tcb)
+        _try_undo_by_dsack(ctx, tcb, news)
     identify_losses(ctx, tcb, news, now)
     if tcb.sent.lost_out:
         _enter_recovery(ctx, tcb, now)

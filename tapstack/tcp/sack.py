@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tapstack.base.units import Instant
 from tapstack.tcp import rack, undo
 from tapstack.tcp.seq import ge, gt, le, lt, sub
 
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 
-def take_sack(
-    ctx: Context, tcb: Tcb, seg: Segment, news: AckNews, now: Instant
-) -> list[SentSegment]:
+def take_sack(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> list[SentSegment]:
     """Mark what the blocks cover; give the entries that are newly known to have arrived."""
     blocks = seg.options.sack
     if not tcb.sack_permitted or not blocks:
@@ -39,7 +36,7 @@ def take_sack(
         if _is_usable(tcb, block):
             newly += tcb.sent.sack(block, tcb.effective_mss).segments
     news.sacked = sum(segment.packets for segment in newly)
-    note_arrivals(tcb, newly, news, now)
+    note_arrivals(tcb, newly, news, None)
     if top_before is not None and tcb.recovery.takes_reordering:
         _look_for_reordering(ctx, tcb, newly, top_before)
     return newly
@@ -80,8 +77,14 @@ def _take_dsack(ctx: Context, tcb: Tcb, block: SackBlock, news: AckNews) -> None
     undo.on_dsack(tcb, block.right, news.prior_una, packets)
 
 
-def note_arrivals(tcb: Tcb, segments: Sequence[SentSegment], news: AckNews, now: Instant) -> None:
-    """Have recovery know what has arrived, be it cumulatively or selectively acknowledged."""
+def note_arrivals(
+    tcb: Tcb, segments: Sequence[SentSegment], news: AckNews, echo: int | None
+) -> None:
+    """Have recovery know what has arrived, be it cumulatively or selectively acknowledged.
+
+    `echo` is SEG.TSecr where it tells which transmission arrived: beyond a gap it does not, as the
+    receiver keeps the timestamp of what came before the gap (RFC 7323 §4.3).
+    """
     for segment in segments:
         news.delivered += segment.packets
         if segment.sent_at >= news.latest_sent_at:
@@ -89,7 +92,7 @@ def note_arrivals(tcb: Tcb, segments: Sequence[SentSegment], news: AckNews, now:
             news.delivered_before = segment.delivered_before
         if segment.transmissions == 1 and le(segment.end, tcb.recovery.high_seq):
             news.originals = True
-        rack.on_delivered(tcb, segment, now)
+        rack.on_delivered(tcb, segment, echo, news.now)
 
 
 # --- reordering ---------------------------------------------------------------------------------
