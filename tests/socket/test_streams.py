@@ -73,6 +73,7 @@ def test_a_send_that_is_cut_off_tells_how_far_it_came(net: Net) -> None:
     client, server = net.pair(send_buffer=20_000, receive_buffer=20_000)
     sender = Background(client.send, OCTETS)
     sender.until_blocked()
+    assert server.recv(1)  # so that the call has begun to send
     server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     server.close()
     assert 0 < sender.result() < len(OCTETS)
