@@ -9,6 +9,7 @@ Not done here: protocol (the engines), reading devices and waking who waits (the
 
 from __future__ import annotations
 
+from tapstack.arp.config import ArpConfig
 from tapstack.base.address import Network
 from tapstack.base.contracts import Entropy, Frame, NetDevice, SocketEvent
 from tapstack.base.counters import Counters
@@ -75,7 +76,14 @@ class Stack:
 
     # --- putting together ---
 
-    def attach(self, device: NetDevice, network: Network, now: Instant) -> NetworkInterface:
+    def attach(
+        self,
+        device: NetDevice,
+        network: Network,
+        now: Instant,
+        *,
+        arp_config: ArpConfig | None = None,
+    ) -> NetworkInterface:
         """Add an interface on a device, with an address and the route that comes with it."""
         interface = NetworkInterface(
             device,
@@ -83,6 +91,7 @@ class Stack:
             entropy=self._entropy,
             counters=self.counters,
             tracer=self.tracer,
+            arp_config=arp_config,
         )
         interface.bind_network(ETHERTYPE_IPV4, self.ip)
         interface.on_unreachable = self.ip.on_link_unreachable

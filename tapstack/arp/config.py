@@ -12,6 +12,11 @@ class ArpConfig:
     Every value is read when it is used, so that a change takes effect at once.
     """
 
+    arp_notify: bool = True
+    """Announce an address of ours when we take it (RFC 5227 §2.3).
+
+    Deviation: Linux's default is not to.
+    """
     base_reachable_time: Duration = 30 * SECOND
     """How long a confirmed neighbour counts as reachable, on average.
 

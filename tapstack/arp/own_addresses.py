@@ -7,6 +7,7 @@ waits for nothing, as on Linux; another host's claim to it is met when it is hea
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tapstack.arp.config import ArpConfig
 from tapstack.base.address import IPV4_ANY, IPV4_LIMITED_BROADCAST, Ipv4Address, Network
 from tapstack.base.timers import Timer, TimerQueue
 from tapstack.base.units import SECOND, Instant
@@ -35,9 +36,10 @@ class OwnAddress:
 class OwnAddresses:
     """The addresses of one interface. They are kept, whoever else claims them."""
 
-    def __init__(self, *, timers: TimerQueue, announce: Announce) -> None:
+    def __init__(self, *, timers: TimerQueue, announce: Announce, config: ArpConfig) -> None:
         self._timers = timers
         self._announce = announce
+        self._config = config
         self._own: dict[Ipv4Address, OwnAddress] = {}
         self._broadcasts = {IPV4_LIMITED_BROADCAST}
 
@@ -52,14 +54,15 @@ class OwnAddresses:
         return address in self._broadcasts
 
     def add(self, network: Network, now: Instant) -> None:
-        """Take an address, and announce it twice."""
+        """Take an address, and announce it twice, unless we keep quiet about ours."""
         own = OwnAddress(network, self._timers.timer(None, self._on_announcement_due))
         own.timer.owner = own
         self._own[network.address] = own
         # RFC 3021 §2.1: a point-to-point network of two addresses has no broadcast.
         if network.prefix_length < 31:
             self._broadcasts.add(network.broadcast)
-        self._on_announcement_due(own, now)
+        if self._config.arp_notify:
+            self._on_announcement_due(own, now)
 
     def _on_announcement_due(self, own: OwnAddress, now: Instant) -> None:
         own.announcements += 1

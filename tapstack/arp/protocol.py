@@ -47,7 +47,8 @@ class Arp:
         self._frames = frames
         self._counters = counters
         self._tracer = tracer
-        self.own = OwnAddresses(timers=timers, announce=self._announce)
+        config = config or ArpConfig()
+        self.own = OwnAddresses(timers=timers, announce=self._announce, config=config)
         self.neighbours = NeighbourCache(
             frames,
             solicit=self._solicit,
@@ -55,7 +56,7 @@ class Arp:
             timers=timers,
             entropy=entropy,
             tracer=tracer,
-            config=config or ArpConfig(),
+            config=config,
         )
 
     # --- in: RFC 826, Packet Reception ------------------------------------------------------------

@@ -63,6 +63,10 @@ class Network(NamedTuple):
         return f"{format_ipv4(self.address)}/{self.prefix_length}"
 
 
+LOOPBACK_NETWORK = Network(IPV4_LOOPBACK, 8)
+"""What the loopback interface has (RFC 1122 §3.2.1.3 (g))."""
+
+
 def parse_ipv4(text: str) -> Ipv4Address:
     """Read a dotted quad. Raises: ValueError with one clear sentence."""
     parts = text.split(".")

@@ -115,13 +115,20 @@ class TimerQueue:
         An expiry arms its timer for later than `now`, or this would not end.
         """
         fired = 0
-        while (deadline := self.next_deadline()) is not None and deadline <= now:
-            timer = heappop(self._heap)[2]
-            timer._entry = None
-            timer.cancel()
-            timer.on_expiry(timer.owner, now)
+        while self.expire_next(now):
             fired += 1
         return fired
+
+    def expire_next(self, now: Instant) -> bool:
+        """Run the soonest timer if it is due, and tell whether it was."""
+        deadline = self.next_deadline()
+        if deadline is None or deadline > now:
+            return False
+        timer = heappop(self._heap)[2]
+        timer._entry = None
+        timer.cancel()
+        timer.on_expiry(timer.owner, now)
+        return True
 
     def armed(self) -> Iterator[Timer]:
         """Go through the armed timers, soonest first: for the shell, and to find leaks."""

@@ -184,9 +184,10 @@ class _Direction:
         if chance.random() < impairment.loss:
             return
         if chance.random() < impairment.corruption:
-            if octets[12:14] != _IPV4 or len(octets) == eth.HEADER_LENGTH:
-                return  # A card's check sequence finds it, and nothing else would.
-            octets = _flip_a_bit(octets, chance)
+            spoiled = corrupt(octets, chance)
+            if spoiled is None:
+                return
+            octets = spoiled
         self._schedule(octets, now)
         if chance.random() < impairment.duplication:
             self._schedule(octets, now)
@@ -216,7 +217,13 @@ class _Direction:
         return self._heap[0][0] if self._heap else None
 
 
-def _flip_a_bit(octets: bytes, chance: Random) -> bytes:
+def corrupt(octets: bytes, chance: Random) -> bytes | None:
+    """Flip a bit behind a frame's Ethernet header; None where a card would not take the frame.
+
+    What is not IPv4 has no checksum of its own: only the card's check sequence finds the flip.
+    """
+    if octets[12:14] != _IPV4 or len(octets) == eth.HEADER_LENGTH:
+        return None
     position = chance.randrange(eth.HEADER_LENGTH * 8, len(octets) * 8)
     flipped = bytearray(octets)
     flipped[position >> 3] ^= 1 << (position & 7)

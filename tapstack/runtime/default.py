@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tapstack.base.address import (
-    IPV4_LOOPBACK,
+    LOOPBACK_NETWORK,
     Network,
     format_ipv4,
     is_loopback,
@@ -37,8 +37,6 @@ from tapstack.runtime.entropy import SystemEntropy
 from tapstack.runtime.runtime import Runtime
 from tapstack.stack import Stack
 
-LOOPBACK_NETWORK = Network(IPV4_LOOPBACK, 8)
-"""RFC 1122 §3.2.1.3 (g)."""
 NO_DEVICE = "none"
 """As the device's name: loopback only, which takes no privileges."""
 _MIN_MTU, _MAX_MTU = 68, 65521

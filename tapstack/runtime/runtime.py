@@ -25,9 +25,10 @@ from tapstack.interface import NetworkInterface
 from tapstack.runtime.clock import monotonic
 from tapstack.runtime.gone import give_up_interface
 from tapstack.runtime.lock import StackLock
-from tapstack.runtime.waiters import Listening, Waiter, Waiters
+from tapstack.runtime.waiters import Waiter
 from tapstack.socket.contract import SocketEndpoint
 from tapstack.socket.endpoints import open_endpoint
+from tapstack.socket.watching import Listening, Watchers
 from tapstack.stack import Stack
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED
 
@@ -50,7 +51,7 @@ class Runtime:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self._lock = StackLock()
-        self._waiters = Waiters()
+        self._watchers = Watchers()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._sleeping_until: Instant | None = None
         self._asleep = False
@@ -103,18 +104,18 @@ class Runtime:
         """Hear of events of an endpoint for as long as the block lasts."""
         waiter = Waiter(endpoint, events)
         with self._lock:
-            self._waiters.add(waiter)
+            self._watchers.add(waiter)
         try:
             yield waiter
         finally:
             with self._lock:
-                self._waiters.remove(waiter)
+                self._watchers.remove(waiter)
 
     def notify(self, endpoint: object, on_event: Callable[[], None]) -> Callable[[], None]:
         """Have `on_event` called at every event; give what ends that. All three under the lock."""
         listener = Listening(endpoint, on_event)
-        self._waiters.add(listener)
-        return partial(self._waiters.remove, listener)
+        self._watchers.add(listener)
+        return partial(self._watchers.remove, listener)
 
     def now(self) -> Instant:
         """Tell the time."""
@@ -129,7 +130,7 @@ class Runtime:
 
     def _leave(self) -> None:
         """End a turn: wake who waits, and the reader if it would sleep too long."""
-        self._waiters.wake(self.stack.take_events())
+        self._watchers.wake(self.stack.take_events())
         if not self._asleep:
             return
         deadline, until = self._next_deadline(), self._sleeping_until
@@ -237,7 +238,7 @@ class Runtime:
             now = monotonic()
             self._guard(self._abort_connections, now)
             self._closed = True
-            self._waiters.wake_all()
+            self._watchers.wake_all()
             os.eventfd_write(self._wakeup, 1)
         if self._thread.is_alive():
             self._thread.join()

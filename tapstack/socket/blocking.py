@@ -32,7 +32,7 @@ def block(
     except BlockingIOError:
         if timeout == 0:
             raise
-    deadline = None if timeout is None else host.now() + int(timeout * SECOND)
+    deadline = None if timeout is None else host.now() + round(timeout * SECOND)
     with host.watch(endpoint.watched(), events) as waiter:
         while True:
             waiter.arm()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import socket as stdlib
 from errno import EAFNOSUPPORT
 from importlib import import_module
-from typing import Any, cast
+from typing import cast
 
 from tapstack.base.errors import os_error
 from tapstack.socket.addresses import Address
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 from tapstack.socket.facade import Socket
+from tapstack.socket.opening import UNSET, connect, listen
 
 _RUNTIME = "tapstack.runtime.default"
 
@@ -54,29 +55,15 @@ class socket(Socket):  # noqa: N801 - the standard library's name
         return connection
 
 
-_UNSET: Any = stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
-"""What http.client and others hand on when their user set no timeout."""
-
-
 def create_connection(
     address: Address,
-    timeout: float | None = _UNSET,
+    timeout: float | None = UNSET,
     source_address: Address | None = None,
     *,
     all_errors: bool = False,  # noqa: ARG001 - an address is one address here
 ) -> socket:
     """Connect to an address, as `socket.create_connection` does. Raises: OSError."""
-    connection = socket()
-    try:
-        if timeout is not _UNSET:
-            connection.settimeout(timeout)
-        if source_address is not None:
-            connection.bind(source_address)
-        connection.connect(address)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return connect(socket(), address, timeout, source_address)
 
 
 def create_server(
@@ -90,17 +77,7 @@ def create_server(
     """Listen on an address, as `socket.create_server` does. Raises: OSError, ValueError."""
     if dualstack_ipv6:
         raise ValueError("dualstack_ipv6 not supported on this platform")
-    server = socket(family)
-    try:
-        server.setsockopt(stdlib.SOL_SOCKET, stdlib.SO_REUSEADDR, 1)
-        if reuse_port:
-            server.setsockopt(stdlib.SOL_SOCKET, stdlib.SO_REUSEPORT, 1)
-        server.bind(address)
-        server.listen(128 if backlog is None else backlog)
-    except BaseException:
-        server.close()
-        raise
-    return server
+    return listen(socket(family), address, backlog, reuse_port)
 
 
 def has_dualstack_ipv6() -> bool:

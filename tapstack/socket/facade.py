@@ -255,7 +255,7 @@ class Socket:
         """Send everything; the timeout is for all of it. Raises: OSError."""
         rest = _octets(data)
         left = self._timeout
-        deadline = self._host.now() + int(left * SECOND) if left else None
+        deadline = self._host.now() + round(left * SECOND) if left else None
         while True:  # once at least: an empty datagram is a datagram
             rest = rest[self._send(left, rest, flags, None) :]
             if not len(rest):

@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 
-from tapstack.base.address import parse_ipv4, parse_network
+from tapstack.base.address import LOOPBACK_NETWORK, parse_ipv4, parse_network
 from tapstack.base.contracts import Frame
 from tapstack.base.units import Instant
 from tapstack.device.descriptor import DescriptorDevice, derive_mac
 from tapstack.device.loopback import LoopbackDevice
 from tapstack.runtime.clock import monotonic
-from tapstack.runtime.default import LOOPBACK_NETWORK
 from tapstack.runtime.entropy import SystemEntropy
 from tapstack.runtime.runtime import Runtime
 from tapstack.socket.facade import Socket

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.base.address import parse_network
+from tapstack.base.address import LOOPBACK_NETWORK, parse_network
 from tapstack.base.contracts import WRITABLE, Frame, NetDevice
 from tapstack.base.units import SECOND, Instant
 from tapstack.capture.pcap import PcapReader
@@ -21,7 +21,7 @@ from tapstack.device.descriptor import DescriptorDevice, derive_mac
 from tapstack.device.impairment import ImpairedDevice, parse_impairments
 from tapstack.device.loopback import LoopbackDevice
 from tapstack.runtime.clock import epoch_offset, monotonic
-from tapstack.runtime.default import LOOPBACK_NETWORK, Settings, bring_up
+from tapstack.runtime.default import Settings, bring_up
 from tapstack.runtime.entropy import SystemEntropy
 from tapstack.runtime.runtime import Runtime
 from tapstack.socket.facade import Socket

@@ -1,14 +1,15 @@
 """Who waits for events of an endpoint is woken by them, and by nothing else."""
 
 from tapstack.base.contracts import CLOSED, READABLE, WRITABLE, SocketEvent
-from tapstack.runtime.waiters import Listening, Waiter, Waiters
+from tapstack.runtime.waiters import Waiter
+from tapstack.socket.watching import Listening, Watchers
 
 
 def woken(waiter: Waiter) -> bool:
     return waiter.wait(0)
 
 
-def armed(waiters: Waiters, endpoint: object, events: int) -> Waiter:
+def armed(waiters: Watchers, endpoint: object, events: int) -> Waiter:
     waiter = Waiter(endpoint, events)
     waiters.add(waiter)
     waiter.arm()
@@ -16,7 +17,7 @@ def armed(waiters: Waiters, endpoint: object, events: int) -> Waiter:
 
 
 def test_an_event_wakes_who_waits_for_it() -> None:
-    waiters, here, there = Waiters(), object(), object()
+    waiters, here, there = Watchers(), object(), object()
     reader = armed(waiters, here, READABLE | CLOSED)
     writer = armed(waiters, here, WRITABLE)
     other = armed(waiters, there, READABLE)
@@ -27,7 +28,7 @@ def test_an_event_wakes_who_waits_for_it() -> None:
 
 
 def test_what_happens_before_the_wait_ends_it() -> None:
-    waiters, here = Waiters(), object()
+    waiters, here = Watchers(), object()
     waiter = armed(waiters, here, READABLE)
     for _ in range(3):  # however often
         waiters.wake([SocketEvent(here, READABLE)])
@@ -40,14 +41,14 @@ def test_what_happens_before_the_wait_ends_it() -> None:
 
 
 def test_a_wait_may_be_longer_than_a_lock_can_be_told() -> None:
-    waiters, here = Waiters(), object()
+    waiters, here = Watchers(), object()
     waiter = armed(waiters, here, READABLE)
     waiters.wake([SocketEvent(here, READABLE)])
     assert waiter.wait(1e12)
 
 
 def test_what_happens_before_arming_is_not_heard() -> None:
-    waiters, here = Waiters(), object()
+    waiters, here = Watchers(), object()
     waiter = Waiter(here, READABLE)
     waiters.add(waiter)
     waiters.wake([SocketEvent(here, READABLE)])
@@ -56,7 +57,7 @@ def test_what_happens_before_arming_is_not_heard() -> None:
 
 
 def test_who_has_gone_is_not_woken() -> None:
-    waiters, here = Waiters(), object()
+    waiters, here = Watchers(), object()
     gone, stays = armed(waiters, here, READABLE), armed(waiters, here, READABLE)
     waiters.remove(gone)
     waiters.wake([SocketEvent(here, READABLE)])
@@ -67,14 +68,14 @@ def test_who_has_gone_is_not_woken() -> None:
 
 
 def test_the_end_wakes_everybody() -> None:
-    waiters = Waiters()
+    waiters = Watchers()
     all_of_them = [armed(waiters, object(), READABLE) for _ in range(3)]
     waiters.wake_all()
     assert all(woken(each) for each in all_of_them)
 
 
 def test_a_listener_hears_every_event() -> None:
-    waiters, here, heard = Waiters(), object(), []
+    waiters, here, heard = Watchers(), object(), []
     listening = Listening(here, lambda: heard.append("event"))
     waiters.add(listening)
     waiters.wake([SocketEvent(here, READABLE), SocketEvent(object(), READABLE)])

@@ -1,0 +1,185 @@
+"""A host of a world: a stack in virtual time, whose sockets block as those of any other.
+
+Not done here: blocking (`socket/blocking.py`), and what its links do (`link.py`).
+"""
+
+from __future__ import annotations
+
+import socket as stdlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+from tapstack.arp.config import ArpConfig
+from tapstack.base.address import (
+    LOOPBACK_NETWORK,
+    Ipv4Address,
+    MacAddress,
+    Network,
+    format_ipv4,
+    parse_ipv4,
+    parse_network,
+)
+from tapstack.base.contracts import Frame
+from tapstack.base.units import Instant
+from tapstack.device.loopback import LoopbackDevice
+from tapstack.device.segmentation import SoftwareOffload
+from tapstack.interface import NetworkInterface
+from tapstack.ip.config import IpConfig
+from tapstack.ip.routing import DEFAULT, Route
+from tapstack.sim.clock import Clock
+from tapstack.sim.entropy import SeededEntropy
+from tapstack.sim.port import Port
+from tapstack.sim.waiting import Waiter
+from tapstack.socket import opening
+from tapstack.socket.addresses import Address
+from tapstack.socket.contract import SocketEndpoint
+from tapstack.socket.endpoints import open_endpoint
+from tapstack.socket.facade import Socket
+from tapstack.socket.watching import Listening, Watchers
+from tapstack.stack import Stack
+from tapstack.tcp.config import TcpConfig
+
+T = TypeVar("T")
+
+
+class Host:
+    """One host; implements `SocketHost`. Worlds make them."""
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        seed: str,
+        tcp_config: TcpConfig | None = None,
+        ip_config: IpConfig | None = None,
+    ) -> None:
+        self.name = name
+        self.stack = Stack(SeededEntropy(seed), tcp_config=tcp_config, ip_config=ip_config)
+        self._clock = clock
+        self._watchers = Watchers()
+        self._deadline = clock.timers.timer(None, self._on_deadline)
+        self.stack.attach(LoopbackDevice(), LOOPBACK_NETWORK, clock.now)
+
+    # --- the network ---
+
+    @property
+    def interfaces(self) -> list[NetworkInterface]:
+        """The interfaces on links, in the order that the links were made."""
+        return [each for each in self.stack.interfaces.values() if not each.is_loopback()]
+
+    @property
+    def address(self) -> str:
+        """The address on the first link, as programs write it. Raises: ValueError without one."""
+        if not self.interfaces:
+            raise ValueError(f"{self.name} has no link, and so no address")
+        return format_ipv4(self.interfaces[0].networks[0].address)
+
+    def plug_in(self, port: Port, network: Network, arp_config: ArpConfig) -> NetworkInterface:
+        """Take the end of a link, with an address. For worlds."""
+        device = port if port.capabilities.segmentation else SoftwareOffload(port)
+        interface = self.stack.attach(device, network, self._clock.now, arp_config=arp_config)
+        port.receive = partial(self._receive, interface)
+        self._leave()
+        return interface
+
+    def know_neighbour(self, interface: str, address: Ipv4Address, mac: MacAddress) -> None:
+        """Know a neighbour's Ethernet address for good, without asking. For worlds."""
+        neighbours = self.stack.interfaces[interface].neighbours
+        assert neighbours is not None
+        neighbours.add_permanent(address, mac, self._clock.now)
+
+    def add_route(self, network: str, via: str) -> None:
+        """Send what is for a network, or `default`, by a neighbour. Raises: ValueError, OSError."""
+        destination = DEFAULT if network == "default" else parse_network(network)
+        gateway = parse_ipv4(via)
+        way = self.stack.ip.routes.lookup(gateway)
+        if way is None:
+            raise ValueError(f"{via} is no neighbour of {self.name}")
+        self.stack.ip.routes.add(Route(destination, way.interface, gateway))
+
+    # --- sockets, as programs know them ---
+
+    def socket(self, type: int = stdlib.SOCK_STREAM, proto: int = 0) -> Socket:  # noqa: A002
+        """Make a socket. Raises: OSError."""
+        return Socket(self, type, proto, timeout=stdlib.getdefaulttimeout())
+
+    def create_connection(
+        self,
+        address: Address,
+        timeout: float | None = opening.UNSET,
+        source_address: Address | None = None,
+    ) -> Socket:
+        """Connect to an address, as `socket.create_connection` does. Raises: OSError."""
+        return opening.connect(self.socket(), address, timeout, source_address)
+
+    def create_server(
+        self, address: Address, *, backlog: int | None = None, reuse_port: bool = False
+    ) -> Socket:
+        """Listen on an address, as `socket.create_server` does. Raises: OSError."""
+        return opening.listen(self.socket(), address, backlog, reuse_port)
+
+    # --- SocketHost ---
+
+    def open(self, kind: int, protocol: int) -> SocketEndpoint:
+        """Make a socket. Raises: OSError with EPROTONOSUPPORT or ESOCKTNOSUPPORT."""
+        return open_endpoint(self.stack, kind, protocol)
+
+    def call(self, attempt: Callable[..., T], *arguments: Any) -> T:
+        """Enter the stack: call `attempt(*arguments, now=…)`, and send what comes of it.
+
+        Raises: what the attempt raises.
+        """
+        now = self._clock.now
+        try:
+            return attempt(*arguments, now=now)
+        finally:
+            self.stack.flush(now)
+            self._leave()
+
+    def call_soon(self, attempt: Callable[..., object], *arguments: Any) -> None:
+        """Have an attempt made before anything else happens. For finalizers."""
+        self._clock.call_soon(partial(self.call, attempt, *arguments))
+
+    @contextmanager
+    def watch(self, endpoint: object, events: int) -> Iterator[Waiter]:
+        """Hear of events of an endpoint for as long as the block lasts."""
+        waiter = Waiter(self._clock, self.name, endpoint, events)
+        self._watchers.add(waiter)
+        try:
+            yield waiter
+        finally:
+            self._watchers.remove(waiter)
+
+    def notify(self, endpoint: object, on_event: Callable[[], None]) -> Callable[[], None]:
+        """Have `on_event` called at every event; give what ends that."""
+        listener = Listening(endpoint, on_event)
+        self._watchers.add(listener)
+        return partial(self._watchers.remove, listener)
+
+    def now(self) -> Instant:
+        """Tell the time."""
+        return self._clock.now
+
+    # --- what the world brings ---
+
+    def _receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
+        self.stack.receive(interface, frame, now)
+        self._leave()
+
+    def _on_deadline(self, _: object, now: Instant) -> None:
+        self.stack.expire(now)
+        self._leave()
+
+    def _leave(self) -> None:
+        """End a turn: wake who waits, and see when the stack is to be called next."""
+        events = self.stack.take_events()
+        if events:
+            self._watchers.wake(events)
+        deadline = self.stack.next_deadline()
+        if deadline is None:
+            self._deadline.cancel()
+        elif deadline != self._deadline.deadline:
+            self._deadline.arm(deadline)

@@ -1,0 +1,118 @@
+"""Ways to lose frames: by chance, in bursts, by their number, by what they are.
+
+Each is an `Impairment`: put it into a `Way`, or into a running pipe's `impairments`.
+
+Not done here: loss for want of room (`queues.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+
+from tapstack.base.units import Instant
+from tapstack.eth.wire import HEADER_LENGTH
+from tapstack.sim.parcel import Parcel
+
+_LOST: Sequence[Parcel] = ()
+
+
+def check_chance(chance: float) -> float:
+    """Give a chance back if it is one. Raises: ValueError."""
+    if not 0 <= chance <= 1:
+        raise ValueError(f"a chance of {chance} is not between 0 and 1")
+    return chance
+
+
+class RandomLoss:
+    """Loses each frame by the same chance."""
+
+    def __init__(self, rate: float) -> None:
+        """Lose so many frames of one on average. Raises: ValueError."""
+        self.rate = check_chance(rate)
+
+    def __call__(self, parcel: Parcel, now: Instant, chance: Random) -> Sequence[Parcel]:  # noqa: ARG002
+        """Lose the frame or not."""
+        return _LOST if chance.random() < self.rate else (parcel,)
+
+
+class GilbertElliott:
+    """Loses frames in bursts: a good and a bad state, each with a loss rate of its own.
+
+    Gilbert (1960) and Elliott (1963), with one step of the chain a frame.
+    """
+
+    def __init__(
+        self,
+        to_bad: float,
+        to_good: float,
+        *,
+        loss_when_bad: float = 1.0,
+        loss_when_good: float = 0.0,
+    ) -> None:
+        """Begin in the good state; `to_bad` and `to_good` are the chances to change at a frame.
+
+        Raises: ValueError.
+        """
+        self.to_bad = check_chance(to_bad)
+        self.to_good = check_chance(to_good)
+        self.loss_when_bad = check_chance(loss_when_bad)
+        self.loss_when_good = check_chance(loss_when_good)
+        self.is_bad = False
+
+    @property
+    def stationary_loss(self) -> float:
+        """The share of frames that it loses in the long run."""
+        bad = self.to_bad / (self.to_bad + self.to_good)
+        return bad * self.loss_when_bad + (1 - bad) * self.loss_when_good
+
+    def __call__(self, parcel: Parcel, now: Instant, chance: Random) -> Sequence[Parcel]:  # noqa: ARG002
+        """Change the state or not, and lose the frame or not."""
+        if chance.random() < (self.to_good if self.is_bad else self.to_bad):
+            self.is_bad = not self.is_bad
+        loss = self.loss_when_bad if self.is_bad else self.loss_when_good
+        return _LOST if chance.random() < loss else (parcel,)
+
+
+class ListLoss:
+    """Loses exactly the frames of certain numbers, counted from 1, and no other."""
+
+    def __init__(
+        self, numbers: Iterable[int], which: Callable[[bytes], bool] | None = None
+    ) -> None:
+        """Lose the frames numbered so, among those that `which` is true for."""
+        self.numbers = frozenset(numbers)
+        self.which = which
+        self.seen = 0
+        """How many frames have been counted."""
+
+    def __call__(self, parcel: Parcel, now: Instant, chance: Random) -> Sequence[Parcel]:  # noqa: ARG002
+        """Count the frame, and lose it if its number is listed."""
+        if self.which is not None and not self.which(parcel.octets):
+            return (parcel,)
+        self.seen += 1
+        return _LOST if self.seen in self.numbers else (parcel,)
+
+
+class LossIf:
+    """Loses the frames that a function is true for."""
+
+    def __init__(self, which: Callable[[bytes], bool]) -> None:
+        """Lose what `which` says of a frame's octets, from the Ethernet header on."""
+        self.which = which
+
+    def __call__(self, parcel: Parcel, now: Instant, chance: Random) -> Sequence[Parcel]:  # noqa: ARG002
+        """Lose the frame or not."""
+        return _LOST if self.which(parcel.octets) else (parcel,)
+
+
+class BlackHole:
+    """Loses datagrams that are too big, and tells nobody (RFC 2923 §2.1)."""
+
+    def __init__(self, mtu: int) -> None:
+        """Lose what is longer than `mtu` octets, from the IP header on."""
+        self.mtu = mtu
+
+    def __call__(self, parcel: Parcel, now: Instant, chance: Random) -> Sequence[Parcel]:  # noqa: ARG002
+        """Lose the frame or not."""
+        return _LOST if len(parcel.octets) - HEADER_LENGTH > self.mtu else (parcel,)

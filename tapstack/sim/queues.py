@@ -1,0 +1,80 @@
+"""Queues in front of a link: one that drops what finds no room, and one that warns before that.
+
+Not done here: CoDel (`codel.py`); more than one queue for a link, and fairness between flows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tapstack.base.units import Instant
+from tapstack.sim.ecn import mark
+from tapstack.sim.parcel import Parcel
+
+DEFAULT_PACKETS = 1000
+"""Linux's for a card (txqueuelen)."""
+
+
+class DropTail:
+    """A queue that drops what finds no room. The frame that is being sent is not in it."""
+
+    def __init__(self, packets: int | None = DEFAULT_PACKETS, octets: int | None = None) -> None:
+        """Make room for so many frames, and for so many octets; None: without end."""
+        self.packets = packets
+        self.octets = octets
+        self.backlog = 0
+        """Octets that wait."""
+        self.dropped = 0
+        self.marked = 0
+        self._waiting: deque[Parcel] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def push(self, parcel: Parcel, now: Instant) -> None:  # noqa: ARG002 - time changes nothing
+        """Take a frame, or drop it."""
+        length = len(parcel.octets)
+        full = self.packets is not None and len(self._waiting) >= self.packets
+        if full or (self.octets is not None and self.backlog + length > self.octets):
+            self.dropped += 1
+            return
+        self._waiting.append(parcel)
+        self.backlog += length
+
+    def pop(self, now: Instant) -> Parcel | None:  # noqa: ARG002
+        """Give the frame that has waited longest."""
+        if not self._waiting:
+            return None
+        parcel = self._waiting.popleft()
+        self.backlog -= len(parcel.octets)
+        return parcel
+
+
+class StepMarker(DropTail):
+    """A queue that marks every frame that finds too many before it (RFC 8257 §3.1).
+
+    What cannot be marked is dropped.
+    """
+
+    def __init__(
+        self,
+        threshold: int,
+        packets: int | None = DEFAULT_PACKETS,
+        octets: int | None = None,
+    ) -> None:
+        """Mark what finds `threshold` frames or more waiting; the rest is as in `DropTail`."""
+        super().__init__(packets, octets)
+        self.threshold = threshold
+
+    def push(self, parcel: Parcel, now: Instant) -> None:
+        """Take a frame, marked if it has to wait for too many."""
+        if len(self) < self.threshold:
+            super().push(parcel, now)
+            return
+        warned = mark(parcel)
+        if warned is None:
+            self.dropped += 1
+            return
+        waiting = len(self)
+        super().push(warned, now)
+        self.marked += len(self) - waiting

@@ -1,0 +1,62 @@
+"""Waiting for events of a socket in virtual time; implements `socket.contract.Waiter`.
+
+Not done here: who runs meanwhile (`baton.py`).
+"""
+
+from __future__ import annotations
+
+from tapstack.base.contracts import ACCEPTABLE, CONNECTED, READABLE, WRITABLE
+from tapstack.base.units import SECOND
+from tapstack.sim.baton import Party
+from tapstack.sim.clock import Clock
+
+_WORDS = (
+    (ACCEPTABLE, "a connection"),
+    (CONNECTED, "an answer"),
+    (READABLE, "something to read"),
+    (WRITABLE, "room to write"),
+)
+
+
+class Waiter:
+    """One party's interest in some events of one endpoint."""
+
+    __slots__ = ("_clock", "_has_happened", "_host", "_party", "endpoint", "events")
+
+    def __init__(self, clock: Clock, host: str, endpoint: object, events: int) -> None:
+        self.endpoint = endpoint
+        self.events = events
+        self._clock = clock
+        self._host = host
+        self._has_happened = False
+        self._party: Party | None = None  # who waits
+
+    def arm(self) -> None:
+        """Begin to listen: what happens from now on ends the next `wait`."""
+        self._has_happened = False
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait for the next event; False when the time is up."""
+        if self._has_happened:
+            return True
+        self._party = self._clock.baton.holder
+        try:
+            self._clock.wait(None if seconds is None else round(seconds * SECOND), self._describe)
+        finally:
+            self._party = None
+        return self._has_happened
+
+    def wake(self) -> None:
+        """End the wait."""
+        self._has_happened = True
+        if self._party is not None:
+            self._clock.baton.wake(self._party)
+
+    def _describe(self) -> str:
+        words = " or ".join(word for event, word in _WORDS if self.events & event)
+        local = getattr(self.endpoint, "local", "?")
+        remote = getattr(self.endpoint, "remote", None)
+        state = getattr(self.endpoint, "state", None)
+        where = f"{local} > {remote}" if remote else str(local)
+        where += f" ({state.name})" if state else ""
+        return f"{words or 'the end'} on {where} of {self._host}"

@@ -1,0 +1,73 @@
+"""Who is to hear of events, by the engine's object that they happen to.
+
+Not done here: waiting, which each host does in its own kind of time (`runtime/waiters.py`,
+`sim/waiting.py`); locking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from tapstack.base.contracts import SocketEvent
+
+
+class Watcher(Protocol):
+    """Somebody's interest in some events of one endpoint."""
+
+    @property
+    def endpoint(self) -> object:
+        """The engine's object."""
+
+    @property
+    def events(self) -> int:
+        """The sum of the events that count."""
+
+    @property
+    def wake(self) -> Callable[[], None]:
+        """What to call at each of them."""
+
+
+class Listening:
+    """One wish to be called at every event of one endpoint."""
+
+    __slots__ = ("endpoint", "events", "wake")
+
+    def __init__(self, endpoint: object, on_event: Callable[[], None]) -> None:
+        self.endpoint = endpoint
+        self.events = -1  # all of them
+        self.wake = on_event
+
+
+class Watchers:
+    """Every watcher, by endpoint."""
+
+    def __init__(self) -> None:
+        self._by_endpoint: dict[object, list[Watcher]] = {}
+
+    def add(self, watcher: Watcher) -> None:
+        """Begin to tell a watcher."""
+        self._by_endpoint.setdefault(watcher.endpoint, []).append(watcher)
+
+    def remove(self, watcher: Watcher) -> None:
+        """Tell a watcher no more."""
+        watchers = self._by_endpoint[watcher.endpoint]
+        watchers.remove(watcher)
+        if not watchers:
+            del self._by_endpoint[watcher.endpoint]
+
+    def wake(self, happened: Iterable[SocketEvent]) -> None:
+        """Wake who watches for what happened."""
+        watching = self._by_endpoint
+        if not watching:
+            return
+        for endpoint, events in happened:
+            for watcher in watching.get(endpoint, ()):
+                if watcher.events & events:
+                    watcher.wake()
+
+    def wake_all(self) -> None:
+        """Wake everybody: the stack goes down."""
+        for watchers in self._by_endpoint.values():
+            for watcher in watchers:
+                watcher.wake()
