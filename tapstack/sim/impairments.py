@@ -44,7 +44,7 @@ class Duplication:
 
 
 class Corruption:
-    """Flips one bit of a frame. Nobody can notice on a link with offload, which has no checksums."""
+    """Flips one bit of a frame; on a link with offload, which has no checksums, nobody notices."""
 
     def __init__(self, rate: float) -> None:
         """Spoil so many frames of one on average. Raises: ValueError."""
