@@ -181,6 +181,16 @@ def test_without_friendliness_a_short_path_is_slower_than_reno() -> None:
     assert times[True] < times[False] / 10
 
 
+def test_on_a_local_path_cubic_grows_as_reno_would_from_the_first_round_trip_on() -> None:
+    flow = Flow("cubic", 6, rtt=200)
+    flow.lose()
+    assert flow.window.cwnd == 4
+    for _ in range(40):
+        flow.round()
+    # RFC 9438 §4.3: α = 3·(1 − 0.7)/(1 + 0.7) = 0.53 segments a round trip.
+    assert flow.window.cwnd == pytest.approx(4 + 40 * 0.53, abs=2)
+
+
 def test_time_without_sending_does_not_count() -> None:
     """RFC 9438 §5.8: after a silence the window goes on from where the curve was."""
     busy, idle = (Flow("cubic", 500, config=UNFRIENDLY) for _ in range(2))

@@ -33,7 +33,7 @@ _FIRST_PER_GROWTH = 20
 _LEAST_PER_GROWTH = 2
 """RFC 9438 §4.2 bounds growth to half the window in a round trip."""
 _STALE: Duration = SECOND // 32
-"""How long the growth that was worked out holds while the window does not change."""
+"""How long the growth along the curve holds while the window does not change."""
 _QUIET_AFTER_LOSS: Duration = SECOND
 """How long after a reduction round trips are not looked at: they tell of the repair."""
 
@@ -80,6 +80,7 @@ class Cubic(CongestionControl):
         """Begin anew: the path may be another one."""
         self._w_max = 0  # the window when it was last reduced; 0: it never was
         self._epoch: _Epoch | None = None
+        self._along_curve = 0  # what the curve alone asks for; 0: not worked out yet
         self._per_growth = 0
         self._worked_out_for = 0  # the window that this holds for
         self._worked_out_at: Instant = 0
@@ -101,19 +102,23 @@ class Cubic(CongestionControl):
         cwnd, epoch = self.window.cwnd, self._epoch
         if epoch is None:
             epoch = self._epoch = _Epoch(cwnd, self._w_max, now)
-            is_new_instant = True
-        else:
-            if cwnd == self._worked_out_for and now - self._worked_out_at <= _STALE:
-                epoch.friendly_acked += packets
-                return
-            is_new_instant = now // MILLISECOND != self._worked_out_at // MILLISECOND
+            self._along_curve = 0
         epoch.friendly_acked += packets
-        if is_new_instant:
+        if not self._along_curve or self._is_stale(cwnd, now):
             self._worked_out_for, self._worked_out_at = cwnd, now
-            self._per_growth = self._cubic_per_growth(epoch, cwnd, now)
+            self._along_curve = self._cubic_per_growth(epoch, cwnd, now)
+        self._per_growth = self._along_curve
         if self.config.cubic_tcp_friendliness:
+            # Deviation: Linux looks at this, too, only when the curve is worked out anew. Where a
+            # round trip is far shorter than that, its window stands still after each loss.
             self._per_growth = min(self._per_growth, self._reno_per_growth(epoch, cwnd))
         self._per_growth = max(self._per_growth, _LEAST_PER_GROWTH)
+
+    def _is_stale(self, cwnd: int, now: Instant) -> bool:
+        """Tell whether to work out the curve anew: once a millisecond at most, as in Linux."""
+        if cwnd == self._worked_out_for:
+            return now - self._worked_out_at > _STALE
+        return now // MILLISECOND != self._worked_out_at // MILLISECOND
 
     def _cubic_per_growth(self, epoch: _Epoch, cwnd: int, now: Instant) -> int:
         """Have the window come to W(t + RTT) within a round trip."""
