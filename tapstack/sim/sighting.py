@@ -62,7 +62,8 @@ class Sighting(NamedTuple):
     def __str__(self) -> str:
         """Render in one line, with the time in seconds."""
         seconds, fraction = divmod(self.time, SECOND)
-        what = f"{len(self.octets)} octets"
+        kind = eth.type_name(eth.parse(self.octets).ethertype)
+        what = f"{kind}, {len(self.octets)} octets"
         header, segment = self.datagram, self.segment
         if header is not None:
             what = f"{format_ipv4(header.source)} > {format_ipv4(header.destination)}: "
