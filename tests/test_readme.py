@@ -6,13 +6,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_example_prints_what_the_readme_says(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    (promised,) = re.findall(r"It prints `(.*?)`", README)
+EXAMPLES = re.findall(r"```python\n(.*?)```\n\nIt prints `(.*?)`", README, re.S)
+
+
+def test_every_example_has_a_promise() -> None:
+    assert len(EXAMPLES) == README.count("```python") == 2
+
+
+@pytest.mark.parametrize(("example", "promised"), EXAMPLES)
+def test_an_example_prints_what_the_readme_says(
+    example: str, promised: str, tmp_path: Path
+) -> None:
     (tmp_path / "example.py").write_text(example)
 
     done = subprocess.run(

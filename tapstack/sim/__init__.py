@@ -40,3 +40,4 @@ from tapstack.sim.way import (
     Way as Way,
 )
 from tapstack.sim.world import World as World
+from tapstack.socket.facade import Socket as Socket

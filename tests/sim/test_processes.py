@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.sim import MILLISECOND, SECOND, StandstillError, Way, World
-from tapstack.socket.facade import Socket
+from tapstack.sim import MILLISECOND, SECOND, Socket, StandstillError, Way, World
 from tests.sim.worlds import PORT, send, transfer, two_hosts
 
 DELAY = 30 * MILLISECOND

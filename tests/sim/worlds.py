@@ -2,8 +2,7 @@
 
 import socket
 
-from tapstack.sim import SECOND, Direction, Host, Way, World
-from tapstack.socket.facade import Socket
+from tapstack.sim import SECOND, Direction, Host, Socket, Way, World
 
 PORT = 7000
 
