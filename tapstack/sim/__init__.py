@@ -14,24 +14,24 @@ from tapstack.base.units import (
     MINUTE as MINUTE,
     SECOND as SECOND,
 )
-from tapstack.sim.baton import Process as Process, StandstillError as StandstillError
-from tapstack.sim.codel import CoDel as CoDel
-from tapstack.sim.host import Host as Host
-from tapstack.sim.impairments import (
+from tapstack.device.disorder import (
     Corruption as Corruption,
     Duplication as Duplication,
     Reordering as Reordering,
 )
-from tapstack.sim.link import Link as Link
-from tapstack.sim.loss import (
+from tapstack.device.loss import (
     BlackHole as BlackHole,
     GilbertElliott as GilbertElliott,
     ListLoss as ListLoss,
     LossIf as LossIf,
     RandomLoss as RandomLoss,
 )
-from tapstack.sim.parcel import Impairment as Impairment, Parcel as Parcel, Queue as Queue
-from tapstack.sim.queues import DropTail as DropTail, StepMarker as StepMarker
+from tapstack.device.parcel import Impairment as Impairment, Parcel as Parcel
+from tapstack.sim.baton import Process as Process, StandstillError as StandstillError
+from tapstack.sim.codel import CoDel as CoDel
+from tapstack.sim.host import Host as Host
+from tapstack.sim.link import Link as Link
+from tapstack.sim.queues import DropTail as DropTail, Queue as Queue, StepMarker as StepMarker
 from tapstack.sim.sighting import Direction as Direction, Sighting as Sighting
 from tapstack.sim.way import (
     GIGABIT as GIGABIT,

@@ -10,8 +10,8 @@ from collections import deque
 from math import sqrt
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.device.parcel import Parcel
 from tapstack.sim.ecn import mark
-from tapstack.sim.parcel import Parcel
 from tapstack.sim.queues import DEFAULT_PACKETS, DropTail
 
 TARGET: Duration = 5 * MILLISECOND

@@ -4,9 +4,9 @@ Not done here: deciding when (`queues.py`).
 """
 
 from tapstack.base.errors import MalformedPacket
+from tapstack.device.parcel import Parcel
 from tapstack.eth import wire as eth
 from tapstack.ip import wire as ip
-from tapstack.sim.parcel import Parcel
 
 NOT_ECT = 0b00
 CE = 0b11

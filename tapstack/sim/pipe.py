@@ -1,52 +1,50 @@
-"""One direction of a link: a queue, a transmitter, and the wire with what befalls frames there.
+"""One direction of a link: a queue and a transmitter in front of the wire.
 
-Not done here: the link's two ends (`link.py`).
+Not done here: the wire itself (`device/flight.py`), and the link's two ends (`link.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from heapq import heappop, heappush
 from random import Random
 
 from tapstack.base.timers import TimerQueue
-from tapstack.base.units import SECOND, Duration, Instant
-from tapstack.sim.parcel import Impairment, Parcel, Queue
+from tapstack.base.units import SECOND, Instant
+from tapstack.device.flight import Flight
+from tapstack.device.parcel import Parcel
 from tapstack.sim.way import Way
 
 Deliver = Callable[[Parcel, Instant], None]
 """Take a frame that arrives."""
 
 
-class Pipe:
-    """Carries frames one way. What is set here counts for frames from now on."""
+class Pipe(Flight):
+    """Carries frames one way. What is set here counts for frames from then on."""
 
     def __init__(self, way: Way, *, timers: TimerQueue, chance: Random) -> None:
+        super().__init__(
+            delay=way.delay,
+            jitter=way.jitter,
+            impairments=deepcopy(way.impairments),
+            chance=chance,
+        )
         self.deliver: Deliver
         """Where frames arrive; set by the link."""
         self.rate = way.rate
         """Bits a second; None: no frame takes any time."""
-        self.delay: Duration = way.delay
-        self.jitter: Duration = way.jitter
-        self.queue: Queue = deepcopy(way.queue)
-        self.impairments: list[Impairment] = list(deepcopy(way.impairments))
+        self.queue = deepcopy(way.queue)
+        """Where frames wait for their turn. It counts those that it loses itself."""
         self.up = True
         """While this is False, whatever is on the wire or put on it is lost."""
         self.sent = 0
         """Frames that the sender gave."""
-        self.lost = 0
-        """Frames that the wire lost; the queue counts its own."""
         self.delivered = 0
         """Frames that arrived, each duplicate counted."""
-        self._chance = chance
         self._transmitter = timers.timer(None, self._on_transmitted)
         self._transmitting: Parcel | None = None
         self._remainder = 0  # of the last transmission's time, in µs / rate
         self._arrival = timers.timer(None, self._on_arrival)
-        self._under_way: list[tuple[Instant, int, Parcel]] = []  # a heap
-        self._departures = 0
-        self._last_due: Instant = 0
 
     def send(self, parcel: Parcel, now: Instant) -> None:
         """Take a frame: into the queue, or onto the wire if nobody is before it."""
@@ -84,36 +82,18 @@ class Pipe:
         if not self.up:
             self.lost += 1
             return
-        if not self.impairments:
-            self._schedule(parcel, now)
-            return
-        parcels = [parcel]
-        for befall in self.impairments:
-            parcels = [out for each in parcels for out in befall(each, now, self._chance)]
-        if not parcels:
-            self.lost += 1
-        for each in parcels:
-            self._schedule(each, now)
+        self.put(parcel, now)
+        self._await_arrival()
 
-    def _schedule(self, parcel: Parcel, now: Instant) -> None:
-        """Set when a frame arrives: after those before it, unless it is to come late."""
-        due = now + self.delay
-        if self.jitter:
-            due += max(-self.delay, self._chance.randint(-self.jitter, self.jitter))
-        due = max(due, self._last_due)
-        if parcel.late:
-            due += parcel.late
-        else:
-            self._last_due = due
-        self._departures += 1
-        heappush(self._under_way, (due, self._departures, parcel))
-        if self._arrival.deadline is None or due < self._arrival.deadline:
+    def _await_arrival(self) -> None:
+        due = self.next_deadline()
+        if due is not None and due != self._arrival.deadline:
             self._arrival.arm(due)
 
     def _on_arrival(self, _: object, now: Instant) -> None:
-        parcel = heappop(self._under_way)[2]
-        if self._under_way:
-            self._arrival.arm(self._under_way[0][0])
+        parcel = self.take(now)
+        assert parcel is not None
+        self._await_arrival()
         if not self.up:
             self.lost += 1
             return

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from tapstack.base.contracts import Capabilities, Frame
 from tapstack.base.units import Instant
 from tapstack.device.descriptor import derive_mac
-from tapstack.sim.parcel import Parcel
+from tapstack.device.parcel import Parcel
 from tapstack.sim.pipe import Pipe
 from tapstack.sim.sighting import Direction, Sighting
 

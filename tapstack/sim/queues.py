@@ -6,13 +6,32 @@ Not done here: CoDel (`codel.py`); more than one queue for a link, and fairness 
 from __future__ import annotations
 
 from collections import deque
+from typing import Protocol
 
 from tapstack.base.units import Instant
+from tapstack.device.parcel import Parcel
 from tapstack.sim.ecn import mark
-from tapstack.sim.parcel import Parcel
 
 DEFAULT_PACKETS = 1000
 """Linux's for a card (txqueuelen)."""
+
+
+class Queue(Protocol):
+    """Where frames wait while another one is being sent."""
+
+    dropped: int
+    """Frames that it lost, on purpose or for want of room."""
+    marked: int
+    """Frames that it marked instead (RFC 3168)."""
+
+    def push(self, parcel: Parcel, now: Instant) -> None:
+        """Take a frame, or drop it."""
+
+    def pop(self, now: Instant) -> Parcel | None:
+        """Give the frame that is to be sent next."""
+
+    def __len__(self) -> int:
+        """Tell how many frames wait."""
 
 
 class DropTail:

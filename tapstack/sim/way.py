@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tapstack.base.units import Duration
-from tapstack.sim.parcel import Impairment, Queue
-from tapstack.sim.queues import DropTail
+from tapstack.device.parcel import Impairment
+from tapstack.sim.queues import DropTail, Queue
 
 KILOBIT = 1_000
 MEGABIT = 1_000_000

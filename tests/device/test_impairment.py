@@ -6,27 +6,27 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tapstack.base.contracts import Frame
+from tapstack.device.disorder import HELD_BACK
 from tapstack.device.impairment import (
-    HELD_BACK,
     QUEUE_LENGTH,
     USAGE,
     ImpairedDevice,
-    Impairment,
     Impairments,
+    OneWay,
     parse_impairments,
 )
 from tests.device.units import ListDevice, joined, naive_sum, read_wire, tcp_unit
 
-GOOD = Impairment()
+GOOD = OneWay()
 MS = 1000
 
 
-def outbound(impairment: Impairment, seed: int = 0) -> tuple[ImpairedDevice, ListDevice]:
+def outbound(impairment: OneWay, seed: int = 0) -> tuple[ImpairedDevice, ListDevice]:
     below = ListDevice()
     return ImpairedDevice(below, Impairments(impairment, GOOD, seed)), below
 
 
-def inbound(impairment: Impairment, seed: int = 0) -> tuple[ImpairedDevice, ListDevice]:
+def inbound(impairment: OneWay, seed: int = 0) -> tuple[ImpairedDevice, ListDevice]:
     below = ListDevice()
     return ImpairedDevice(below, Impairments(GOOD, impairment, seed)), below
 
@@ -59,7 +59,7 @@ def test_a_good_link_changes_nothing() -> None:
 
 
 def test_frames_are_lost_about_as_often_as_described() -> None:
-    device, below = outbound(Impairment(loss=0.25))
+    device, below = outbound(OneWay(loss=0.25))
     for frame in numbered(2000):
         device.write(frame, 0)
     assert 1400 < len(below.sent) < 1600
@@ -67,7 +67,7 @@ def test_frames_are_lost_about_as_often_as_described() -> None:
 
 
 def test_each_direction_has_its_own_impairment() -> None:
-    device, below = inbound(Impairment(loss=0.25))
+    device, below = inbound(OneWay(loss=0.25))
     below.arriving.extend(numbered(2000))
     for frame in numbered(2000):
         device.write(frame, 0)
@@ -78,7 +78,7 @@ def test_each_direction_has_its_own_impairment() -> None:
 
 
 def test_frames_are_duplicated_about_as_often_as_described() -> None:
-    device, below = outbound(Impairment(duplication=0.5))
+    device, below = outbound(OneWay(duplication=0.5))
     for frame in numbered(1000):
         device.write(frame, 0)
     assert 1400 < len(below.sent) < 1600
@@ -86,7 +86,7 @@ def test_frames_are_duplicated_about_as_often_as_described() -> None:
 
 
 def test_a_delayed_frame_comes_when_it_is_due_and_not_before() -> None:
-    device, below = inbound(Impairment(delay=20 * MS))
+    device, below = inbound(OneWay(delay=20 * MS))
     below.arriving.extend(numbered(2))
     assert device.read(100) is None
     assert device.next_deadline() == 100 + 20 * MS
@@ -96,7 +96,7 @@ def test_a_delayed_frame_comes_when_it_is_due_and_not_before() -> None:
 
 
 def test_a_delayed_frame_leaves_at_the_read_that_is_due() -> None:
-    device, below = outbound(Impairment(delay=20 * MS))
+    device, below = outbound(OneWay(delay=20 * MS))
     device.write(numbered(1)[0], 0)
     assert below.sent == []
     assert device.next_deadline() == 20 * MS
@@ -107,7 +107,7 @@ def test_a_delayed_frame_leaves_at_the_read_that_is_due() -> None:
 
 def test_the_next_deadline_is_the_soonest_of_both_directions() -> None:
     below = ListDevice()
-    device = ImpairedDevice(below, Impairments(Impairment(delay=7), Impairment(delay=5)))
+    device = ImpairedDevice(below, Impairments(OneWay(delay=7), OneWay(delay=5)))
     device.write(numbered(1)[0], 0)
     assert device.next_deadline() == 7
     below.arriving.extend(numbered(1))
@@ -116,7 +116,7 @@ def test_the_next_deadline_is_the_soonest_of_both_directions() -> None:
 
 
 def test_jitter_spreads_the_delay_and_keeps_the_order() -> None:
-    device, below = outbound(Impairment(delay=20 * MS, jitter=5 * MS))
+    device, below = outbound(OneWay(delay=20 * MS, jitter=5 * MS))
     taken = []
     for number, frame in enumerate(numbered(200)):
         start = number * 100 * MS
@@ -135,7 +135,7 @@ def test_jitter_spreads_the_delay_and_keeps_the_order() -> None:
 
 
 def test_a_frame_held_back_is_overtaken_and_comes() -> None:
-    device, below = outbound(Impairment(reordering=0.1))
+    device, below = outbound(OneWay(reordering=0.1))
     for frame in numbered(200):
         device.write(frame, 0)
     in_time = numbers(below.sent)
@@ -147,7 +147,7 @@ def test_a_frame_held_back_is_overtaken_and_comes() -> None:
 
 
 def test_a_corrupted_segment_differs_in_one_bit_and_is_found_out() -> None:
-    device, below = outbound(Impairment(corruption=1))
+    device, below = outbound(OneWay(corruption=1))
     unit = tcp_unit(b"x" * 3000, 1000)
     device.write(unit, 0)
     good_device, good = outbound(GOOD)
@@ -167,7 +167,7 @@ def checksums_are_right(octets: bytes) -> bool:
 
 
 def test_corruption_that_nobody_could_find_out_is_a_loss() -> None:
-    device, below = outbound(Impairment(corruption=1))
+    device, below = outbound(OneWay(corruption=1))
     device.write(Frame((bytes(12) + b"\x08\x06" + bytes(28),)), 0)
     device.write(Frame((bytes(12) + b"\x08\x00",)), 0)
     device.write(Frame((b"short",)), 0)
@@ -179,7 +179,7 @@ def test_corruption_that_nobody_could_find_out_is_a_loss() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_units_are_cut_before_chance_comes_in(seed: int) -> None:
-    device, below = inbound(Impairment(loss=0.3), seed)
+    device, below = inbound(OneWay(loss=0.3), seed)
     below.arriving.append(tcp_unit(b"x" * 40_000, 1000))
     received = [read_wire(joined(frame)) for frame in drain(device, 0)]
     assert 20 < len(received) < 38
@@ -190,7 +190,7 @@ def test_units_are_cut_before_chance_comes_in(seed: int) -> None:
 
 chances = st.sampled_from([0.0, 0.1, 0.5])
 impairments = st.builds(
-    Impairment, chances, st.sampled_from([0, 5 * MS]), st.sampled_from([0, 6 * MS]), chances,
+    OneWay, chances, st.sampled_from([0, 5 * MS]), st.sampled_from([0, 6 * MS]), chances,
     chances, chances,
 )  # fmt: skip
 
@@ -212,26 +212,26 @@ def history(plan: Impairments, answers: bool) -> list[tuple[int, bytes]]:
 
 
 @given(impairments, impairments, st.integers(0, 10))
-def test_the_same_seed_repeats_exactly(there: Impairment, here: Impairment, seed: int) -> None:
+def test_the_same_seed_repeats_exactly(there: OneWay, here: OneWay, seed: int) -> None:
     plan = Impairments(there, here, seed)
     assert history(plan, answers=False) == history(plan, answers=False)
 
 
 @given(impairments, st.integers(0, 10))
-def test_one_direction_does_not_change_the_fate_of_the_other(both: Impairment, seed: int) -> None:
+def test_one_direction_does_not_change_the_fate_of_the_other(both: OneWay, seed: int) -> None:
     plan = Impairments(both, both, seed)
     inward = [octets for _, octets in history(plan, answers=False)]
     assert [octets for _, octets in history(plan, answers=True)] == inward
 
 
 def test_another_seed_is_another_history() -> None:
-    lossy = Impairment(loss=0.5)
+    lossy = OneWay(loss=0.5)
     histories = [history(Impairments(lossy, lossy, seed), answers=False) for seed in range(3)]
     assert histories[0] != histories[1] != histories[2] != histories[0]
 
 
 def test_a_frame_read_has_octets_of_its_own() -> None:
-    device, below = inbound(Impairment(delay=1))
+    device, below = inbound(OneWay(delay=1))
     buffer = bytearray(b"mine")
     below.arriving.append(Frame((memoryview(buffer),)))
     device.read(0)
@@ -240,14 +240,14 @@ def test_a_frame_read_has_octets_of_its_own() -> None:
 
 
 def test_one_read_does_not_take_all_of_a_flood() -> None:
-    device, below = inbound(Impairment(loss=1))
+    device, below = inbound(OneWay(loss=1))
     below.arriving.extend(numbered(1000))
     assert device.read(0) is None
     assert len(below.arriving) > 900
 
 
 def test_what_is_under_way_is_bounded() -> None:
-    device, below = outbound(Impairment(delay=1))
+    device, below = outbound(OneWay(delay=1))
     frame = Frame((b"x",))
     for _ in range(QUEUE_LENGTH + 10):
         device.write(frame, 0)
@@ -266,12 +266,12 @@ def test_closing_closes_the_device() -> None:
 
 def test_everything_can_be_said() -> None:
     assert parse_impairments(USAGE) == Impairments(
-        Impairment(0.05, 20 * MS, 2 * MS, 0.01, 0.03, 0.001), GOOD, 7
+        OneWay(0.05, 20 * MS, 2 * MS, 0.01, 0.03, 0.001), GOOD, 7
     )
 
 
 def test_both_directions_are_meant_unless_one_is_said() -> None:
-    lossy = Impairment(loss=0.5)
+    lossy = OneWay(loss=0.5)
     assert parse_impairments("loss=50%") == Impairments(lossy, lossy, 0)
     assert parse_impairments("loss=50%, direction=both") == Impairments(lossy, lossy, 0)
     assert parse_impairments("direction=in,loss=50%") == Impairments(GOOD, lossy, 0)
@@ -303,7 +303,7 @@ def test_what_is_beyond_reason_is_refused_in_one_sentence(text: str, sentence: s
 
 def test_the_bounds_can_be_had() -> None:
     impairments = parse_impairments(f"delay=120s,jitter=120s,seed={'9' * 18}")
-    assert impairments.inbound == Impairment(delay=120_000_000, jitter=120_000_000)
+    assert impairments.inbound == OneWay(delay=120_000_000, jitter=120_000_000)
     assert impairments.seed == 10**18 - 1
 
 

@@ -1,8 +1,8 @@
 """Ways to lose frames: by chance, in bursts, by their number, by what they are.
 
-Each is an `Impairment`: put it into a `Way`, or into a running pipe's `impairments`.
+Each is an `Impairment` (`parcel.py`).
 
-Not done here: loss for want of room (`queues.py`).
+Not done here: loss for want of room.
 """
 
 from __future__ import annotations
@@ -11,17 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from tapstack.base.units import Instant
+from tapstack.device.parcel import Parcel, check_chance
 from tapstack.eth.wire import HEADER_LENGTH
-from tapstack.sim.parcel import Parcel
 
 _LOST: Sequence[Parcel] = ()
-
-
-def check_chance(chance: float) -> float:
-    """Give a chance back if it is one. Raises: ValueError."""
-    if not 0 <= chance <= 1:
-        raise ValueError(f"a chance of {chance} is not between 0 and 1")
-    return chance
 
 
 class RandomLoss:

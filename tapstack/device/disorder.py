@@ -1,6 +1,6 @@
 """What may befall a frame on the wire besides loss: disorder, duplication, corruption.
 
-Each is an `Impairment`: put it into a `Way`, or into a running pipe's `impairments`.
+Each is an `Impairment` (`parcel.py`).
 
 Not done here: loss (`loss.py`).
 """
@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from tapstack.base.units import Duration, Instant
-from tapstack.device.impairment import HELD_BACK, corrupt
-from tapstack.sim.loss import check_chance
-from tapstack.sim.parcel import Parcel
+from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.device.parcel import Parcel, check_chance
+from tapstack.eth import wire as eth
+
+HELD_BACK: Duration = 2 * MILLISECOND
+"""How much later a frame comes that loses its place in the order."""
+
+_IPV4 = eth.ETHERTYPE_IPV4.to_bytes(2, "big")
 
 
 class Reordering:
@@ -44,7 +48,7 @@ class Duplication:
 
 
 class Corruption:
-    """Flips one bit of a frame; on a link with offload, which has no checksums, nobody notices."""
+    """Flips one bit of a frame. A checksum that is left to a device cannot tell."""
 
     def __init__(self, rate: float) -> None:
         """Spoil so many frames of one on average. Raises: ValueError."""
@@ -54,5 +58,18 @@ class Corruption:
         """Spoil the frame or not."""
         if chance.random() >= self.rate:
             return (parcel,)
-        octets = corrupt(parcel.octets, chance)
+        octets = _corrupt(parcel.octets, chance)
         return () if octets is None else (parcel._replace(octets=octets),)
+
+
+def _corrupt(octets: bytes, chance: Random) -> bytes | None:
+    """Flip a bit behind a frame's Ethernet header; None where a card would not take the frame.
+
+    What is not IPv4 has no checksum of its own: only the card's check sequence finds the flip.
+    """
+    if octets[12:14] != _IPV4 or len(octets) == eth.HEADER_LENGTH:
+        return None
+    position = chance.randrange(eth.HEADER_LENGTH * 8, len(octets) * 8)
+    flipped = bytearray(octets)
+    flipped[position >> 3] ^= 1 << (position & 7)
+    return bytes(flipped)
