@@ -1,4 +1,4 @@
-"""Frames on the wire arrive in order, unless they are to come late, and what befalls them adds up."""
+"""Frames on the wire arrive in order, unless they come late, and what befalls them adds up."""
 
 from random import Random
 
