@@ -67,6 +67,8 @@ class TcpConfig:
     """Whether SYNs offer window scaling (RFC 7323)."""
     tcp_rmem: tuple[int, int, int] = (4096, 131072, 6291456)
     """Octets of the receive buffer: least, at first, and most that it grows to by itself."""
+    tcp_moderate_rcvbuf: bool = True
+    """Whether the receive buffer grows by itself."""
     tcp_wmem: tuple[int, int, int] = (4096, 262144, 4194304)
     """Octets of the send buffer: least, at first, and most that it grows to by itself.
 

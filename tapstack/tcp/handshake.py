@@ -11,13 +11,14 @@ from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE, Datagram
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
+from tapstack.tcp import receive_space
 from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.acknowledgment import echo_of, measure_round_trip
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.mss import on_peer_mss
-from tapstack.tcp.receive_window import MAX_SHIFT
+from tapstack.tcp.receive_space import MAX_SHIFT
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.rtt import FALLBACK_RTO
 from tapstack.tcp.segment import ACK, FIN, RST, SYN, Segment
@@ -159,6 +160,12 @@ def _take_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     tcb.snd_wl1 = seg.seq
     tcb.snd_wl2 = seg.ack
     _negotiate(ctx, tcb, seg, now)
+    if tcb.passive:
+        # Only now is it known whether timestamps take their part of each segment.
+        mss = receive_space.text_in_segment(tcb)
+        receive_space.offer_first_window(
+            tcb, ctx.config.tcp_rmem[2], mss, scaling=tcb.window_scaling
+        )
     tcb.rcv_wnd = tcb.receive_space.threshold
     hint = min(tcb.advertised_mss, tcb.effective_mss, _MAX_MSS_HINT, tcb.rcv_wnd // 2)
     tcb.acks = AckPolicy()
@@ -199,6 +206,7 @@ def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) 
     tcb.statistics.on_timeout_recovered(now)
     tcb.statistics.established_at = now
     tcb.retransmission_timer.cancel()
+    receive_space.on_established(tcb, now)
     arm_keepalive(ctx, tcb, now)
 
 

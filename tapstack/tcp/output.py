@@ -11,7 +11,7 @@ from __future__ import annotations
 from tapstack.base.units import Instant
 from tapstack.tcp import tail_loss_probe, urgent
 from tapstack.tcp.context import Context
-from tapstack.tcp.receive_window import remaining_window, select_window
+from tapstack.tcp.receive_window import remaining_window, wanted_window
 from tapstack.tcp.retransmission_queue import SentSegment, packets_of
 from tapstack.tcp.retransmission_timer import (
     Purpose,
@@ -240,7 +240,7 @@ def _is_due_now(tcb: Tcb) -> bool:
     if tcb.acks.is_quick() or len(tcb.reassembly):
         return True
     owed = sub(tcb.rcv_nxt, tcb.rcv_wup)
-    return owed > tcb.acks.rcv_mss and select_window(tcb) >= tcb.rcv_wnd
+    return owed > tcb.acks.rcv_mss and wanted_window(tcb) >= tcb.rcv_wnd
 
 
 def window_update_is_due(tcb: Tcb) -> bool:
@@ -252,7 +252,7 @@ def window_update_is_due(tcb: Tcb) -> bool:
     current = remaining_window(tcb)
     if tcb.acks.owed and sub(tcb.rcv_nxt, tcb.rcv_wup) > tcb.acks.rcv_mss:
         return True
-    if 2 * current > tcb.receive_space.threshold:
+    if 2 * current > tcb.receive_space.clamp:
         return False
-    wanted = select_window(tcb)
+    wanted = wanted_window(tcb)
     return wanted > 0 and wanted >= 2 * current

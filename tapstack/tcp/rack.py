@@ -127,6 +127,8 @@ def detect_losses(ctx: Context, tcb: Tcb, now: Instant) -> Duration:
             if segment.transmissions == 1:
                 break  # those behind it were first sent later still, and sent again after that
             continue
+        if segment.sent_at == rack.xmit_ts and segment.transmissions > 1:
+            continue  # of what is sent again, numbers do not tell the order within one instant
         left = time_left(tcb, segment, window, now)
         if left <= 0:
             mark_lost(ctx, tcb, segment)

@@ -104,6 +104,10 @@ class ReassemblyQueue:
                 return SackBlock(piece.left, piece.right)
         return None
 
+    def span(self, rcv_nxt: int) -> int:
+        """Tell how far beyond `rcv_nxt` the queue reaches, octets."""
+        return sub(self._pieces[-1].right, rcv_nxt) if self._pieces else 0
+
     def sack_blocks(self, limit: int) -> list[SackBlock]:
         """List up to `limit` blocks, the one that grew last first (RFC 2018 §4)."""
         by_left = {piece.left: piece for piece in self._pieces}

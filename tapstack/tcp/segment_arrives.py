@@ -13,6 +13,7 @@ from errno import ECONNREFUSED, ECONNRESET, EPIPE
 from tapstack.base.contracts import READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import SECOND, Instant
+from tapstack.tcp import receive_space
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.handshake import complete_passive_open
@@ -232,10 +233,11 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
             tcb.advertised_mss,
             now,
         )
-        tcb.receive_space.on_text(tcb.advertised_mss)
+        receive_space.on_text(tcb, len(seg.text), seg.options.timestamps, now)
     else:
         tcb.statistics.rcv_ooopack += packets_of(len(text), segment_size or len(text))
         _receive_out_of_order(ctx, tcb, seq, text)
+        receive_space.offer_more(tcb, len(seg.text))
 
 
 def _trim_to_window(tcb: Tcb, seg: Segment) -> tuple[int, memoryview]:

@@ -19,7 +19,7 @@ from tapstack.tcp.congestion import CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.reassembly import ReassemblyQueue
 from tapstack.tcp.receive_queue import ReceiveQueue
-from tapstack.tcp.receive_window import ReceiveSpace
+from tapstack.tcp.receive_space import ReceiveSpace
 from tapstack.tcp.recovery_state import Recovery
 from tapstack.tcp.retransmission_queue import RetransmissionQueue
 from tapstack.tcp.retransmission_timer import Purpose

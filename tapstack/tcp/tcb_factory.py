@@ -15,7 +15,7 @@ from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import timers_of
 from tapstack.tcp.mss import FIXED_HEADERS
-from tapstack.tcp.receive_window import MAX_UNSCALED, ReceiveSpace, shift_for
+from tapstack.tcp.receive_space import MAX_UNSCALED, make_receive_space, offer_first_window
 from tapstack.tcp.rtt import RttEstimator
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.user_options import UserOptions
@@ -48,7 +48,7 @@ def make_tcb(
         rtt=RttEstimator(config.tcp_rto_min, config.tcp_rto_max),
         window=window,
         congestion=make_congestion_control(ctx, window, options.congestion),
-        receive_space=_receive_space(config.tcp_rmem, options),
+        receive_space=make_receive_space(config, options),
         retransmission_timer=timer(None, timeouts.on_retransmission_timeout),
         persist_timer=timer(None, timeouts.on_persist_timeout),
         delayed_ack_timer=timer(None, timeouts.on_delayed_ack_timeout),
@@ -63,8 +63,9 @@ def make_tcb(
     tcb.iss = ctx.keyed_hash.initial_sequence_number(local, remote, now)
     tcb.snd_una = tcb.snd_nxt = tcb.small_sent_end = tcb.iss
     tcb.ts_offset = ctx.keyed_hash.timestamp_offset(local, remote)
-    tcb.rcv_wind_shift = shift_for(tcb.receive_space.largest)
-    tcb.receive_space.start(tcb.advertised_mss, now)
+    offer_first_window(
+        tcb, config.tcp_rmem[2], tcb.advertised_mss, scaling=config.tcp_window_scaling
+    )
     tcb.last_received_at = now
     ctx.connections.add(tcb)
     return tcb
@@ -74,11 +75,3 @@ def make_congestion_control(ctx: Context, window: CongestionWindow, name: str) -
     """Put a window under an algorithm, the engine's default if it has no name."""
     algorithm = ALGORITHMS[name or ctx.config.tcp_congestion_control]
     return algorithm(window, ctx.config, ctx.counters)
-
-
-def _receive_space(rmem: tuple[int, int, int], options: UserOptions) -> ReceiveSpace:
-    least, first, most = rmem
-    if options.receive_buffer is None:
-        return ReceiveSpace(first, most)
-    fixed = max(options.receive_buffer, least)
-    return ReceiveSpace(fixed, fixed)

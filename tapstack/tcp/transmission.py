@@ -15,7 +15,8 @@ from tapstack.base.contracts import Buffer, Offload
 from tapstack.base.units import Instant
 from tapstack.tcp.context import Context
 from tapstack.tcp.options import max_sack_blocks, sack_length
-from tapstack.tcp.receive_window import MAX_UNSCALED, select_window
+from tapstack.tcp.receive_space import MAX_UNSCALED
+from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.retransmission_queue import packets_of
 from tapstack.tcp.segment import (
     ACK,

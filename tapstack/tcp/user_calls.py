@@ -14,7 +14,7 @@ from tapstack.base.address import Endpoint, is_multicast
 from tapstack.base.contracts import READABLE, WRITABLE, Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
-from tapstack.tcp import urgent
+from tapstack.tcp import receive_space, urgent
 from tapstack.tcp.acknowledgment import send_buffer_size
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
@@ -224,7 +224,7 @@ def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
     """Tune the receive buffer, and open the window when that is worth an ACK."""
     tcb.copied_seq = add(tcb.copied_seq, octets)
     urgent.on_taken(tcb)
-    tcb.receive_space.on_taken(octets, tcb.rtt.srtt, tcb.advertised_mss, now)
+    receive_space.on_taken(tcb, ctx.config, now)
     if tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN:
         return
     if window_update_is_due(tcb):
@@ -315,7 +315,8 @@ def on_options_changed(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.options.congestion not in ("", tcb.congestion.name):
         tcb.congestion = make_congestion_control(ctx, tcb.window, tcb.options.congestion)
     if tcb.options.receive_buffer is not None:
-        tcb.receive_space.buffer = tcb.receive_space.largest = tcb.options.receive_buffer
+        tcb.receive_space.buffer = tcb.options.receive_buffer
+        tcb.receive_space.locked = True
     if not tcb.options.quickack:
         tcb.acks.interactive = True
     elif tcb.acks.interactive:

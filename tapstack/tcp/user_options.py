@@ -31,6 +31,8 @@ class UserOptions:
     """TCP_MAXSEG, octets; 0: the path decides."""
     receive_buffer: int | None = None
     """SO_RCVBUF, octets as the kernel keeps them (doubled); None: the engine tunes it."""
+    window_clamp: int = 0
+    """TCP_WINDOW_CLAMP, octets; 0: the buffer decides."""
     send_buffer: int | None = None
     """SO_SNDBUF, octets as the kernel keeps them (doubled); None: the engine tunes it."""
     congestion: str = ""
