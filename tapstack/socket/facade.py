@@ -225,8 +225,8 @@ class Socket:
         if size < 0:
             raise ValueError("negative buffersize in recv")
         receive = self._attempts().receive
-        if flags & stdlib.MSG_DONTWAIT:
-            return self._call(receive, size, flags)
+        if flags & stdlib.MSG_DONTWAIT or self._timeout == 0:
+            return self._call(receive, size, flags | stdlib.MSG_DONTWAIT)
         # Only who may wait for ever waits for all: the standard library's timeouts make a socket
         # non-blocking to the system, which then gives what there is.
         whole = flags & stdlib.MSG_WAITALL and not flags & stdlib.MSG_PEEK

@@ -19,8 +19,10 @@ Value: TypeAlias = "int | bytes"
 _linger = Struct("@ii")  # struct linger of socket(7)
 _MIN_BUFFER = 2304
 """Least octets of a buffer that the user sets (Linux's SOCK_MIN_RCVBUF)."""
-_MAX_BUFFER = 212_992
+_MAX_BUFFER = 4_194_304
 """Most octets that the user sets, before doubling (net.core.rmem_max, wmem_max)."""
+_DEFAULT_BUFFER = 212_992
+"""Octets of a buffer that nobody has set (net.core.rmem_default, wmem_default)."""
 
 
 class Option(NamedTuple):
@@ -28,6 +30,8 @@ class Option(NamedTuple):
 
     get: Callable[[Any], Value] | None
     set: Callable[[Any, Value], None] | None
+    attribute: str = ""
+    """The attribute that it is kept in, if there is one."""
 
 
 Table: TypeAlias = "dict[tuple[int, int], Option]"
@@ -47,6 +51,7 @@ def flag(attribute: str) -> Option:
     return Option(
         lambda target: int(getattr(target, attribute)),
         lambda target, value: setattr(target, attribute, number(value) != 0),
+        attribute,
     )
 
 
@@ -62,21 +67,28 @@ def integer(attribute: str, least: int, most: int, default: int = 0) -> Option:
     def get_integer(target: object) -> int:
         return int(getattr(target, attribute) or default)
 
-    return Option(get_integer, set_integer)
+    return Option(get_integer, set_integer, attribute)
 
 
 def buffer(attribute: str, default: int) -> Option:
     """Make an option of a buffer size: like Linux, twice what is asked for is kept (socket(7))."""
 
     def set_buffer(target: object, value: Value) -> None:
-        wanted = min(max(number(value), 0), _MAX_BUFFER)
-        setattr(target, attribute, max(2 * wanted, _MIN_BUFFER))
+        setattr(target, attribute, doubled(number(value)))
 
     def get_buffer(target: object) -> int:
         value = getattr(target, attribute)
         return default if value is None else int(value)
 
-    return Option(get_buffer, set_buffer)
+    return Option(get_buffer, set_buffer, attribute)
+
+
+def doubled(wanted: int) -> int:
+    """Give the buffer that is kept for one of `wanted` octets: it holds Linux's overhead, too.
+
+    A negative size counts as unsigned, and so is cut to the largest.
+    """
+    return max(2 * min(wanted if wanted >= 0 else _MAX_BUFFER, _MAX_BUFFER), _MIN_BUFFER)
 
 
 def read_only(get: Callable[[Any], Value]) -> Option:
@@ -108,12 +120,16 @@ def get_option(table: Table, target: object, level: int, name: int) -> Value:
     return option.get(target)
 
 
-def set_option(table: Table, target: object, level: int, name: int, value: Value) -> None:
-    """Set an option. Raises: OSError with ENOPROTOOPT or EINVAL."""
+def set_option(table: Table, target: object, level: int, name: int, value: Value) -> str:
+    """Set an option, and name the attribute that it is kept in.
+
+    Raises: OSError with ENOPROTOOPT or EINVAL.
+    """
     option = table.get((level, name))
     if option is None or option.set is None:
         raise os_error(ENOPROTOOPT)
     option.set(target, value)
+    return option.attribute
 
 
 @dataclass(slots=True)
@@ -138,7 +154,7 @@ KEPT_OPTIONS: Table = {
     (_SO, constants.SO_REUSEADDR): flag("reuse_address"),
     (_SO, constants.SO_REUSEPORT): flag("reuse_port"),
     (_SO, constants.SO_LINGER): LINGER,
-    (_SO, constants.SO_SNDBUF): buffer("send_buffer", _MAX_BUFFER),
+    (_SO, constants.SO_SNDBUF): buffer("send_buffer", _DEFAULT_BUFFER),
 }
 """Options that a kind of socket has which does not say otherwise."""
 

@@ -16,7 +16,6 @@ from errno import (
     EINPROGRESS,
     EINVAL,
     EISCONN,
-    ENOENT,
     ENOTCONN,
     ENOTTY,
     EOPNOTSUPP,
@@ -29,9 +28,10 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket import options
 from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
-from tapstack.socket.options import Option, Table, Value
+from tapstack.socket.options import Table, Value
+from tapstack.socket.stream_options import SOCKET_OPTIONS, USER_OPTIONS
 from tapstack.socket.tcp_info import pack_tcp_info
-from tapstack.tcp.congestion import ALGORITHMS
+from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.protocol import Tcp
@@ -54,7 +54,7 @@ class StreamEndpoint:
         self._closed = False
         self._connect_reported = tcb is not None
         self._kept = options.Kept()
-        self.options = tcb.options if tcb else _options_of(tcp)
+        self.options: UserOptions = tcb.options if tcb else _options_of(tcp)
         self.reuse_address = False
         self.reuse_port = False
 
@@ -162,8 +162,13 @@ class StreamEndpoint:
         self._check_open()
         if self._tcb is None:
             raise os_error(EPIPE)
-        urgent = bool(flags & constants.MSG_OOB)
-        taken = self._tcp.send(self._tcb, data, now, out_of_band=urgent)
+        taken = self._tcp.send(
+            self._tcb,
+            data,
+            now,
+            out_of_band=bool(flags & constants.MSG_OOB),
+            more=bool(flags & constants.MSG_MORE),
+        )
         if taken == 0 and len(data):
             raise os_error(EAGAIN)
         return taken
@@ -176,10 +181,17 @@ class StreamEndpoint:
         tcb = self._connection()
         if size == 0:
             return b"", None
+        if not flags & constants.MSG_DONTWAIT and not self._is_worth_reading(tcb, size):
+            raise os_error(EAGAIN)
         text = self._tcp.receive_text(tcb, size, now, peek=peek)
         if text is None:
             raise os_error(EAGAIN)
-        return text, None
+        # Linux discards what MSG_TRUNC asks for, and tells how much that was.
+        return bytes(len(text)) if flags & constants.MSG_TRUNC else text, None
+
+    def _is_worth_reading(self, tcb: Tcb, size: int) -> bool:
+        """Tell whether who may wait is to get what there is: SO_RCVLOWAT, or `size` if less."""
+        return self._tcp.is_readable(tcb, least=min(tcb.options.rcvlowat, size))
 
     def _receive_urgent(self, peek: bool) -> bytes:
         """Take the urgent octet. Raises: OSError with EINVAL (there is none), EAGAIN."""
@@ -289,22 +301,31 @@ class StreamEndpoint:
     def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:
         """Set an option. Raises: OSError with ENOPROTOOPT, EINVAL."""
         self._check_open()
-        table, target = self._table_for(level, name)
-        options.set_option(table, target, level, name, value)
-        if self._tcb and target is self.options:
-            self._tcp.on_options_changed(self._tcb, now)
+        changed = options.set_option(*self._table_for(level, name), level, name, value)
+        if self._tcb:
+            self._tcp.option_changed(self._tcb, changed, now)
 
     def _table_for(self, level: int, name: int) -> tuple[Table, object]:
         """Give the table that has an option, and the object that it is about."""
-        if (level, name) in _SOCKET_OPTIONS:
-            return _SOCKET_OPTIONS, self
-        if (level, name) in options.KEPT_OPTIONS and (level, name) not in _USER_OPTIONS:
+        if (level, name) in SOCKET_OPTIONS:
+            return SOCKET_OPTIONS, self
+        if (level, name) in options.KEPT_OPTIONS and (level, name) not in USER_OPTIONS:
             return options.KEPT_OPTIONS, self._kept
-        return _USER_OPTIONS, self.options
+        return USER_OPTIONS, self.options
 
     def take_error(self) -> int:
         """Give and clear the error that waits (SO_ERROR)."""
         return self._tcp.take_error(self._tcb) if self._tcb else 0
+
+    @property
+    def tcb(self) -> Tcb | None:
+        """The connection, if there is one."""
+        return self._tcb
+
+    @property
+    def config(self) -> TcpConfig:
+        """The engine's settings."""
+        return self._tcp.config
 
     @property
     def listening(self) -> bool:
@@ -323,52 +344,3 @@ _REQUESTS: dict[int, Callable[[Tcp, Tcb], int]] = {
 def _options_of(tcp: Tcp) -> UserOptions:
     """Make the options that a socket begins with; a default that changes later does not count."""
     return UserOptions(congestion=tcp.config.tcp_congestion_control)
-
-
-def _set_congestion(target: UserOptions, value: Value) -> None:
-    name = value.rstrip(b"\0").decode("ascii", "replace") if isinstance(value, bytes) else ""
-    if name not in ALGORITHMS:
-        raise os_error(ENOENT)
-    target.congestion = name
-
-
-def _get_congestion(target: UserOptions) -> bytes:
-    return target.congestion.encode().ljust(16, b"\0")
-
-
-_SO, _TCP = constants.SOL_SOCKET, constants.IPPROTO_TCP
-_MAX_SECONDS = 32767
-"""tcp(7): MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL."""
-_DEFAULT_MSS = 536  # RFC 9293 MUST-15
-_SYN_RETRIES = 6  # tcp(7): tcp_syn_retries
-
-_SOCKET_OPTIONS: Table = {
-    (_SO, constants.SO_REUSEADDR): options.flag("reuse_address"),
-    (_SO, constants.SO_REUSEPORT): options.flag("reuse_port"),
-    (_SO, constants.SO_ERROR): options.read_only(lambda target: target.take_error()),
-    (_SO, constants.SO_ACCEPTCONN): options.read_only(lambda target: int(target.listening)),
-    (_SO, constants.SO_TYPE): options.read_only(lambda _: int(constants.SOCK_STREAM)),
-    (_SO, constants.SO_PROTOCOL): options.read_only(lambda _: _TCP),
-    (_SO, constants.SO_DOMAIN): options.read_only(lambda _: int(constants.AF_INET)),
-}
-"""Options of the socket object."""
-
-_USER_OPTIONS: Table = {
-    **options.IP_OPTIONS,
-    (_SO, constants.SO_KEEPALIVE): options.flag("keepalive"),
-    (_SO, constants.SO_LINGER): options.LINGER,
-    (_SO, constants.SO_OOBINLINE): options.flag("oobinline"),
-    (_SO, constants.SO_RCVBUF): options.buffer("receive_buffer", 131_072),
-    (_SO, constants.SO_SNDBUF): options.buffer("send_buffer", 262_144),
-    (_TCP, constants.TCP_NODELAY): options.flag("nodelay"),
-    (_TCP, constants.TCP_CORK): options.flag("cork"),
-    (_TCP, constants.TCP_QUICKACK): options.flag("quickack"),
-    (_TCP, constants.TCP_MAXSEG): options.integer("maxseg", 88, 32767, _DEFAULT_MSS),
-    (_TCP, constants.TCP_KEEPIDLE): options.integer("keepidle", 1, _MAX_SECONDS, 7200),
-    (_TCP, constants.TCP_KEEPINTVL): options.integer("keepintvl", 1, _MAX_SECONDS, 75),
-    (_TCP, constants.TCP_KEEPCNT): options.integer("keepcnt", 1, 127, 9),
-    (_TCP, constants.TCP_USER_TIMEOUT): options.integer("user_timeout", 0, 2**31 - 1),
-    (_TCP, constants.TCP_SYNCNT): options.integer("syncnt", 1, 127, _SYN_RETRIES),
-    (_TCP, constants.TCP_CONGESTION): Option(_get_congestion, _set_congestion),
-}
-"""Options of the connection."""

@@ -18,6 +18,8 @@ _ATO_MIN: Duration = 40 * MILLISECOND
 """Least ACK timeout (Linux's TCP_ATO_MIN)."""
 _MAX_ATO: Duration = 500 * MILLISECOND
 """RFC 9293 MUST-58: "MUST be less than 0.5 seconds"."""
+_CERTAIN_LENGTH = 536
+"""Octets of text that a segment has which is hardly a small one: Linux's TCP_MSS_DEFAULT."""
 _MIN_RCV_MSS = 88
 """Least estimate of the peer's segment size (Linux's TCP_MIN_MSS)."""
 
@@ -43,7 +45,11 @@ class AckPolicy:
     duplicate: SackBlock | None = None
     """Text that came a second time: the next ACK reports it first (RFC 2883)."""
     pushed: bool = False
-    """A segment smaller than a full one came with PSH since the last ACK."""
+    """A segment smaller than a full one, or a full one with PSH, came since the last ACK."""
+    pushed_again: bool = False
+    """And one more."""
+    _last_length: int = 0
+    """Octets of text in the last segment, if it may have been a full one of a smaller size."""
 
     def start(self, rcv_mss: int) -> None:
         """Begin with a first estimate of the peer's segment size."""
@@ -65,16 +71,33 @@ class AckPolicy:
     ) -> None:
         """Note that text came in order: `length` octets a segment, `mss` our own MSS."""
         self.owed = True
-        if length >= self.rcv_mss:
-            self.rcv_mss = max(min(length, mss), _MIN_RCV_MSS)
-        elif pushed:
-            self.pushed = True
+        self._estimate_size(length, pushed, mss)
         if self.ato == 0:
             self.be_quick(rcv_wnd)
             self.ato = _ATO_MIN
         else:
             self._adapt(now - self.last_text_at, rcv_wnd, rto)
         self.last_text_at = now
+
+    def _estimate_size(self, length: int, pushed: bool, mss: int) -> None:
+        """Tell full segments from what ends a message of the peer's user, as Linux does."""
+        last, self._last_length = self._last_length, 0
+        if length >= self.rcv_mss:
+            self.rcv_mss = max(min(length, mss), _MIN_RCV_MSS)
+            self.pushed |= pushed and length == self.rcv_mss
+            return
+        if length >= _CERTAIN_LENGTH or (length >= _MIN_RCV_MSS and not pushed):
+            # Without PSH it should be full: two of a size say that full ones are smaller now.
+            self._last_length = length
+            if length == last:
+                self.rcv_mss = length
+                return
+        self.pushed_again |= self.pushed
+        self.pushed = True
+
+    def is_end_of_message(self) -> bool:
+        """Tell whether the peer's user has sent all he had, and may be waiting for us."""
+        return self.pushed_again or (self.pushed and not self.interactive)
 
     def _adapt(self, gap: Duration, rcv_wnd: int, rto: Duration) -> None:
         """Let the timeout follow the gaps between arrivals."""
@@ -97,7 +120,7 @@ class AckPolicy:
 
     def on_ack_sent(self) -> None:
         """Note that everything received is acknowledged, by whatever segment."""
-        self.due = self.owed = self.pushed = False
+        self.due = self.owed = self.pushed = self.pushed_again = False
         self.duplicate = None
         if self.quick:
             self.quick -= 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tapstack.base.contracts import WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp import recovery, urgent
@@ -24,6 +23,7 @@ from tapstack.tcp.sack import look_for_filled_hole, note_arrivals, take_sack
 from tapstack.tcp.segment import FIN, SYN, Segment
 from tapstack.tcp.seq import gt, le, lt, sub
 from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.timeouts import on_probe_answered
 
 
 def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
@@ -49,9 +49,8 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
         recovery.on_late_news(ctx, tcb, news, now)
     if tcb.recovery.phase is not Phase.LOSS:
         tcb.statistics.on_timeout_recovered(now)
-    if tcb.snd_wnd and tcb.persist_timer.deadline is not None:
-        tcb.persist_timer.cancel()
-        tcb.backoff = 0
+    if tcb.persist_timer.deadline is not None:
+        on_probe_answered(ctx, tcb, now)
     return True
 
 
@@ -108,7 +107,7 @@ def _advance(
     head = tcb.sent.segments[0] if tcb.sent else None
     acked = Acknowledged((), False)
     if news.una_advanced:
-        acked = _let_go(ctx, tcb, seg, news)
+        acked = _let_go(tcb, seg, news)
         note_arrivals(tcb, acked.segments, news, news.echo)
         news.restart_timer = True
         if tcb.sack_permitted:
@@ -124,7 +123,7 @@ def _advance(
         news.restart_timer = True
 
 
-def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged:
+def _let_go(tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged:
     text = sub(seg.ack, tcb.snd_una)
     acked = tcb.sent.acknowledge(seg.ack, tcb.effective_mss)
     news.acked = acked.packets
@@ -135,7 +134,6 @@ def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged
     urgent.on_acknowledged(tcb)
     tcb.backoff = tcb.retransmits = 0
     tcb.soft_error = 0
-    _report_room(ctx, tcb)
     return acked
 
 
@@ -161,18 +159,3 @@ def measure_round_trip(
         if elapsed < 1 << 31:
             tcb.rtt.sample(elapsed * MILLISECOND)
     return None
-
-
-def _report_room(ctx: Context, tcb: Tcb) -> None:
-    """Tell a user who found the send buffer full that a third of it is free."""
-    if tcb.send_blocked and 3 * len(tcb.send_buffer) <= 2 * send_buffer_size(ctx, tcb):
-        tcb.send_blocked = False
-        ctx.report(tcb, WRITABLE)
-
-
-def send_buffer_size(ctx: Context, tcb: Tcb) -> int:
-    """Give the octets that the send buffer takes: twice the congestion window, if that is more."""
-    if tcb.options.send_buffer is not None:
-        return tcb.options.send_buffer
-    _, first, most = ctx.config.tcp_wmem
-    return max(first, min(most, 2 * tcb.window.cwnd * tcb.effective_mss))

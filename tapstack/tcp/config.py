@@ -74,6 +74,8 @@ class TcpConfig:
 
     Linux starts at 16384, which it counts in socket buffers.
     """
+    tcp_notsent_lowat: int = 0xFFFFFFFF
+    """Octets that may wait unsent before a user is held back, unless TCP_NOTSENT_LOWAT says."""
     tcp_mss_default: int = 536
     """The MSS towards a peer whose SYN named none (RFC 9293 MUST-15)."""
     tcp_min_snd_mss: int = 48

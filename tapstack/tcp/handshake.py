@@ -11,7 +11,7 @@ from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE, Datagram
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import receive_space
+from tapstack.tcp import receive_space, send_space
 from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.acknowledgment import echo_of, measure_round_trip
 from tapstack.tcp.context import Context
@@ -207,6 +207,7 @@ def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) 
     tcb.statistics.established_at = now
     tcb.retransmission_timer.cancel()
     receive_space.on_established(tcb, now)
+    send_space.grow(ctx, tcb)
     arm_keepalive(ctx, tcb, now)
 
 

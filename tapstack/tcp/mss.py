@@ -18,17 +18,18 @@ FIXED_HEADERS = 40
 
 
 def on_peer_mss(ctx: Context, tcb: Tcb, mss: int | None) -> None:
-    """Take the MSS that the peer's SYN named; RFC 9293 MUST-15: 536 where it named none."""
+    """Take the MSS that the peer's SYN named; RFC 9293 MUST-15: 536 where it named none.
+
+    TCP_MAXSEG counts here, too; set later, it changes nothing.
+    """
     named = ctx.config.tcp_mss_default if mss is None else mss
-    tcb.peer_mss = max(named, ctx.config.tcp_min_snd_mss)
+    tcb.peer_mss = max(min(named, tcb.options.maxseg or named), ctx.config.tcp_min_snd_mss)
     update_effective_mss(tcb)
 
 
 def update_effective_mss(tcb: Tcb) -> None:
     """Recompute the octets of text in a full segment: RFC 9293 MUST-16, options deducted."""
     mss = min(tcb.peer_mss, tcb.path_mtu - FIXED_HEADERS)
-    if tcb.options.maxseg:
-        mss = min(mss, tcb.options.maxseg)
     if tcb.timestamps:
         mss -= TIMESTAMPS_LENGTH
     tcb.effective_mss = max(mss, 8)

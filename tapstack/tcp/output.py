@@ -9,7 +9,7 @@ Not done here: sending again (`retransmit.py`), and building a segment (`transmi
 from __future__ import annotations
 
 from tapstack.base.units import Instant
-from tapstack.tcp import tail_loss_probe, urgent
+from tapstack.tcp import send_space, tail_loss_probe, urgent
 from tapstack.tcp.context import Context
 from tapstack.tcp.receive_window import remaining_window, wanted_window
 from tapstack.tcp.retransmission_queue import SentSegment, packets_of
@@ -25,7 +25,7 @@ from tapstack.tcp.seq import add, ge, gt, sub
 from tapstack.tcp.state import HAS_SENT_FIN, State
 from tapstack.tcp.statistics import watch_limit
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.timeouts import arm_persist, delay_ack
+from tapstack.tcp.timeouts import arm_persist, delay_ack, stop_probing
 from tapstack.tcp.transmission import current_mss, max_unit, transmit
 from tapstack.tcp.window_validation import note_use, restart_after_idle
 
@@ -50,6 +50,8 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
             _send_probe(ctx, tcb, now)
         _watch_closed_window(ctx, tcb, now)
         watch_limit(tcb, now)
+        tcb.more_coming = False
+        send_space.report_room(ctx, tcb)
     acknowledge(ctx, tcb, now)
 
 
@@ -148,16 +150,16 @@ def _may_send_partial(tcb: Tcb, *, partial_is_last: bool) -> bool:
 
     A segment that is not full waits while another such segment is not acknowledged.
     """
-    if (partial_is_last and tcb.fin_queued) or urgent.is_sending(tcb):
+    if (partial_is_last and tcb.fin_queued) or urgent.is_sending(tcb) or tcb.push_pending:
         return True
-    if tcb.options.cork:
+    if tcb.options.cork or tcb.more_coming:
         return False
     return tcb.options.nodelay or not tcb.sent or ge(tcb.snd_una, tcb.small_sent_end)
 
 
 def _send_unit(ctx: Context, tcb: Tcb, length: int, fin: bool, is_last: bool, now: Instant) -> None:
     """Send one unit of new text for the first time."""
-    flags = (PSH if is_last and length else 0) | (FIN if fin else 0)
+    flags = (PSH if is_last and length and not tcb.more_coming else 0) | (FIN if fin else 0)
     packets = packets_of(length, tcb.effective_mss)
     segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, packets, now)
     segment.delivered_before = tcb.statistics.delivered
@@ -214,6 +216,7 @@ def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     length = min(tcb.unsent(), _window_room(tcb), tcb.effective_mss)
     if length and not tcb.sent:
         _send_unit(ctx, tcb, length, False, length == tcb.unsent(), now)
+        stop_probing(tcb)
         return
     if urgent.is_sending(tcb):
         # A receiver processes URG "even when the receive window is zero" (RFC 9293 MUST-66).
@@ -243,15 +246,18 @@ def _is_due_now(tcb: Tcb) -> bool:
     return owed > tcb.acks.rcv_mss and wanted_window(tcb) >= tcb.rcv_wnd
 
 
-def window_update_is_due(tcb: Tcb) -> bool:
+def ack_after_taking_is_due(tcb: Tcb) -> bool:
     """Tell whether the user's taking of text calls for an ACK (RFC 9293 §3.8.6.2.2).
 
-    It does when the window has at least doubled, as Linux has it, or when a delayed ACK waits and
-    the queue is empty after more than one full segment.
+    It does when the window has at least doubled, as Linux has it, or when a delayed ACK waits, and
+    it is for more than one full segment, or all was taken of what the peer's user sent at once.
     """
-    current = remaining_window(tcb)
-    if tcb.acks.owed and sub(tcb.rcv_nxt, tcb.rcv_wup) > tcb.acks.rcv_mss:
-        return True
+    acks, current = tcb.acks, remaining_window(tcb)
+    if acks.owed:
+        if sub(tcb.rcv_nxt, tcb.rcv_wup) > acks.rcv_mss:
+            return True
+        if acks.is_end_of_message() and not len(tcb.receive_queue):
+            return True
     if 2 * current > tcb.receive_space.clamp:
         return False
     wanted = wanted_window(tcb)

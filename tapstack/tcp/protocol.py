@@ -41,6 +41,7 @@ from tapstack.tcp.time_wait import time_wait_state
 from tapstack.tcp.transmission import build_segment_header, offload_for
 from tapstack.tcp.urgent import UrgentOctet, is_at_mark
 from tapstack.tcp.user_options import UserOptions
+from tapstack.tcp.user_settings import option_changed
 from tapstack.tcp.wire import PROTOCOL_TCP, parse
 
 
@@ -180,12 +181,21 @@ class Tcp:
         """Take the oldest connection that waits, or None."""
         return user_calls.accept(listener)
 
-    def send(self, tcb: Tcb, data: Buffer, now: Instant, *, out_of_band: bool = False) -> int:
+    def send(
+        self,
+        tcb: Tcb,
+        data: Buffer,
+        now: Instant,  # noqa: ARG002 - every call's form
+        *,
+        out_of_band: bool = False,
+        more: bool = False,
+    ) -> int:
         """Queue text; tell how many octets found room, 0 for none. Raises: OSError.
 
-        With `out_of_band`, the last octet that found room is urgent (RFC 9293 §3.8.5).
+        With `out_of_band`, the last octet that found room is urgent (RFC 9293 §3.8.5); with `more`,
+        a segment that is not full waits for the next call.
         """
-        return user_calls.send(self._ctx, tcb, data, now, out_of_band)
+        return user_calls.send(self._ctx, tcb, data, out_of_band=out_of_band, more=more)
 
     def receive_text(
         self, tcb: Tcb, size: int, now: Instant, *, peek: bool = False
@@ -217,9 +227,9 @@ class Tcp:
         number, tcb.error = tcb.error, 0
         return number
 
-    def on_options_changed(self, tcb: Tcb, now: Instant) -> None:
-        """Heed options that the user has changed on a connection."""
-        user_calls.on_options_changed(self._ctx, tcb, now)
+    def option_changed(self, tcb: Tcb, name: str, now: Instant) -> None:
+        """Heed an attribute of its `UserOptions` that the user has just set on a connection."""
+        option_changed(self._ctx, tcb, name, now)
 
     # --- STATUS ---
 
@@ -231,9 +241,12 @@ class Tcp:
             return info_of_listener(endpoint, self.config)
         return info_of_connection(endpoint, now)
 
-    def is_readable(self, tcb: Tcb) -> bool:
-        """Tell whether `receive_text` would return something, or raise, now."""
-        return user_calls.is_readable(tcb)
+    def is_readable(self, tcb: Tcb, *, least: int | None = None) -> bool:
+        """Tell whether `receive_text` would return `least` octets, or as many as come, or raise.
+
+        Without `least`, SO_RCVLOWAT says what is worth it.
+        """
+        return user_calls.is_readable(tcb, tcb.options.rcvlowat if least is None else least)
 
     def is_writable(self, tcb: Tcb) -> bool:
         """Tell whether `send` would take something, or raise, now."""

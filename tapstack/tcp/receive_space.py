@@ -195,7 +195,14 @@ def _grow(tcb: Tcb, taken: int, config: TcpConfig) -> None:
     window += tcb.reassembly.span(tcb.rcv_nxt)
     buffer = min(buffer_for(window), config.tcp_rmem[2])
     if buffer > space.buffer:
-        space.buffer, space.clamp = buffer, window_of(buffer)
+        _enlarge(tcb, buffer, window_of(buffer))
+
+
+def _enlarge(tcb: Tcb, buffer: int, window: int) -> None:
+    """Let what may be offered follow the buffer. Deviation: Linux forgets TCP_WINDOW_CLAMP here."""
+    tcb.receive_space.buffer = buffer
+    most = tcb.options.window_clamp or window
+    tcb.receive_space.clamp = min(window, most, MAX_UNSCALED << tcb.rcv_wind_shift)
 
 
 # --- the user's settings ------------------------------------------------------------------------
@@ -215,4 +222,4 @@ def make_room_for(tcb: Tcb, octets: int) -> None:
     """See that so many octets fit the buffer, for a user who waits for them (SO_RCVLOWAT)."""
     space = tcb.receive_space
     if not space.locked and buffer_for(octets) > space.buffer:
-        space.buffer, space.clamp = buffer_for(octets), octets
+        _enlarge(tcb, buffer_for(octets), octets)

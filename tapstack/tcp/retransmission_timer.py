@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from tapstack.base.units import Duration, Instant
+from tapstack.base.units import MILLISECOND, Duration, Instant
 
 if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
@@ -29,8 +29,12 @@ class Purpose(Enum):
 
 
 def arm_retransmission(tcb: Tcb, now: Instant) -> None:
-    """Start the RTO anew (RFC 6298 §5.1, 5.3)."""
-    arm_for(tcb, Purpose.RETRANSMISSION, now + tcb.rto())
+    """Start the RTO anew (RFC 6298 §5.1, 5.3); TCP_USER_TIMEOUT cuts the last one short."""
+    deadline = now + tcb.rto()
+    if tcb.retransmits and tcb.options.user_timeout:
+        end = tcb.retransmitting_since + tcb.options.user_timeout * MILLISECOND
+        deadline = min(deadline, max(end, now + 1))
+    arm_for(tcb, Purpose.RETRANSMISSION, deadline)
 
 
 def arm_for(tcb: Tcb, purpose: Purpose, deadline: Instant) -> None:

@@ -135,6 +135,12 @@ class Tcb:
     """Written by `window_validation.py`."""
     last_sent_at: Instant = 0
     """When text last left."""
+    send_space: int = 0
+    """Octets that the send buffer takes (SO_SNDBUF). Written by `send_space.py`."""
+    more_coming: bool = False
+    """The user said that more follows at once (MSG_MORE): until the flush, what is small waits."""
+    push_pending: bool = False
+    """What waits is to leave, though it be small; until the user sends more."""
     send_blocked: bool = False
     """The user found the send buffer full: room is to be reported."""
 
@@ -149,8 +155,10 @@ class Tcb:
     """When the segment at SND.UNA was sent that then timed out first: R2 counts from there."""
     probes_out: int = 0
     """Window or keep-alive probes since the peer last answered."""
-    probing_since: Instant = 0
-    """When the first of those window probes was armed."""
+    probing_since: Instant | None = None
+    """When the first window probe left, while they go on; None: none has."""
+    retransmitting_since: Instant = 0
+    """When what timed out first was first sent again: TCP_USER_TIMEOUT counts from there."""
     last_received_at: Instant = 0
     """When a segment last came in, for keep-alive."""
     last_invalid_reply_at: Instant | None = None

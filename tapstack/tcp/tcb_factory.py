@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
 from tapstack.base.units import Instant
-from tapstack.tcp import timeouts
+from tapstack.tcp import send_space, timeouts
 from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.context import Context
@@ -67,6 +67,7 @@ def make_tcb(
         tcb, config.tcp_rmem[2], tcb.advertised_mss, scaling=config.tcp_window_scaling
     )
     tcb.last_received_at = now
+    tcb.send_space = send_space.size_at_first(config, options.send_buffer)
     ctx.connections.add(tcb)
     return tcb
 

@@ -16,6 +16,7 @@ from tapstack.tcp import loss_phase, recovery
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.replies import reset_peer
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission
+from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send the oldest segment again, with the timeout doubled (RFC 6298 §5.4 to 5.6)."""
     if tcb.retransmits == 0:
         tcb.first_timeout_at = tcb.sent.segments[0].sent_at
+        tcb.retransmitting_since = now
     if _is_given_up(ctx, tcb, now):
         give_up(ctx, tcb)
         return
@@ -67,15 +69,17 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
 def _is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Tell whether threshold R2 is reached (RFC 9293 §3.8.3)."""
     config, options = ctx.config, tcb.options
-    if options.user_timeout:
-        return now - tcb.first_timeout_at >= options.user_timeout * MILLISECOND
+    if options.user_timeout and tcb.retransmits:
+        waited = now - tcb.retransmitting_since
+        if waited >= options.user_timeout * MILLISECOND:
+            return True
     if tcb.state is State.SYN_SENT:
         limit = (options.syncnt or config.tcp_syn_retries) + config.tcp_syn_linear_timeouts
         return tcb.retransmits >= limit
     if tcb.state is State.SYN_RECEIVED:
         return tcb.retransmits >= config.tcp_synack_retries
     retries = config.tcp_orphan_retries if tcb.orphaned else config.tcp_retries2
-    if tcb.retransmits == 0:
+    if tcb.retransmits == 0 or options.user_timeout:
         return False
     return now - tcb.first_timeout_at >= patience(retries, config.tcp_rto_min, config.tcp_rto_max)
 
@@ -103,9 +107,33 @@ def give_up(ctx: Context, tcb: Tcb) -> None:
 def arm_persist(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Start probing, if not begun: text waits, nothing is in flight, and the window is shut."""
     if tcb.persist_timer.deadline is None:
-        tcb.backoff = 0
-        tcb.probing_since = now
-        tcb.persist_timer.arm(now + max(tcb.rto(), ctx.config.tcp_rto_min))
+        stop_probing(tcb)
+        _arm_persist(ctx, tcb, now)
+
+
+def _arm_persist(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Have the next probe sent after a backed-off RTO, or when the user's patience ends."""
+    deadline = now + max(tcb.rto(), ctx.config.tcp_rto_min)
+    if tcb.options.user_timeout and tcb.probing_since is not None:
+        end = tcb.probing_since + tcb.options.user_timeout * MILLISECOND
+        deadline = min(deadline, max(end, now + 1))
+    tcb.persist_timer.arm(deadline)
+
+
+def stop_probing(tcb: Tcb) -> None:
+    """Forget the probes: text has left, or may leave."""
+    tcb.persist_timer.cancel()
+    tcb.probes_out = tcb.backoff = 0
+    tcb.probing_since = None
+
+
+def on_probe_answered(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Take an ACK while the window is probed: it has opened, or the wait begins anew."""
+    room = tcb.snd_wnd - sub(tcb.snd_nxt, tcb.snd_una)
+    if room >= min(tcb.unsent(), tcb.effective_mss) and tcb.snd_wnd:
+        stop_probing(tcb)
+    elif not tcb.sent:
+        _arm_persist(ctx, tcb, now)
 
 
 def on_persist_timeout(owner: Owner, now: Instant) -> None:
@@ -115,17 +143,31 @@ def on_persist_timeout(owner: Owner, now: Instant) -> None:
     probe segments, the sending TCP peer MUST allow the connection to stay open".
     """
     ctx, tcb = owner
-    retries = ctx.config.tcp_orphan_retries if tcb.orphaned else ctx.config.tcp_retries2
-    limit = tcb.options.user_timeout * MILLISECOND
-    if tcb.probes_out >= retries or (limit and now - tcb.probing_since >= limit):
+    if _has_probed_enough(ctx, tcb, now):
         give_up(ctx, tcb)
         return
+    if tcb.probing_since is None:
+        tcb.probing_since = now
     tcb.probes_out += 1
     tcb.probe_due = True
     tcb.backoff = min(tcb.backoff + 1, ctx.config.tcp_retries2)
-    tcb.persist_timer.arm(now + max(tcb.rto(), ctx.config.tcp_rto_min))
+    _arm_persist(ctx, tcb, now)
     ctx.counters["TcpExtTCPWinProbe"] += 1
     ctx.mark_dirty(tcb)
+
+
+def _has_probed_enough(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Tell whether to give up a closed window: its peer is silent, or nobody waits any longer.
+
+    A peer that answers is borne with for ever, unless the user is gone or has set a time.
+    """
+    limit = tcb.options.user_timeout * MILLISECOND
+    if limit and tcb.probing_since is not None and now - tcb.probing_since >= limit:
+        return True
+    if tcb.orphaned:
+        backed_off = tcb.rto() >= tcb.rtt.rto_max
+        return backed_off or tcb.probes_out >= ctx.config.tcp_orphan_retries
+    return tcb.probes_out >= ctx.config.tcp_retries2
 
 
 # --- delayed ACK --------------------------------------------------------------------------------
@@ -151,10 +193,17 @@ def on_delayed_ack_timeout(owner: Owner, now: Instant) -> None:  # noqa: ARG001 
 
 def arm_keepalive(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Start or stop the keep-alive timer as the user has set it (RFC 9293 §3.8.4)."""
-    if tcb.options.keepalive and tcb.state not in (State.CLOSED, State.TIME_WAIT):
-        tcb.keepalive_timer.arm(now + _keepalive_idle(ctx, tcb))
-    else:
+    if not tcb.options.keepalive or tcb.state in (State.CLOSED, State.TIME_WAIT):
         tcb.keepalive_timer.cancel()
+    elif tcb.keepalive_timer.deadline is None:
+        tcb.keepalive_timer.arm(now + _keepalive_idle(ctx, tcb))
+
+
+def rearm_keepalive(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Heed another TCP_KEEPIDLE: the silence so far counts."""
+    if tcb.keepalive_timer.deadline is not None:
+        due = tcb.last_received_at + _keepalive_idle(ctx, tcb)
+        tcb.keepalive_timer.arm(max(due, now))
 
 
 def _keepalive_idle(ctx: Context, tcb: Tcb) -> Duration:
@@ -174,7 +223,7 @@ def on_keepalive_timeout(owner: Owner, now: Instant) -> None:
         tcb.probes_out = 0
         tcb.keepalive_timer.arm(tcb.last_received_at + _keepalive_idle(ctx, tcb))
         return
-    if tcb.probes_out >= (options.keepcnt or config.tcp_keepalive_probes):
+    if _keepalive_is_over(ctx, tcb, idle):
         ctx.counters["TcpExtTCPAbortOnTimeout"] += 1
         reset_peer(ctx, tcb, "keep-alive")
         destroy(ctx, tcb, tcb.soft_error or ETIMEDOUT)
@@ -185,6 +234,14 @@ def on_keepalive_timeout(owner: Owner, now: Instant) -> None:
     interval = (options.keepintvl or config.tcp_keepalive_intvl) * SECOND
     tcb.keepalive_timer.arm(now + interval)
     ctx.mark_dirty(tcb)
+
+
+def _keepalive_is_over(ctx: Context, tcb: Tcb, idle: Duration) -> bool:
+    """Tell whether the peer was asked often enough; TCP_USER_TIMEOUT says how long instead."""
+    options = tcb.options
+    if options.user_timeout:
+        return tcb.probes_out > 0 and idle >= options.user_timeout * MILLISECOND
+    return tcb.probes_out >= (options.keepcnt or ctx.config.tcp_keepalive_probes)
 
 
 # --- TIME-WAIT and FIN-WAIT-2 -------------------------------------------------------------------

@@ -14,20 +14,18 @@ from tapstack.base.address import Endpoint, is_multicast
 from tapstack.base.contracts import READABLE, WRITABLE, Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
-from tapstack.tcp import receive_space, urgent
-from tapstack.tcp.acknowledgment import send_buffer_size
+from tapstack.tcp import receive_space, send_space, urgent
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener
-from tapstack.tcp.mss import update_effective_mss
-from tapstack.tcp.output import window_update_is_due
+from tapstack.tcp.output import ack_after_taking_is_due
+from tapstack.tcp.receive_window import remaining_window
 from tapstack.tcp.replies import reset_peer
 from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import CAN_SEND, HAS_RECEIVED_FIN, HAS_SENT_FIN, State, become
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.tcb_factory import make_congestion_control, make_tcb
-from tapstack.tcp.timeouts import arm_keepalive
+from tapstack.tcp.tcb_factory import make_tcb
 from tapstack.tcp.user_options import UserOptions
 
 _BEFORE_ESTABLISHED = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
@@ -113,10 +111,11 @@ def accept(listener: Listener) -> Tcb | None:
 # --- SEND (§3.10.2) -----------------------------------------------------------------------------
 
 
-def send(ctx: Context, tcb: Tcb, data: Buffer, now: Instant, out_of_band: bool) -> int:  # noqa: ARG001
+def send(ctx: Context, tcb: Tcb, data: Buffer, *, out_of_band: bool, more: bool) -> int:
     """Queue as much of `data` as the send buffer has room for; 0: none, try when WRITABLE.
 
-    `out_of_band` makes the last octet that found room urgent.
+    `out_of_band` makes the last octet that found room urgent. With `more`, a segment that is not
+    full waits for what the user will send next.
 
     Raises: the connection's error once, then BrokenPipeError; OSError with ENOTCONN.
     """
@@ -128,13 +127,15 @@ def send(ctx: Context, tcb: Tcb, data: Buffer, now: Instant, out_of_band: bool) 
             tcb.send_blocked = True
             return 0
         raise os_error(ENOTCONN)
-    room = send_buffer_size(ctx, tcb) - len(tcb.send_buffer)
+    room = send_space.room(ctx, tcb)
+    tcb.more_coming = more and len(data) <= room
     if room < len(data):
         tcb.send_blocked = True
         if room <= 0:
             return 0
         data = memoryview(data)[:room]
     tcb.send_buffer.append(data)
+    tcb.push_pending = False
     if out_of_band and len(data):
         urgent.mark_sent(tcb)
     ctx.mark_dirty(tcb)
@@ -156,11 +157,12 @@ def unsent(tcb: Tcb) -> int:
 
 
 def is_writable(ctx: Context, tcb: Tcb) -> bool:
-    """Tell whether `send` would take something, or raise, now."""
+    """Tell whether `send` would take much, or raise, now; if not, an event will tell when."""
     if tcb.error or tcb.fin_queued or tcb.state is State.CLOSED:
         return True
-    room = send_buffer_size(ctx, tcb) - len(tcb.send_buffer)
-    return tcb.state not in _BEFORE_ESTABLISHED and room > 0
+    writable = tcb.state not in _BEFORE_ESTABLISHED and send_space.is_roomy(ctx, tcb)
+    tcb.send_blocked |= not writable
+    return writable
 
 
 def _raise_error(tcb: Tcb) -> None:
@@ -214,10 +216,13 @@ def has_ended(tcb: Tcb) -> bool:
     return tcb.read_shut or tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN
 
 
-def is_readable(tcb: Tcb) -> bool:
-    """Tell whether `receive` would return something, or raise, now."""
-    text = len(tcb.receive_queue) > urgent.is_lifted_out(tcb)
-    return text or tcb.error != 0 or has_ended(tcb)
+def is_readable(tcb: Tcb, least: int) -> bool:
+    """Tell whether `receive` would return `least` octets, or as many as will come, or raise."""
+    text = len(tcb.receive_queue) - urgent.is_lifted_out(tcb)
+    if text >= least or tcb.error != 0 or has_ended(tcb):
+        return True
+    # More does not fit the window, or ends at the mark: to wait for it would be for ever.
+    return text > 0 and (unread(tcb) < text or remaining_window(tcb) <= tcb.acks.rcv_mss)
 
 
 def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
@@ -227,7 +232,7 @@ def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
     receive_space.on_taken(tcb, ctx.config, now)
     if tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN:
         return
-    if window_update_is_due(tcb):
+    if ack_after_taking_is_due(tcb):
         tcb.acks.due = True
         ctx.mark_dirty(tcb)
 
@@ -306,20 +311,3 @@ def close_listener(ctx: Context, listener: Listener) -> None:
         abort(ctx, tcb, ECONNRESET)
     listener.accept_queue.clear()
     ctx.connections.release(listener.binding)
-
-
-def on_options_changed(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Heed what the user has just set on a connection that stands."""
-    arm_keepalive(ctx, tcb, now)
-    update_effective_mss(tcb)
-    if tcb.options.congestion not in ("", tcb.congestion.name):
-        tcb.congestion = make_congestion_control(ctx, tcb.window, tcb.options.congestion)
-    if tcb.options.receive_buffer is not None:
-        tcb.receive_space.buffer = tcb.options.receive_buffer
-        tcb.receive_space.locked = True
-    if not tcb.options.quickack:
-        tcb.acks.interactive = True
-    elif tcb.acks.interactive:
-        tcb.acks.interactive = False
-        tcb.acks.due |= tcb.acks.owed
-    ctx.mark_dirty(tcb)

@@ -33,6 +33,10 @@ class UserOptions:
     """SO_RCVBUF, octets as the kernel keeps them (doubled); None: the engine tunes it."""
     window_clamp: int = 0
     """TCP_WINDOW_CLAMP, octets; 0: the buffer decides."""
+    rcvlowat: int = 1
+    """SO_RCVLOWAT, octets: less is not worth waking a reader for."""
+    notsent_lowat: int = 0
+    """TCP_NOTSENT_LOWAT, octets; 0: the engine's setting."""
     send_buffer: int | None = None
     """SO_SNDBUF, octets as the kernel keeps them (doubled); None: the engine tunes it."""
     congestion: str = ""

@@ -212,3 +212,114 @@ def test_close_lingers_no_longer_than_allowed(net: Net) -> None:
     client.send(bytes(60_000))
     Background(client.close).result()
     assert client.fileno() == -1
+
+
+def test_a_maximum_segment_size_is_taken_back_by_zero(net: Net) -> None:
+    fresh = net.socket()
+    fresh.setsockopt(TCP, socket.TCP_MAXSEG, 700)
+    assert fresh.getsockopt(TCP, socket.TCP_MAXSEG) == 700
+    fresh.setsockopt(TCP, socket.TCP_MAXSEG, 0)
+    assert fresh.getsockopt(TCP, socket.TCP_MAXSEG) == 536
+
+
+def test_a_connection_tells_what_it_has_negotiated(net: Net) -> None:
+    client, server = net.pair()
+    sizes = {each.getsockopt(TCP, socket.TCP_MAXSEG) for each in (client, server)}
+    assert min(sizes) > 1000
+    client.setsockopt(TCP, socket.TCP_MAXSEG, 700)
+    assert client.getsockopt(TCP, socket.TCP_MAXSEG) in sizes, "too late"
+
+
+def test_a_maximum_segment_size_set_before_counts(net: Net) -> None:
+    listener, client = net.listener(), net.socket()
+    client.setsockopt(TCP, socket.TCP_MAXSEG, 1000)
+    client.connect(listener.getsockname())
+    server = net.accept(listener)
+    assert server.getsockopt(TCP, socket.TCP_MAXSEG) == 988  # less the timestamps
+    client.sendall(bytes(100_000))
+    received = 0
+    while received < 100_000:
+        received += len(server.recv(100_000))
+
+
+def test_buffers_that_are_too_small_or_negative(net: Net) -> None:
+    fresh = net.socket()
+    for option, least in ((socket.SO_RCVBUF, 2304), (socket.SO_SNDBUF, 4608)):
+        fresh.setsockopt(SO, option, 0)
+        assert fresh.getsockopt(SO, option) == least
+        fresh.setsockopt(SO, option, -1)
+        assert fresh.getsockopt(SO, option) > 200_000
+
+
+def test_a_connection_keeps_the_buffers_that_were_set(net: Net) -> None:
+    client, server = net.pair(send_buffer=20_000, receive_buffer=30_000)
+    assert client.getsockopt(SO, socket.SO_SNDBUF) == 40_000
+    assert server.getsockopt(SO, socket.SO_RCVBUF) == 60_000
+    client.setsockopt(SO, socket.SO_SNDBUF, 50_000)
+    server.setsockopt(SO, socket.SO_RCVBUF, 60_000)
+    assert client.getsockopt(SO, socket.SO_SNDBUF) == 100_000
+    assert server.getsockopt(SO, socket.SO_RCVBUF) == 120_000
+    assert client.getsockopt(SO, socket.SO_RCVBUF) == 131_072
+
+
+def test_the_window_clamp(net: Net) -> None:
+    fresh, (client, _) = net.socket(), net.pair()
+    clamp = socket.TCP_WINDOW_CLAMP
+    assert fresh.getsockopt(TCP, clamp) == 0
+    assert client.getsockopt(TCP, clamp) > 10_000
+    for each in (fresh, client):
+        each.setsockopt(TCP, clamp, 100_000)
+        assert each.getsockopt(TCP, clamp) == 100_000
+        each.setsockopt(TCP, clamp, 1)
+        assert each.getsockopt(TCP, clamp) == 1152
+    fresh.setsockopt(TCP, clamp, 0)
+    assert fresh.getsockopt(TCP, clamp) == 0
+    with pytest.raises(OSError, match="Invalid argument"):
+        client.setsockopt(TCP, clamp, 0)
+
+
+def test_low_water_marks(net: Net) -> None:
+    fresh = net.socket()
+    assert fresh.getsockopt(SO, socket.SO_RCVLOWAT) == fresh.getsockopt(SO, socket.SO_SNDLOWAT) == 1
+    for wanted, kept in ((1000, 1000), (0, 1), (1, 1)):
+        fresh.setsockopt(SO, socket.SO_RCVLOWAT, wanted)
+        assert fresh.getsockopt(SO, socket.SO_RCVLOWAT) == kept
+    fresh.setsockopt(SO, socket.SO_RCVLOWAT, -1)
+    assert 1_000_000 < fresh.getsockopt(SO, socket.SO_RCVLOWAT) < 2**31
+    fresh.setsockopt(SO, socket.SO_RCVBUF, 50_000)
+    fresh.setsockopt(SO, socket.SO_RCVLOWAT, 70_000)
+    assert fresh.getsockopt(SO, socket.SO_RCVLOWAT) == 50_000
+    with pytest.raises(OSError, match="Protocol not available"):
+        fresh.setsockopt(SO, socket.SO_SNDLOWAT, 2)
+    for wanted in (0, 1, 100_000, 2**31 - 1, -1):
+        fresh.setsockopt(TCP, socket.TCP_NOTSENT_LOWAT, wanted)
+        assert fresh.getsockopt(TCP, socket.TCP_NOTSENT_LOWAT) == wanted
+
+
+def test_quick_acks_are_the_connections_own(net: Net) -> None:
+    client, server = net.pair()
+    assert client.getsockopt(TCP, socket.TCP_QUICKACK) == 1
+    client.setsockopt(TCP, socket.TCP_QUICKACK, 0)
+    assert client.getsockopt(TCP, socket.TCP_QUICKACK) == 0
+    client.setsockopt(TCP, socket.TCP_NODELAY, 1)
+    assert client.getsockopt(TCP, socket.TCP_QUICKACK) == 0
+    client.setsockopt(TCP, socket.TCP_QUICKACK, 1)
+    assert client.getsockopt(TCP, socket.TCP_QUICKACK) == 1
+    # Who answers what he has just received is in a conversation: his ACKs ride on his answers.
+    for _ in range(3):
+        client.sendall(b"question")
+        server.recv(100)
+        server.sendall(b"answer")
+        client.recv(100)
+    assert server.getsockopt(TCP, socket.TCP_QUICKACK) == 0
+
+
+def test_nodelay_pushes_what_a_cork_holds_back(net: Net) -> None:
+    client, server = net.pair()
+    client.setsockopt(TCP, socket.TCP_CORK, 1)
+    client.send(b"first")
+    client.setsockopt(TCP, socket.TCP_NODELAY, 1)
+    assert server.recv(100) == b"first"
+    client.send(b"second")
+    client.setsockopt(TCP, socket.TCP_CORK, 0)
+    assert server.recv(100) == b"second"

@@ -1,13 +1,14 @@
 """Text over TCP sockets: that all of it arrives, in order, however it is asked for."""
 
 import array
+import select
 import socket
 import struct
 from random import Random
 
 import pytest
 
-from tests.socket.nets import LOOPBACK, Background, Net, echo, fill, receive_all
+from tests.socket.nets import LOOPBACK, PATIENCE, Background, Net, echo, fill, receive_all, until
 
 OCTETS = Random(793).randbytes(3_000_000)
 
@@ -229,3 +230,61 @@ def test_two_threads_write_and_two_read(net: Net) -> None:
     for each in (client, server):
         each.shutdown(socket.SHUT_WR)
     assert tuple(reader.result() for reader in readers) == halves
+
+
+def test_more_is_joined_to_what_follows(net: Net) -> None:
+    client, server = net.pair()
+    client.send(b"head", socket.MSG_MORE)
+    client.send(b"er", socket.MSG_MORE)
+    client.send(b" body")
+    assert server.recv(100) == b"header body"
+
+
+def test_what_is_truncated_is_gone(net: Net) -> None:
+    client, server = net.pair()
+    client.sendall(b"abcdef")
+    assert server.recv(3, socket.MSG_PEEK) == b"abc"
+    assert len(server.recv(3, socket.MSG_TRUNC)) == 3
+    assert server.recv(100) == b"def"
+
+
+def test_a_blocking_read_waits_for_the_low_water_mark(net: Net) -> None:
+    client, server = net.pair()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 10)
+    reader = Background(server.recv, 100)
+    client.sendall(b"12345")
+    reader.until_blocked()
+    client.sendall(b"67890")
+    assert reader.result() == b"1234567890"
+    client.sendall(b"123")
+    assert server.recv(3) == b"123", "no more was asked for"
+    client.sendall(b"456")
+    until(lambda: server.recv(100, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"456")
+    client.close()
+    assert server.recv(100) == b"456"
+    assert server.recv(100) == b""
+
+
+def test_a_mark_that_is_not_reached_does_not_wake_a_poller(net: Net) -> None:
+    client, server = net.pair()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 10)
+    client.sendall(b"12345")
+    assert select.select([server], [], [], 0.05)[0] == []
+    client.sendall(b"67890")
+    assert select.select([server], [], [], PATIENCE)[0] == [server]
+    server.setblocking(False)
+    assert server.recv(3) == b"123"
+    assert select.select([server], [], [], 0)[0] == []
+    assert server.recv(100) == b"4567890"
+
+
+def test_little_waits_unsent_where_the_user_wants_that(net: Net) -> None:
+    client, server = net.pair(receive_buffer=5_000)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 1)
+    sent = fill(client, OCTETS)
+    assert sent < 400_000
+    assert select.select([], [client], [], 0)[1] == []
+    received = 0
+    while received < sent:
+        received += len(server.recv(sent))
+    assert select.select([], [client], [], PATIENCE)[1] == [client]

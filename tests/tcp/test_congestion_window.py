@@ -226,7 +226,7 @@ def test_a_change_takes_over_the_window_as_it_is() -> None:
     grow(world, client, server, 70)
     window = client.window.cwnd
     client.options.congestion = "reno"
-    world.a.tcp.on_options_changed(client, world.now)
+    world.a.tcp.option_changed(client, "congestion", world.now)
     assert (client.congestion.name, client.window.cwnd) == ("reno", window)
     client.window.ssthresh = 2
     world.transfer(client, server, bytes(10 * window * client.effective_mss))

@@ -1,0 +1,177 @@
+"""The options of a TCP socket (tcp(7), socket(7)): where each is kept, and how it is read.
+
+Most are attributes of `UserOptions`, which the connection looks at. What a connection tunes by
+itself, or may change, is read from the connection once there is one.
+
+Not done here: what setting one does to a connection at once (`tcp/user_settings.py`).
+"""
+
+from __future__ import annotations
+
+import socket as constants
+from collections.abc import Callable
+from errno import EINVAL, ENOENT
+from typing import TYPE_CHECKING
+
+from tapstack.base.errors import os_error
+from tapstack.socket import options
+from tapstack.socket.options import Option, Table, Value
+from tapstack.tcp.congestion import ALGORITHMS
+from tapstack.tcp.receive_space import LEAST_CLAMP
+from tapstack.tcp.state import State
+from tapstack.tcp.user_options import UserOptions
+
+if TYPE_CHECKING:
+    from tapstack.socket.stream import StreamEndpoint
+    from tapstack.tcp.tcb import Tcb
+
+_SO, _TCP = constants.SOL_SOCKET, constants.IPPROTO_TCP
+_MAX_SECONDS = 32767
+"""tcp(7): MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL."""
+_LEAST_MSS, _MAX_MSS = 88, 32767
+"""tcp(7): TCP_MIN_MSS, MAX_TCP_WINDOW."""
+_SYN_RETRIES = 6  # tcp(7): tcp_syn_retries
+_LEAST_SEND_BUFFER = 4608
+"""Least SO_SNDBUF of a stream (Linux's SOCK_MIN_SNDBUF)."""
+_UNSIGNED = 0xFFFFFFFF
+
+
+def _live(read: Callable[[Tcb], Value], otherwise: Callable[[StreamEndpoint], Value]) -> Option:
+    """Make an option that is read from the connection, if there is one."""
+    return Option(
+        lambda target: otherwise(target) if target.tcb is None else read(target.tcb), None
+    )
+
+
+def _set(option: Option, attribute: str, change: Callable[[StreamEndpoint, int], int]) -> Option:
+    """Let an option be set to what `change` makes of the user's number, or raises."""
+
+    def set_it(target: StreamEndpoint, value: Value) -> None:
+        setattr(target.options, attribute, change(target, options.number(value)))
+
+    return Option(option.get, set_it, attribute)
+
+
+# --- buffers ------------------------------------------------------------------------------------
+
+
+def _receive_buffer(target: StreamEndpoint) -> int:
+    fixed = target.options.receive_buffer
+    return target.config.tcp_rmem[1] if fixed is None else fixed
+
+
+def _send_buffer(target: StreamEndpoint) -> int:
+    fixed = target.options.send_buffer
+    return target.config.tcp_wmem[1] if fixed is None else fixed
+
+
+def _clamp(target: StreamEndpoint, wanted: int) -> int:
+    """Check TCP_WINDOW_CLAMP: 0 takes it back, which is too late on a connection."""
+    if wanted:
+        return max(wanted, LEAST_CLAMP)
+    if target.tcb is not None or target.listening:
+        raise os_error(EINVAL)
+    return 0
+
+
+def _low_water(target: StreamEndpoint, wanted: int) -> int:
+    """Check SO_RCVLOWAT: more than half of the largest buffer could never be waited for."""
+    fixed = target.options.receive_buffer
+    most = (target.config.tcp_rmem[2] if fixed is None else fixed) // 2
+    return min(most if wanted < 0 else wanted, most) or 1
+
+
+def _get_unsent_low_water(target: UserOptions) -> Value:
+    return int.from_bytes(target.notsent_lowat.to_bytes(4, "little"), "little", signed=True)
+
+
+def _set_unsent_low_water(target: UserOptions, value: Value) -> None:
+    target.notsent_lowat = options.number(value) & _UNSIGNED
+
+
+# --- other --------------------------------------------------------------------------------------
+
+
+def _segment_size(target: StreamEndpoint) -> int:
+    tcb = target.tcb
+    if tcb is not None and tcb.state is not State.CLOSED:
+        return tcb.effective_mss
+    return target.options.maxseg or target.config.tcp_mss_default
+
+
+def _check_segment_size(_: StreamEndpoint, wanted: int) -> int:
+    if wanted and not _LEAST_MSS <= wanted <= _MAX_MSS:
+        raise os_error(EINVAL)
+    return wanted
+
+
+def _set_congestion(target: UserOptions, value: Value) -> None:
+    name = value.rstrip(b"\0").decode("ascii", "replace") if isinstance(value, bytes) else ""
+    if name not in ALGORITHMS:
+        raise os_error(ENOENT)
+    target.congestion = name
+
+
+def _get_congestion(target: UserOptions) -> bytes:
+    return target.congestion.encode().ljust(16, b"\0")
+
+
+SOCKET_OPTIONS: Table = {
+    (_SO, constants.SO_REUSEADDR): options.flag("reuse_address"),
+    (_SO, constants.SO_REUSEPORT): options.flag("reuse_port"),
+    (_SO, constants.SO_ERROR): options.read_only(lambda target: target.take_error()),
+    (_SO, constants.SO_ACCEPTCONN): options.read_only(lambda target: int(target.listening)),
+    (_SO, constants.SO_TYPE): options.read_only(lambda _: int(constants.SOCK_STREAM)),
+    (_SO, constants.SO_PROTOCOL): options.read_only(lambda _: _TCP),
+    (_SO, constants.SO_DOMAIN): options.read_only(lambda _: int(constants.AF_INET)),
+    (_SO, constants.SO_SNDLOWAT): options.read_only(lambda _: 1),
+    (_SO, constants.SO_RCVBUF): _set(
+        _live(lambda tcb: tcb.receive_space.buffer, _receive_buffer),
+        "receive_buffer",
+        lambda _, wanted: options.doubled(wanted),
+    ),
+    (_SO, constants.SO_SNDBUF): _set(
+        _live(lambda tcb: tcb.send_space, _send_buffer),
+        "send_buffer",
+        lambda _, wanted: max(options.doubled(wanted), _LEAST_SEND_BUFFER),
+    ),
+    (_SO, constants.SO_RCVLOWAT): _set(
+        options.read_only(lambda target: target.options.rcvlowat), "rcvlowat", _low_water
+    ),
+    (_TCP, constants.TCP_WINDOW_CLAMP): _set(
+        _live(lambda tcb: tcb.receive_space.clamp, lambda target: target.options.window_clamp),
+        "window_clamp",
+        _clamp,
+    ),
+    (_TCP, constants.TCP_MAXSEG): _set(
+        options.read_only(_segment_size), "maxseg", _check_segment_size
+    ),
+    (_TCP, constants.TCP_QUICKACK): _set(
+        _live(
+            lambda tcb: int(not tcb.acks.interactive),
+            lambda target: int(target.options.quickack),
+        ),
+        "quickack",
+        lambda _, wanted: bool(wanted),
+    ),
+}
+"""Options that are about the socket object, or that only it can read."""
+
+USER_OPTIONS: Table = {
+    **options.IP_OPTIONS,
+    (_SO, constants.SO_KEEPALIVE): options.flag("keepalive"),
+    (_SO, constants.SO_LINGER): options.LINGER,
+    (_SO, constants.SO_OOBINLINE): options.flag("oobinline"),
+    (_TCP, constants.TCP_NODELAY): options.flag("nodelay"),
+    (_TCP, constants.TCP_CORK): options.flag("cork"),
+    (_TCP, constants.TCP_KEEPIDLE): options.integer("keepidle", 1, _MAX_SECONDS, 7200),
+    (_TCP, constants.TCP_KEEPINTVL): options.integer("keepintvl", 1, _MAX_SECONDS, 75),
+    (_TCP, constants.TCP_KEEPCNT): options.integer("keepcnt", 1, 127, 9),
+    (_TCP, constants.TCP_USER_TIMEOUT): options.integer("user_timeout", 0, 2**31 - 1),
+    (_TCP, constants.TCP_SYNCNT): options.integer("syncnt", 1, 127, _SYN_RETRIES),
+    (_TCP, constants.TCP_NOTSENT_LOWAT): Option(
+        _get_unsent_low_water, _set_unsent_low_water, "notsent_lowat"
+    ),
+    (_TCP, constants.TCP_CONGESTION): Option(_get_congestion, _set_congestion, "congestion"),
+}
+"""Options that are attributes of `UserOptions`."""

@@ -1,0 +1,93 @@
+"""What an option set on a connection that stands does at once (tcp(7), socket(7)).
+
+Most options are merely looked at when their time comes. These have to do something.
+
+Not done here: the options themselves (`user_options.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tapstack.base.contracts import READABLE, WRITABLE
+from tapstack.base.units import Instant
+from tapstack.tcp import receive_space, send_space
+from tapstack.tcp.output import ack_after_taking_is_due
+from tapstack.tcp.state import CAN_SEND
+from tapstack.tcp.tcb_factory import make_congestion_control
+from tapstack.tcp.timeouts import arm_keepalive, rearm_keepalive
+
+if TYPE_CHECKING:
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+_Action = Callable[["Context", "Tcb", Instant], None]
+
+
+def option_changed(ctx: Context, tcb: Tcb, name: str, now: Instant) -> None:
+    """Heed an attribute of `UserOptions` that the user has just set on a connection."""
+    action = _ACTIONS.get(name)
+    if action is not None:
+        action(ctx, tcb, now)
+        ctx.mark_dirty(tcb)
+
+
+def _push(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
+    """Send what waits, though it be small: TCP_NODELAY overrides even TCP_CORK once (tcp(7))."""
+    if tcb.options.nodelay:
+        tcb.push_pending = True
+
+
+def _set_quick(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
+    """Leave or enter the mode of delayed ACKs; the connection may change it again by itself."""
+    tcb.acks.interactive = not tcb.options.quickack
+    if tcb.options.quickack and tcb.state in CAN_SEND and tcb.acks.owed:
+        tcb.acks.pushed = True
+        tcb.acks.due |= ack_after_taking_is_due(tcb)
+
+
+def _set_receive_buffer(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
+    if tcb.options.receive_buffer is not None:
+        tcb.receive_space.buffer = tcb.options.receive_buffer
+        tcb.receive_space.locked = True
+
+
+def _set_send_buffer(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    tcb.send_space = send_space.size_at_first(ctx.config, tcb.options.send_buffer)
+    _offer_room(ctx, tcb, now)
+
+
+def _offer_room(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
+    if send_space.is_roomy(ctx, tcb):
+        ctx.report(tcb, WRITABLE)
+
+
+def _set_clamp(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
+    receive_space.set_clamp(tcb, tcb.options.window_clamp)
+
+
+def _set_low_water(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
+    receive_space.make_room_for(tcb, tcb.options.rcvlowat)
+    ctx.report(tcb, READABLE)
+
+
+def _set_congestion(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
+    """Hand the window over to another algorithm, as it is."""
+    if tcb.options.congestion not in ("", tcb.congestion.name):
+        tcb.congestion = make_congestion_control(ctx, tcb.window, tcb.options.congestion)
+
+
+_ACTIONS: dict[str, _Action] = {
+    "nodelay": _push,
+    "cork": _push,
+    "quickack": _set_quick,
+    "keepalive": arm_keepalive,
+    "keepidle": rearm_keepalive,
+    "receive_buffer": _set_receive_buffer,
+    "send_buffer": _set_send_buffer,
+    "window_clamp": _set_clamp,
+    "rcvlowat": _set_low_water,
+    "notsent_lowat": _offer_room,
+    "congestion": _set_congestion,
+}
