@@ -4,7 +4,7 @@ Who runs holds the baton. Who has to wait looks for somebody who can go on, and 
 until there is one: often it is himself, and then no thread is changed at all. Whose turn it is
 depends on what happens in the world alone, so that a run can be repeated.
 
-Not done here: time (`world.py`), and what can be waited for (`waiting.py`).
+Not done here: time (`clock.py`), and what can be waited for (`waiting.py`).
 """
 
 from __future__ import annotations
@@ -173,17 +173,17 @@ class Baton:
     def _pass_on(self, party: Party) -> None:
         successor = self._find_successor()
         if successor is not party:
-            self.holder = successor
-            successor.resume()
-            self._pause(party)
+            self._hand_over(party, successor)
         if party.is_killed:
             raise ProcessKilled
         if party is self.main:
             self._join_ended()
             self._raise_failure()
 
-    def _pause(self, party: Party) -> None:
+    def _hand_over(self, party: Party, successor: Party) -> None:
+        self.holder = successor
         try:
+            successor.resume()
             party.pause()
         except BaseException as interrupt:  # noqa: BLE001 - a signal's, in the main program
             self._failure = interrupt  # who has the baton gives it back at his next wait
@@ -237,7 +237,8 @@ class Baton:
         Raises: what went wrong before, or in the course of it.
         """
         self._is_ending = True
-        for process in list(self.processes):
+        while self.processes:
+            process = next(iter(self.processes))
             process.is_killed = True
             self.holder = process
             process.resume()

@@ -133,7 +133,8 @@ class World:
 
         It begins when the main program, or the process that calls this, waits next.
         """
-        return self._clock.baton.spawn(function.__name__, function, arguments)
+        name = getattr(function, "__name__", type(function).__name__)
+        return self._clock.baton.spawn(name, function, arguments)
 
     def sleep(self, seconds: float) -> None:
         """Wait for some time to pass, as `time.sleep` does."""

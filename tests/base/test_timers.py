@@ -150,6 +150,14 @@ def test_a_timer_that_was_cleared_up_can_be_armed_again() -> None:
     assert [name for _, name in diary.entries] == ["0", "other", "1"]
 
 
+def test_timers_can_be_run_one_at_a_time() -> None:
+    queue, diary = TimerQueue(), Diary()
+    for name, deadline in (("late", 30), ("first", 10), ("second", 10)):
+        queue.timer(name, diary.on_alarm).arm(deadline)
+    assert [queue.expire_next(20) for _ in range(3)] == [True, True, False]
+    assert [name for _, name in diary.entries] == ["first", "second"]
+
+
 def test_a_timer_is_named_for_what_it_does() -> None:
     assert TimerQueue().timer("x", Diary().on_alarm).kind == "on_alarm"
 

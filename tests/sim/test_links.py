@@ -262,3 +262,11 @@ def test_what_cannot_be_is_refused() -> None:
         _ = host.address
     with pytest.raises(ValueError, match="no neighbour"):
         host.add_route("default", "10.0.0.9")
+
+
+def test_hosts_that_know_each_other_send_nothing_of_their_own_accord() -> None:
+    with World() as world:
+        two_hosts(world)
+        log = world.links[0].log()
+        world.run_for(3600 * SECOND)
+        assert log == []

@@ -1,6 +1,9 @@
 """Blocking programs in virtual time: they wait as programs do, to the microsecond, and end."""
 
+import os
+import signal
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -192,6 +195,55 @@ def test_an_error_of_a_process_that_is_ended_is_not_lost() -> None:
     with pytest.raises(ZeroDivisionError):
         world.close()
     world.close()
+
+
+def test_what_ends_may_begin_another_which_ends_too() -> None:
+    def begin_another() -> None:
+        try:
+            world.sleep(60)
+        finally:
+            world.spawn(begin_another)
+
+    with World() as world:
+        world.spawn(begin_another)
+        world.run_for(SECOND)
+        world.close()
+        world.run()  # there is nobody left
+        assert world.now == SECOND
+
+
+def interrupt() -> bool:
+    """Do what Ctrl-C does: the signal is the main thread's, whoever runs."""
+    os.kill(os.getpid(), signal.SIGINT)
+    return False
+
+
+def test_an_interrupt_while_a_process_runs_ends_everything() -> None:
+    def sleep_for_ever() -> None:
+        world.sleep(1)
+        interrupt()
+        while True:
+            world.sleep(1)
+
+    world = World()
+    process = world.spawn(sleep_for_ever)
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    assert process.has_ended
+
+
+def test_an_interrupt_while_the_main_program_runs_ends_everything() -> None:
+    world = World()
+    process = world.spawn(world.sleep, 1)
+    world.run(until=lambda: process.waits_for is not None)
+    with pytest.raises(KeyboardInterrupt):
+        world.run(until=interrupt)
+    assert process.has_ended
+
+
+def test_anything_that_can_be_called_can_be_a_process() -> None:
+    with World() as world:
+        assert world.spawn(partial(max, 3), 5).result() == 5
 
 
 def test_a_standstill_says_who_waits_for_what() -> None:

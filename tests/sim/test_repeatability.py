@@ -1,5 +1,8 @@
 """One seed is one course of events: the same packets at the same instants, in the same file."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from tapstack.sim import (
 )
 from tests.sim.worlds import PORT, Volley, read_all, send, transfer, two_hosts
 
+ROOT = str(Path(__file__).parents[2])
 TEXT = bytes(range(256)) * 400
 
 
@@ -52,6 +56,22 @@ def test_a_seed_decides_everything(tmp_path: Path) -> None:
     assert len(first) > 2 * len(TEXT)
     assert first == again
     assert first != other
+
+
+def test_another_interpreter_makes_no_difference(tmp_path: Path) -> None:
+    """Python's hashes are salted anew for each process: nothing may hang on them."""
+    program = (
+        "import sys; from pathlib import Path; from tests.sim.test_repeatability import course;"
+        "course(7, Path(sys.argv[1]))"
+    )
+    for salt in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / salt)],
+            env={**os.environ, "PYTHONHASHSEED": salt, "PYTHONPATH": ROOT},
+            check=True,
+            timeout=60,
+        )
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
 
 
 def test_other_hosts_do_not_change_what_befalls_these() -> None:
