@@ -10,13 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import Buffer
 from tapstack.base.units import Instant
 
 T = TypeVar("T")
+
+
+class Message(NamedTuple):
+    """What was received at once: a piece of a stream, or a datagram."""
+
+    data: bytes
+    source: Endpoint | None = None
+    """Where a datagram came from."""
+    flags: int = 0
+    """MSG_TRUNC of a datagram that was cut, MSG_OOB of an urgent octet."""
 
 
 class SocketEndpoint(Protocol):
@@ -40,8 +50,8 @@ class SocketEndpoint(Protocol):
     def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:
         """Send what finds room; give its octets. Raises: OSError."""
 
-    def receive(self, size: int, flags: int, *, now: Instant) -> tuple[bytes, Endpoint | None]:
-        """Take what is there: text, or one datagram and its source. Raises: OSError."""
+    def receive(self, size: int, flags: int, *, now: Instant) -> Message:
+        """Take what is there, up to `size` octets. Raises: OSError."""
 
     def receive_all(self, size: int, text: bytearray, *, now: Instant) -> None:
         """Add to `text` until it has `size` octets or no more will come. Raises: OSError."""

@@ -13,8 +13,9 @@ from typing import cast
 
 from tapstack.base.errors import os_error
 from tapstack.socket.addresses import Address
-from tapstack.socket.contract import SocketEndpoint, SocketHost
+from tapstack.socket.contract import SocketHost
 from tapstack.socket.facade import Socket
+from tapstack.socket.open_socket import Held, attach
 from tapstack.socket.opening import UNSET, connect, listen
 
 _RUNTIME = "tapstack.runtime.default"
@@ -33,13 +34,17 @@ class socket(Socket):  # noqa: N801 - the standard library's name
         family: int = -1,
         type: int = -1,  # noqa: A002 - the standard library's name
         proto: int = -1,
-        fileno: None = None,
+        fileno: int | None = None,
     ) -> None:
-        """Open a socket. Raises: OSError with EAFNOSUPPORT for what is not IPv4."""
+        """Open a socket, or take up what `detach` left under a number.
+
+        Raises: OSError with EAFNOSUPPORT for what is not IPv4, EBADF for any other number.
+        """
         if family not in (-1, stdlib.AF_INET):
             raise os_error(EAFNOSUPPORT)
         if fileno is not None:
-            raise TypeError("a socket of tapstack cannot be made from a descriptor")
+            self._take_up(attach(fileno), stdlib.getdefaulttimeout())
+            return
         super().__init__(
             default_host(),
             stdlib.SOCK_STREAM if type == -1 else type,
@@ -47,12 +52,10 @@ class socket(Socket):  # noqa: N801 - the standard library's name
             timeout=stdlib.getdefaulttimeout(),
         )
 
-    def _accepted(self, endpoint: SocketEndpoint, timeout: float | None) -> socket:
-        connection = socket.__new__(socket)
-        Socket.__init__(
-            connection, self._host, self.type, self.proto, endpoint=endpoint, timeout=timeout
-        )
-        return connection
+    def _sibling(self, held: Held, timeout: float | None) -> socket:
+        made = socket.__new__(socket)
+        made._take_up(held, timeout)
+        return made
 
 
 def create_connection(

@@ -3,28 +3,34 @@
 Each call reads its arguments as the standard library does, and is one attempt of an endpoint, or a
 blocking repetition of it.
 
-Not done here: the attempts (`stream.py`, `messages.py`), and waiting (`blocking.py`).
+Not done here: the attempts (`stream.py`, `messages.py`), and what every object of a socket can
+(`holder.py`).
 """
 
 from __future__ import annotations
 
 import socket as stdlib
-import warnings
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import suppress
-from errno import EAGAIN, EALREADY, EBADF, EINPROGRESS, ENETDOWN
-from types import TracebackType
+from errno import EAGAIN, EALREADY, EINPROGRESS
 from typing import Any, TypeVar
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CLOSED, CONNECTED, READABLE, WRITABLE, Buffer
-from tapstack.base.errors import os_error
-from tapstack.base.units import SECOND, Instant
+from tapstack.base.units import SECOND
 from tapstack.socket.addresses import Address, read_address, write_address
-from tapstack.socket.blocking import block
-from tapstack.socket.contract import SocketEndpoint, SocketHost
-from tapstack.socket.descriptor import Readiness
-from tapstack.socket.files import open_raw, wrap_raw
+from tapstack.socket.contract import Message
+from tapstack.socket.files import send_file
+from tapstack.socket.holder import SocketObject
+from tapstack.socket.open_socket import Held, OpenSocket
+from tapstack.socket.scattered import (
+    Ancillary,
+    check_ancillary,
+    gather,
+    octets_of,
+    room_of,
+    scatter,
+)
 
 T = TypeVar("T")
 
@@ -32,112 +38,8 @@ _INCOMING = READABLE | CLOSED
 _OUTGOING = WRITABLE | CLOSED
 
 
-class Socket:
+class Socket(SocketObject):
     """A socket of a stack, as Python programs know sockets."""
-
-    def __init__(
-        self,
-        host: SocketHost,
-        type: int = stdlib.SOCK_STREAM,  # noqa: A002 - the standard library's name
-        proto: int = 0,
-        *,
-        endpoint: SocketEndpoint | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        """Open a socket on a stack, or take one that exists. Raises: OSError."""
-        kind = type & ~(stdlib.SOCK_NONBLOCK | stdlib.SOCK_CLOEXEC)
-        self._files = 0  # how many objects of `makefile` are open
-        self._closing = False
-        self._endpoint: SocketEndpoint | None = None
-        self._host = host
-        self._timeout = 0.0 if type & stdlib.SOCK_NONBLOCK else timeout
-        endpoint = endpoint or host.open(kind, proto)
-        self.family = stdlib.AF_INET
-        self.type = stdlib.SocketKind(kind)
-        self.proto = proto
-        self._readiness = Readiness(host, endpoint)
-        self._endpoint = endpoint
-
-    # --- being an object ---
-
-    def __enter__(self) -> Socket:
-        """Close at the end of the block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
-
-    def __repr__(self) -> str:
-        """Show what `socket.socket` shows, without making a descriptor."""
-        words = [f"family={self.family!s}, type={self.type!s}, proto={self.proto}"]
-        if self._endpoint is None:
-            words.insert(0, "[closed]")
-        return f"<tapstack.socket.socket {', '.join(words)}>"
-
-    def __del__(self) -> None:
-        """Warn of a socket that nobody closed, and close it."""
-        endpoint = getattr(self, "_endpoint", None)
-        if endpoint is None:
-            return
-        try:  # a warning may be made an error
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
-        finally:
-            self._host.call_soon(_give_back, endpoint, self._readiness)
-
-    def _attempts(self) -> SocketEndpoint:
-        if self._endpoint is None:
-            raise os_error(EBADF)
-        return self._endpoint
-
-    def _call(self, attempt: Callable[..., T], *arguments: Any) -> T:
-        """Make an attempt that never waits, and show what it changed."""
-        try:
-            return self._host.call(attempt, *arguments)
-        finally:
-            self._readiness.refresh()
-
-    def _block(
-        self, timeout: float | None, events: int, attempt: Callable[..., T], *arguments: Any
-    ) -> T:
-        """Make an attempt, waiting at most `timeout` seconds for its success."""
-        try:
-            return block(self._host, self._attempts(), events, timeout, attempt, *arguments)
-        finally:
-            self._readiness.refresh()
-
-    # --- timeouts ---
-
-    @property
-    def timeout(self) -> float | None:
-        """Seconds that a call may block; None: for ever, 0: not at all."""
-        return self._timeout
-
-    def settimeout(self, value: float | None) -> None:
-        """Set the seconds that a call may block. Raises: ValueError, OverflowError, OSError."""
-        if value is not None and value < 0:
-            raise ValueError("Timeout value out of range")
-        if value is not None:
-            int(value)  # neither infinity nor what is no number
-        self._attempts()
-        self._timeout = None if value is None else float(value)
-
-    def gettimeout(self) -> float | None:
-        """Give the seconds that a call may block."""
-        return self._timeout
-
-    def setblocking(self, flag: bool) -> None:
-        """Block for ever, or not at all."""
-        self._timeout = None if flag else 0.0
-
-    def getblocking(self) -> bool:
-        """Tell whether calls may block."""
-        return self._timeout != 0
 
     # --- addresses ---
 
@@ -163,11 +65,14 @@ class Socket:
         """Wait for a connection. Raises: OSError."""
         accept = self._attempts().accept
         endpoint, remote = self._block(self._timeout, ACCEPTABLE | CLOSED, accept)
-        return self._accepted(endpoint, stdlib.getdefaulttimeout()), write_address(remote)
+        held = self._holds()._replace(open=OpenSocket(self._host, endpoint), number=-1)
+        return self._sibling(held, stdlib.getdefaulttimeout()), write_address(remote)
 
-    def _accepted(self, endpoint: SocketEndpoint, timeout: float | None) -> Socket:
-        """Make the socket of an accepted connection: a plain one, whatever made the listener."""
-        return Socket(self._host, self.type, self.proto, endpoint=endpoint, timeout=timeout)
+    def _sibling(self, held: Held, timeout: float | None) -> Socket:
+        """Make another socket of the same kind: a plain one, whatever this one is."""
+        made = Socket.__new__(Socket)
+        made._take_up(held, timeout)
+        return made
 
     def connect(self, address: Any) -> None:
         """Connect, and wait until the connection stands. Raises: OSError."""
@@ -199,8 +104,8 @@ class Socket:
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Address | None]:
         """Wait for a datagram, and tell where it came from. Raises: OSError."""
-        data, source = self._receive(bufsize, flags)
-        return data, None if source is None else write_address(source)
+        data, source, _ = self._receive(bufsize, flags)
+        return data, _written(source)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Wait for text or a datagram, put it into a buffer, and give its octets."""
@@ -218,10 +123,28 @@ class Socket:
         if nbytes > len(view):
             raise ValueError("buffer too small for requested bytes")
         data, source = self.recvfrom(nbytes or len(view), flags)
-        view[: len(data)] = data
+        scatter(data, [view])
         return len(data), source
 
-    def _receive(self, size: int, flags: int) -> tuple[bytes, Endpoint | None]:
+    def recvmsg(
+        self, bufsize: int, ancbufsize: int = 0, flags: int = 0
+    ) -> tuple[bytes, Ancillary, int, Address | None]:
+        """Wait for text or a datagram; tell flags, such as MSG_TRUNC, and the source."""
+        if ancbufsize < 0:
+            raise ValueError("invalid ancillary data buffer length")
+        data, source, told = self._receive(bufsize, flags)
+        return data, [], told, _written(source)
+
+    def recvmsg_into(
+        self, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0
+    ) -> tuple[int, Ancillary, int, Address | None]:
+        """Wait for text or a datagram, and put it into one buffer after the other."""
+        views = room_of(buffers)
+        data, ancillary, told, source = self.recvmsg(sum(map(len, views)), ancbufsize, flags)
+        scatter(data, views)
+        return len(data), ancillary, told, source
+
+    def _receive(self, size: int, flags: int) -> Message:
         if size < 0:
             raise ValueError("negative buffersize in recv")
         receive = self._attempts().receive
@@ -233,7 +156,7 @@ class Socket:
         if whole and self._timeout is None and self.type == stdlib.SOCK_STREAM:
             text = bytearray()
             self._block(None, _INCOMING, self._attempts().receive_all, size, text)
-            return bytes(text), None
+            return Message(bytes(text))
         return self._block(self._timeout, _INCOMING, receive, size, flags)
 
     # --- sending ---
@@ -243,7 +166,7 @@ class Socket:
 
         Like Linux, who may wait for ever sends everything, unless an error comes between.
         """
-        octets = _octets(data)
+        octets = octets_of(data)
         sent = self._send(self._timeout, octets, flags, None)
         if self._timeout is None and not flags & stdlib.MSG_DONTWAIT:
             with suppress(ConnectionError):  # the octets count first; the next call is told
@@ -253,7 +176,7 @@ class Socket:
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
         """Send everything; the timeout is for all of it. Raises: OSError."""
-        rest = _octets(data)
+        rest = octets_of(data)
         left = self._timeout
         deadline = self._host.now() + round(left * SECOND) if left else None
         while True:  # once at least: an empty datagram is a datagram
@@ -270,7 +193,25 @@ class Socket:
         if len(rest) not in (1, 2):
             raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(rest)} given)")
         flags = rest[0] if len(rest) == 2 else 0
-        return self._send(self._timeout, _octets(data), flags, read_address(rest[-1]))
+        return self._send(self._timeout, octets_of(data), flags, read_address(rest[-1]))
+
+    def sendmsg(
+        self,
+        buffers: Iterable[Any],
+        ancdata: Iterable[Any] = (),
+        flags: int = 0,
+        address: Any = None,
+    ) -> int:
+        """Send what some buffers hold, as one; give how many octets found room. Raises: OSError."""
+        data = gather(buffers)
+        check_ancillary(ancdata)
+        to = None if address is None else read_address(address)
+        return self._send(self._timeout, data, flags, to)
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Send a file, or `count` octets of it; give how many were sent. Raises: OSError."""
+        self._attempts()
+        return send_file(self, file, offset, count)
 
     def _send(
         self, timeout: float | None, data: memoryview, flags: int, to: Endpoint | None
@@ -303,78 +244,10 @@ class Socket:
         """
         return self._call(self._attempts().ioctl, request)
 
-    # --- the end ---
-
     def shutdown(self, how: int) -> None:
         """End one direction or both. Raises: OSError with ENOTCONN."""
         self._call(self._attempts().shutdown, how)
 
-    def close(self) -> None:
-        """Close, once no file of `makefile` needs the socket; SO_LINGER makes this wait."""
-        self._closing = True
-        if self._files <= 0:
-            self._really_close()
 
-    def _really_close(self) -> None:
-        endpoint, self._endpoint = self._endpoint, None
-        if endpoint is None:
-            return
-        try:
-            seconds = self._host.call(_give_back, endpoint, self._readiness)
-        except OSError as error:
-            if error.errno != ENETDOWN:
-                raise
-            self._readiness.close()  # the stack is down, and has closed everything else
-            return
-        if seconds:
-            self._wait_for_arrival(endpoint, seconds)
-
-    def _wait_for_arrival(self, endpoint: SocketEndpoint, seconds: int) -> None:
-        try:
-            block(self._host, endpoint, _OUTGOING, seconds, endpoint.finish_close)
-        except TimeoutError:
-            return
-
-    def fileno(self) -> int:
-        """Give a descriptor that select, poll and epoll can wait on; −1 once closed.
-
-        It is made on the first call, and only tells readiness: reading or writing it directly
-        does nothing to the connection.
-        """
-        return -1 if self._endpoint is None else self._readiness.fileno()
-
-    # --- files ---
-
-    def makefile(
-        self,
-        mode: str = "r",
-        buffering: int | None = None,
-        *,
-        encoding: str | None = None,
-        errors: str | None = None,
-        newline: str | None = None,
-    ) -> Any:
-        """Make a file object of the socket, as `socket.socket.makefile` does."""
-        raw = open_raw(self, mode, buffering)
-        self._files += 1  # from now on `raw` closes it, whatever becomes of the rest
-        return wrap_raw(raw, mode, buffering, encoding, errors, newline)
-
-    def _decref_socketios(self) -> None:
-        """Hear from `SocketIO` that a file was closed."""
-        self._files -= 1
-        if self._closing:
-            self.close()
-
-
-def _give_back(endpoint: SocketEndpoint, readiness: Readiness, *, now: Instant) -> int:
-    """Close what a socket is made of; tell how many seconds SO_LINGER wants to wait for that."""
-    readiness.close()
-    seconds = endpoint.linger()
-    endpoint.close(now=now)
-    return seconds
-
-
-def _octets(data: Any) -> memoryview:
-    """View any buffer as octets. Raises: TypeError for what is none."""
-    view = memoryview(data)
-    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+def _written(source: Endpoint | None) -> Address | None:
+    return None if source is None else write_address(source)

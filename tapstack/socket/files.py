@@ -12,6 +12,9 @@ import io
 import socket as stdlib
 from typing import Any
 
+_PIECE = 65536
+"""Octets of a file that are read and sent at once."""
+
 
 def open_raw(socket: Any, mode: str, buffering: int | None) -> stdlib.SocketIO:
     """Make the file without its buffers. Raises: ValueError for a mode that cannot be."""
@@ -41,6 +44,39 @@ def wrap_raw(
     text = io.TextIOWrapper(buffered, encoding, errors, newline)
     text.mode = mode  # type: ignore[misc]
     return text
+
+
+def send_file(socket: Any, file: Any, offset: int, count: int | None) -> int:
+    """Send what a file has from `offset` on, as `socket.socket.sendfile` does, and leave it behind.
+
+    Raises: ValueError for a file, socket or count that cannot be; TypeError; OSError.
+    """
+    if "b" not in getattr(file, "mode", "b"):
+        raise ValueError("file should be opened in binary mode")
+    if socket.type != stdlib.SOCK_STREAM:
+        raise ValueError("only SOCK_STREAM type sockets are supported")
+    if count is not None and not isinstance(count, int):
+        raise TypeError(f"count must be a positive integer (got {count!r})")
+    if count is not None and count <= 0:
+        raise ValueError(f"count must be a positive integer (got {count!r})")
+    if socket.gettimeout() == 0:
+        raise ValueError("non-blocking sockets are not supported")
+    if offset:
+        file.seek(offset)
+    sent = 0
+    try:
+        while count is None or sent < count:
+            piece = file.read(_PIECE if count is None else min(_PIECE, count - sent))
+            if not piece:
+                break
+            rest = memoryview(piece)
+            while rest:
+                size = socket.send(rest)
+                sent, rest = sent + size, rest[size:]
+    finally:
+        if hasattr(file, "seek"):
+            file.seek(offset + sent)
+    return sent
 
 
 def _reads(mode: str) -> bool:

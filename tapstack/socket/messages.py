@@ -19,7 +19,7 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.ip.raw import RawSockets
 from tapstack.socket import options
-from tapstack.socket.contract import SocketEndpoint
+from tapstack.socket.contract import Message, SocketEndpoint
 from tapstack.socket.ioctl import SIOCINQ, SIOCOUTQ
 from tapstack.socket.options import Option, Table, Value
 from tapstack.udp.protocol import Udp
@@ -70,20 +70,27 @@ class MessageEndpoint:
         if self._write_shut:
             raise os_error(EPIPE)
 
-    def receive(self, size: int, flags: int, *, now: Instant) -> tuple[bytes, Endpoint | None]:  # noqa: ARG002
+    def receive(self, size: int, flags: int, *, now: Instant) -> Message:  # noqa: ARG002
         """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""
         self._check_open()
         message = self._engine.receive_from(self._socket, peek=bool(flags & constants.MSG_PEEK))
         if message is None:
             if self._read_shut:
-                return b"", None
+                return Message(b"")
             raise os_error(EAGAIN)
         data, source = message
-        return data[:size], source if isinstance(source, Endpoint) else Endpoint(source, 0)
+        cut = data[:size]
+        if flags & constants.MSG_TRUNC:
+            cut = cut.ljust(len(data), b"\0")  # whose length tells how long the datagram was
+        return Message(
+            cut,
+            source if isinstance(source, Endpoint) else Endpoint(source, 0),
+            constants.MSG_TRUNC if size < len(data) else 0,
+        )
 
     def receive_all(self, size: int, text: bytearray, *, now: Instant) -> None:
         """Take one datagram: to wait for more would join two. Raises: as `receive`."""
-        text += self.receive(size, 0, now=now)[0]
+        text += self.receive(size, 0, now=now).data
 
     def readiness(self, *, now: Instant) -> int:  # noqa: ARG002
         """Tell what poll(2) would: sending never blocks."""

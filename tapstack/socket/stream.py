@@ -27,6 +27,7 @@ from tapstack.base.contracts import CLOSED, READABLE, WRITABLE, Buffer, EventSin
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket import options
+from tapstack.socket.contract import Message
 from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from tapstack.socket.options import Table, Value
 from tapstack.socket.stream_options import SOCKET_OPTIONS, USER_OPTIONS
@@ -173,21 +174,21 @@ class StreamEndpoint:
             raise os_error(EAGAIN)
         return taken
 
-    def receive(self, size: int, flags: int, *, now: Instant) -> tuple[bytes, Endpoint | None]:
+    def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take text, b"" at its end. Raises: OSError with EAGAIN, ENOTCONN, why it ended."""
         peek = bool(flags & constants.MSG_PEEK)
         if flags & constants.MSG_OOB:
-            return self._receive_urgent(peek)[:size], None
+            return Message(self._receive_urgent(peek)[:size], flags=constants.MSG_OOB)
         tcb = self._connection()
         if size == 0:
-            return b"", None
+            return Message(b"")
         if not flags & constants.MSG_DONTWAIT and not self._is_worth_reading(tcb, size):
             raise os_error(EAGAIN)
         text = self._tcp.receive_text(tcb, size, now, peek=peek)
         if text is None:
             raise os_error(EAGAIN)
         # Linux discards what MSG_TRUNC asks for, and tells how much that was.
-        return bytes(len(text)) if flags & constants.MSG_TRUNC else text, None
+        return Message(bytes(len(text)) if flags & constants.MSG_TRUNC else text)
 
     def _is_worth_reading(self, tcb: Tcb, size: int) -> bool:
         """Tell whether who may wait is to get what there is: SO_RCVLOWAT, or `size` if less."""
@@ -214,7 +215,7 @@ class StreamEndpoint:
             tcb = self._connection()
             if text and self._tcp.is_at_mark(tcb):
                 return  # like any read, it stops at the urgent mark
-            piece, _ = self.receive(size - len(text), 0, now=now)
+            piece = self.receive(size - len(text), 0, now=now).data
             if not piece:
                 return
             text += piece

@@ -120,11 +120,13 @@ else:
 """)
 
 
-def test_no_ipv6_and_no_descriptors() -> None:
+def test_no_ipv6_and_no_descriptors_of_others() -> None:
     with pytest.raises(OSError, match="Address family not supported"):
         tapstack.socket.socket(stdlib.AF_INET6)
-    with pytest.raises(TypeError, match="descriptor"):
-        tapstack.socket.socket(fileno=0)  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        tapstack.socket.socket(fileno=0)
+    with pytest.raises(TypeError, match="integer"):
+        tapstack.socket.socket(fileno="0")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="dualstack"):
         tapstack.socket.create_server(("", 0), dualstack_ipv6=True)
     assert not tapstack.socket.has_dualstack_ipv6()

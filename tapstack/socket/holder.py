@@ -1,0 +1,214 @@
+"""What every socket object is, whatever it does: it holds an open socket, and lets go of it.
+
+Calls enter the stack, or wait, by two methods; what they changed is shown by the descriptor.
+
+Not done here: the calls (`facade.py`), and waiting (`blocking.py`).
+"""
+
+from __future__ import annotations
+
+import socket as stdlib
+import warnings
+from collections.abc import Callable
+from errno import EBADF, ENETDOWN
+from types import TracebackType
+from typing import Any, TypeVar
+
+from tapstack.base.contracts import CLOSED, WRITABLE
+from tapstack.base.errors import os_error
+from tapstack.socket.blocking import block
+from tapstack.socket.contract import SocketEndpoint, SocketHost
+from tapstack.socket.files import open_raw, wrap_raw
+from tapstack.socket.open_socket import Held, OpenSocket, detach
+
+T = TypeVar("T")
+S = TypeVar("S", bound="SocketObject")
+
+
+class SocketObject:
+    """A holder of an open socket: beginning, waiting, and end."""
+
+    def __init__(
+        self,
+        host: SocketHost,
+        type: int = stdlib.SOCK_STREAM,  # noqa: A002 - the standard library's name
+        proto: int = 0,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Open a socket on a stack. Raises: OSError."""
+        kind = type & ~(stdlib.SOCK_NONBLOCK | stdlib.SOCK_CLOEXEC)
+        opened = OpenSocket(host, host.open(kind, proto))
+        timeout = 0.0 if type & stdlib.SOCK_NONBLOCK else timeout
+        self._take_up(Held(host, opened, kind, proto, number=-1), timeout)
+
+    def _take_up(self, held: Held, timeout: float | None) -> None:
+        """Become a socket that holds what is open."""
+        self._files = 0  # how many objects of `makefile` are open
+        self._closing = False
+        self._timeout = timeout
+        self._host = held.host
+        self._readiness = held.open.readiness
+        self.family = stdlib.AF_INET
+        self.type = stdlib.SocketKind(held.kind)
+        self.proto = held.protocol
+        self._held: Held | None = held
+
+    # --- being an object ---
+
+    def __enter__(self: S) -> S:
+        """Close at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show what `socket.socket` shows, without making a descriptor."""
+        words = [f"family={self.family!s}, type={self.type!s}, proto={self.proto}"]
+        if self._held is None:
+            words.insert(0, "[closed]")
+        return f"<tapstack.socket.socket {', '.join(words)}>"
+
+    def __del__(self) -> None:
+        """Warn of a socket that nobody closed, and close it."""
+        held: Held | None = getattr(self, "_held", None)
+        if held is None:
+            return
+        try:  # a warning may be made an error
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+        finally:
+            held.close_number()
+            self._host.call_soon(held.open.give_back)
+
+    def _attempts(self) -> SocketEndpoint:
+        return self._holds().open.endpoint
+
+    def _holds(self) -> Held:
+        if self._held is None:
+            raise os_error(EBADF)
+        return self._held
+
+    def _call(self, attempt: Callable[..., T], *arguments: Any) -> T:
+        """Make an attempt that never waits, and show what it changed."""
+        try:
+            return self._host.call(attempt, *arguments)
+        finally:
+            self._readiness.refresh()
+
+    def _block(
+        self, timeout: float | None, events: int, attempt: Callable[..., T], *arguments: Any
+    ) -> T:
+        """Make an attempt, waiting at most `timeout` seconds for its success."""
+        try:
+            return block(self._host, self._attempts(), events, timeout, attempt, *arguments)
+        finally:
+            self._readiness.refresh()
+
+    # --- timeouts ---
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a call may block; None: for ever, 0: not at all."""
+        return self._timeout
+
+    def settimeout(self, value: float | None) -> None:
+        """Set the seconds that a call may block. Raises: ValueError, OverflowError, OSError."""
+        if value is not None and value < 0:
+            raise ValueError("Timeout value out of range")
+        if value is not None:
+            int(value)  # neither infinity nor what is no number
+        self._attempts()
+        self._timeout = None if value is None else float(value)
+
+    def gettimeout(self) -> float | None:
+        """Give the seconds that a call may block."""
+        return self._timeout
+
+    def setblocking(self, flag: bool) -> None:
+        """Block for ever, or not at all."""
+        self._timeout = None if flag else 0.0
+
+    def getblocking(self) -> bool:
+        """Tell whether calls may block."""
+        return self._timeout != 0
+
+    # --- the end ---
+
+    def close(self) -> None:
+        """Close, once no file of `makefile` needs the socket; SO_LINGER makes this wait."""
+        self._closing = True
+        if self._files <= 0:
+            self._really_close()
+
+    def _really_close(self) -> None:
+        held, self._held = self._held, None
+        if held is None:
+            return
+        held.close_number()
+        try:
+            seconds = self._host.call(held.open.give_back)
+        except OSError as error:
+            if error.errno != ENETDOWN:
+                raise
+            self._readiness.close()  # the stack is down, and has closed everything else
+            return
+        if seconds:
+            self._wait_for_arrival(held.open.endpoint, seconds)
+
+    def _wait_for_arrival(self, endpoint: SocketEndpoint, seconds: int) -> None:
+        try:
+            block(self._host, endpoint, WRITABLE | CLOSED, seconds, endpoint.finish_close)
+        except TimeoutError:
+            return
+
+    def fileno(self) -> int:
+        """Give a descriptor that select, poll and epoll can wait on; −1 once closed.
+
+        It is made on the first call, and only tells readiness: reading or writing it directly
+        does nothing to the connection.
+        """
+        return -1 if self._held is None else self._held.fileno()
+
+    def dup(self: S) -> S:
+        """Make another object of the same socket, which stays open until both are closed."""
+        made = self.__class__.__new__(self.__class__)
+        made._take_up(self._holds().duplicate(), self._timeout)
+        return made
+
+    def detach(self) -> int:
+        """Become closed, and leave the socket open under its descriptor's number.
+
+        `socket(fileno=…)` of `tapstack.socket` takes it up again; closing the number does not.
+        """
+        number = detach(self._holds())
+        self._held = None
+        return number
+
+    # --- files ---
+
+    def makefile(
+        self,
+        mode: str = "r",
+        buffering: int | None = None,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> Any:
+        """Make a file object of the socket, as `socket.socket.makefile` does."""
+        raw = open_raw(self, mode, buffering)
+        self._files += 1  # from now on `raw` closes it, whatever becomes of the rest
+        return wrap_raw(raw, mode, buffering, encoding, errors, newline)
+
+    def _decref_socketios(self) -> None:
+        """Hear from `SocketIO` that a file was closed."""
+        self._files -= 1
+        if self._closing:
+            self.close()

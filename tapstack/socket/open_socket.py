@@ -1,0 +1,88 @@
+"""An open socket, which one socket object or more hold (dup(2)), or a descriptor alone (detach).
+
+Not done here: the objects (`facade.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from errno import EBADF
+from typing import NamedTuple
+
+from tapstack.base.errors import os_error
+from tapstack.base.units import Instant
+from tapstack.socket.contract import SocketEndpoint, SocketHost
+from tapstack.socket.descriptor import Readiness
+
+
+class OpenSocket:
+    """What a socket is made of."""
+
+    __slots__ = ("endpoint", "holders", "readiness")
+
+    def __init__(self, host: SocketHost, endpoint: SocketEndpoint) -> None:
+        self.endpoint = endpoint
+        self.readiness = Readiness(host, endpoint)
+        self.holders = 1
+
+    def share(self, *, now: Instant) -> OpenSocket:  # noqa: ARG002 - every attempt's form
+        """Count one more holder."""
+        self.holders += 1
+        return self
+
+    def give_back(self, *, now: Instant) -> int:
+        """Let go of it; the last one closes it, and is told how long SO_LINGER wants to wait, s."""
+        self.holders -= 1
+        if self.holders:
+            return 0
+        self.readiness.close()
+        seconds = self.endpoint.linger()
+        self.endpoint.close(now=now)
+        return seconds
+
+
+class Held(NamedTuple):
+    """One holder's part: what it holds, and the descriptor's number that is its own."""
+
+    host: SocketHost
+    open: OpenSocket
+    kind: int
+    protocol: int
+    number: int
+    """−1: the number of the readiness descriptor itself, which is made on demand."""
+
+    def fileno(self) -> int:
+        """Give the descriptor's number. Raises: OSError."""
+        return self.open.readiness.fileno() if self.number < 0 else self.number
+
+    def duplicate(self) -> Held:
+        """Hold it once more, under another number. Raises: OSError."""
+        number = os.dup(self.fileno())
+        self.host.call(self.open.share)
+        return self._replace(number=number)
+
+    def close_number(self) -> None:
+        """Give back the number, if it is this holder's own."""
+        if self.number >= 0:
+            os.close(self.number)
+
+
+_detached: dict[int, Held] = {}
+"""Sockets that only a number stands for. Numbers belong to the process, and so does this."""
+
+
+def detach(held: Held) -> int:
+    """Leave it to its number, for `attach` to find."""
+    number = held.fileno()
+    _detached[number] = held
+    return number
+
+
+def attach(number: int) -> Held:
+    """Take what a number stands for. Raises: OSError with EBADF, TypeError."""
+    if not isinstance(number, int):
+        raise TypeError(f"'{type(number).__name__}' object cannot be interpreted as an integer")
+    held = _detached.pop(number, None)
+    if held is None:
+        raise os_error(EBADF)
+    return held

@@ -1,0 +1,61 @@
+"""Many buffers as one: what `sendmsg` gathers, and what `recvmsg_into` scatters.
+
+Not done here: sending and receiving (`facade.py`).
+"""
+
+from __future__ import annotations
+
+import socket as constants
+from collections.abc import Iterable, Sequence
+from errno import EINVAL
+from typing import Any, TypeAlias
+
+from tapstack.base.errors import os_error
+
+Ancillary: TypeAlias = "list[tuple[int, int, bytes]]"
+
+_PASSED_OVER = (constants.SCM_RIGHTS, constants.SCM_CREDENTIALS)
+"""What only UNIX sockets heed (unix(7)), and all others take."""
+
+
+def octets_of(data: Any) -> memoryview:
+    """View any buffer as octets. Raises: TypeError for what is none."""
+    view = memoryview(data)
+    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
+
+def gather(buffers: Iterable[Any]) -> memoryview:
+    """Join buffers. Raises: TypeError for what is none."""
+    parts = [octets_of(each) for each in buffers]
+    return parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
+
+
+def room_of(buffers: Iterable[Any]) -> list[memoryview]:
+    """View buffers as octets to be written. Raises: TypeError for what cannot be."""
+    views = [octets_of(each) for each in buffers]
+    if any(view.readonly for view in views):
+        raise TypeError("read-write bytes-like object expected")
+    return views
+
+
+def scatter(data: bytes, views: Sequence[memoryview]) -> None:
+    """Write `data` into one buffer after the other, as far as they go."""
+    for view in views:
+        part, data = data[: len(view)], data[len(view) :]
+        view[: len(part)] = part
+
+
+def check_ancillary(items: Iterable[Any]) -> None:
+    """See that ancillary data are well formed, and ask for nothing that there is not.
+
+    Raises: TypeError; OSError with EINVAL.
+    """
+    for item in items:
+        if not isinstance(item, Sequence) or len(item) != 3:
+            raise TypeError("sendmsg() argument 2 must be an iterable of (level, type, data)")
+        level, kind, data = item
+        if not isinstance(level, int) or not isinstance(kind, int):
+            raise TypeError("level and type of ancillary data must be integers")
+        octets_of(data)
+        if level == constants.SOL_SOCKET and kind not in _PASSED_OVER:
+            raise os_error(EINVAL)
