@@ -1,6 +1,6 @@
 """When to acknowledge: at once, or a little later (RFC 9293 §3.8.6.3, RFC 1122 §4.2.3.2).
 
-RFC 9293 MUST-58: "an ACK SHOULD be generated for at least every second full-sized segment". Like
+RFC 9293 SHLD-19: "an ACK SHOULD be generated for at least every second full-sized segment". Like
 Linux, a connection begins with quick ACKs, which let the peer's slow start grow, then delays by a
 time that follows the gaps between arrivals, and stops being quick once it answers by itself.
 
@@ -17,7 +17,7 @@ _MAX_QUICK_ACKS = 16
 _ATO_MIN: Duration = 40 * MILLISECOND
 """Least ACK timeout (Linux's TCP_ATO_MIN)."""
 _MAX_ATO: Duration = 500 * MILLISECOND
-"""RFC 9293 MUST-58: "MUST be less than 0.5 seconds"."""
+"""RFC 9293 MUST-40: "MUST be less than 0.5 seconds"."""
 _CERTAIN_LENGTH = 536
 """Octets of text that a segment has which is hardly a small one: Linux's TCP_MSS_DEFAULT."""
 _MIN_RCV_MSS = 88

@@ -78,6 +78,8 @@ def update_send_window(tcb: Tcb, seg: Segment) -> None:
     "If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)), set SND.WND".
     """
     if _is_newer(tcb, seg):
+        if seg.wnd and not tcb.snd_wnd:
+            tcb.retransmits = 0  # what was sent again meanwhile only probed the closed window
         tcb.snd_wnd = seg.wnd << tcb.snd_wind_shift
         tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
         tcb.max_snd_wnd = max(tcb.max_snd_wnd, tcb.snd_wnd)

@@ -38,7 +38,7 @@ class TcpConfig:
     tcp_invalid_ratelimit: Duration = 500 * MILLISECOND
     """Least time between two answers to invalid segments on one connection (RFC 5961 §7)."""
     tcp_keepalive_time: int = 7200
-    """Seconds of silence before the first keep-alive probe (RFC 9293 MUST-27)."""
+    """Seconds of silence before the first keep-alive probe (RFC 9293 MUST-28)."""
     tcp_keepalive_intvl: int = 75
     """Seconds between keep-alive probes."""
     tcp_keepalive_probes: int = 9

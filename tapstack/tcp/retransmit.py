@@ -11,7 +11,7 @@ from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_queue import SentSegment
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission, is_armed_for
 from tapstack.tcp.segment import ACK, SYN
-from tapstack.tcp.seq import add, gt
+from tapstack.tcp.seq import add, gt, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.transmission import max_unit, transmit
@@ -28,15 +28,27 @@ def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
         unit = min(room, max_unit(ctx, tcb) // tcb.effective_mss)
         if segment.packets > unit:
             sent.split_packets(index, unit, tcb.effective_mss)
+        _cut_to_window(tcb, index)
         _retransmit(ctx, tcb, segment, now)
         if index == 0 and not is_armed_for(tcb, Purpose.REORDERING):
             arm_retransmission(tcb, now)
 
 
 def _fits_window(tcb: Tcb, segment: SentSegment) -> bool:
-    """Tell whether the peer's window still has room: it may have shrunk since (SHLD-17)."""
+    """Tell whether the peer's window still has room: it may have shrunk since (SHLD-16).
+
+    What is oldest is sent whatever the window: its answer tells how things stand.
+    """
     right = add(tcb.snd_una, tcb.snd_wnd)
     return segment.seq == tcb.snd_una or gt(right, segment.seq)
+
+
+def _cut_to_window(tcb: Tcb, index: int) -> None:
+    """Split a segment where a window that has shrunk ends; of a closed one, one segment probes."""
+    segment, mss = tcb.sent.segments[index], tcb.effective_mss
+    room = sub(add(tcb.snd_una, tcb.snd_wnd), segment.seq) or mss
+    if room < segment.text_length:
+        tcb.sent.split(index, add(segment.seq, room // mss * mss or room), mss)
 
 
 def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> None:

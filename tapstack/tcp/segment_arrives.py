@@ -213,7 +213,7 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
     if not seg.text or tcb.state not in _TAKES_TEXT:
         return
     if tcb.orphaned and gt(seg.end, tcb.rcv_nxt):
-        # RFC 9293 MUST-13 for a half-duplex close: text that no one will read resets the peer.
+        # RFC 9293 SHLD-3, of a half-duplex close: text that no one will read resets the peer.
         ctx.counters["TcpExtTCPAbortOnData"] += 1
         ctx.counters.drop(Drop.TCP_CLOSED)
         _reset_peer(ctx, tcb, seg, "text after close")

@@ -69,6 +69,8 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
 def _is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Tell whether threshold R2 is reached (RFC 9293 §3.8.3)."""
     config, options = ctx.config, tcb.options
+    if not (tcb.snd_wnd or tcb.orphaned or tcb.state in _OPENING):
+        return _shrunk_window_is_given_up(ctx, tcb, now)
     if options.user_timeout and tcb.retransmits:
         waited = now - tcb.retransmitting_since
         if waited >= options.user_timeout * MILLISECOND:
@@ -82,6 +84,20 @@ def _is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if tcb.retransmits == 0 or options.user_timeout:
         return False
     return now - tcb.first_timeout_at >= patience(retries, config.tcp_rto_min, config.tcp_rto_max)
+
+
+def _shrunk_window_is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Tell whether to give up a peer that has shut its window on what is in flight.
+
+    RFC 9293 SHLD-17: what it does not take ends nothing, as long as it answers. Like Linux, silence
+    is borne with for twice the longest RTO; the user's own time-out counts in any case.
+    """
+    unacknowledged = now - tcb.retransmitting_since
+    longest = 2 * ctx.config.tcp_rto_max
+    limit = tcb.options.user_timeout * MILLISECOND
+    if limit and unacknowledged >= limit:
+        return True
+    return unacknowledged > longest and now - tcb.last_received_at > longest
 
 
 def patience(retries: int, rto_min: Duration, rto_max: Duration) -> Duration:
@@ -181,7 +197,7 @@ def delay_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 
 def on_delayed_ack_timeout(owner: Owner, now: Instant) -> None:  # noqa: ARG001 - every expiry's form
-    """Send the ACK that was delayed (RFC 9293 MUST-59)."""
+    """Send the ACK that was delayed (RFC 9293 MUST-40)."""
     ctx, tcb = owner
     ctx.counters["TcpExtDelayedACKs"] += 1
     tcb.acks.on_timeout(tcb.rto())

@@ -271,7 +271,7 @@ def _queue_fin(ctx: Context, tcb: Tcb) -> None:
 def close(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Close both directions for good: the user will not ask again, and the stack ends it.
 
-    RFC 9293 MUST-13 and RFC 2525 §2.17: text that the user never took resets the connection.
+    RFC 9293 SHLD-3 and RFC 2525 §2.17: text that the user never took resets the connection.
     """
     tcb.orphaned = True
     if tcb.state is State.CLOSED or tcb.state is State.TIME_WAIT:
