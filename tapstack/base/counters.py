@@ -38,6 +38,7 @@ NAMES: list[str] = (
     "TcpExtTCPDSACKIgnoredDubious TcpExtTCPSACKReorder TcpExtTCPRenoReorder "
     "TcpExtTCPSACKReneging TcpExtTCPLostRetransmit TcpExtTCPFullUndo TcpExtTCPPartialUndo "
     "TcpExtTCPDSACKUndo TcpExtTCPLossUndo TcpExtTCPSpuriousRTOs "
+    "TcpExtTCPMTUPProbe TcpExtTCPMTUPSuccess TcpExtTCPMTUPFail "
     "TcpExtTCPHystartTrainDetect TcpExtTCPHystartTrainCwnd "
     "TcpExtTCPHystartDelayDetect TcpExtTCPHystartDelayCwnd "
 ).split()

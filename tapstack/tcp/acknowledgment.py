@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp import recovery, urgent
+from tapstack.tcp import mtu_probing, recovery, urgent
 from tapstack.tcp.ack_news import AckNews
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import on_cumulative_ack_without_sack
 from tapstack.tcp.invalid import answer_invalid
+from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_queue import Acknowledged, SentSegment
 from tapstack.tcp.sack import look_for_filled_hole, note_arrivals, take_sack
@@ -82,7 +83,9 @@ def update_send_window(tcb: Tcb, seg: Segment) -> None:
             tcb.retransmits = 0  # what was sent again meanwhile only probed the closed window
         tcb.snd_wnd = seg.wnd << tcb.snd_wind_shift
         tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
-        tcb.max_snd_wnd = max(tcb.max_snd_wnd, tcb.snd_wnd)
+        if tcb.snd_wnd > tcb.max_snd_wnd:
+            tcb.max_snd_wnd = tcb.snd_wnd
+            update_effective_mss(tcb)
 
 
 def _is_newer(tcb: Tcb, seg: Segment) -> bool:
@@ -109,7 +112,7 @@ def _advance(
     head = tcb.sent.segments[0] if tcb.sent else None
     acked = Acknowledged((), False)
     if news.una_advanced:
-        acked = _let_go(tcb, seg, news)
+        acked = _let_go(ctx, tcb, seg, news)
         note_arrivals(tcb, acked.segments, news, news.echo)
         news.restart_timer = True
         if tcb.sack_permitted:
@@ -125,7 +128,7 @@ def _advance(
         news.restart_timer = True
 
 
-def _let_go(tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged:
+def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged:
     text = sub(seg.ack, tcb.snd_una)
     acked = tcb.sent.acknowledge(seg.ack, tcb.effective_mss)
     news.acked = acked.packets
@@ -134,6 +137,7 @@ def _let_go(tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged:
     tcb.statistics.bytes_acked += text
     tcb.snd_una = seg.ack
     urgent.on_acknowledged(tcb)
+    mtu_probing.on_acknowledged(ctx, tcb)
     tcb.backoff = tcb.retransmits = 0
     tcb.soft_error = 0
     return acked

@@ -19,6 +19,8 @@ class TcpConfig:
     """How many retransmissions of a SYN come one second apart before the backing off begins."""
     tcp_synack_retries: int = 5
     """Retransmissions of a SYN-ACK before the half-open connection is forgotten (63 s)."""
+    tcp_retries1: int = 3
+    """Backed-off timeouts of text before a black hole is suspected: as 200 ms would double, 3 s."""
     tcp_retries2: int = 15
     """Backed-off timeouts of text before ETIMEDOUT: as 200 ms would double, 924.6 s."""
     tcp_orphan_retries: int = 8
@@ -78,6 +80,17 @@ class TcpConfig:
     """Octets that may wait unsent before a user is held back, unless TCP_NOTSENT_LOWAT says."""
     tcp_mss_default: int = 536
     """The MSS towards a peer whose SYN named none (RFC 9293 MUST-15)."""
+    tcp_mtu_probing: int = 0
+    """Whether text probes for the path's MTU (RFC 4821): 0 never, 1 behind a black hole, 2 always.
+    """
+    tcp_base_mss: int = 1024
+    """Octets of text that probing begins with."""
+    tcp_mtu_probe_floor: int = 48
+    """Least octets of text that a black hole brings a connection down to."""
+    tcp_probe_interval: int = 600
+    """Seconds until a wider path is probed for again."""
+    tcp_probe_threshold: int = 8
+    """Octets between what passes and what does not that are not worth a probe."""
     tcp_min_snd_mss: int = 48
     """Least MSS that a peer is believed."""
     tcp_congestion_control: str = "cubic"

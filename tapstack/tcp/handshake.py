@@ -11,13 +11,13 @@ from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE, Datagram
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import receive_space, send_space
+from tapstack.tcp import mtu_probing, receive_space, send_space
 from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.acknowledgment import echo_of, measure_round_trip
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener
-from tapstack.tcp.mss import on_peer_mss
+from tapstack.tcp.mss import on_peer_mss, update_effective_mss
 from tapstack.tcp.receive_space import MAX_SHIFT
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.rtt import FALLBACK_RTO
@@ -208,6 +208,7 @@ def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) 
     tcb.retransmission_timer.cancel()
     receive_space.on_established(tcb, now)
     send_space.grow(ctx, tcb)
+    mtu_probing.start(ctx, tcb, now)
     arm_keepalive(ctx, tcb, now)
 
 
@@ -225,6 +226,7 @@ def complete_passive_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     on_our_syn_acknowledged(ctx, tcb, seg, now)
     tcb.snd_wnd = tcb.max_snd_wnd = seg.wnd << tcb.snd_wind_shift
     tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
+    update_effective_mss(tcb)
     if listener is not None:
         # Like Linux, whose half-open connections count nothing: what leaves counts from here on.
         tcb.statistics.segs_out = 0

@@ -13,8 +13,8 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from tapstack.base.icmp_errors import DESTINATION_UNREACHABLE, FRAGMENTATION_NEEDED, meaning_of
+from tapstack.tcp import path_mtu
 from tapstack.tcp.lifetime import destroy
-from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def icmp_error_arrives(ctx: Context, error: IcmpError, now: Instant) -> None:
         ctx.counters["TcpExtOutOfWindowIcmps"] += 1
         return
     if error.type == DESTINATION_UNREACHABLE and error.code == FRAGMENTATION_NEEDED:
-        _shrink_path(ctx, tcb, error.mtu, now)
+        path_mtu.learn(ctx, tcb, error.mtu, now)
     else:
         _take_error(ctx, tcb, meaning_of(error).errno)
 
@@ -48,20 +48,3 @@ def _take_error(ctx: Context, tcb: Tcb, number: int) -> None:
         destroy(ctx, tcb, number)
     else:
         tcb.soft_error = number
-
-
-def _shrink_path(ctx: Context, tcb: Tcb, mtu: int, now: Instant) -> None:
-    """Send smaller segments, beginning with what was too large (RFC 1191 §6.4).
-
-    The loss is no sign of congestion: the window stays.
-    """
-    ctx.ip.learn_path_mtu(tcb.remote.address, mtu, now)
-    tcb.path_mtu = ctx.ip.path_to(tcb.remote.address, tcb.local.address).mtu
-    old = tcb.effective_mss
-    update_effective_mss(tcb)
-    if tcb.effective_mss >= old:
-        return
-    for segment in tcb.sent:
-        if not segment.sacked and segment.text_length > tcb.effective_mss:
-            tcb.sent.mark_lost(segment)
-    ctx.mark_dirty(tcb)

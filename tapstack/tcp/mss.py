@@ -1,6 +1,6 @@
 """The effective send MSS (RFC 9293 §3.7.1): Eff.snd.MSS = min(SendMSS+20, MMS_S) − headers.
 
-Not done here: learning the path's MTU (`icmp_errors.py`).
+Not done here: learning the path's MTU (`path_mtu.py`, `mtu_probing.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 FIXED_HEADERS = 40
 """Octets of an IP and a TCP header without options."""
+_SMALL_WINDOW = 536
+"""A window up to this size may be filled by one segment (Linux's TCP_MSS_DEFAULT)."""
+_LEAST_DATAGRAM_PAYLOAD = 48
+"""What every path takes: RFC 791's 68 octets less an IP header; text and TCP header share it."""
+_LEAST_TEXT = 8
+"""Octets of text in any segment, whatever headers cost."""
 
 
 def on_peer_mss(ctx: Context, tcb: Tcb, mss: int | None) -> None:
@@ -27,9 +33,24 @@ def on_peer_mss(ctx: Context, tcb: Tcb, mss: int | None) -> None:
     update_effective_mss(tcb)
 
 
+def text_in(tcb: Tcb, mtu: int) -> int:
+    """Give the octets of text in a full segment on a path of an MTU: RFC 9293 MUST-16."""
+    mss = min(tcb.peer_mss, mtu - FIXED_HEADERS)
+    return max(mss - TIMESTAMPS_LENGTH * tcb.timestamps, _LEAST_TEXT)
+
+
 def update_effective_mss(tcb: Tcb) -> None:
-    """Recompute the octets of text in a full segment: RFC 9293 MUST-16, options deducted."""
-    mss = min(tcb.peer_mss, tcb.path_mtu - FIXED_HEADERS)
-    if tcb.timestamps:
-        mss -= TIMESTAMPS_LENGTH
-    tcb.effective_mss = max(mss, 8)
+    """Recompute the octets of text in a full segment, options deducted.
+
+    Like in Linux, two of them fit the largest window that the peer ever offered: one alone would
+    have the peer's delayed ACKs stop us each time (RFC 9293 §3.8.6.2.1, Fs = 1/2).
+    """
+    mss = text_in(tcb, tcb.path_mtu)
+    window = tcb.max_snd_wnd
+    if window:
+        most = window // 2 if window > _SMALL_WINDOW else window
+        header = FIXED_HEADERS // 2 + TIMESTAMPS_LENGTH * tcb.timestamps
+        mss = min(mss, max(most, _LEAST_DATAGRAM_PAYLOAD + 20 - header))
+    if tcb.mtu_probing.enabled:
+        mss = min(mss, text_in(tcb, tcb.mtu_probing.search_low))
+    tcb.effective_mss = mss

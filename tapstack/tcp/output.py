@@ -9,7 +9,7 @@ Not done here: sending again (`retransmit.py`), and building a segment (`transmi
 from __future__ import annotations
 
 from tapstack.base.units import Instant
-from tapstack.tcp import send_space, tail_loss_probe, urgent
+from tapstack.tcp import mtu_probing, path_mtu, send_space, tail_loss_probe, urgent
 from tapstack.tcp.context import Context
 from tapstack.tcp.receive_window import remaining_window, wanted_window
 from tapstack.tcp.retransmission_queue import SentSegment, packets_of
@@ -92,12 +92,26 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if not tcb.unsent() and not _fin_waits(tcb):
         return
     before = tcb.snd_nxt
-    while _send_next_unit(ctx, tcb, now):
-        pass
+    path_mtu.refresh(ctx, tcb, now)
+    if _send_mtu_probe(ctx, tcb, now):
+        while _send_next_unit(ctx, tcb, now):
+            pass
     if tcb.snd_nxt != before or tcb.sent.in_flight >= tcb.window.cwnd:
         note_use(ctx, tcb, now)
     if tcb.snd_nxt != before:
         tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False)
+
+
+def _send_mtu_probe(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Probe for a larger MTU if it is time; False: nothing else may leave before it (RFC 4821)."""
+    length = mtu_probing.probe_length(ctx, tcb, now)
+    if length is None:
+        return False
+    if length:
+        start = tcb.snd_nxt
+        _send_unit(ctx, tcb, length, False, False, now, uncut=True)
+        mtu_probing.on_sent(ctx, tcb, start, tcb.snd_nxt)
+    return True
 
 
 def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
@@ -157,22 +171,32 @@ def _may_send_partial(tcb: Tcb, *, partial_is_last: bool) -> bool:
     return tcb.options.nodelay or not tcb.sent or ge(tcb.snd_una, tcb.small_sent_end)
 
 
-def _send_unit(ctx: Context, tcb: Tcb, length: int, fin: bool, is_last: bool, now: Instant) -> None:
-    """Send one unit of new text for the first time."""
+def _send_unit(
+    ctx: Context,
+    tcb: Tcb,
+    length: int,
+    fin: bool,
+    is_last: bool,
+    now: Instant,
+    *,
+    uncut: bool = False,
+) -> None:
+    """Send one unit of new text for the first time; `uncut` as one segment, whatever its size."""
     flags = (PSH if is_last and length and not tcb.more_coming else 0) | (FIN if fin else 0)
-    packets = packets_of(length, tcb.effective_mss)
+    packets = 1 if uncut else packets_of(length, tcb.effective_mss)
     segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, packets, now)
     segment.delivered_before = tcb.statistics.delivered
     nothing_in_flight = not tcb.sent
     tcb.sent.append(segment)
     tcb.snd_nxt = segment.end
     tcb.fin_sent |= fin
-    if length % current_mss(tcb):
+    if length % current_mss(tcb) and not uncut:
         tcb.small_sent_end = segment.end
     tcb.recovery.prr.out += packets
     tcb.acks.on_text_sent(now)
     ctx.counters["TcpExtTCPOrigDataSent"] += packets
-    transmit(ctx, tcb, segment.seq, flags | ACK, length, now, "new text" if length else "close")
+    why = "MTU probe" if uncut else "new text" if length else "close"
+    transmit(ctx, tcb, segment.seq, flags | ACK, length, now, why, uncut=uncut)
     if nothing_in_flight or is_armed_for(tcb, Purpose.PROBE):
         rearm_retransmission(tcb, now)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import MILLISECOND, Instant
-from tapstack.tcp import rack, tail_loss_probe, undo
+from tapstack.tcp import mtu_probing, rack, tail_loss_probe, undo
 from tapstack.tcp.duplicate_acks import count_duplicate_ack, mark_head_lost
 from tapstack.tcp.episode import (
     any_retransmitted,
@@ -24,6 +24,7 @@ from tapstack.tcp.episode import (
     try_undo_recovery,
 )
 from tapstack.tcp.loss_phase import go_on_after_timeout
+from tapstack.tcp.path_mtu import retransmit_what_is_too_large
 from tapstack.tcp.recovery_state import CALM, REDUCING, Phase, Recovery
 from tapstack.tcp.retransmission_timer import Purpose, arm_for, is_armed_for, rearm_retransmission
 from tapstack.tcp.sack import note_reordering
@@ -218,6 +219,10 @@ def identify_losses(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None
 def _enter_recovery(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Begin fast recovery (RFC 6675 §5 step 4)."""
     recovery = tcb.recovery
+    if recovery.phase in CALM and mtu_probing.is_probe_lost(tcb):
+        mtu_probing.on_lost(ctx, tcb)
+        retransmit_what_is_too_large(ctx, tcb)
+        return
     kind = "Sack" if tcb.sack_permitted else "Reno"
     ctx.counters[f"TcpExtTCP{kind}Recovery"] += 1
     if "tcp" in ctx.tracer.on:

@@ -242,6 +242,13 @@ class RetransmissionQueue:
             segment.sacked = False
         self.sacked_out = 0
 
+    def recount(self, smss: int) -> None:
+        """Count the segments anew that each entry makes, after their size has changed."""
+        for segment in self.segments:
+            self._forget(segment)
+            segment.packets = packets_of(segment.text_length, smss)
+            self._count(segment)
+
     def first_lost(self) -> int | None:
         """Find the index of the first entry that is lost and not yet sent again."""
         if self.lost_out == 0:

@@ -80,6 +80,7 @@ def _transmit_again(ctx: Context, tcb: Tcb, segment: SentSegment, why: str, now:
     tcb.statistics.total_retrans += segment.packets
     tcb.statistics.bytes_retrans += segment.text_length
     segment.delivered_before = tcb.statistics.delivered
+    tcb.mtu_probing.probe_size = 0  # what a probe would tell now is not certain
     if segment.flags & SYN:
         ctx.counters["TcpExtTCPSynRetrans"] += 1
         transmit_syn(ctx, tcb, now, why)

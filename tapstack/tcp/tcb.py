@@ -17,6 +17,7 @@ from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.congestion import CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
+from tapstack.tcp.mtu_probing import MtuProbing
 from tapstack.tcp.reassembly import ReassemblyQueue
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import ReceiveSpace
@@ -102,6 +103,9 @@ class Tcb:
     """What our SYN names: the interface's MTU less the fixed headers."""
     path_mtu: int = 576
     """Octets of the largest datagram that the path is known to take."""
+    path_asked_at: Instant = 0
+    """When the network layer was last asked for that."""
+    mtu_probing: MtuProbing = field(default_factory=MtuProbing)
     snd_wind_shift: int = 0
     """Snd.Wind.Shift (RFC 7323 §2.3)."""
     rcv_wind_shift: int = 0

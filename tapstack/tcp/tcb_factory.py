@@ -58,7 +58,7 @@ def make_tcb(
     tcb.recovery.reordering = config.tcp_reordering
     for each in timers_of(tcb):
         each.owner = (ctx, tcb)
-    tcb.path_mtu = path.mtu
+    tcb.path_mtu, tcb.path_asked_at = path.mtu, now
     tcb.advertised_mss = min(path.mtu - FIXED_HEADERS, options.maxseg or MAX_UNSCALED)
     tcb.iss = ctx.keyed_hash.initial_sequence_number(local, remote, now)
     tcb.snd_una = tcb.snd_nxt = tcb.small_sent_end = tcb.iss

@@ -12,7 +12,7 @@ from errno import ETIMEDOUT
 from typing import TYPE_CHECKING, TypeAlias
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
-from tapstack.tcp import loss_phase, recovery
+from tapstack.tcp import loss_phase, mtu_probing, recovery
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.replies import reset_peer
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission
@@ -52,6 +52,8 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if _is_given_up(ctx, tcb, now):
         give_up(ctx, tcb)
         return
+    if tcb.state not in _OPENING and _is_black_hole(ctx, tcb, now):
+        mtu_probing.on_black_hole(ctx, tcb, now)
     tcb.retransmits += 1
     tcb.statistics.on_timeout(now)
     ctx.counters["TcpExtTCPTimeouts"] += 1
@@ -64,6 +66,13 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
     else:
         loss_phase.on_timeout(ctx, tcb, now)
     arm_retransmission(tcb, now)
+
+
+def _is_black_hole(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Tell whether threshold R1 is reached (RFC 9293 §3.8.3): something is wrong with the path."""
+    config = ctx.config
+    r1 = patience(config.tcp_retries1, config.tcp_rto_min, config.tcp_rto_max)
+    return tcb.retransmits > 0 and now - tcb.retransmitting_since >= r1
 
 
 def _is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:

@@ -59,9 +59,20 @@ def current_mss(tcb: Tcb) -> int:
 
 
 def transmit(
-    ctx: Context, tcb: Tcb, seq: int, flags: int, length: int, now: Instant, why: str
+    ctx: Context,
+    tcb: Tcb,
+    seq: int,
+    flags: int,
+    length: int,
+    now: Instant,
+    why: str,
+    *,
+    uncut: bool = False,
 ) -> None:
-    """Send `length` octets of the send buffer's text at `seq`, with whatever ACK is owed."""
+    """Send `length` octets of the send buffer's text at `seq`, with whatever ACK is owed.
+
+    `uncut` sends one segment, though it be larger than a full one: to probe for the path's MTU.
+    """
     syn = bool(flags & SYN)
     options = _syn_options(ctx, tcb, flags, now) if syn else _options(tcb, now)
     window = _advertise(tcb, syn)
@@ -74,10 +85,12 @@ def transmit(
         tcb.last_sent_at = now
     if flags & ACK:
         _on_ack_sent(tcb)
-    packets = packets_of(length, tcb.effective_mss)
+    packets = 1 if uncut else packets_of(length, tcb.effective_mss)
     ctx.counters["TcpOutSegs"] += packets
     tcb.statistics.on_transmitted(packets, length)
-    send_segment(ctx, tcb, segment, text, length, now, why)
+    mss = tcb.effective_mss - sack_length(len(options.sack))
+    size = mss if length > mss and not uncut else 0
+    send_segment(ctx, tcb, segment, text, length, size, now, why)
 
 
 def send_segment(
@@ -86,15 +99,17 @@ def send_segment(
     segment: Segment,
     text: list[Buffer],
     length: int,
+    size: int,
     now: Instant,
     why: str,
 ) -> None:
-    """Hand a segment to the network layer. One that has no route is lost, as on the way."""
+    """Hand a segment to the network layer. One that has no route is lost, as on the way.
+
+    `size` is the text in each segment that it is to be cut into; 0: it is one.
+    """
     source, destination = tcb.local.address, tcb.remote.address
     if "tcp" in ctx.tracer.on:
         ctx.tracer.emit("tcp", f"{tcb.local} > {tcb.remote}: {segment.describe(length)} ({why})")
-    mss = tcb.effective_mss - sack_length(len(segment.options.sack))
-    size = mss if length > mss else 0
     header = build_segment_header(segment, source, destination, length)
     try:
         ctx.ip.send_datagram(

@@ -1,0 +1,74 @@
+"""The path's MTU as it changes under a connection (RFC 1191), and sending again what was too large.
+
+Not done here: whether to believe an ICMP error (`icmp_errors.py`), and finding the MTU without any
+(`mtu_probing.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.tcp.episode import current_ssthresh
+from tapstack.tcp.mss import update_effective_mss
+from tapstack.tcp.recovery_state import Phase
+
+if TYPE_CHECKING:
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+_FRESH: Duration = 1 * SECOND
+"""How long the network layer is not asked again whether the path has changed."""
+
+
+def learn(ctx: Context, tcb: Tcb, mtu: int, now: Instant) -> None:
+    """Hear that a datagram of ours was too large, and send what was too large again at once."""
+    ctx.ip.learn_path_mtu(tcb.remote.address, mtu, now)
+    before = tcb.path_mtu
+    _follow(ctx, tcb, now)
+    if tcb.path_mtu < before:
+        retransmit_what_is_too_large(ctx, tcb)
+
+
+def refresh(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Follow a path that others found narrower, or that is thought wide again (RFC 1191 §6.3)."""
+    if now - tcb.path_asked_at >= _FRESH:
+        _follow(ctx, tcb, now)
+
+
+def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    tcb.path_asked_at = now
+    try:
+        mtu = ctx.ip.path_to(tcb.remote.address, tcb.local.address).mtu
+    except OSError:
+        return  # there is no way now: sending will tell
+    if mtu != tcb.path_mtu:
+        tcb.path_mtu = mtu
+        tcb.mtu_probing.search_high = min(tcb.mtu_probing.search_high, mtu)
+        update_effective_mss(tcb)
+
+
+def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
+    """Deem lost what is larger than a segment may be now (RFC 1191 §6.4).
+
+    That is no sign of congestion: the window stays as it is, in segments, which are smaller.
+    """
+    sent, recovery = tcb.sent, tcb.recovery
+    too_large = [
+        segment
+        for segment in sent
+        if not segment.sacked and segment.text_length > segment.packets * tcb.effective_mss
+    ]
+    if not too_large:
+        return
+    sent.recount(tcb.effective_mss)
+    for segment in too_large:
+        sent.mark_lost(segment)
+    if recovery.phase is not Phase.LOSS:
+        recovery.high_seq = tcb.snd_nxt
+        tcb.window.ssthresh = current_ssthresh(tcb)
+        recovery.undo.prior_ssthresh = 0
+        recovery.undo.marker = None
+        recovery.frto = False
+        recovery.phase = Phase.LOSS
+    ctx.mark_dirty(tcb)
