@@ -30,9 +30,10 @@ NAMES: list[str] = (
     # Linux's own
     "TcpExtListenOverflows TcpExtListenDrops TcpExtTCPReqQFullDrop TcpExtTCPTimeouts "
     "TcpExtDelayedACKs TcpExtTCPFastRetrans TcpExtTCPSlowStartRetrans TcpExtTCPOFOQueue "
-    "TcpExtTCPChallengeACK TcpExtTCPSYNChallenge TcpExtPAWSEstab TcpExtTCPAbortOnData "
-    "TcpExtTCPAbortOnClose TcpExtTCPAbortOnTimeout TcpExtTCPKeepAlive TcpExtTCPWinProbe TcpExtTW "
-    "TcpExtTCPTimeWaitOverflow TcpExtTCPSackRecovery TcpExtTCPRenoRecovery "
+    "TcpExtTCPChallengeACK TcpExtTCPSYNChallenge TcpExtPAWSEstab TcpExtPAWSOldAck "
+    "TcpExtTCPAbortOnData TcpExtTCPAbortOnClose TcpExtTCPAbortOnTimeout TcpExtTCPKeepAlive "
+    "TcpExtTCPWinProbe TcpExtTW TcpExtTCPTimeWaitOverflow TcpExtTCPSackRecovery "
+    "TcpExtTCPRenoRecovery "
     "TcpExtTCPACKSkippedChallenge TcpExtOutOfWindowIcmps TcpExtTCPSynRetrans "
     "TcpExtTCPOrigDataSent TcpExtTCPLossProbes TcpExtTCPLossProbeRecovery TcpExtTCPDSACKRecv "
     "TcpExtTCPDSACKIgnoredDubious TcpExtTCPSACKReorder TcpExtTCPRenoReorder "

@@ -82,6 +82,7 @@ class Drop(Enum):
     TCP_NO_ACK = ("", "TCP: no ACK bit on a synchronised connection")
     TCP_RESET_INVALID = ("", "TCP: reset with a sequence number that is not the expected one")
     TCP_PAWS = ("TcpExtPAWSEstab", "TCP: timestamp older than the last")
+    TCP_PAWS_OLD_ACK = ("TcpExtPAWSOldAck", "TCP: ACK that text has overtaken")
     TCP_LISTEN_OVERFLOW = ("TcpExtListenOverflows", "TCP: accept queue full")
     TCP_REQUEST_QUEUE_FULL = ("TcpExtTCPReqQFullDrop", "TCP: SYN queue full")
     TCP_CLOSED = ("", "TCP: text for a connection that no one reads any more")

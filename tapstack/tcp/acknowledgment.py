@@ -38,7 +38,7 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     if lt(seg.ack, tcb.snd_una):
         return _take_old_ack(ctx, tcb, seg, now)
     news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
-    news.plain = not seg.text and not news.una_advanced and not _updates_window(tcb, seg)
+    news.plain = not seg.text and not news.una_advanced and not updates_window(tcb, seg)
     outstanding = bool(tcb.sent)
     update_send_window(tcb, seg)
     sacked = take_sack(ctx, tcb, seg, news)
@@ -94,7 +94,7 @@ def _is_newer(tcb: Tcb, seg: Segment) -> bool:
     return newer or gt(seg.ack, tcb.snd_una)
 
 
-def _updates_window(tcb: Tcb, seg: Segment) -> bool:
+def updates_window(tcb: Tcb, seg: Segment) -> bool:
     """Tell whether a segment's window is news, so that it is no duplicate ACK (RFC 5681 §2)."""
     return _is_newer(tcb, seg) and seg.wnd << tcb.snd_wind_shift != tcb.snd_wnd
 

@@ -2,8 +2,9 @@
 
 Each step is one function; it returns False when the segment needs no further processing.
 
-Not done here: CLOSED, LISTEN and SYN-SENT (`handshake.py`), TIME-WAIT (`time_wait.py`), the inside
-of step five (`acknowledgment.py`), and sending: what these steps change is sent by the flush.
+Not done here: CLOSED, LISTEN and SYN-SENT (`handshake.py`), TIME-WAIT (`time_wait.py`), timestamps
+(`paws.py`), the inside of step five (`acknowledgment.py`), and sending: what these steps change is
+sent by the flush.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from errno import ECONNREFUSED, ECONNRESET, EPIPE
 
 from tapstack.base.contracts import READABLE, WRITABLE
 from tapstack.base.errors import Drop
-from tapstack.base.units import SECOND, Instant
+from tapstack.base.units import Instant
 from tapstack.tcp import receive_space
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.handshake import complete_passive_open
 from tapstack.tcp.invalid import answer_invalid
 from tapstack.tcp.lifetime import destroy, enter_time_wait
+from tapstack.tcp.paws import check_timestamps, update_ts_recent
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.retransmission_queue import packets_of
@@ -27,9 +29,6 @@ from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, State, become
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import check_urgent
-
-_TS_RECENT_LIFETIME = 24 * 24 * 3600 * SECOND
-"""RFC 7323 §5.5: TS.Recent is void when a connection was idle for longer."""
 
 _TAKES_TEXT = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2})
 """States in which text is received (step seven)."""
@@ -59,22 +58,10 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
     ctx.mark_dirty(tcb)
 
 
-def check_timestamps(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
-    """Reject old duplicates by their timestamp: PAWS (RFC 7323 §5.3 R1)."""
-    stamps = seg.options.timestamps
-    if not tcb.timestamps or stamps is None or seg.flags & RST:
-        return True
-    if ge(stamps.value, tcb.ts_recent) or now - tcb.ts_recent_at > _TS_RECENT_LIFETIME:
-        return True
-    ctx.counters.drop(Drop.TCP_PAWS)
-    answer_invalid(ctx, tcb, seg, now, "PAWS")
-    return False
-
-
 def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """First, check the sequence number (RFC 9293 table 6)."""
     if is_acceptable(tcb, seg):
-        _update_ts_recent(tcb, seg, now)
+        update_ts_recent(tcb, seg, now)
         return True
     ctx.counters.drop(Drop.TCP_OUT_OF_WINDOW)
     if seg.flags & URG and seg.seq == tcb.rcv_nxt and tcb.state in _TAKES_TEXT:
@@ -106,14 +93,6 @@ def _duplicate_of(tcb: Tcb, seg: Segment) -> SackBlock | None:
     if tcb.sack_permitted and seg.text and le(seg.end, tcb.rcv_nxt):
         return SackBlock(seg.seq, add(seg.seq, len(seg.text)))
     return None
-
-
-def _update_ts_recent(tcb: Tcb, seg: Segment, now: Instant) -> None:
-    """Remember the timestamp to echo (RFC 7323 §4.3 (2))."""
-    stamps = seg.options.timestamps
-    if tcb.timestamps and stamps is not None and le(seg.seq, tcb.last_ack_sent):
-        tcb.ts_recent = stamps.value
-        tcb.ts_recent_at = now
 
 
 def check_reset(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:

@@ -148,6 +148,7 @@ SEGMENTS: dict[str, Callable[[Peer], list[str]]] = {
     "ACK seq-1": lambda p: p.inject(ACK, p.rcv_nxt - 1, p.snd_nxt),
     "ACK far": lambda p: p.inject(ACK, p.rcv_nxt + FAR, p.snd_nxt),
     "data": lambda p: p.inject(ACK | PSH, p.rcv_nxt, p.snd_nxt, b"x" * 10),
+    "data far": lambda p: p.inject(ACK | PSH, p.rcv_nxt + FAR, p.snd_nxt, b"x" * 10),
     "data no ACK": lambda p: p.inject(PSH, p.rcv_nxt, 0, b"x" * 10),
     "FIN no ACK": lambda p: p.inject(FIN, p.rcv_nxt),
     "FINACK ok": lambda p: p.inject(FIN | ACK, p.rcv_nxt, p.snd_nxt),
@@ -175,6 +176,7 @@ GRID = {
     "ACK seq-1": "R R . A A A A A A A A A",
     "ACK far": "R R . A A A A A A A A A",
     "data": "R R . A>ESTABLISHED A>ESTABLISHED A A>FIN_WAIT_2 A >TIME_WAIT . >- A",
+    "data far": "R R . A A A A A A A A A",
     "data no ACK": "RA . . . . . . . . . . A",
     "FIN no ACK": "RA . . . . . . . . . . A",
     "FINACK ok": "R R . dA>CLOSE_WAIT dA>CLOSE_WAIT dA>CLOSE_WAIT A>TIME_WAIT A>TIME_WAIT "
@@ -189,6 +191,7 @@ CELLS = [
     for segment, row in GRID.items()
     for state, cell in zip(COLUMNS, row.split(), strict=True)
 ]
+assert len(CELLS) == 276
 
 
 @pytest.mark.parametrize("isn", [0, 2**31 - 1, 2**32 - 1, 2**32 - 1460])
