@@ -6,6 +6,7 @@ Not done here: any decision.
 from dataclasses import dataclass
 
 from tapstack.base.units import Instant
+from tapstack.tcp.delivery_rate import Departure
 
 
 @dataclass(slots=True)
@@ -23,8 +24,8 @@ class AckNews:
     """Of those: cumulatively acknowledged, and not SACKed before."""
     sacked: int = 0
     """Of those: SACKed."""
-    delivered_before: int | None = None
-    """What had been delivered when the latest sent of them was sent; None: nothing arrived."""
+    departure: Departure | None = None
+    """How delivery stood when the latest sent of them was sent; None: nothing arrived."""
     latest_sent_at: int = -1
     """When that one was sent."""
     originals: bool = False

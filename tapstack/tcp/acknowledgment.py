@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp import mtu_probing, recovery, urgent
+from tapstack.tcp import delivery_rate, mtu_probing, recovery, urgent
 from tapstack.tcp.ack_news import AckNews
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import on_cumulative_ack_without_sack
@@ -48,6 +48,7 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
         recovery.on_acknowledgment(ctx, tcb, news, now)
     else:
         recovery.on_late_news(ctx, tcb, news, now)
+    delivery_rate.take_sample(tcb, news, now)
     if tcb.recovery.phase is not Phase.LOSS:
         tcb.statistics.on_timeout_recovered(now)
     if tcb.persist_timer.deadline is not None:

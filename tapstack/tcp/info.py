@@ -166,6 +166,7 @@ def info_of_connection(tcb: Tcb, now: Instant) -> TcpInfo:
         **_receiving(tcb),
         **_negotiated(tcb),
         **_round_trips(tcb),
+        **_rate(tcb),
         **_ages(tcb, now),
         **_counted(tcb),
         **_spent(tcb, now),
@@ -221,6 +222,14 @@ def _round_trips(tcb: Tcb) -> dict[str, int]:
         "rtt": rtt.srtt,
         "rttvar": rtt.rttvar if rtt.srtt else INITIAL_RTO // 4,
         "min_rtt": UNKNOWN_RTT if rtt.min_rtt is None else rtt.min_rtt,
+    }
+
+
+def _rate(tcb: Tcb) -> dict[str, int]:
+    rate = tcb.delivery_rate
+    return {
+        "delivery_rate": rate.octets_per_second(tcb.effective_mss),
+        "app_limited": int(rate.app_limited),
     }
 
 

@@ -9,7 +9,14 @@ Not done here: sending again (`retransmit.py`), and building a segment (`transmi
 from __future__ import annotations
 
 from tapstack.base.units import Instant
-from tapstack.tcp import mtu_probing, path_mtu, send_space, tail_loss_probe, urgent
+from tapstack.tcp import (
+    delivery_rate,
+    mtu_probing,
+    path_mtu,
+    send_space,
+    tail_loss_probe,
+    urgent,
+)
 from tapstack.tcp.context import Context
 from tapstack.tcp.receive_window import remaining_window, wanted_window
 from tapstack.tcp.retransmission_queue import SentSegment, packets_of
@@ -185,8 +192,8 @@ def _send_unit(
     flags = (PSH if is_last and length and not tcb.more_coming else 0) | (FIN if fin else 0)
     packets = 1 if uncut else packets_of(length, tcb.effective_mss)
     segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, packets, now)
-    segment.delivered_before = tcb.statistics.delivered
     nothing_in_flight = not tcb.sent
+    delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=nothing_in_flight)
     tcb.sent.append(segment)
     tcb.snd_nxt = segment.end
     tcb.fin_sent |= fin

@@ -79,9 +79,9 @@ def _sent_after(sent_at: Instant, end: int, other_sent_at: Instant, other_end: i
 def update_reordering_window(ctx: Context, tcb: Tcb, news: AckNews) -> None:
     """Step 4: widen the reordering window when it proved too narrow, once a round trip."""
     rack = tcb.recovery.rack
-    if ctx.config.tcp_recovery & STATIC_WINDOW or news.delivered_before is None:
+    if ctx.config.tcp_recovery & STATIC_WINDOW or news.departure is None:
         return
-    if news.delivered_before < rack.dsack_round:
+    if news.departure.delivered < rack.dsack_round:
         rack.dsack_seen = False
     if rack.dsack_seen:
         rack.reo_wnd_mult = min(rack.reo_wnd_mult + 1, _MAX_MULTIPLIER)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tapstack.base.units import Instant
+from tapstack.tcp.delivery_rate import Departure
 from tapstack.tcp.segment import FIN, PSH, SYN, SackBlock
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 
@@ -21,7 +22,7 @@ class SentSegment:
     """A range of sequence space that is in flight."""
 
     __slots__ = (
-        "delivered_before",
+        "departure",
         "end",
         "flags",
         "lost",
@@ -47,8 +48,8 @@ class SentSegment:
         self.lost = False
         self.retransmitted = False
         """Whether a retransmission is in flight, rather than the original alone."""
-        self.delivered_before = 0
-        """How many segments the connection had delivered when it was sent last: names a round."""
+        self.departure: Departure | None = None
+        """How delivery stood when it was sent last; None: it is no longer to be measured by."""
 
     @property
     def text_length(self) -> int:
@@ -298,7 +299,7 @@ def _copy(segment: SentSegment, seq: int, end: int) -> SentSegment:
     twin.transmissions = segment.transmissions
     twin.sacked, twin.lost = segment.sacked, segment.lost
     twin.retransmitted = segment.retransmitted
-    twin.delivered_before = segment.delivered_before
+    twin.departure = segment.departure
     return twin
 
 

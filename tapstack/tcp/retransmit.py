@@ -6,6 +6,7 @@ Not done here: deciding what is lost (`recovery.py`, `loss_phase.py`).
 from __future__ import annotations
 
 from tapstack.base.units import Instant
+from tapstack.tcp import delivery_rate
 from tapstack.tcp.context import Context
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_queue import SentSegment
@@ -79,7 +80,7 @@ def _transmit_again(ctx: Context, tcb: Tcb, segment: SentSegment, why: str, now:
     ctx.counters["TcpRetransSegs"] += segment.packets
     tcb.statistics.total_retrans += segment.packets
     tcb.statistics.bytes_retrans += segment.text_length
-    segment.delivered_before = tcb.statistics.delivered
+    delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=False)
     tcb.mtu_probing.probe_size = 0  # what a probe would tell now is not certain
     if segment.flags & SYN:
         ctx.counters["TcpExtTCPSynRetrans"] += 1

@@ -89,7 +89,7 @@ def note_arrivals(
         news.delivered += segment.packets
         if segment.sent_at >= news.latest_sent_at:
             news.latest_sent_at = segment.sent_at
-            news.delivered_before = segment.delivered_before
+            news.departure = segment.departure
         if segment.transmissions == 1 and le(segment.end, tcb.recovery.high_seq):
             news.originals = True
         rack.on_delivered(tcb, segment, echo, news.now)

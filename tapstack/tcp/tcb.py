@@ -17,6 +17,7 @@ from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.congestion import CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
+from tapstack.tcp.delivery_rate import DeliveryRate
 from tapstack.tcp.mtu_probing import MtuProbing
 from tapstack.tcp.reassembly import ReassemblyQueue
 from tapstack.tcp.receive_queue import ReceiveQueue
@@ -180,6 +181,7 @@ class Tcb:
     read_shut: bool = False
     """The user has shut its reading side: once the queue is empty, the stream has ended."""
 
+    delivery_rate: DeliveryRate = field(default_factory=DeliveryRate)
     statistics: Statistics = field(default_factory=Statistics)
     """What was counted, for `info.py`."""
 

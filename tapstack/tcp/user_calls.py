@@ -14,7 +14,7 @@ from tapstack.base.address import Endpoint, is_multicast
 from tapstack.base.contracts import READABLE, WRITABLE, Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
-from tapstack.tcp import receive_space, send_space, urgent
+from tapstack.tcp import delivery_rate, receive_space, send_space, urgent
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import destroy
@@ -127,6 +127,7 @@ def send(ctx: Context, tcb: Tcb, data: Buffer, *, out_of_band: bool, more: bool)
             tcb.send_blocked = True
             return 0
         raise os_error(ENOTCONN)
+    delivery_rate.on_user_sends(tcb)
     room = send_space.room(ctx, tcb)
     tcb.more_coming = more and len(data) <= room
     if room < len(data):

@@ -1,0 +1,100 @@
+"""How fast text arrives: a sample with each ACK (draft-cheng-iccrg-delivery-rate-estimation).
+
+What arrived between the sending of a segment and its acknowledgment, over the longer of the times
+that its sending and its acknowledging took, so that neither a burst of ACKs nor one of segments
+looks faster than the path. A sample taken while the user had nothing to send says so.
+
+Not done here: counting what was delivered (`recovery.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from tapstack.base.units import SECOND, Duration, Instant
+
+if TYPE_CHECKING:
+    from tapstack.tcp.ack_news import AckNews
+    from tapstack.tcp.retransmission_queue import SentSegment
+    from tapstack.tcp.tcb import Tcb
+
+
+class Departure(NamedTuple):
+    """How things stood when a segment was sent last."""
+
+    delivered: int
+    """C.delivered: segments that were known to have arrived."""
+    delivered_at: Instant
+    """When the last of those became known."""
+    first_sent_at: Instant
+    """When the latest sent of those was sent: where the sending of this flight began."""
+    app_limited: bool
+
+
+@dataclass(slots=True)
+class DeliveryRate:
+    """The estimator of one connection."""
+
+    delivered_at: Instant = 0
+    """When something last proved to have arrived."""
+    first_sent_at: Instant = 0
+    app_limited_until: int = -1
+    """Samples are limited by the user until more segments than these are delivered; 0: they are
+    not; −1: nothing was ever sent."""
+    segments: int = 0
+    """Of the sample that counts: segments that were delivered."""
+    interval: Duration = 0
+    """And the time that they took; 0: there is no sample."""
+    app_limited: bool = True
+    """Whether the user limited it."""
+
+    def octets_per_second(self, mss: int) -> int:
+        """Give the rate of the sample that counts; 0 while there is none."""
+        return self.segments * mss * SECOND // self.interval if self.interval else 0
+
+
+def on_sent(tcb: Tcb, segment: SentSegment, now: Instant, *, nothing_in_flight: bool) -> None:
+    """Note how things stand as a segment is sent, or sent again."""
+    rate = tcb.delivery_rate
+    if nothing_in_flight:
+        rate.first_sent_at = rate.delivered_at = now
+    segment.departure = Departure(
+        tcb.statistics.delivered,
+        rate.delivered_at,
+        rate.first_sent_at,
+        rate.app_limited_until != 0,
+    )
+
+
+def on_user_sends(tcb: Tcb) -> None:
+    """See whether the user left the connection with nothing to send, up to now."""
+    sent = tcb.sent
+    if (
+        tcb.unsent() < tcb.effective_mss
+        and sent.in_flight < tcb.window.cwnd
+        and sent.lost_out <= sent.retrans_out
+    ):
+        tcb.delivery_rate.app_limited_until = tcb.statistics.delivered + sent.in_flight or 1
+
+
+def take_sample(tcb: Tcb, news: AckNews, now: Instant) -> None:
+    """Take the sample of an ACK, after what it delivered was counted."""
+    rate, delivered = tcb.delivery_rate, tcb.statistics.delivered
+    if 0 < rate.app_limited_until < delivered:
+        rate.app_limited_until = 0
+    if news.delivered:
+        rate.delivered_at = now
+    departure = news.departure
+    if departure is None:
+        return
+    rate.first_sent_at = news.latest_sent_at
+    sending = news.latest_sent_at - departure.first_sent_at
+    interval = max(sending, now - departure.delivered_at)
+    if interval < (tcb.rtt.min_rtt or 1):
+        return  # ACKs that came faster than the path can be: they tell nothing
+    segments = delivered - departure.delivered
+    higher = segments * rate.interval >= rate.segments * interval
+    if not departure.app_limited or higher:
+        rate.segments, rate.interval = segments, interval
+        rate.app_limited = departure.app_limited
