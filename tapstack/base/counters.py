@@ -35,6 +35,8 @@ NAMES: list[str] = (
     "TcpExtTCPWinProbe TcpExtTW TcpExtTCPTimeWaitOverflow TcpExtTCPSackRecovery "
     "TcpExtTCPRenoRecovery "
     "TcpExtTCPACKSkippedChallenge TcpExtOutOfWindowIcmps TcpExtTCPSynRetrans "
+    "TcpExtTCPDelivered TcpExtTCPDeliveredCE "
+    "IpExtInNoECTPkts IpExtInECT1Pkts IpExtInECT0Pkts IpExtInCEPkts "
     "TcpExtTCPOrigDataSent TcpExtTCPLossProbes TcpExtTCPLossProbeRecovery TcpExtTCPDSACKRecv "
     "TcpExtTCPDSACKIgnoredDubious TcpExtTCPSACKReorder TcpExtTCPRenoReorder "
     "TcpExtTCPSACKReneging TcpExtTCPLostRetransmit TcpExtTCPFullUndo TcpExtTCPPartialUndo "

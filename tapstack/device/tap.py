@@ -23,6 +23,7 @@ from tapstack.device.name import check_device_name
 _TUNSETOFFLOAD = 0x400454D0
 _TUN_F_CSUM = 1
 _TUN_F_TSO4 = 2
+_TUN_F_TSO_ECN = 8  # units that have CWR, too
 
 _QUEUE_WITHOUT_OFFLOAD = 10_000
 """Frames: the ring's usual 1000 lose a part of any window beyond 1.4 MB."""
@@ -105,7 +106,8 @@ def _open(name: str, offload: bool) -> Any:
     os.set_inheritable(fd, False)
     os.set_blocking(fd, False)
     # A device that outlives its user keeps the offloads of the one before: set them either way.
-    ioctl(fd, _TUNSETOFFLOAD, _TUN_F_CSUM | _TUN_F_TSO4 if offload else 0)
+    features = _TUN_F_CSUM | _TUN_F_TSO4 | _TUN_F_TSO_ECN if offload else 0
+    ioctl(fd, _TUNSETOFFLOAD, features)
     return tap
 
 

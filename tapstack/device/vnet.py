@@ -12,6 +12,7 @@ from construct import Int8un, Int16un, Struct
 
 from tapstack.base.codec import HeaderCodec
 from tapstack.base.contracts import VERIFIED, Buffer, Frame, Offload
+from tapstack.tcp.segment import CWR
 
 NEEDS_CSUM = 1
 """Flag: the checksum field holds the pseudo-header's sum alone."""
@@ -20,7 +21,7 @@ DATA_VALID = 2
 GSO_NONE = 0
 GSO_TCPV4 = 1
 GSO_ECN = 0x80
-"""With GSO_TCPV4: the unit's first segment has CWR, the others not. Cutting does so anyway."""
+"""With GSO_TCPV4: the unit has CWR, which belongs to its first segment alone."""
 
 VNET_HEADER = Struct(
     "flags" / Int8un,
@@ -35,6 +36,7 @@ HEADER_LENGTH = CODEC.size
 
 _NOTHING_LEFT = bytes(HEADER_LENGTH)
 _DATA_OFFSET = 12  # RFC 9293 §3.1: the octet of the TCP header whose high half is its length
+_FLAGS = 13
 
 
 def build(frame: Frame) -> bytes:
@@ -46,7 +48,9 @@ def build(frame: Frame) -> bytes:
     if not segment_size:
         return CODEC.pack(NEEDS_CSUM, GSO_NONE, 0, 0, start, offset)
     header_length = start + (_octet_at(frame.parts, start + _DATA_OFFSET) >> 4 << 2)
-    return CODEC.pack(NEEDS_CSUM, GSO_TCPV4, header_length, segment_size, start, offset)
+    has_cwr = _octet_at(frame.parts, start + _FLAGS) & CWR
+    gso_type = GSO_TCPV4 | GSO_ECN if has_cwr else GSO_TCPV4
+    return CODEC.pack(NEEDS_CSUM, gso_type, header_length, segment_size, start, offset)
 
 
 def _octet_at(parts: Sequence[Buffer], index: int) -> int:

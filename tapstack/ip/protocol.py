@@ -48,6 +48,9 @@ from tapstack.ip.reassembly import Reassembler
 from tapstack.ip.routing import Route
 from tapstack.ip.wire import DONT_FRAGMENT, FRAGMENT_MASK, HEADER_LENGTH, MAX_LENGTH, PLAIN
 
+_ECN_COUNTERS = ("IpExtInNoECTPkts", "IpExtInECT1Pkts", "IpExtInECT0Pkts", "IpExtInCEPkts")
+"""By the codepoint of the ECN field (RFC 3168 §5)."""
+
 
 class Ip:
     """The IPv4 of one host: it takes from links, and sends for transports."""
@@ -145,6 +148,7 @@ class Ip:
         self._counters["IpInReceives"] += 1
         words = wire.unpack_valid(octets)
         first, tos, total_length, _, fragment, ttl, protocol, _, source, destination = words
+        self._counters[_ECN_COUNTERS[tos & 3]] += 1
         header_length = wire.header_length_of(first)
         datagram = Datagram(
             source,

@@ -104,6 +104,7 @@ def _insides(tcb: Tcb) -> str:
     """Give what `ss -i` gives of it, as far as there is such a thing here."""
     window, sent = tcb.window, tcb.sent
     words = ["ts"] * tcb.timestamps + ["sack"] * tcb.sack_permitted
+    words += ["ecn"] * tcb.ecn + ["ecnseen"] * tcb.ecn_seen
     words.append(tcb.congestion.name)
     if tcb.window_scaling:
         words.append(f"wscale:{tcb.snd_wind_shift},{tcb.rcv_wind_shift}")

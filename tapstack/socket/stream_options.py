@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.errors import os_error
 from tapstack.socket import options
 from tapstack.socket.options import Option, Table, Value
+from tapstack.tcp import ecn
 from tapstack.tcp.congestion import ALGORITHMS
 from tapstack.tcp.receive_space import LEAST_CLAMP
 from tapstack.tcp.state import State
@@ -116,6 +117,16 @@ def _get_congestion(target: UserOptions) -> bytes:
     return target.congestion.encode().ljust(16, b"\0")
 
 
+_TOS = options.integer("tos", 0, 255)
+
+
+def _set_tos(target: UserOptions, value: Value) -> None:
+    """Set all but the ECN field, which is TCP's own (RFC 3168 §5)."""
+    assert _TOS.set is not None
+    _TOS.set(target, value)
+    target.tos &= ~ecn.MASK
+
+
 SOCKET_OPTIONS: Table = {
     (_SO, constants.SO_REUSEADDR): options.flag("reuse_address"),
     (_SO, constants.SO_REUSEPORT): options.flag("reuse_port"),
@@ -159,6 +170,7 @@ SOCKET_OPTIONS: Table = {
 
 USER_OPTIONS: Table = {
     **options.IP_OPTIONS,
+    (constants.IPPROTO_IP, constants.IP_TOS): _TOS._replace(set=_set_tos),
     (_SO, constants.SO_KEEPALIVE): options.flag("keepalive"),
     (_SO, constants.SO_LINGER): options.LINGER,
     (_SO, constants.SO_OOBINLINE): options.flag("oobinline"),

@@ -42,5 +42,7 @@ class AckNews:
     """A retransmission turned out to be lost, too."""
     restart_timer: bool = False
     """The retransmission timer is to be started anew."""
+    ece: bool = False
+    """It says that a segment of ours was marked instead of lost (RFC 3168)."""
     echo: int | None = None
     """SEG.TSecr, if it carried one: for telling originals from retransmissions (RFC 3522)."""

@@ -60,9 +60,9 @@ class AckPolicy:
         acks = rcv_wnd // (2 * self.rcv_mss) or 2
         self.quick = max(self.quick, min(acks, limit))
 
-    def enter_quick_mode(self, rcv_wnd: int) -> None:
+    def enter_quick_mode(self, rcv_wnd: int, limit: int = _MAX_QUICK_ACKS) -> None:
         """Something went wrong on the way here: help the peer to recover."""
-        self.be_quick(rcv_wnd)
+        self.be_quick(rcv_wnd, limit)
         self.interactive = False
         self.ato = _ATO_MIN
 

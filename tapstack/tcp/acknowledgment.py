@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp import delivery_rate, mtu_probing, recovery, urgent
+from tapstack.tcp import delivery_rate, ecn, mtu_probing, recovery, urgent
 from tapstack.tcp.ack_news import AckNews
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import on_cumulative_ack_without_sack
@@ -38,6 +38,7 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     if lt(seg.ack, tcb.snd_una):
         return _take_old_ack(ctx, tcb, seg, now)
     news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
+    news.ece = ecn.is_echo(tcb, seg)
     news.plain = not seg.text and not news.una_advanced and not updates_window(tcb, seg)
     outstanding = bool(tcb.sent)
     update_send_window(tcb, seg)

@@ -103,6 +103,10 @@ class TcpConfig:
     """Whether CUBIC leaves slow start before a loss says so; `hystart` of tcp_cubic."""
     tcp_slow_start_after_idle: bool = True
     """Whether a congestion window that was not used for an RTO is brought down."""
+    tcp_ecn: int = 2
+    """Whether ECN (RFC 3168) is spoken: 0 never, 1 also offered, 2 where the peer offers it."""
+    tcp_ecn_fallback: bool = True
+    """Whether a SYN that was lost is sent again without the offer (RFC 3168 §6.1.1.1)."""
     tcp_initial_cwnd: int = 10
     """Segments of the initial window (RFC 6928)."""
     ip_local_port_range: tuple[int, int] = (32768, 60999)

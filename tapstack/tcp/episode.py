@@ -33,6 +33,7 @@ def begin_reduction(tcb: Tcb, now: Instant) -> None:
     recovery.high_seq = tcb.snd_nxt
     recovery.tlp_end_seq = None
     recovery.prr.begin(tcb.window)
+    tcb.cwr_due = tcb.ecn
     tcb.window.ssthresh = tcb.congestion.ssthresh_after_loss(now)
 
 

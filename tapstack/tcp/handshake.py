@@ -11,7 +11,7 @@ from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE, Datagram
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import mtu_probing, receive_space, send_space
+from tapstack.tcp import ecn, mtu_probing, receive_space, send_space
 from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.acknowledgment import echo_of, measure_round_trip
 from tapstack.tcp.context import Context
@@ -182,6 +182,7 @@ def _negotiate(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     else:
         tcb.snd_wind_shift = tcb.rcv_wind_shift = 0
     tcb.sack_permitted = config.tcp_sack and offered.sack_permitted
+    ecn.negotiate(config, tcb, seg)
     tcb.timestamps = config.tcp_timestamps and offered.timestamps is not None
     if offered.timestamps is not None:
         tcb.ts_recent = offered.timestamps.value

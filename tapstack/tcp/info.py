@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.listener import Listener
     from tapstack.tcp.tcb import Tcb
 
-OPT_TIMESTAMPS, OPT_SACK, OPT_WSCALE = 1, 2, 4
+OPT_TIMESTAMPS, OPT_SACK, OPT_WSCALE, OPT_ECN, OPT_ECN_SEEN = 1, 2, 4, 8, 16
 """The bits of `options`: Linux's TCPI_OPT_*."""
 UNLIMITED = 2**64 - 1
 """A pacing rate that limits nothing."""
@@ -206,7 +206,10 @@ def _receiving(tcb: Tcb) -> dict[str, int]:
 def _negotiated(tcb: Tcb) -> dict[str, int]:
     options = tcb.timestamps * OPT_TIMESTAMPS + tcb.sack_permitted * OPT_SACK
     return {
-        "options": options + tcb.window_scaling * OPT_WSCALE,
+        "options": options
+        + tcb.window_scaling * OPT_WSCALE
+        + tcb.ecn * OPT_ECN
+        + tcb.ecn_seen * OPT_ECN_SEEN,
         "snd_wscale": tcb.snd_wind_shift,
         "rcv_wscale": tcb.rcv_wind_shift if tcb.window_scaling else 0,
         "snd_mss": tcb.effective_mss,
@@ -248,8 +251,8 @@ def _ages(tcb: Tcb, now: Instant) -> dict[str, int]:
 
 _COUNTS = (
     "segs_in segs_out data_segs_in data_segs_out bytes_received bytes_sent bytes_acked "
-    "bytes_retrans total_retrans delivered dsack_dups reord_seen rcv_ooopack total_rto "
-    "total_rto_recoveries"
+    "bytes_retrans total_retrans delivered delivered_ce dsack_dups reord_seen rcv_ooopack "
+    "total_rto total_rto_recoveries"
 ).split()
 
 

@@ -203,7 +203,7 @@ def _send_unit(
     tcb.acks.on_text_sent(now)
     ctx.counters["TcpExtTCPOrigDataSent"] += packets
     why = "MTU probe" if uncut else "new text" if length else "close"
-    transmit(ctx, tcb, segment.seq, flags | ACK, length, now, why, uncut=uncut)
+    transmit(ctx, tcb, segment.seq, flags | ACK, length, now, why, is_new=True, uncut=uncut)
     if nothing_in_flight or is_armed_for(tcb, Purpose.PROBE):
         rearm_retransmission(tcb, now)
 

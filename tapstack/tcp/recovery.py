@@ -20,6 +20,7 @@ from tapstack.tcp.episode import (
     begin_reduction,
     current_ssthresh,
     end_reduction,
+    enter_cwr,
     stay_open,
     try_undo_recovery,
 )
@@ -42,7 +43,7 @@ _LEAST_RENEGING_DELAY = 10 * MILLISECOND
 def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
     """Look for losses, and move the congestion window (RFC 5681 §3.2)."""
     recovery = tcb.recovery
-    tcb.statistics.delivered += news.delivered
+    _count_delivered(ctx, tcb, news)
     rack.update_reordering_window(ctx, tcb, news)
     _look_at_probe(ctx, tcb, news, now)
     lost_before = tcb.sent.lost_out
@@ -60,10 +61,18 @@ def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> No
 
 def on_late_news(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
     """Take an ACK while nothing is in flight: it may yet tell of what was sent in vain."""
-    tcb.statistics.delivered += news.delivered
+    _count_delivered(ctx, tcb, news)
     if news.dsack:
         _alert(ctx, tcb, news, now)
     _look_at_probe(ctx, tcb, news, now)
+
+
+def _count_delivered(ctx: Context, tcb: Tcb, news: AckNews) -> None:
+    tcb.statistics.delivered += news.delivered
+    ctx.counters["TcpExtTCPDelivered"] += news.delivered
+    if news.ece:
+        tcb.statistics.delivered_ce += news.delivered
+        ctx.counters["TcpExtTCPDeliveredCE"] += news.delivered
 
 
 def _look_at_probe(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
@@ -83,12 +92,15 @@ def _may_grow(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
 
 def _is_dubious(recovery: Recovery, news: AckNews) -> bool:
     """Tell whether an ACK is anything but progress in the open phase."""
-    return recovery.phase is not Phase.OPEN or news.plain or news.sacked > 0 or news.dsack
+    unusual = news.plain or news.sacked > 0 or news.dsack or news.ece
+    return unusual or recovery.phase is not Phase.OPEN
 
 
 def _alert(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
     """Step through the phases: leave one whose recovery point is reached, see what is lost."""
     recovery = tcb.recovery
+    if news.ece:
+        recovery.undo.prior_ssthresh = 0  # the reduction is called for in any case
     if _receiver_reneges(tcb, news, now):
         return
     if recovery.phase is Phase.OPEN:
@@ -194,6 +206,8 @@ def _watch(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
         return
     if not any_retransmitted(tcb):
         recovery.undo.retransmit_stamp = None
+    if news.ece:
+        enter_cwr(tcb, now)
     if recovery.phase is not Phase.CWR:
         stay_open(tcb)
 

@@ -72,6 +72,8 @@ class Segment(NamedTuple):
     """SEG.UP: the urgent pointer, an offset from SEG.SEQ."""
     options: Options
     text: Buffer
+    ecn: int = 0
+    """The ECN field of the datagram that it came in (RFC 3168 §5)."""
 
     @property
     def length(self) -> int:

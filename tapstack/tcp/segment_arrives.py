@@ -14,7 +14,7 @@ from errno import ECONNREFUSED, ECONNRESET, EPIPE
 from tapstack.base.contracts import READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import receive_space
+from tapstack.tcp import ecn, receive_space
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.handshake import complete_passive_open
@@ -202,6 +202,7 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
     if not text:
         tcb.acks.due = True
         return
+    ecn.on_text(tcb, seg)
     if seq == tcb.rcv_nxt:
         _receive_in_order(ctx, tcb, text)
         tcb.acks.on_text(

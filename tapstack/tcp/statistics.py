@@ -73,6 +73,8 @@ class Statistics:
     """Segments that were sent again, SYNs included."""
     delivered: int = 0
     """Segments that are known to have arrived."""
+    delivered_ce: int = 0
+    """Of those: so reported by an ACK that echoed a congestion mark."""
     dsack_dups: int = 0
     """Segments of ours that arrived twice, as the peer's D-SACKs say."""
     reord_seen: int = 0

@@ -117,6 +117,8 @@ class Tcb:
     """Snd.TS.OK: both SYNs carried timestamps."""
     sack_permitted: bool = False
     """Both SYNs carried SACK-permitted."""
+    ecn: bool = False
+    """ECN is in use; in SYN-SENT: it was offered. This and the next are written by `ecn.py`."""
     ts_recent: int = 0
     """TS.Recent (RFC 7323 §4.3)."""
     ts_recent_at: Instant = 0
@@ -149,6 +151,9 @@ class Tcb:
     send_blocked: bool = False
     """The user found the send buffer full: room is to be reported."""
 
+    cwr_due: bool = False
+    """The window was reduced: the next new text says so with CWR (RFC 3168 §6.1.2)."""
+
     # --- timeouts ---
     timer_purpose: Purpose = Purpose.RETRANSMISSION
     """What the retransmission timer runs for, while it does."""
@@ -176,6 +181,10 @@ class Tcb:
     urgent: Urgent = field(default_factory=Urgent)
     reassembly: ReassemblyQueue = field(default_factory=ReassemblyQueue)
     acks: AckPolicy = field(default_factory=AckPolicy)
+    ecn_echo: bool = False
+    """A mark is to be echoed with ECE until CWR comes (RFC 3168 §6.1.3)."""
+    ecn_seen: bool = False
+    """Something ECN-capable came, so that what is not is a retransmission."""
     fin_beyond: int | None = None
     """The sequence number of a FIN that came before all of the text in front of it."""
     read_shut: bool = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
 from tapstack.base.units import Instant
-from tapstack.tcp import send_space, timeouts
+from tapstack.tcp import ecn, send_space, timeouts
 from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.context import Context
@@ -58,6 +58,7 @@ def make_tcb(
     tcb.recovery.reordering = config.tcp_reordering
     for each in timers_of(tcb):
         each.owner = (ctx, tcb)
+    tcb.ecn = ecn.begins(config)
     tcb.path_mtu, tcb.path_asked_at = path.mtu, now
     tcb.advertised_mss = min(path.mtu - FIXED_HEADERS, options.maxseg or MAX_UNSCALED)
     tcb.iss = ctx.keyed_hash.initial_sequence_number(local, remote, now)

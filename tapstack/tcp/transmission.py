@@ -13,6 +13,7 @@ from functools import lru_cache
 from tapstack.base.checksum import pseudo_header_sum
 from tapstack.base.contracts import Buffer, Offload
 from tapstack.base.units import Instant
+from tapstack.tcp import ecn
 from tapstack.tcp.context import Context
 from tapstack.tcp.options import max_sack_blocks, sack_length
 from tapstack.tcp.receive_space import MAX_UNSCALED
@@ -67,13 +68,21 @@ def transmit(
     now: Instant,
     why: str,
     *,
+    is_new: bool = False,
     uncut: bool = False,
 ) -> None:
     """Send `length` octets of the send buffer's text at `seq`, with whatever ACK is owed.
 
-    `uncut` sends one segment, though it be larger than a full one: to probe for the path's MTU.
+    `is_new` tells that the text was never sent before. `uncut` sends one segment, though it be
+    larger than a full one: to probe for the path's MTU.
     """
     syn = bool(flags & SYN)
+    if syn:
+        flags |= ecn.flags_of_syn(ctx.config, tcb, flags)
+        codepoint = ecn.NOT_ECT
+    else:
+        marks, codepoint = ecn.mark(tcb, new_text=is_new and length > 0)
+        flags |= marks
     options = _syn_options(ctx, tcb, flags, now) if syn else _options(tcb, now)
     window = _advertise(tcb, syn)
     ack = tcb.rcv_nxt if flags & ACK else 0
@@ -90,7 +99,7 @@ def transmit(
     tcb.statistics.on_transmitted(packets, length)
     mss = tcb.effective_mss - sack_length(len(options.sack))
     size = mss if length > mss and not uncut else 0
-    send_segment(ctx, tcb, segment, text, length, size, now, why)
+    send_segment(ctx, tcb, segment, text, length, size, now, why, codepoint)
 
 
 def send_segment(
@@ -102,6 +111,7 @@ def send_segment(
     size: int,
     now: Instant,
     why: str,
+    codepoint: int = ecn.NOT_ECT,
 ) -> None:
     """Hand a segment to the network layer. One that has no route is lost, as on the way.
 
@@ -119,7 +129,7 @@ def send_segment(
             [header, *text],
             now,
             ttl=tcb.options.ttl,
-            tos=tcb.options.tos,
+            tos=tcb.options.tos & ~ecn.MASK | codepoint,
             dont_fragment=True,
             offload=offload_for(size),
         )

@@ -73,6 +73,7 @@ def restore_window(tcb: Tcb, now: Instant, *, nothing_lost: bool) -> None:
         window.cwnd = max(window.cwnd, tcb.recovery.prr.prior_cwnd)
         window.ssthresh = max(window.ssthresh, undo.prior_ssthresh)
         tcb.congestion.on_undo(now)
+        tcb.cwr_due = False
     undo.marker = None
     tcb.recovery.rack.advanced = True  # look at what is in flight with other eyes
 

@@ -44,8 +44,8 @@ _OFFSET_SHIFT = CODEC.bit_fields["data_offset"].shift
 _FLAGS_MASK = 0xFF
 
 
-def parse(octets: Buffer) -> Segment:
-    """Read a segment; its text is a view of `octets`.
+def parse(octets: Buffer, ecn: int = 0) -> Segment:
+    """Read a segment; its text is a view of `octets`, `ecn` its datagram's ECN field.
 
     Raises: MalformedPacket when it is shorter than its header says, or the header than 20 octets.
     """
@@ -60,7 +60,7 @@ def parse(octets: Buffer) -> Segment:
     options = parse_options(octets[HEADER_LENGTH:header_length])
     text = octets[header_length:]
     flags = word & _FLAGS_MASK
-    return Segment(source_port, destination_port, seq, ack, flags, wnd, up, options, text)
+    return Segment(source_port, destination_port, seq, ack, flags, wnd, up, options, text, ecn)
 
 
 def build_header(segment: Segment, checksum: int) -> bytes:

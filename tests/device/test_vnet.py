@@ -49,8 +49,9 @@ def test_a_complete_frame_leaves_nothing_to_do(offload: Offload | None) -> None:
     assert vnet.build(Frame((b"x" * 60,), offload)) == bytes(10)
 
 
-def test_congestion_window_reduced_needs_no_bit() -> None:
-    assert vnet.CODEC.parse(vnet.build(tcp_unit(b"xx", 1, flags=0x90)))["gso_type"] == 1
+def test_congestion_window_reduced_has_its_bit() -> None:
+    assert vnet.CODEC.parse(vnet.build(tcp_unit(b"xx", 1, flags=0x90)))["gso_type"] == 0x81
+    assert vnet.CODEC.parse(vnet.build(tcp_unit(b"xx", 1, flags=0x50)))["gso_type"] == 1
 
 
 @given(shorts, shorts)

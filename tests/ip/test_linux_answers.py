@@ -277,3 +277,12 @@ def test_checksums_that_a_device_vouches_for_are_not_looked_at() -> None:
     rig.udp.bind(socket, Endpoint(US, 9))
     rig.receive(ipv4(udp(check=0xBAD)), offload=VERIFIED)
     assert rig.udp.receive_from(socket) == (b"data", Endpoint(HOST, 4000))
+
+
+@pytest.mark.parametrize(("codepoint", "name"), [(0, "NoECT"), (1, "ECT1"), (2, "ECT0"), (3, "CE")])
+def test_each_codepoint_of_the_ecn_field_is_counted(codepoint: int, name: str) -> None:
+    rig = Rig()
+    rig.receive(ping(tos=0xB8 | codepoint))
+    assert {n: v for n, v in rig.counters.items() if n.startswith("IpExtIn") and v} == {
+        f"IpExtIn{name}Pkts": 1
+    }

@@ -132,6 +132,12 @@ def test_linger_is_two_numbers(net: Net) -> None:
     assert fresh.getsockopt(SO, socket.SO_LINGER) == 0
 
 
+def test_the_ecn_field_of_a_tcp_connection_is_not_the_user_s(net: Net) -> None:
+    fresh = net.socket()
+    fresh.setsockopt(IP, socket.IP_TOS, 0xB8 | 3)
+    assert fresh.getsockopt(IP, socket.IP_TOS) == 0xB8
+
+
 def congestion_of(sock: Any) -> bytes:
     return bytes(sock.getsockopt(TCP, socket.TCP_CONGESTION, 16)).rstrip(b"\0")
 

@@ -18,7 +18,7 @@ from tapstack.base.units import SECOND
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.protocol import Tcp
-from tapstack.tcp.segment import Options, Segment
+from tapstack.tcp.segment import CWR, FIN, PSH, Options, Segment
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.transmission import build_segment_header
 from tapstack.tcp.user_options import UserOptions
@@ -33,6 +33,23 @@ class SeededEntropy:
 
     def random_bits(self, count: int) -> int:
         return self._random.getrandbits(count)
+
+
+class Wire(bytes):
+    """A segment's octets, and the TOS octet of the datagram that carries them."""
+
+    tos = 0
+
+    def marked(self, tos: int) -> Wire:
+        """Give the same segment in a datagram with another TOS."""
+        copy = Wire(self)
+        copy.tos = tos
+        return copy
+
+
+def tos_of(octets: bytes) -> int:
+    """Give the TOS octet that came with a segment; what a test made up has none."""
+    return octets.tos if isinstance(octets, Wire) else 0
 
 
 @dataclass
@@ -93,7 +110,7 @@ class Host:
         assert offload is not None
         for octets in cut(list(parts), offload, source, destination):
             assert len(octets) + 20 <= self.mtu
-            self.outbox.append((destination, octets))
+            self.outbox.append((destination, Wire(octets).marked(tos)))
 
     # --- doors ---
 
@@ -103,7 +120,7 @@ class Host:
             destination=self.address,
             protocol=PROTOCOL_TCP,
             ttl=64,
-            tos=0,
+            tos=tos_of(octets),
             header=b"",
             payload=memoryview(octets),
             offload=None,
@@ -121,7 +138,7 @@ class Host:
 
     def sent(self) -> list[Segment]:
         """Take what was sent since the last look."""
-        segments = [parse(octets) for _, octets in self.outbox]
+        segments = [parse(octets, tos_of(octets) & 3) for _, octets in self.outbox]
         self.outbox.clear()
         return segments
 
@@ -140,7 +157,8 @@ class Host:
             text=b"",
         )
         header = build_segment_header(segment, B, self.address, len(text))
-        self.receive(B, complete_checksum([header, text], Offload(0, 16, 0)), now)
+        octets = Wire(complete_checksum([header, text], Offload(0, 16, 0)))
+        self.receive(B, octets.marked(fields.get("tos", 0)), now)  # type: ignore[arg-type]
         return self.sent()
 
 
@@ -157,7 +175,7 @@ def cut(parts: list[Buffer], offload: Offload, source: int, destination: int) ->
         last = index == len(pieces) - 1
         segment = whole._replace(
             seq=(whole.seq + index * size) & 0xFFFFFFFF,
-            flags=whole.flags if last else whole.flags & ~0x09,
+            flags=whole.flags & ~(0 if last else FIN | PSH) & ~(CWR if index else 0),
             text=b"",
         )
         header = build_segment_header(segment, source, destination, len(piece))
@@ -197,7 +215,8 @@ class World:
         for host in (self.a, self.b):
             while host.outbox:
                 destination, octets = host.outbox.popleft()
-                self.log.append((self.now, host.address, parse(octets)))
+                segment = parse(octets, tos_of(octets) & 3)
+                self.log.append((self.now, host.address, segment))
                 fates = self.fate(octets, self.random) if self.fate else [(0, octets)]
                 for extra, copy in fates:
                     self._count += 1
