@@ -21,6 +21,7 @@ from tapstack.base.units import SECOND
 from tapstack.socket.addresses import Address, read_address, write_address
 from tapstack.socket.contract import Message
 from tapstack.socket.files import send_file
+from tapstack.socket.flags import MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL
 from tapstack.socket.holder import SocketObject
 from tapstack.socket.open_socket import Held, OpenSocket
 from tapstack.socket.scattered import (
@@ -148,11 +149,11 @@ class Socket(SocketObject):
         if size < 0:
             raise ValueError("negative buffersize in recv")
         receive = self._attempts().receive
-        if flags & stdlib.MSG_DONTWAIT or self._timeout == 0:
-            return self._call(receive, size, flags | stdlib.MSG_DONTWAIT)
+        if flags & MSG_DONTWAIT or self._timeout == 0:
+            return self._call(receive, size, flags | MSG_DONTWAIT)
         # Only who may wait for ever waits for all: the standard library's timeouts make a socket
         # non-blocking to the system, which then gives what there is.
-        whole = flags & stdlib.MSG_WAITALL and not flags & stdlib.MSG_PEEK
+        whole = flags & MSG_WAITALL and not flags & MSG_PEEK
         if whole and self._timeout is None and self.type == stdlib.SOCK_STREAM:
             text = bytearray()
             self._block(None, _INCOMING, self._attempts().receive_all, size, text)
@@ -168,7 +169,7 @@ class Socket(SocketObject):
         """
         octets = octets_of(data)
         sent = self._send(self._timeout, octets, flags, None)
-        if self._timeout is None and not flags & stdlib.MSG_DONTWAIT:
+        if self._timeout is None and not flags & MSG_DONTWAIT:
             with suppress(ConnectionError):  # the octets count first; the next call is told
                 while sent < len(octets):
                     sent += self._send(None, octets[sent:], flags, None)
@@ -217,7 +218,7 @@ class Socket(SocketObject):
         self, timeout: float | None, data: memoryview, flags: int, to: Endpoint | None
     ) -> int:
         send = self._attempts().send
-        if flags & stdlib.MSG_DONTWAIT:
+        if flags & MSG_DONTWAIT:
             return self._call(send, data, flags, to)
         return self._block(timeout, _OUTGOING, send, data, flags, to)
 

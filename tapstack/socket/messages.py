@@ -20,6 +20,7 @@ from tapstack.base.units import Instant
 from tapstack.ip.raw import RawSockets
 from tapstack.socket import options
 from tapstack.socket.contract import Message, SocketEndpoint
+from tapstack.socket.flags import MSG_PEEK, MSG_TRUNC
 from tapstack.socket.ioctl import SIOCINQ, SIOCOUTQ
 from tapstack.socket.options import Option, Table, Value
 from tapstack.udp.protocol import Udp
@@ -73,19 +74,19 @@ class MessageEndpoint:
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:  # noqa: ARG002
         """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""
         self._check_open()
-        message = self._engine.receive_from(self._socket, peek=bool(flags & constants.MSG_PEEK))
+        message = self._engine.receive_from(self._socket, peek=bool(flags & MSG_PEEK))
         if message is None:
             if self._read_shut:
                 return Message(b"")
             raise os_error(EAGAIN)
         data, source = message
         cut = data[:size]
-        if flags & constants.MSG_TRUNC:
+        if flags & MSG_TRUNC:
             cut = cut.ljust(len(data), b"\0")  # whose length tells how long the datagram was
         return Message(
             cut,
             source if isinstance(source, Endpoint) else Endpoint(source, 0),
-            constants.MSG_TRUNC if size < len(data) else 0,
+            MSG_TRUNC if size < len(data) else 0,
         )
 
     def receive_all(self, size: int, text: bytearray, *, now: Instant) -> None:

@@ -28,6 +28,7 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket import options
 from tapstack.socket.contract import Message
+from tapstack.socket.flags import MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
 from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from tapstack.socket.options import Table, Value
 from tapstack.socket.stream_options import SOCKET_OPTIONS, USER_OPTIONS
@@ -167,8 +168,8 @@ class StreamEndpoint:
             self._tcb,
             data,
             now,
-            out_of_band=bool(flags & constants.MSG_OOB),
-            more=bool(flags & constants.MSG_MORE),
+            out_of_band=bool(flags & MSG_OOB),
+            more=bool(flags & MSG_MORE),
         )
         if taken == 0 and len(data):
             raise os_error(EAGAIN)
@@ -176,19 +177,19 @@ class StreamEndpoint:
 
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take text, b"" at its end. Raises: OSError with EAGAIN, ENOTCONN, why it ended."""
-        peek = bool(flags & constants.MSG_PEEK)
-        if flags & constants.MSG_OOB:
-            return Message(self._receive_urgent(peek)[:size], flags=constants.MSG_OOB)
+        peek = bool(flags & MSG_PEEK)
+        if flags & MSG_OOB:
+            return Message(self._receive_urgent(peek)[:size], flags=MSG_OOB)
         tcb = self._connection()
         if size == 0:
             return Message(b"")
-        if not flags & constants.MSG_DONTWAIT and not self._is_worth_reading(tcb, size):
+        if not flags & MSG_DONTWAIT and not self._is_worth_reading(tcb, size):
             raise os_error(EAGAIN)
         text = self._tcp.receive_text(tcb, size, now, peek=peek)
         if text is None:
             raise os_error(EAGAIN)
         # Linux discards what MSG_TRUNC asks for, and tells how much that was.
-        return Message(bytes(len(text)) if flags & constants.MSG_TRUNC else text)
+        return Message(bytes(len(text)) if flags & MSG_TRUNC else text)
 
     def _is_worth_reading(self, tcb: Tcb, size: int) -> bool:
         """Tell whether who may wait is to get what there is: SO_RCVLOWAT, or `size` if less."""

@@ -124,6 +124,8 @@ def _send_mtu_probe(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Send one unit of what waits; False when nothing waits, or nothing may leave."""
     unsent = tcb.unsent()
+    if not unsent and not _fin_waits(tcb):
+        return False
     length = _sendable(ctx, tcb, unsent)
     if length and not tcb.sent.in_flight:
         restart_after_idle(ctx, tcb, now)

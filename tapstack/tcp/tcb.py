@@ -217,14 +217,12 @@ class Tcb:
 
     def unsent(self) -> int:
         """Count the octets in the send buffer that were never sent."""
-        return len(self.send_buffer) - (sub(self.snd_nxt, self.snd_una) - self._unacked_flags())
-
-    def _unacked_flags(self) -> int:
-        """Count the sequence numbers in flight that are our SYN or our FIN."""
         segments = self.sent.segments
         if not segments:
-            return 0
-        return (segments[-1].flags & FIN) + (segments[0].flags >> 1 & 1)
+            return len(self.send_buffer)
+        # Our SYN and our FIN occupy sequence numbers, and are no text.
+        marks = (segments[-1].flags & FIN) + (segments[0].flags >> 1 & 1)
+        return len(self.send_buffer) - sub(self.snd_nxt, self.snd_una) + marks
 
     def rto(self) -> Duration:
         """Give the retransmission timeout, backed off, µs (RFC 6298 §5.5)."""

@@ -1,0 +1,14 @@
+"""The flags of receiving and sending, as plain integers (recv(2), send(2)).
+
+The standard library's are members of an enumeration, whose `&` takes longer than all else that some
+calls have to do.
+"""
+
+import socket as constants
+
+MSG_DONTWAIT = int(constants.MSG_DONTWAIT)
+MSG_MORE = int(constants.MSG_MORE)
+MSG_OOB = int(constants.MSG_OOB)
+MSG_PEEK = int(constants.MSG_PEEK)
+MSG_TRUNC = int(constants.MSG_TRUNC)
+MSG_WAITALL = int(constants.MSG_WAITALL)
