@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from tapstack.base.address import ANY_ENDPOINT
 from tapstack.base.timers import Timer
 from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.shell.ss_insides import insides
 from tapstack.shell.ss_table import Row
 from tapstack.stack import Stack
-from tapstack.tcp.congestion.window import INFINITE_SSTHRESH
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.udp.sockets import UdpSocket
@@ -48,7 +48,7 @@ def rows(stack: Stack, selection: Selection, *, now: Instant) -> list[Row]:
         )
     if selection.tcp and selection.connected:
         found += (
-            _tcp_row(tcb, selection, now)
+            _tcp_row(stack, tcb, selection, now)
             for tcb in stack.tcp.connections
             if selection.everything or tcb.state not in _HIDDEN
         )
@@ -73,7 +73,7 @@ def _udp_memory(socket: UdpSocket) -> str:
     return f"skmem:(r{socket.queue.octets},rb{socket.queue.limit})"
 
 
-def _tcp_row(tcb: Tcb, selection: Selection, now: Instant) -> Row:
+def _tcp_row(stack: Stack, tcb: Tcb, selection: Selection, now: Instant) -> Row:
     details = []
     if selection.sequence:
         details.append(_sequence(tcb))
@@ -81,7 +81,7 @@ def _tcp_row(tcb: Tcb, selection: Selection, now: Instant) -> Row:
         held = len(tcb.receive_queue) + tcb.reassembly.octets
         details.append(f"skmem:(r{held},rb{tcb.receive_space.buffer},w{len(tcb.send_buffer)})")
     if selection.insides:
-        details.append(_insides(tcb))
+        details.append(insides(stack.tcp.info(tcb, now), tcb.congestion.name))
     return Row(
         "tcp",
         tcb.state.title,
@@ -98,50 +98,6 @@ def _sequence(tcb: Tcb) -> str:
     """Give the sequence variables under RFC 9293's names (§3.3.1)."""
     names = "snd_una snd_nxt snd_wnd snd_wl1 snd_wl2 iss rcv_nxt rcv_wnd irs".split()
     return " ".join(f"{name.upper().replace('_', '.')}:{getattr(tcb, name)}" for name in names)
-
-
-def _insides(tcb: Tcb) -> str:
-    """Give what `ss -i` gives of it, as far as there is such a thing here."""
-    window, sent = tcb.window, tcb.sent
-    words = ["ts"] * tcb.timestamps + ["sack"] * tcb.sack_permitted
-    words += ["ecn"] * tcb.ecn + ["ecnseen"] * tcb.ecn_seen
-    words.append(tcb.congestion.name)
-    if tcb.window_scaling:
-        words.append(f"wscale:{tcb.snd_wind_shift},{tcb.rcv_wind_shift}")
-    words.append(f"rto:{_milliseconds(tcb.rto())}")
-    if tcb.backoff:
-        words.append(f"backoff:{tcb.backoff}")
-    if tcb.rtt.srtt:
-        words.append(f"rtt:{_milliseconds(tcb.rtt.srtt)}/{_milliseconds(tcb.rtt.rttvar)}")
-    if tcb.acks.ato:
-        words.append(f"ato:{_milliseconds(tcb.acks.ato)}")
-    words += [
-        f"mss:{tcb.effective_mss}",
-        f"pmtu:{tcb.path_mtu}",
-        f"rcvmss:{tcb.acks.rcv_mss}",
-        f"advmss:{tcb.advertised_mss}",
-        f"cwnd:{window.cwnd}",
-    ]
-    if window.ssthresh < INFINITE_SSTHRESH:
-        words.append(f"ssthresh:{window.ssthresh}")
-    counts = (
-        ("unacked", sent.packets_out),
-        ("retrans", sent.retrans_out),
-        ("lost", sent.lost_out),
-        ("sacked", sent.sacked_out),
-        ("rcv_ooopack", len(tcb.reassembly)),
-        ("notsent", len(tcb.send_buffer) - sum(each.text_length for each in sent.segments)),
-        ("snd_wnd", tcb.snd_wnd),
-    )
-    words += [f"{name}:{count}" for name, count in counts if count]
-    if tcb.rtt.min_rtt is not None:
-        words.append(f"minrtt:{_milliseconds(tcb.rtt.min_rtt)}")
-    return " ".join(words)
-
-
-def _milliseconds(time: Duration) -> str:
-    """Render µs as ms without needless zeros, as `ss -i` does."""
-    return f"{time / MILLISECOND:g}"
 
 
 def _timer(tcb: Tcb, now: Instant) -> str:

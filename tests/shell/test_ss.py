@@ -6,8 +6,10 @@ import pytest
 
 from tapstack import socket
 from tapstack.base.address import ANY_ENDPOINT, parse_endpoint
+from tapstack.shell.ss_insides import insides
 from tapstack.shell.ss_rows import format_time_left
 from tapstack.shell.ss_table import Row, render
+from tapstack.tcp.info import OPT_SACK, OPT_TIMESTAMPS, OPT_WSCALE, TcpInfo
 from tests.shell.conftest import Shell
 
 UDP = Row("udp", "UNCONN", 0, 0, parse_endpoint("127.0.0.1:5001"), ANY_ENDPOINT)
@@ -112,6 +114,54 @@ def test_the_insides_of_a_connection_can_be_seen(shell: Shell, sockets) -> None:
     text = shell.output_of("ss", "-tiH")
     for word in ("\n\t ts sack ", " wscale:", " rto:", " mss:", " pmtu:65535 ", " cwnd:10"):
         assert word in text
+
+
+def test_the_insides_are_told_in_the_words_of_ss() -> None:
+    info = TcpInfo(
+        state=1,
+        options=OPT_TIMESTAMPS + OPT_SACK + OPT_WSCALE,
+        snd_wscale=7,
+        rcv_wscale=8,
+        rto=408_000,
+        backoff=1,
+        rtt=20_000,
+        rttvar=10_500,
+        snd_mss=1448,
+        rcv_mss=536,
+        advmss=1448,
+        pmtu=1500,
+        snd_cwnd=10,
+        snd_ssthresh=7,
+        bytes_sent=3000,
+        bytes_retrans=1448,
+        bytes_acked=1449,
+        segs_out=5,
+        segs_in=4,
+        data_segs_out=3,
+        last_data_sent=92,
+        delivery_rate=72_400,
+        delivered=2,
+        app_limited=1,
+        busy_time=304_000,
+        rwnd_limited=212_000,
+        unacked=2,
+        retrans=1,
+        total_retrans=1,
+        lost=1,
+        reordering=9,
+        rcv_space=14_480,
+        rcv_ssthresh=64_088,
+        notsent_bytes=77,
+        min_rtt=19_250,
+        snd_wnd=64_256,
+    )
+    assert insides(info, "cubic") == (
+        "ts sack cubic wscale:7,8 rto:408 backoff:1 rtt:20/10.5 mss:1448 pmtu:1500 rcvmss:536 "
+        "advmss:1448 cwnd:10 ssthresh:7 bytes_sent:3000 bytes_retrans:1448 bytes_acked:1449 "
+        "segs_out:5 segs_in:4 data_segs_out:3 send 5792000bps lastsnd:92 delivery_rate 579200bps "
+        "delivered:2 app_limited busy:304ms rwnd_limited:212ms(69.7%) unacked:2 retrans:1/1 lost:1 "
+        "reordering:9 rcv_space:14480 rcv_ssthresh:64088 notsent:77 minrtt:19.25 snd_wnd:64256"
+    )
 
 
 def test_the_sequence_variables_have_their_names_of_the_rfc(shell: Shell, sockets) -> None:
