@@ -12,6 +12,9 @@ from typing import Any
 
 import click
 
+from tapstack.shell.interrupt import INTERRUPTED
+from tapstack.shell.program import run_program
+
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 
@@ -92,11 +95,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as mistake:
         print(f"tapstack: {mistake.format_message()}", file=sys.stderr)
         return 2
-    except (click.Abort, KeyboardInterrupt):
-        return 130
+    except click.Abort:
+        return INTERRUPTED
     return int(status or 0)
 
 
 def main() -> None:
     """Run as a program."""
-    sys.exit(run())
+    run_program("tapstack", run)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from tapstack.shell.command import USAGE_MISTAKE, UsageError
+from tapstack.shell.program import run_program
 from tapstack.shell.snc_options import Plan, parse_plan
 
 _STDIN, _STDOUT = 0, 1
@@ -22,8 +23,6 @@ def run(arguments: Sequence[str]) -> int:
     except UsageError as mistake:
         _tell(str(mistake) if str(mistake).startswith("snc: ") else f"snc: {mistake}")
         return USAGE_MISTAKE
-    except KeyboardInterrupt:
-        return 130
 
 
 def _carry_out(plan: Plan) -> int:
@@ -57,7 +56,4 @@ def _tell(text: str) -> None:
 
 def main() -> None:
     """Run as a program."""
-    try:
-        sys.exit(run(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_program("snc", lambda: run(sys.argv[1:]))

@@ -105,7 +105,7 @@ def find(name: str) -> Command:
 
 def run_commands(session: Session, commands: Iterable[str]) -> int:
     """Run what `-c` gave: standard input belongs to the commands."""
-    return session.run_each(commands, sys.stdin.fileno() if sys.stdin else _nothing())
+    return session.run_each(commands, sys.stdin.fileno())
 
 
 def run_script(session: Session) -> int:

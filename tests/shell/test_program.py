@@ -1,0 +1,68 @@
+"""The programs among what their users do to their descriptors: closed, full, read by nobody."""
+
+import subprocess
+import sys
+import sysconfig
+
+import pytest
+
+from tapstack.shell.session import PROMPT
+
+UP = "tapstack up --dev none"
+
+
+def run_line(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of the user's shell; it may take its time, but not for ever."""
+    scripts = sysconfig.get_path("scripts")
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"PATH={scripts}:$PATH; {line}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def test_a_closed_input_is_an_empty_one() -> None:
+    program = run_line(f"{UP} <&-")
+    assert program.returncode == 0, program.stderr
+    assert program.stderr.endswith(f"{PROMPT}\n")
+
+
+def test_a_closed_output_swallows_what_is_written() -> None:
+    program = run_line(f"{UP} -c 'ping -c 1 127.0.0.1' >&-")
+    assert program.returncode == 0, program.stderr
+    assert program.stderr.splitlines()[-1].startswith("threads: "), "it is the announcement's end"
+
+
+def test_a_closed_error_output_takes_nothing_from_the_output() -> None:
+    program = run_line(f"{UP} -c 'ping -c 1 127.0.0.1' 2>&-")
+    assert program.returncode == 0
+    assert program.stdout.startswith("PING 127.0.0.1")
+    assert program.stderr == ""
+
+
+def test_no_file_of_ours_passes_for_a_closed_one() -> None:
+    look = "import os; from tapstack.shell.program import open_standard_files as see_to_it;"
+    look += "see_to_it(); show = os.fdopen(3, 'w');"
+    look += "print(*(os.readlink(f'/proc/self/fd/{n}') for n in range(3)), file=show)"
+    program = run_line(f'{sys.executable} -c "{look}" 3>&1 <&- >&- 2>&-')
+    assert program.stdout == "/dev/null /dev/null /dev/null\n"
+
+
+@pytest.mark.parametrize("program", ["tapstack --help", "tapstack", "tapstack --version"])
+def test_an_output_that_takes_nothing_is_told_in_one_sentence(program: str) -> None:
+    ended = run_line(f"{program} > /dev/full")
+    assert ended.returncode == 1
+    assert ended.stderr == "tapstack: No space left on device\n"
+
+
+def test_an_error_output_that_takes_nothing_brings_nothing_to_the_output() -> None:
+    ended = run_line(f"{UP} -c route 2> /dev/full")
+    assert (ended.returncode, ended.stdout) == (1, "")
+
+
+def test_nobody_reading_the_output_is_no_cause_for_complaint() -> None:
+    ended = run_line(f"{UP} -c help -c help | true")
+    assert ended.returncode == 0
+    assert ended.stderr.splitlines()[-1].startswith("threads: "), "it is the announcement's end"
