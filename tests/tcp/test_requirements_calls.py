@@ -263,6 +263,21 @@ def test_text_whose_acknowledgment_is_older_than_the_largest_window_is_not_belie
     assert host.tcp.receive_text(tcb, 10, T0) == (b"text" if taken else None)
 
 
+def test_challenges_of_one_connection_tell_nothing_of_another() -> None:
+    """RFC 5961 §7: a count that all share could be measured by a third party."""
+    host = Host(A)
+    host.tcp.open_passive(host.tcp.bind(Endpoint(0, 80)), 50, UserOptions())
+    for sport in range(5000, 5030):
+        (syn_ack,) = host.inject(T0, flags=SYN, seq=1000, sport=sport, options=Options(mss=1460))
+        host.inject(T0, flags=ACK, seq=1001, ack=syn_ack.seq + 1, sport=sport)
+        for _ in range(20):
+            challenges = host.inject(T0, flags=RST, seq=1500, sport=sport)
+            challenges += host.inject(T0, flags=SYN, seq=1500, sport=sport)
+        assert challenges == [], "each has had its one"
+    assert host.counters["TcpExtTCPChallengeACK"] == 30
+    assert len(list(host.tcp.connections)) == 30
+
+
 # --- keep-alive ---------------------------------------------------------------------------------
 
 
