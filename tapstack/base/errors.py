@@ -55,6 +55,7 @@ class Drop(Enum):
     IP_TOO_BIG = ("IpFragFails", "IPv4: too long for the path, and may not be fragmented")
     IP_BAD_FRAGMENT = ("IpReasmFails", "IPv4: malformed fragment")
     IP_FRAGMENT_OVERLAP = ("IpReasmFails", "IPv4: fragments overlap in part")
+    IP_FRAGMENT_ECN = ("IpReasmFails", "IPv4: fragments disagree on ECN")
     IP_FRAGMENT_TIMEOUT = ("IpReasmFails", "IPv4: fragments missing after the time allowed")
     IP_FRAGMENT_MEMORY = ("IpReasmFails", "IPv4: reassembly memory used up")
     # ICMP

@@ -1,4 +1,4 @@
-"""Putting fragments together again (RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2).
+"""Putting fragments together again (RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2, RFC 3168 §5.3).
 
 An incomplete datagram is known by the octets it holds, as runs in order: RFC 815's holes, seen from
 the other side. What an attacker can make it hold is bounded in octets and in time.
@@ -26,6 +26,8 @@ FRAGMENT_OVERHEAD = 256
 """Octets that each fragment is charged beyond its own, so that tiny ones cost what they cost."""
 
 _key = Struct("!IIHB")
+_CE = 0b11
+"""Congestion experienced: a codepoint of the ECN field, the low two bits of TOS (RFC 3168 §5)."""
 
 
 class Fit(Enum):
@@ -56,6 +58,8 @@ class Incomplete:
     """The first fragment, in octets of our own."""
     charge: int = 0
     """Octets that count against the limit."""
+    codepoints: int = 0
+    """Which codepoints of the ECN field the fragments have: bit n is set for codepoint n."""
 
     def insert(self, start: int, piece: bytes, *, last: bool) -> Fit:
         """Take a piece, unless it clashes with the others or says nothing new."""
@@ -97,6 +101,15 @@ class Incomplete:
     def is_complete(self) -> bool:
         """Tell whether nothing is missing."""
         return self.starts == [0] and self.ends == [self.total]
+
+    def mark(self) -> int | None:
+        """Give what the whole datagram's ECN field gains; None: its fragments contradict.
+
+        RFC 3168 §5.3: a mark on one is a mark on all, and a sender is capable or it is not.
+        """
+        if self.codepoints & 1 and self.codepoints != 1:
+            return None
+        return _CE if self.codepoints & 1 << _CE else 0
 
     def payload(self) -> bytes:
         """Join the pieces."""
@@ -173,6 +186,7 @@ class Reassembler:
         self, incomplete: Incomplete, header: Header, fragment: Datagram, piece: bytes
     ) -> None:
         self._charge(incomplete, len(piece) + FRAGMENT_OVERHEAD)
+        incomplete.codepoints |= 1 << (header.tos & _CE)
         if header.fragment_offset == 0:
             incomplete.header = header
             incomplete.first = fragment._replace(header=bytes(fragment.header), payload=piece)
@@ -188,9 +202,15 @@ class Reassembler:
         assert total is not None
         if header.length + total > MAX_LENGTH:
             raise MalformedPacket(Drop.IP_BAD_FRAGMENT)
+        mark = incomplete.mark()
+        if mark is None:
+            raise MalformedPacket(Drop.IP_FRAGMENT_ECN)
         self._counters["IpReasmOKs"] += 1
-        whole = header._replace(total_length=header.length + total, flags=0)
-        return first._replace(header=build(whole), payload=incomplete.payload(), offload=None)
+        tos = header.tos | mark
+        whole = header._replace(tos=tos, total_length=header.length + total, flags=0)
+        return first._replace(
+            tos=tos, header=build(whole), payload=incomplete.payload(), offload=None
+        )
 
     def _make_room(self) -> None:
         """Give up the oldest datagrams while all hold too much."""

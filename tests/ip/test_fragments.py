@@ -197,6 +197,39 @@ def test_what_we_broadcast_we_hear_too() -> None:
     assert [len(rig.ip.raw.receive_from(socket)[0]) for _ in "12"] == [21, 3020]  # type: ignore[index]
 
 
+# --- ECN ------------------------------------------------------------------------------------------
+
+NOT_ECT, ECT_1, ECT_0, CE = range(4)
+
+
+@pytest.mark.parametrize(
+    ("codepoints", "whole"),
+    [
+        ((NOT_ECT, NOT_ECT, NOT_ECT), NOT_ECT),
+        ((ECT_0, ECT_0, ECT_0), ECT_0),
+        ((ECT_0, CE, ECT_0), CE),
+        ((ECT_1, ECT_1, CE), CE),
+        ((CE, ECT_0, ECT_0), CE),
+        ((CE, CE, CE), CE),
+        ((ECT_0, ECT_1, ECT_0), ECT_0),
+        ((NOT_ECT, CE, NOT_ECT), None),
+        ((ECT_0, ECT_0, NOT_ECT), None),
+    ],
+)
+def test_a_mark_on_a_fragment_is_a_mark_on_the_datagram(
+    codepoints: tuple[int, int, int], whole: int | None
+) -> None:
+    """RFC 3168 §5.3; fragments of which only some are capable are dropped, as in Linux."""
+    rig = Rig()
+    socket = rig.ip.raw.open(RAW)
+    for index, codepoint in enumerate(codepoints):
+        more = {"flags": MF} if index < 2 else {}
+        rig.receive(ipv4(b"8 octets", offset=8 * index, tos=0xB8 | codepoint, protocol=RAW, **more))
+    received = rig.ip.raw.receive_from(socket)
+    assert (received[0][1] if received else None) == (None if whole is None else 0xB8 | whole)
+    assert rig.counters.drops == ({Drop.IP_FRAGMENT_ECN: 1} if whole is None else {})
+
+
 # --- limits ---------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,8 @@ from tapstack.shell.statistics_words import ALWAYS, ICMP, ICMP_KINDS, IP, TCP, U
 from tapstack.stack import Stack
 
 _INDENT = " " * 4
-_EXTENSIONS = "TcpExt"
+_EXTENSIONS = ("TcpExt", "IpExt")
+"""Sections whose counters go under their own names."""
 
 
 def run(context: Context, words: list[str]) -> int:
@@ -45,10 +46,11 @@ def render_counters(counters: Counters, forwarding: list[str]) -> Iterator[str]:
     yield from _sentences(counters, TCP)
     yield "Udp:"
     yield from _sentences(counters, UDP)
-    yield f"{_EXTENSIONS}:"
-    for name, count in counters.items():
-        if name.startswith(_EXTENSIONS) and count:
-            yield f"{_INDENT}{name.removeprefix(_EXTENSIONS)}: {count}"
+    for section in _EXTENSIONS:
+        yield f"{section}:"
+        for name, count in counters.items():
+            if name.startswith(section) and count:
+                yield f"{_INDENT}{name.removeprefix(section)}: {count}"
 
 
 def _sentences(counters: Counters, words: Mapping[str, str]) -> Iterator[str]:
