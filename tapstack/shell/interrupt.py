@@ -44,9 +44,16 @@ class Interrupt(Flag):
         return bool(wait_readable(self, timeout=timeout))
 
 
-def wait_readable(*files: int | HasFileno, timeout: float | None = None) -> list[int]:
-    """Wait until a file can be read without blocking, or has ended; give the descriptors."""
+def wait_readable(
+    *files: int | HasFileno, output: int | None = None, timeout: float | None = None
+) -> list[int]:
+    """Wait until a file can be read without blocking, or has ended; give the descriptors.
+
+    An `output` is among them once nobody reads it any more.
+    """
     poll = select.poll()
+    if output is not None:
+        poll.register(output, 0)  # POLLERR and POLLHUP come unasked
     for file in files:
         poll.register(file, select.POLLIN)
     milliseconds = None if timeout is None else max(0.0, timeout * 1000)
@@ -86,14 +93,19 @@ def run_interruptibly(command: Callable[[Interrupt], int]) -> int:
     return statuses[0]
 
 
+def ending_signals() -> Iterator[int]:
+    """Give the signals that ask a program to end: the closing of its terminal unless under nohup."""
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
+
+
 @contextmanager
 def _signals_request(interrupt: Interrupt) -> Iterator[None]:
     def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         interrupt.request(number)
 
-    before = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, on_signal) for number in ending_signals()}
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from typing import NoReturn
 from tapstack import socket
 from tapstack.runtime.default import Settings, default_stack
 from tapstack.shell.announce import announce
+from tapstack.shell.interrupt import ending_signals
 from tapstack.shell.session import Session, run_commands, run_script
 from tapstack.shell.start import start
 
@@ -21,7 +22,7 @@ def up(settings: Settings, commands: Sequence[str]) -> int:
 
     Raises: UsageError with one sentence when it cannot come up.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in set(ending_signals()) - {signal.SIGINT}:
         signal.signal(number, _leave_on_signal)
     started = start(settings)
     session = Session(started.brought_up.runtime, socket.socket)

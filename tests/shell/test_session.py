@@ -148,18 +148,33 @@ def test_an_interrupt_ends_the_command_and_not_the_session(
     assert session.run_each(["route"], 0) == 0
 
 
-def test_being_told_to_end_ends_the_program_after_the_command() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_told_to_end_ends_the_program_after_the_command(number: signal.Signals) -> None:
     ended = []
 
     def told_to_end(interrupt: Interrupt) -> int:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         ended.append(interrupt.wait(20))
         return 0
 
     with pytest.raises(SystemExit) as leaving:
         run_interruptibly(told_to_end)
-    assert leaving.value.code == 128 + signal.SIGTERM
+    assert leaving.value.code == 128 + number
     assert ended == [True]
+
+
+def test_what_shall_outlive_its_terminal_does() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup leaves it
+    try:
+
+        def outliving(interrupt: Interrupt) -> int:
+            os.kill(os.getpid(), signal.SIGHUP)
+            return 130 if interrupt.is_up else 3
+
+        assert run_interruptibly(outliving) == 3
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_what_a_command_raises_reaches_the_session() -> None:

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import sys
 from pathlib import Path
 
@@ -89,6 +90,16 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self.fd, keys.encode())
 
+    def hang_up(self) -> int:
+        """Close the terminal; give the program's exit status."""
+        os.close(self.fd)
+        process = os.pidfd_open(self.pid)
+        ended, _, _ = select.select([process], [], [], 20)
+        os.close(process)
+        if not ended:
+            os.kill(self.pid, signal.SIGKILL)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
     def exit_status(self) -> int:
         try:
             while os.read(self.fd, 65536):
@@ -122,3 +133,19 @@ def test_a_session_on_a_terminal(tmp_path: Path) -> None:
     history = (tmp_path / "tapstack" / "history").read_text()
     assert "+ping 127.0.0.1" in history
     assert "+help route" in history
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        pytest.param("ping -i 0.1 127.0.0.1", "icmp_seq=1", id="prints"),
+        pytest.param("snc -v -l 5000", "Listening on 0.0.0.0 5000", id="waits"),
+        pytest.param("", PROMPT, id="at the prompt"),
+    ],
+)
+def test_a_closed_terminal_ends_the_session(tmp_path: Path, line: str, shown: str) -> None:
+    terminal = Terminal(tmp_path)
+    terminal.wait_for(PROMPT)
+    terminal.type(line + "\r")
+    terminal.wait_for(shown)
+    assert terminal.hang_up() == 128 + signal.SIGHUP
