@@ -13,6 +13,7 @@ from datetime import datetime
 from time import time
 
 from tapstack.base.trace import Tracer
+from tapstack.shell.flag import Flag
 
 _MAX_WAITING = 10_000
 """Lines that wait to be printed, per watcher."""
@@ -30,6 +31,10 @@ class Watcher:
         self._lost = 0
         self._wake = threading.Condition()
         self._closed = False
+        self.failed = Flag()
+        """Raised when a line could not be printed; there will be no more then."""
+        self.error: OSError | None = None
+        """Why not."""
         self._thread = threading.Thread(target=self._work, name="watcher", daemon=True)
         self._thread.start()
 
@@ -50,12 +55,15 @@ class Watcher:
             self._closed = True
             self._wake.notify()
         self._thread.join()
+        self.failed.close()
 
     def _work(self) -> None:
         while lines := self._take():
             try:
                 self._print("\n".join(lines))
-            except OSError:  # nobody reads any more
+            except OSError as error:
+                self.error = error
+                self.failed.up()
                 return
 
     def _take(self) -> list[str]:

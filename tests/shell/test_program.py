@@ -66,3 +66,9 @@ def test_nobody_reading_the_output_is_no_cause_for_complaint() -> None:
     ended = run_line(f"{UP} -c help -c help | true")
     assert ended.returncode == 0
     assert ended.stderr.splitlines()[-1].startswith("threads: "), "it is the announcement's end"
+
+
+def test_debugging_ends_with_its_reader_though_nothing_happens() -> None:
+    ended = run_line(f"{UP} -c 'debug all' -c 'ping 127.0.0.1' | true")
+    assert ended.returncode == 0
+    assert ended.stderr.splitlines()[-1].startswith("threads: "), "it is the announcement's end"

@@ -1,8 +1,14 @@
 """debug: what the stack tells reaches everyone who asked for it, and nobody else."""
 
+import errno
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
+import pytest
+
+from tapstack import socket
 from tapstack.base.trace import Tracer
 from tapstack.shell.watch import Watch
 from tests.shell.conftest import Shell
@@ -99,3 +105,23 @@ def test_debug_runs_on_in_the_background_until_cleared(shell: Shell, capsys) -> 
     shell.output_of("debug", "-c")
     assert " icmp: < 127.0.0.1: type 8" in capsys.readouterr().out
     assert shell.runtime.stack.tracer.on == frozenset()
+
+
+def test_a_line_that_cannot_be_printed_ends_it_and_is_told(shell: Shell) -> None:
+    class Full:
+        """An output that takes nothing."""
+
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    shell.out = Full()  # type: ignore[assignment]
+    with ThreadPoolExecutor() as pool:
+        debugging = pool.submit(shell.run, "debug", "udp")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            deadline = monotonic() + 20
+            while not debugging.done() and monotonic() < deadline:
+                sender.sendto(b"x", ("127.0.0.1", 9))
+        shell.interrupt.request(signal.SIGINT)
+        with pytest.raises(OSError, match="No space left on device"):
+            debugging.result()
+    assert shell.watch.topics == frozenset()

@@ -1,11 +1,14 @@
 """`debug`: what the stack tells of itself while it works."""
 
+import errno
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from tapstack.base.errors import os_error
 from tapstack.base.trace import TOPICS
 from tapstack.shell.command import Command, CommandParser, Context, UsageError
+from tapstack.shell.interrupt import wait_readable
 
 if TYPE_CHECKING:
     from tapstack.runtime.runtime import Runtime
@@ -30,10 +33,19 @@ def run(context: Context, words: list[str]) -> int:
     if topics and given.background:
         context.watch.add(topics, _print_wherever_output_goes)
     elif topics:
-        watcher = context.watch.add(topics, context.say)
-        context.interrupt.wait()
-        context.watch.remove(watcher)
+        _watch_in_the_foreground(context, topics)
     return 0
+
+
+def _watch_in_the_foreground(context: Context, topics: frozenset[str]) -> None:
+    """Print until the user ends it, or nobody reads it. Raises: OSError where printing fails."""
+    watcher = context.watch.add(topics, context.say)
+    wait_readable(context.interrupt, watcher.failed, output=context.stdout)
+    context.watch.remove(watcher)
+    if watcher.error is not None:
+        raise watcher.error
+    if not context.interrupt.is_up:
+        raise os_error(errno.EPIPE)
 
 
 def parse_topics(words: Sequence[str]) -> frozenset[str]:
