@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 USAGE_MISTAKE = 2
 """Exit status of a command that was not asked right, as of most programs."""
+MAX_SECONDS = 24 * 60 * 60
+"""The longest time that an option may give."""
 
 
 class UsageError(Exception):
@@ -109,11 +111,13 @@ def number(least: int, most: int) -> Callable[[str], object]:
 
 
 def seconds(text: str) -> float:
-    """Read a length of time. Raises: argparse.ArgumentTypeError."""
+    """Read a length of time, of a day at most. Raises: argparse.ArgumentTypeError."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
+    if not 0 <= value <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a number of seconds from 0 to {MAX_SECONDS}"
+        )
     return value

@@ -94,9 +94,9 @@ def run_interruptibly(command: Callable[[Interrupt], int]) -> int:
 
 
 def ending_signals() -> Iterator[int]:
-    """Give the signals that ask a program to end: the closing of its terminal unless under nohup."""
+    """Give the signals that ask a program to end."""
     yield from (signal.SIGINT, signal.SIGTERM)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
         yield signal.SIGHUP
 
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from time import perf_counter_ns, time
 from typing import NamedTuple, TextIO
 
-from tapstack.base.address import Ipv4Address, format_ipv4
+from tapstack.base.address import IPV4_ANY, Ipv4Address, format_ipv4
 from tapstack.base.contracts import Buffer
 from tapstack.base.errors import MalformedPacket
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.ip import icmp_wire, wire
 from tapstack.ip.icmp_wire import ECHO, ECHO_REPLY, ECHO_REQUEST, REDIRECT, SOURCE_QUENCH
+from tapstack.shell.command import UsageError
 from tapstack.shell.icmp_words import describe
 from tapstack.shell.interrupt import Interrupt, wait_readable
 from tapstack.shell.ping_statistics import Statistics, format_round_trip
@@ -83,7 +84,7 @@ class Ping:
         self._out = out
         self._err = err
         self._interrupt = interrupt
-        self._name = format_ipv4(plan.destination)
+        self._name = self._target = format_ipv4(plan.destination)
         self._identifier = int.from_bytes(os.urandom(2), "big")
         self._data = bytes(octet & 0xFF for octet in range(plan.size))
         self._requests: dict[int, Request] = {}
@@ -95,7 +96,8 @@ class Ping:
     def run(self) -> int:
         """Ping until the plan is fulfilled or the user ends it; 0: somebody answered, 1: nobody.
 
-        Raises: OSError when the destination cannot be pinged at all.
+        Raises: UsageError when the destination cannot be pinged at all; OSError when the output
+        takes nothing.
         """
         with (
             closing(self._open_socket(socket.AF_INET, socket.SOCK_DGRAM, 0)) as probe,
@@ -103,18 +105,30 @@ class Ping:
                 self._open_socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
             ) as echoes,
         ):
-            # A UDP socket that connects sends nothing, and learns whether there is a way.
-            probe.connect((self._name, _ANY_PORT))
+            self._target = self._find_way(probe)
             self._set_options(echoes)
             octets = self._plan.size
             overhead = wire.HEADER_LENGTH + icmp_wire.HEADER_LENGTH
             self._print(
-                f"PING {self._name} ({self._name}) {octets}({octets + overhead}) bytes of data."
+                f"PING {self._name} ({self._target}) {octets}({octets + overhead}) bytes of data."
             )
             self._exchange(echoes)
         self._print("\n" + self.statistics.render(self._name, flood=self._plan.flood))
         enough = self._plan.count if self._plan.deadline is not None and self._plan.count else 1
         return 0 if self.statistics.received >= enough else 1
+
+    def _find_way(self, probe: Socket) -> str:
+        """Learn whom to ask, and that there is a way to them. Raises: UsageError.
+
+        To Linux the address 0.0.0.0 is our own, and so it is here.
+        """
+        try:
+            probe.connect((self._name, _ANY_PORT))  # of UDP, it sends nothing
+        except OSError as error:
+            raise UsageError(f"ping: {self._name}: {error.strerror}") from None
+        if self._plan.destination == IPV4_ANY:
+            return str(probe.getsockname()[0])
+        return self._name
 
     def _set_options(self, echoes: Socket) -> None:
         echoes.setblocking(False)
@@ -136,10 +150,11 @@ class Ping:
                 self._send(echoes)
                 interval = FLOOD_INTERVAL if self._plan.flood else self._plan.interval
                 next_send = max(next_send + interval, now)
-                continue
-            moments = [end] if end is not None else []
-            moments += [next_send] if not self._all_sent() else []
-            timeout = (min(moments) - now) / SECOND if moments else None
+                timeout: float | None = 0  # a look, so that sending alone cannot keep us busy
+            else:
+                moments = [end] if end is not None else []
+                moments += [next_send] if not self._all_sent() else []
+                timeout = (min(moments) - now) / SECOND if moments else None
             ready = wait_readable(echoes, self._interrupt, timeout=timeout)
             if self._interrupt.is_up:
                 return
@@ -174,7 +189,7 @@ class Ping:
         self._answered.discard(sequence)
         self.statistics.on_sent(now)
         try:
-            echoes.sendto(message, (self._name, 0))
+            echoes.sendto(message, (self._target, 0))
         except OSError as error:
             self.statistics.errors += 1
             self._complain(error)

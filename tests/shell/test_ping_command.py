@@ -1,8 +1,10 @@
 """ping on a stack of its own loopback: what it prints, and its exit status."""
 
+import os
 import re
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -85,6 +87,44 @@ def test_an_interrupt_ends_it_with_the_sums(shell: Shell) -> None:
     assert "1 packets transmitted, 1 received" in shown.getvalue()
 
 
+def test_in_quick_succession_answers_and_the_interrupt_are_heard(shell: Shell) -> None:
+    with ThreadPoolExecutor() as pool:
+        pinging = pool.submit(shell.run, "ping", "-i", "0", "-w", "20", "127.0.0.1")
+        while "icmp_seq=3 " not in shell.out.getvalue() and not pinging.done():
+            shell.interrupt.wait(0.01)
+        shell.interrupt.request(signal.SIGINT)
+        assert pinging.result() == 0
+    sent, received = map(
+        int, re.findall(r"(\d+) packets transmitted, (\d+)", shell.out.getvalue())[0]
+    )
+    assert 3 <= received <= sent <= received + 1
+
+
+def test_without_a_pause_it_is_no_flood_yet(shell: Shell) -> None:
+    text = shell.output_of("ping", "-c", "11", "-i", "0", "127.0.0.1")
+    assert int(re.findall(r"time (\d+)ms", text)[0]) >= 20, "2 ms apart, as of iputils"
+
+
+@pytest.mark.parametrize("options", [("-c", "2", "-i", "0"), ("-f", "-c", "2")])
+def test_an_output_that_nobody_reads_is_not_the_destinations_fault(
+    shell: Shell, options: tuple[str, ...]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    shell.out = os.fdopen(writing, "w")  # type: ignore[assignment]
+    with pytest.raises(BrokenPipeError):
+        shell.run("ping", *options, "127.0.0.1")
+    with pytest.raises(BrokenPipeError):
+        shell.out.close()
+
+
+def test_the_unspecified_address_is_ourselves(shell: Shell) -> None:
+    lines = shell.output_of("ping", "-c", "1", "0.0.0.0").splitlines()
+    assert lines[0] == "PING 0.0.0.0 (127.0.0.1) 56(84) bytes of data."
+    assert lines[1].startswith("64 bytes from 127.0.0.1: icmp_seq=1 ttl=64 time=")
+    assert lines[3] == "--- 0.0.0.0 ping statistics ---"
+
+
 def test_silence_has_its_exit_status(shell: Shell) -> None:
     shell.runtime.stack.ip.config.icmp_echo_ignore_all = True
     assert shell.run("ping", "-c", "1", "-W", "0.05", "127.0.0.1") == 1
@@ -123,6 +163,9 @@ def test_times_are_seconds_that_may_have_fractions() -> None:
         ("-t 256 10.0.0.2", "ping: argument -t: '256' is not a number from 1 to 255"),
         ("-W -1 10.0.0.2", "ping: argument -W: "),
         ("-i nan 10.0.0.2", "ping: argument -i: 'nan' is not a number of seconds"),
+        ("-w 1e300 10.0.0.2", "ping: argument -w: '1e300' is not a number of seconds from 0 to"),
+        ("-W 86401 10.0.0.2", "ping: argument -W: '86401' is not a number of seconds from 0 to"),
+        ("-i inf 10.0.0.2", "ping: argument -i: 'inf' is not a number of seconds from 0 to"),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence(line: str, sentence: str) -> None:

@@ -71,6 +71,7 @@ def test_who_listens_by_address_ends_its_half_but_does_not_insist_on_all_its_inp
         ("-lz 5", "snc: -z connects, and cannot be used with -l or -b"),
         ("-k 10.0.0.2 5", "snc: -k listens again, and is used with -l or -b"),
         ("-w soon -l 5", "snc: argument -w: 'soon' is not a number of seconds"),
+        ("-w 1e10 -l 5", "snc: argument -w: '1e10' is not a number of seconds from 0 to 86400"),
         ("--nonsense", "snc: unrecognized arguments: --nonsense"),
     ],
 )

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Ipv4Address, format_ipv4, parse_ipv4
-from tapstack.base.units import SECOND, Instant
+from tapstack.base.units import MILLISECOND, SECOND, Instant
 from tapstack.shell.command import (
     Command,
     CommandParser,
     Context,
-    UsageError,
     argument,
     number,
     seconds,
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_SIZE = 65507
 """Octets of data in the largest datagram: 65535 less the headers of IP and ICMP."""
+MIN_INTERVAL = 2 * MILLISECOND
+"""As iputils allows a user: faster than this is a flood, which -f asks for."""
 _DISCOVERY = {"dont": 0, "want": 1, "do": 2}  # <linux/in.h>: IP_PMTUDISC_*
 
 
@@ -33,11 +34,9 @@ def run(context: Context, words: list[str]) -> int:
     def path_mtu() -> int:
         return runtime.call(_path_mtu, runtime.stack, plan.destination)
 
-    ping = Ping(plan, context.open_socket, path_mtu, context.out, context.err, context.interrupt)
-    try:
-        return ping.run()
-    except OSError as error:
-        raise UsageError(f"ping: {format_ipv4(plan.destination)}: {error.strerror}") from None
+    return Ping(
+        plan, context.open_socket, path_mtu, context.out, context.err, context.interrupt
+    ).run()
 
 
 def _path_mtu(stack: Stack, destination: Ipv4Address, *, now: Instant) -> int:  # noqa: ARG001
@@ -74,7 +73,7 @@ def parse_plan(words: list[str]) -> Plan:
     return Plan(
         given.destination,
         count=given.count,
-        interval=round(given.interval * SECOND),
+        interval=max(round(given.interval * SECOND), MIN_INTERVAL),
         linger=round(given.linger * SECOND),
         deadline=None if given.deadline is None else round(given.deadline * SECOND),
         size=given.size,
