@@ -21,6 +21,8 @@ from tapstack.shell.table import COMMANDS
 from tapstack.shell.watch import Watch
 
 PROMPT = "[net shell]: "
+MAX_LINE = 64 * 1024
+"""Octets of a line: far more than any command takes, so that no input fills the memory."""
 
 
 class Session:
@@ -49,16 +51,13 @@ class Session:
 
     def run(self, line: str, stdin: int) -> None:
         """Run one line, and keep its exit status. Raises: Leave."""
+        words: list[str] = []
         try:
-            words = shlex.split(line, comments=True)
+            words = split(line)
             if words:
                 self.status = self._execute(find(words[0]), words[1:], stdin)
         except UsageError as mistake:
             self._refuse(str(mistake))
-        except ValueError as mistake:  # shlex's: quotes that do not match
-            self._refuse(f"{line.strip()}: {str(mistake).lower()}")
-        except Leave:
-            raise
         except BrokenPipeError:
             raise Leave from None  # nobody reads our output: there is nothing left to do
         except OSError as error:
@@ -93,6 +92,16 @@ class Session:
         )
 
 
+def split(line: str) -> list[str]:
+    """Cut a line into words. Raises: UsageError."""
+    if len(line.encode(errors="replace")) > MAX_LINE:
+        raise UsageError(f"a line has {MAX_LINE} octets at most, and this one is longer")
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError as mistake:  # quotes that do not match
+        raise UsageError(f"{line.strip()}: {str(mistake).lower()}") from None
+
+
 def find(name: str) -> Command:
     """Find a command. Raises: UsageError naming the nearest one."""
     command = COMMANDS.get(name)
@@ -121,11 +130,19 @@ def _prompted_lines() -> Iterator[str]:
     # iter(readline) rather than iteration: a line must run as soon as it has come.
     while True:
         print(PROMPT, end="", file=sys.stderr, flush=True)
-        line = sys.stdin.buffer.readline()
+        line = _read_line()
         if not line:
             print(file=sys.stderr, flush=True)
             return
         yield line.decode(errors="replace")
+
+
+def _read_line() -> bytes:
+    """Read a line, and of one that is too long only so much that this shows."""
+    line = piece = sys.stdin.buffer.readline(MAX_LINE + 1)
+    while len(piece) > MAX_LINE and not piece.endswith(b"\n"):
+        piece = sys.stdin.buffer.readline(MAX_LINE + 1)
+    return line
 
 
 def _nothing() -> int:

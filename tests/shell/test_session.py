@@ -11,9 +11,10 @@ import pytest
 
 from tapstack import socket
 from tapstack.runtime.runtime import Runtime
-from tapstack.shell.command import UsageError
+from tapstack.shell.command import Command, Context, UsageError
 from tapstack.shell.interrupt import Interrupt, run_interruptibly
 from tapstack.shell.session import PROMPT, Session, find, run_commands, run_script
+from tapstack.shell.table import COMMANDS
 
 
 @pytest.fixture
@@ -97,6 +98,34 @@ def test_octets_that_are_no_text_are_a_mistake_too(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n")))
     assert run_script(session) == 2
+
+
+@pytest.mark.parametrize("filling", ["x", "é", "'"])
+def test_a_line_too_long_is_refused_as_one(
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    filling: str,
+) -> None:
+    give_input(monkeypatch, f"help {filling * 300_000}\nroute\n{filling * 300_000}")
+    assert run_script(session) == 2
+    sentence = "a line has 65536 octets at most, and this one is longer\n"
+    assert capfd.readouterr().err == PROMPT + sentence + PROMPT * 2 + sentence + PROMPT + "\n"
+
+
+def test_a_line_may_be_long(session: Session, capfd: pytest.CaptureFixture[str]) -> None:
+    assert session.run_each(["route # " + "x" * (65536 - 8)], 0) == 0
+
+
+def test_a_fault_of_ours_does_not_pass_for_the_users_mistake(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(context: Context, words: list[str]) -> int:
+        raise ValueError("a fault")
+
+    monkeypatch.setitem(COMMANDS, "faulty", Command("faulty", "", "", faulty))
+    with pytest.raises(ValueError, match="a fault"):
+        session.run("faulty", 0)
 
 
 def test_what_runs_by_option_reads_the_input(
