@@ -6,6 +6,7 @@ Not done here: what the programs do (`cli.py`, `snc.py`).
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from tapstack.shell.interrupt import INTERRUPTED
@@ -59,5 +60,6 @@ def _tell_failure(name: str, error: OSError) -> int:
     """Say why the program ends, unless it is that nobody reads it; give the exit status."""
     if isinstance(error, BrokenPipeError):
         return 0
-    print(f"{name}: {error.strerror or error}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # the terminal may be gone altogether
+        print(f"{name}: {error.strerror or error}", file=sys.stderr, flush=True)
     return FAILED

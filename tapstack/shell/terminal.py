@@ -56,11 +56,11 @@ def _lines_above_the_prompt() -> AbstractContextManager[None]:
 def open_history() -> History:
     """Give the history of earlier sessions; where no file may be kept, that of this one."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    path = Path(state).expanduser() / "tapstack" / "history"
     try:
+        path = Path(state).expanduser() / "tapstack" / "history"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: the user has no home
         return InMemoryHistory()
     return FileHistory(str(path))
 

@@ -67,6 +67,11 @@ def test_without_a_place_to_keep_it_history_is_this_sessions(
     assert isinstance(open_history(), InMemoryHistory)
 
 
+def test_without_a_home_history_is_this_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "~nobody-of-this-name/state")
+    assert isinstance(open_history(), InMemoryHistory)
+
+
 class Terminal:
     """A program on a pseudo-terminal."""
 
@@ -140,7 +145,6 @@ def test_a_session_on_a_terminal(tmp_path: Path) -> None:
     [
         pytest.param("ping -i 0.1 127.0.0.1", "icmp_seq=1", id="prints"),
         pytest.param("snc -v -l 5000", "Listening on 0.0.0.0 5000", id="waits"),
-        pytest.param("", PROMPT, id="at the prompt"),
     ],
 )
 def test_a_closed_terminal_ends_the_session(tmp_path: Path, line: str, shown: str) -> None:
