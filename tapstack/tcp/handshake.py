@@ -10,7 +10,7 @@ from errno import ECONNREFUSED
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE, Datagram
 from tapstack.base.errors import Drop
-from tapstack.base.units import Instant
+from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp import ecn, mtu_probing, receive_space, send_space
 from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.acknowledgment import echo_of, measure_round_trip
@@ -28,6 +28,8 @@ from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.tcb_factory import make_tcb
 from tapstack.tcp.timeouts import arm_keepalive
 
+_SOON: Duration = 2 * MILLISECOND
+"""Two ticks of a clock of 1000 Hz (Linux's TCP_TIMEOUT_MIN)."""
 _MAX_MSS_HINT = 536
 """First guess at the peer's segment size at most (Linux's TCP_MSS_DEFAULT)."""
 
@@ -111,6 +113,7 @@ def open_half(
 def syn_sent_state(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Take a segment while our SYN is unanswered."""
     if seg.flags & ACK and not _ack_is_acceptable(ctx, tcb, seg):
+        _ask_again_soon(tcb, now)
         return
     if seg.flags & RST:
         if seg.flags & ACK:
@@ -136,6 +139,15 @@ def _ack_is_acceptable(ctx: Context, tcb: Tcb, seg: Segment) -> bool:
     ctx.counters.drop(Drop.TCP_ACK_UNSENT)
     reset_in_reply_to(ctx, tcb.remote.address, tcb.local.address, seg, "bad ACK in SYN-SENT")
     return False
+
+
+def _ask_again_soon(tcb: Tcb, now: Instant) -> None:
+    """Send our SYN again at once, but only the first time: an old connection answered it.
+
+    Not in the RFC. As Linux: our reset has just ended that connection, so that it may be heard now.
+    """
+    if tcb.retransmits == 0:
+        tcb.retransmission_timer.arm(now + _SOON)
 
 
 def _complete_active_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:

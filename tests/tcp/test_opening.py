@@ -7,7 +7,7 @@ from errno import EADDRINUSE, ECONNREFUSED, ETIMEDOUT
 import pytest
 
 from tapstack.base.address import Endpoint
-from tapstack.base.units import SECOND
+from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.segment import ACK, RST, SYN, Options, format_flags
 from tapstack.tcp.state import State
@@ -105,6 +105,26 @@ def test_a_lost_syn_is_sent_again_at_linuxs_times_until_it_is_given_up() -> None
     assert tcb.state is State.CLOSED
     assert tcb.error == ETIMEDOUT
     assert world.a.counters["TcpAttemptFails"] == 1
+
+
+@pytest.mark.parametrize("flags", [ACK, SYN | ACK, RST | ACK])
+def test_an_answer_of_an_old_connection_has_the_syn_sent_again_soon_once(flags: int) -> None:
+    host = Host(A)
+    tcb = open_to_nobody(host)
+    (syn,) = host.sent()
+    times = []
+    now = SECOND
+    for _ in range(3):
+        sent = host.inject(now, sport=5000, dport=syn.source_port, flags=flags, seq=9, ack=77)
+        assert [format_flags(s.flags) for s in sent] == ([] if flags & RST else ["R"])
+        deadline = host.timers.next_deadline()
+        assert deadline is not None
+        times.append(deadline - now)
+        now = deadline
+        host.expire(now)
+        assert [s.seq for s in host.sent()] == [syn.seq]
+    assert times == [2 * MILLISECOND, SECOND, SECOND]
+    assert tcb.state is State.SYN_SENT
 
 
 def test_a_syn_ack_is_sent_again_until_the_half_open_connection_is_forgotten() -> None:

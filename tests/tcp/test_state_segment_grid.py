@@ -170,7 +170,7 @@ GRID = {
     "RST in": ". . . A A A A A A A A .",
     "RST old": ". . . . . . . . . . . .",
     "RSTACK ok": ". . >- >- >- >- >- >- >- >- >- >-",
-    "RSTACK bad": ". . . >- >- >- >- >- >- >- >- >-",
+    "RSTACK bad": ". . dS >- >- >- >- >- >- >- >- >-",
     "ACK ok": "R R . >ESTABLISHED >ESTABLISHED . >FIN_WAIT_2 . >TIME_WAIT . >- .",
     "ACK future": "R R R R R A A A A A A .",
     "ACK seq-1": "R R . A A A A A A A A A",
@@ -208,6 +208,6 @@ def test_cell(segment: str, state: str, cell: str, isn: int) -> None:
         sent = [format_flags(s.flags) for s in peer.host.sent()]
         cell = cell[1:]
     flags, arrow, after = cell.partition(">")
-    names = {"": [], ".": [], "A": ["."], "R": ["R"], "RA": ["R."], "SA": ["S."]}
+    names = {"": [], ".": [], "A": ["."], "R": ["R"], "RA": ["R."], "S": ["S"], "SA": ["S."]}
     assert sent == names[flags]
     assert peer.state() == (after if arrow else before)
