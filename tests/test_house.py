@@ -13,7 +13,16 @@ ROOT = Path(__file__).parent.parent
 TREE = sorted((ROOT / "tapstack").rglob("*.py"))
 
 ENGINES = {"eth", "arp", "ip", "udp", "tcp"}
-ROOMS = {"stack": 3, "interface": 3, "socket": 4, "device": 4, "capture": 4, "runtime": 5, "sim": 5}
+ROOMS = {
+    "stack": 3,
+    "interface": 3,
+    "sysctl": 3,
+    "socket": 4,
+    "device": 4,
+    "capture": 4,
+    "runtime": 5,
+    "sim": 5,
+}
 LIBRARIES = {  # third-party library -> the modules that may import it, by prefix
     "pytun": ("tapstack.device.tap",),
     "click": ("tapstack.cli",),

@@ -14,6 +14,7 @@ from tapstack.shell.commands import (
     snc,
     ss,
     stat,
+    sysctl,
 )
 from tapstack.shell.commands.help_ import make_help
 
@@ -27,6 +28,7 @@ COMMANDS.update(
         route.COMMAND,
         ifconfig.COMMAND,
         stat.COMMAND,
+        sysctl.COMMAND,
         snc.COMMAND,
         debug.COMMAND,
         ss.COMMAND,

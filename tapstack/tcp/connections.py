@@ -16,6 +16,7 @@ from tapstack.base.address import IPV4_ANY, Endpoint
 from tapstack.base.errors import os_error
 
 if TYPE_CHECKING:
+    from tapstack.tcp.config import TcpConfig
     from tapstack.tcp.listener import Listener
     from tapstack.tcp.tcb import Tcb
 
@@ -50,9 +51,9 @@ def key_of(tcb: Tcb) -> tuple[int, int, int, int]:
 class Connections:
     """Every connection, listener and bound port of one engine."""
 
-    def __init__(self, port_range: tuple[int, int], ephemeral_start: int) -> None:
+    def __init__(self, config: TcpConfig, ephemeral_start: int) -> None:
         """Begin the search for free ports at an unpredictable place (RFC 6056 §3.2)."""
-        self._port_range = port_range
+        self._config = config
         self._ports: dict[int, list[PortBinding]] = {}
         self._ephemeral_counter = ephemeral_start
         self.tcbs: dict[tuple[int, int, int, int], Tcb] = {}
@@ -100,7 +101,7 @@ class Connections:
         return not any(map(binding.conflicts, self._ports.get(binding.local.port, ())))
 
     def _free_port(self) -> int:
-        low, high = self._port_range
+        low, high = self._config.ip_local_port_range
         count = high - low + 1
         for _ in range(count):
             self._ephemeral_counter += 1
@@ -116,7 +117,7 @@ class Connections:
         `offset` is keyed by the destination. A port that other connections hold will do when their
         remote endpoint is another. Raises: OSError with EADDRNOTAVAIL when none is left.
         """
-        low, high = self._port_range
+        low, high = self._config.ip_local_port_range
         count = high - low + 1
         for _ in range(count):
             self._ephemeral_counter += 1

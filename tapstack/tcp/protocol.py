@@ -68,7 +68,7 @@ class Tcp:
             events=events,
             tracer=tracer,
             config=self.config,
-            connections=Connections(self.config.ip_local_port_range, entropy.random_bits(16)),
+            connections=Connections(self.config, entropy.random_bits(16)),
             keyed_hash=KeyedHash(entropy),
         )
 

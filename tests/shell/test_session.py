@@ -73,7 +73,7 @@ def test_leaving_without_a_status_keeps_the_last(
 def test_help_lists_every_command_and_explains_each(
     session: Session, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    names = "help ping arpcache route ifconfig stat snc debug ss exit".split()
+    names = "help ping arpcache route ifconfig stat sysctl snc debug ss exit".split()
     assert session.run_each(["help"], 0) == 0
     listed = capfd.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed[:-1]] == names

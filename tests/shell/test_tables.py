@@ -251,3 +251,23 @@ def test_live_objects_are_counted(runtime: Runtime) -> None:
         "1 UDP sockets",
         "0 raw sockets",
     ]
+
+
+# --- sysctl ---
+
+
+def test_settings_are_shown_and_set_by_linuxs_names(shell: Shell) -> None:
+    assert shell.output_of("sysctl", "net.ipv4.tcp_ecn") == "net.ipv4.tcp_ecn = 2\n"
+    assert shell.output_of("sysctl", "-w", "net.ipv4.tcp_ecn=1") == "net.ipv4.tcp_ecn = 1\n"
+    assert shell.runtime.stack.tcp.config.tcp_ecn == 1
+    assert shell.output_of("sysctl", "-n", "net.ipv4.tcp_ecn") == "1\n"
+    every = shell.output_of("sysctl", "-a").splitlines()
+    assert "net.ipv4.ip_default_ttl = 64" in every
+
+
+def test_a_setting_that_is_none_is_told_with_the_nearest(shell: Shell) -> None:
+    assert shell.run("sysctl", "net.ipv4.tcp_sak", "net.ipv4.tcp_sack=x") == 1
+    assert shell.err.getvalue().splitlines() == [
+        "sysctl: net.ipv4.tcp_sak: there is no such setting; did you mean net.ipv4.tcp_sack?",
+        "sysctl: net.ipv4.tcp_sack=x: Invalid argument",
+    ]

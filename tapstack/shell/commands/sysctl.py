@@ -1,0 +1,64 @@
+"""`sysctl`: the stack's settings, by the names that Linux has for them."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from tapstack.base.units import Instant
+from tapstack.shell.command import Command, CommandParser, Context, UsageError
+from tapstack.sysctl import Sysctls
+
+if TYPE_CHECKING:
+    from tapstack.runtime.runtime import Runtime
+
+
+def run(context: Context, words: list[str]) -> int:
+    """Show settings, or set them; 1 if one of them was refused. Raises: UsageError."""
+    parser = CommandParser(
+        prog="sysctl",
+        usage="sysctl [-n] -a | [-n] NAME[=VALUE]...",
+        description="Show the stack's settings, or set them for as long as it is up. They have "
+        "Linux's names, units and defaults; what each is for is told with the Config classes.",
+    )
+    parser.add_argument("-a", dest="all", action="store_true", help="show every one")
+    parser.add_argument("-n", dest="bare", action="store_true", help="show only the value")
+    parser.add_argument("-w", action="store_true", help="set, which NAME=VALUE means anyway")
+    parser.add_argument("settings", nargs="*", metavar="NAME[=VALUE]")
+    given = parser.parse_args(words)
+    if bool(given.settings) == given.all:
+        raise UsageError("sysctl: which setting? Give NAME, NAME=VALUE, or -a for all")
+    sysctls = Sysctls(context.runtime.stack)
+    status = 0
+    for each in list(sysctls) if given.all else given.settings:
+        name = each.partition("=")[0].strip()
+        try:
+            value = context.runtime.call(_heed, sysctls, each)
+        except OSError as error:
+            reason = error.strerror if name in sysctls else _no_such(name, sysctls)
+            print(f"sysctl: {each}: {reason}", file=context.err, flush=True)
+            status = 1
+        else:
+            context.say(value if given.bare else f"{name} = {value}")
+    return status
+
+
+def _heed(sysctls: Sysctls, wish: str, *, now: Instant) -> str:  # noqa: ARG001
+    """Set what is to be set, and give the value. Raises: OSError."""
+    name, equals, value = wish.partition("=")
+    if equals:
+        sysctls.set(name.strip(), value)
+    return sysctls.get(name.strip())
+
+
+def _no_such(name: str, sysctls: Sysctls) -> str:
+    near = get_close_matches(name, sysctls, 1, 0.7)
+    hint = f"did you mean {near[0]}?" if near else "'sysctl -a' lists what there is"
+    return f"there is no such setting; {hint}"
+
+
+def complete(runtime: "Runtime", words: Sequence[str]) -> Iterable[str]:
+    """Give the names."""
+    return [*Sysctls(runtime.stack), *(() if words else ("-a",))]
+
+
+COMMAND = Command("sysctl", "-a | NAME[=VALUE]...", "show or change settings", run, complete)
