@@ -64,8 +64,11 @@ def echo_of(tcb: Tcb, seg: Segment) -> int | None:
 
 
 def _take_old_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
-    """Ignore an ACK below SND.UNA, but not its text; RFC 5961 §5.2 challenges what is too old."""
-    if sub(tcb.snd_una, seg.ack) > max(tcb.max_snd_wnd, tcb.effective_mss):
+    """Ignore an ACK below SND.UNA, but not its text; RFC 5961 §5.2 challenges what is too old.
+
+    That is what no ACK of this connection can have been: none is for less than our ISS (as Linux).
+    """
+    if sub(tcb.snd_una, seg.ack) > min(tcb.max_snd_wnd, tcb.statistics.bytes_acked):
         ctx.counters.drop(Drop.TCP_OLD_ACK)
         answer_invalid(ctx, tcb, seg, now, "challenge")
         return False

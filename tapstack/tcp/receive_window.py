@@ -34,8 +34,8 @@ def remaining_window(tcb: Tcb) -> int:
 
 
 def right_edge(tcb: Tcb) -> int:
-    """Give the sequence number behind the window last advertised."""
-    return add(tcb.rcv_wup, tcb.rcv_wnd)
+    """Give the sequence number behind the window last advertised; what was taken is within."""
+    return add(tcb.rcv_nxt, remaining_window(tcb))
 
 
 def wanted_window(tcb: Tcb) -> int:

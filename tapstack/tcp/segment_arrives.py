@@ -25,7 +25,7 @@ from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.retransmission_queue import packets_of
 from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, URG, SackBlock, Segment
-from tapstack.tcp.seq import add, ge, gt, le, lt, sub
+from tapstack.tcp.seq import add, gt, le, lt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, State, become
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import check_urgent
@@ -77,15 +77,18 @@ def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
 
 
 def is_acceptable(tcb: Tcb, seg: Segment) -> bool:
-    """Tell whether a segment overlaps the receive window, or is empty and touches it.
+    """Tell whether a segment lies in the receive window, or close enough.
 
-    Deviation: an empty segment at the window's right edge is taken, as Linux does: it is the ACK of
-    a peer that has filled the window, and whose text is on its way or lost.
+    Deviation: as Linux, we take one that came before, but since our last ACK, for what it may say
+    of ours; an empty one at the window's right edge, which is the ACK of a peer that has filled the
+    window; and one that reaches beyond it only while nothing waits for the user.
     """
     right = right_edge(tcb)
-    if seg.length == 0:
-        return ge(seg.seq, tcb.rcv_nxt) and le(seg.seq, right)
-    return gt(seg.end, tcb.rcv_nxt) and lt(seg.seq, right)
+    if tcb.state is State.SYN_RECEIVED and tcb.passive:
+        return seg.seq == tcb.rcv_nxt or (gt(seg.end, tcb.rcv_nxt) and lt(seg.seq, right))
+    if lt(seg.end, tcb.rcv_wup) or gt(seg.seq, right):
+        return False
+    return le(seg.end, right) or not len(tcb.receive_queue)
 
 
 def _duplicate_of(tcb: Tcb, seg: Segment) -> SackBlock | None:
@@ -189,7 +192,11 @@ def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
 def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant) -> None:
     """Take the text that lies in the window: in order to the user, beyond a gap to reassembly."""
-    if not seg.text or tcb.state not in _TAKES_TEXT:
+    if tcb.state not in _TAKES_TEXT:
+        if lt(seg.seq, tcb.rcv_nxt):
+            _acknowledge_again(tcb, seg)  # the peer has not heard that we have its FIN
+        return
+    if not seg.text:
         return
     if tcb.orphaned and gt(seg.end, tcb.rcv_nxt):
         # RFC 9293 SHLD-3, of a half-duplex close: text that no one will read resets the peer.
@@ -200,7 +207,7 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
         return
     seq, text = _trim_to_window(tcb, seg)
     if not text:
-        tcb.acks.due = True
+        _acknowledge_again(tcb, seg)
         return
     ecn.on_text(tcb, seg)
     if seq == tcb.rcv_nxt:
@@ -220,14 +227,26 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
         receive_space.offer_more(tcb, len(seg.text))
 
 
+def _acknowledge_again(tcb: Tcb, seg: Segment) -> None:
+    """Answer at once what adds nothing to what is here: an ACK was lost, or the window is shut."""
+    if seg.length:
+        tcb.acks.enter_quick_mode(tcb.rcv_wnd)
+        tcb.acks.duplicate = _duplicate_of(tcb, seg)
+        tcb.acks.due = True
+
+
 def _trim_to_window(tcb: Tcb, seg: Segment) -> tuple[int, memoryview]:
-    """Cut off what was received before and what lies beyond the window."""
+    """Cut off what was received before, and what lies beyond the window.
+
+    What is next in order is taken whole, as in Linux, unless the window is shut.
+    """
     text = memoryview(seg.text)
     seq = seg.seq
     if lt(seq, tcb.rcv_nxt):
         text = text[sub(tcb.rcv_nxt, seq) :]
         seq = tcb.rcv_nxt
-    return seq, text[: sub(right_edge(tcb), seq)]
+    room = sub(right_edge(tcb), seq)
+    return seq, text if seq == tcb.rcv_nxt and room else text[:room]
 
 
 def _receive_in_order(ctx: Context, tcb: Tcb, text: memoryview) -> None:
@@ -263,7 +282,7 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     if tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN:
         return
     fin = add(seg.seq, len(seg.text))
-    if seg.flags & FIN and le(fin, right_edge(tcb)):
+    if seg.flags & FIN and (fin == tcb.rcv_nxt or le(fin, right_edge(tcb))):
         tcb.fin_beyond = fin
     if tcb.fin_beyond != tcb.rcv_nxt:
         return

@@ -247,15 +247,29 @@ def test_a_newer_timestamp_reopens_a_connection_in_time_wait_whatever_its_number
 
 
 @pytest.mark.parametrize(
-    ("below", "taken"), [(0, True), (1000, True), (65_535, True), (65_536, False), (2**30, False)]
+    ("acknowledged", "below", "taken"),
+    [
+        pytest.param(100_000, 0, True, id="new"),
+        pytest.param(100_000, 65_535, True, id="within the largest window"),
+        pytest.param(100_000, 65_536, False, id="beyond it"),
+        pytest.param(100_000, 2**30, False, id="far beyond it"),
+        pytest.param(500, 500, True, id="all that there ever was"),
+        pytest.param(500, 501, False, id="never sent"),
+        pytest.param(0, 1, False, id="our SYN again"),
+    ],
 )
-def test_text_whose_acknowledgment_is_older_than_the_largest_window_is_not_believed(
-    below: int, taken: bool
+def test_text_whose_acknowledgment_is_too_old_is_not_believed(
+    acknowledged: int, below: int, taken: bool
 ) -> None:
     peer = Peer("ESTABLISHED", 1000)
     host, tcb = peer.host, peer.tcb
     assert tcb is not None
-    host.inject(T0, flags=ACK, seq=peer.rcv_nxt, ack=peer.snd_nxt, wnd=65_535)
+    for at in range(0, acknowledged, 50_000):
+        host.tcp.send(tcb, bytes(min(50_000, acknowledged - at)), T0)
+        host.tcp.flush(T0)
+        while tcb.unsent():
+            host.inject(T0, flags=ACK, seq=peer.rcv_nxt, ack=tcb.snd_nxt, wnd=65_535)
+    host.inject(T0, flags=ACK, seq=peer.rcv_nxt, ack=tcb.snd_nxt, wnd=65_535)
     (answer,) = host.inject(
         T0, flags=ACK | PSH, seq=peer.rcv_nxt, ack=tcb.snd_una - below, text=b"text"
     )

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tapstack.base.units import MILLISECOND, SECOND
-from tapstack.tcp.segment import ACK, PSH, RST, Segment
+from tapstack.tcp.segment import ACK, FIN, PSH, RST, Segment
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tests.tcp.pair import B, Host, World
@@ -114,6 +114,70 @@ def test_a_window_that_opens_again_has_the_whole_patience_before_it() -> None:
     now, again = next_timeout(host)
     assert [s.seq for s in again] == [sent[0].seq]
     assert tcb.state is State.ESTABLISHED
+
+
+# --- the edges of our own window ------------------------------------------------------------------
+
+
+def receiver() -> tuple[Peer, Host, Tcb, int]:
+    """A connection, and the window that it offers."""
+    peer, host, tcb = established(65_535)
+    return peer, host, tcb, tcb.rcv_wnd
+
+
+def arrives(peer: Peer, offset: int, length: int, flags: int = 0) -> int | None:
+    """Let text come in; tell how far it is acknowledged at once."""
+    sent = peer.host.inject(
+        T0,
+        flags=ACK | PSH | flags,
+        seq=peer.rcv_nxt + offset,
+        ack=peer.snd_nxt,
+        text=bytes(length),
+    )
+    return (sent[-1].ack - peer.rcv_nxt) % 2**32 if sent else None
+
+
+@pytest.mark.parametrize("fin", [0, FIN])
+def test_text_that_reaches_beyond_the_window_is_taken_whole_while_nothing_waits(fin: int) -> None:
+    """As measured on Linux 6.18."""
+    peer, host, tcb, window = receiver()
+    arrives(peer, 0, window + 1, fin)
+    host.expire(T0 + SECOND)
+    assert tcb.last_ack_sent == tcb.rcv_nxt == (peer.rcv_nxt + window + 1 + bool(fin)) % 2**32
+    assert len(tcb.receive_queue) == window + 1
+    assert tcb.state is (State.CLOSE_WAIT if fin else State.ESTABLISHED)
+
+
+def test_text_that_reaches_beyond_the_window_is_refused_while_some_waits() -> None:
+    peer, _, tcb, window = receiver()
+    assert arrives(peer, 0, 1000) == 1000
+    assert arrives(peer, 1000, window) == 1000
+    assert arrives(peer, 1000, window - 1000) == window
+    assert len(tcb.receive_queue) == window
+
+
+def test_beyond_a_gap_nothing_is_kept_that_lies_beyond_the_window() -> None:
+    peer, _, tcb, window = receiver()
+    assert arrives(peer, 100, window) == 0
+    assert tcb.reassembly.octets == window - 100
+
+
+def test_text_that_came_before_is_acknowledged_again_and_what_it_acknowledges_counts() -> None:
+    peer, host, tcb = established(65_535)
+    arrives(peer, 0, 100)
+    host.tcp.send(tcb, b"answer", T0)
+    host.tcp.flush(T0)
+    host.sent()
+    again = host.inject(T0, flags=ACK | PSH, seq=peer.rcv_nxt + 90, ack=tcb.snd_nxt, text=bytes(10))
+    assert [s.ack for s in again] == [peer.rcv_nxt + 100]
+    assert not tcb.sent
+
+
+def test_a_fin_that_came_before_is_acknowledged_each_time() -> None:
+    peer = Peer("CLOSE_WAIT", 1000)
+    for _ in range(5):
+        (answer,) = peer.host.inject(T0, flags=ACK | FIN, seq=peer.rcv_nxt - 1, ack=peer.snd_nxt)
+        assert answer.ack == peer.rcv_nxt
 
 
 # --- a window that is closed --------------------------------------------------------------------

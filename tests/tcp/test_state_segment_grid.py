@@ -97,7 +97,7 @@ class Peer:
         assert self.tcb is not None
         self.inject(FIN | ACK, self.rcv_nxt, self.tcb.snd_nxt)
         self.rcv_nxt += 1
-        self.host.expire(T0)
+        self.host.expire(T0 + 60_000)  # the ACK of the FIN has left
 
     def last_ack(self) -> None:
         self.close_wait()
