@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.tcp.test_state_segment_grid import GRID
+
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONFORMANCE.md").read_text()
 HEADER = "| id | requirement | status | shown by | note |"
@@ -101,6 +103,30 @@ def test_every_requirement_of_rfc_9293_has_one_row() -> None:
 
 def test_every_id_is_given_once() -> None:
     assert [name for name, count in Counter(row.id for row in ROWS).items() if count > 1] == []
+
+
+SHORT = {
+    "SYN_RECEIVED": "SR",
+    "ESTABLISHED": "EST",
+    "FIN_WAIT_1": "FW1",
+    "FIN_WAIT_2": "FW2",
+    "CLOSE_WAIT": "CW",
+    "LAST_ACK": "LA",
+    "TIME_WAIT": "TW",
+}
+
+
+def shorten(cell: str) -> str:
+    for name, short in SHORT.items():
+        cell = cell.replace(name, short)
+    return cell
+
+
+def test_the_grid_of_states_and_segments_is_the_one_that_is_tested() -> None:
+    rows = [f"| {name} | {' | '.join(row.split())} |" for name, row in GRID.items()]
+    columns = "CLOSED | LISTEN | SYN-SENT | SR p | SR a | EST | FW1 | FW2 | CLOSING | CW | LA | TW"
+    head = [f"| segment | {columns} |", "|---" * 13 + "|"]
+    assert "\n".join([*head, *map(shorten, rows)]) in TEXT
 
 
 HERE = "`tests/test_conformance.py::test_every_id_is_given_once`"
