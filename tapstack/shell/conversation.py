@@ -16,7 +16,7 @@ from struct import Struct
 from time import monotonic
 
 from tapstack.shell.flag import Flag
-from tapstack.shell.interrupt import INTERRUPTED, Interrupt, wait_readable
+from tapstack.shell.interrupt import INTERRUPTED, Interrupt, wait_readable, wait_writable
 from tapstack.shell.sockets import Socket
 
 PIECE = 256 * 1024
@@ -29,11 +29,25 @@ LINGER = 30
 """Seconds that the peer is given to acknowledge what was sent, before we end."""
 
 
+# Whoever shares a file with us may have made it non-blocking: that holds for all who have it open.
+
+
+def read_some(fd: int, size: int) -> bytes | None:
+    """Read what is there; None: nothing is, b"": the file has ended. Raises: OSError."""
+    try:
+        return os.read(fd, size)
+    except BlockingIOError:
+        return None
+
+
 def write_all(fd: int, data: bytes) -> None:
     """Write every octet, however little the file takes at once. Raises: OSError."""
     rest = memoryview(data)
     while rest:
-        rest = rest[os.write(fd, rest) :]
+        try:
+            rest = rest[os.write(fd, rest) :]
+        except BlockingIOError:
+            wait_writable(fd)
 
 
 class Conversation:
@@ -165,9 +179,10 @@ class Conversation:
             flags = [self._over] if self._peer_ended.is_up else [self._over, self._peer_ended]
             ready = wait_readable(self._stdin, *flags, timeout=PAUSE if winding_up else None)
             if self._stdin in ready:
-                data = os.read(self._stdin, PIECE)
-                if not data:
+                data = read_some(self._stdin, PIECE)
+                if data:
+                    yield data
+                elif data is not None:
                     return
-                yield data
             elif not ready:
                 return

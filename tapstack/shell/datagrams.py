@@ -6,10 +6,9 @@ There is no end but Ctrl-C, silence where a limit was set, or an error.
 Not done here: choosing the peer (`snc_core.py`).
 """
 
-import os
 from time import monotonic
 
-from tapstack.shell.conversation import write_all
+from tapstack.shell.conversation import read_some, write_all
 from tapstack.shell.interrupt import INTERRUPTED, Interrupt, wait_readable
 from tapstack.shell.sockets import Socket
 
@@ -71,8 +70,8 @@ class Exchange:
             return
 
     def _send(self, stdin: int) -> None:
-        data = os.read(stdin, PIECE)
+        data = read_some(stdin, PIECE)
         if data:
             self._datagrams.send(data)
-        else:
+        elif data is not None:
             self._stdin = None

@@ -60,6 +60,13 @@ def wait_readable(
     return [fd for fd, _ in poll.poll(milliseconds)]
 
 
+def wait_writable(file: int | HasFileno) -> None:
+    """Wait until a file takes octets without blocking, or fails at once."""
+    poll = select.poll()
+    poll.register(file, select.POLLOUT)
+    poll.poll()
+
+
 def run_interruptibly(command: Callable[[Interrupt], int]) -> int:
     """Run a command to its end in another thread, and turn signals into its `Interrupt`.
 

@@ -57,7 +57,7 @@ class Snc:
         try:
             if not self.plan.remotes:
                 return self._listen()
-            return max([self._call(remote) for remote in self.plan.remotes])
+            return self._call_each(self.plan.remotes)
         except OSError as error:
             self.tell(f"snc: {error.strerror or error}")
             return FAILED
@@ -67,6 +67,15 @@ class Snc:
         return self.open_socket(socket.AF_INET, kind, 0)
 
     # --- connecting ---
+
+    def _call_each(self, remotes: tuple[Endpoint, ...]) -> int:
+        """Call one after the other; 0: somebody answered."""
+        statuses = []
+        for remote in remotes:
+            if self.interrupt.is_up:
+                return INTERRUPTED
+            statuses.append(self._call(remote))
+        return INTERRUPTED if INTERRUPTED in statuses else min(statuses)
 
     def _call(self, remote: Endpoint) -> int:
         with closing(self._open()) as opened:

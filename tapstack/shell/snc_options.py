@@ -99,6 +99,8 @@ def parse_plan(arguments: list[str]) -> Plan:
         raise UsageError("snc: where to? Give -b or -c ADDRESS:PORT, -l PORT, or ADDRESS PORT")
     if len(ways) > 1:
         raise UsageError("snc: one of -b, -c, -l and ADDRESS PORT, not several")
+    if given.listen and not given.words and given.port is None:
+        raise UsageError("snc: -l needs a port: -l [ADDRESS] PORT")
     listens = bool(given.bind or given.listen)
     if listens and given.scan:
         raise UsageError("snc: -z connects, and cannot be used with -l or -b")

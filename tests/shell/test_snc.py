@@ -2,13 +2,16 @@
 tell from ours, and over our own.
 """
 
+import errno
 import os
 import random
+import select
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -110,6 +113,14 @@ def receive_all(connection: socket.socket) -> bytes:
     return b"".join(pieces)
 
 
+def read_exactly(fd: int, size: int) -> bytes:
+    """Read from a pipe as it comes; what has not come in time is missing."""
+    read = b""
+    while len(read) < size and select.select([fd], [], [], PATIENCE)[0]:
+        read += os.read(fd, size - len(read))
+    return read
+
+
 # --- what arrives ---
 
 
@@ -150,6 +161,68 @@ def test_a_peer_that_only_listens_gets_all_input_though_it_ended_its_half(
         client.shutdown(socket.SHUT_WR)
         assert receive_all(client) == MEGABYTES
     assert ended.result(PATIENCE) == 0
+
+
+def test_an_output_that_would_not_wait_loses_nothing(snc: Peer, listener) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    ended = snc.start(f"-c {address_of(listener)}", stdout=writing)
+    connection, _ = listener.accept()
+    with ThreadPoolExecutor() as pool, connection:
+        sent = pool.submit(connection.sendall, MEGABYTES)
+        assert read_exactly(reading, len(MEGABYTES)) == MEGABYTES
+        sent.result(PATIENCE)
+    assert ended.result(PATIENCE) == 0
+    os.close(reading)
+    os.close(writing)
+
+
+def test_datagrams_are_not_lost_either_where_the_output_would_not_wait(snc: Peer, sockets) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    snc.start(f"-u -k -v -l {LOCAL} 0", stdout=writing)
+    port = int(snc.wait_told("Bound on").split()[-1])
+    size, count = 16_000, 9  # more than the pipe's 64 KB, less than the socket's buffer
+    with datagram_socket(sockets) as peer:
+        for number in range(count):
+            peer.sendto(bytes([number]) * size, (LOCAL, port))
+        wanted = b"".join(bytes([number]) * size for number in range(count))
+        assert read_exactly(reading, len(wanted)) == wanted
+    snc.interrupt.request(signal.SIGINT)
+    os.close(reading)
+    os.close(writing)
+
+
+@contextmanager
+def promising_file() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A non-blocking file that poll calls ready though there is nothing to read, and its writer.
+
+    An error in a UDP socket's queue of errors makes it so (ip(7), IP_RECVERR).
+    """
+    with datagram_socket(socket) as file, datagram_socket(socket) as writer:
+        writer.bind((LOCAL, 0))
+        address = writer.getsockname()
+        writer.close()
+        file.connect(address)
+        file.setblocking(False)
+        file.setsockopt(socket.IPPROTO_IP, 11, 1)
+        file.send(b"to nobody")
+        assert file.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+        with datagram_socket(socket) as writer:
+            writer.bind(address)
+            writer.connect(file.getsockname())
+            yield file, writer
+
+
+def test_an_input_that_would_not_wait_is_waited_for(snc: Peer, listener) -> None:
+    with promising_file() as (file, writer):
+        ended = snc.start(f"-N -c {address_of(listener)}", file.fileno())
+        connection, _ = listener.accept()
+        with connection:
+            writer.send(b"at last")
+            assert connection.recv(100) == b"at last"
+            writer.send(b"")  # read as the end
+        assert ended.result(PATIENCE) == 0
 
 
 # --- how it ends ---
@@ -288,6 +361,22 @@ def test_scanning_tells_who_answers_and_sends_nothing(snc: Peer, listener) -> No
 def test_a_quiet_scan_only_has_a_status(snc: Peer, sockets) -> None:
     assert snc.start(f"-z {LOCAL} {free_port(sockets)}").result(PATIENCE) == 1
     assert snc.messages == []
+
+
+def test_one_answer_is_enough_for_a_scan(snc: Peer, listener) -> None:
+    port = listener.getsockname()[1]
+    for ports in (f"{port - 3}-{port}", f"{port}-{min(port + 3, 65535)}"):
+        assert snc.start(f"-z {LOCAL} {ports}").result(PATIENCE) == 0
+
+
+def test_an_interrupt_ends_a_scan_at_once(snc: Peer, sockets) -> None:
+    snc.interrupt.request(signal.SIGINT)
+    with sockets.create_server((LOCAL, 0)) as listener:
+        port = listener.getsockname()[1]
+        assert snc.start(f"-zv {LOCAL} {port}-65535").result(PATIENCE) == 130
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_an_address_that_is_not_ours_cannot_be_listened_on(snc: Peer) -> None:

@@ -64,6 +64,8 @@ def test_who_listens_by_address_ends_its_half_but_does_not_insist_on_all_its_inp
         ("-b 1.1.1.1:1 1.1.1.1 1", "snc: one of -b, -c, -l and ADDRESS PORT, not several"),
         ("-b 10.0.0.1:99999", "snc: argument -b: '99999' is not a port number from 0 to 65535"),
         ("-c 10.0.0.2", "snc: argument -c: '10.0.0.2' is not an address with a port such as"),
+        ("-l", "snc: -l needs a port: -l [ADDRESS] PORT"),
+        ("-l -s 10.0.0.1", "snc: -l needs a port: -l [ADDRESS] PORT"),
         ("10.0.0.2", "snc: a port is missing behind the address"),
         ("10.0.0.2 80 81", "snc: '81' is one word too many"),
         ("10.0.0.2 9-5", "snc: '9-5' is not a range of ports such as 20-25"),
