@@ -24,7 +24,7 @@ def completed(runtime: Runtime, text: str) -> list[str]:
 
 def test_commands_are_completed(runtime: Runtime) -> None:
     assert completed(runtime, "pi") == ["ping "]
-    assert completed(runtime, "s") == ["stat ", "snc ", "ss "]
+    assert completed(runtime, "s") == ["stat ", "sysctl ", "snc ", "ss "]
     assert completed(runtime, "xyzzy") == []
 
 
