@@ -86,6 +86,7 @@ class Drop(Enum):
     TCP_PAWS_OLD_ACK = ("TcpExtPAWSOldAck", "TCP: ACK that text has overtaken")
     TCP_LISTEN_OVERFLOW = ("TcpExtListenOverflows", "TCP: accept queue full")
     TCP_REQUEST_QUEUE_FULL = ("TcpExtTCPReqQFullDrop", "TCP: SYN queue full")
+    TCP_SYN_BACKLOG = ("", "TCP: SYN queue nearly full, and the rest is for known peers")
     TCP_CLOSED = ("", "TCP: text for a connection that no one reads any more")
 
 

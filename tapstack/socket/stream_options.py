@@ -20,6 +20,7 @@ from tapstack.tcp import ecn
 from tapstack.tcp.congestion import ALGORITHMS
 from tapstack.tcp.receive_space import LEAST_CLAMP
 from tapstack.tcp.state import State
+from tapstack.tcp.syn_ack import seconds_of, timeouts_in
 from tapstack.tcp.user_options import UserOptions
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ def _check_segment_size(_: StreamEndpoint, wanted: int) -> int:
     return wanted
 
 
+def _deferral(target: StreamEndpoint) -> int:
+    return seconds_of(target.options.defer_accept, target.config.tcp_rto_max)
+
+
 def _set_congestion(target: UserOptions, value: Value) -> None:
     name = value.rstrip(b"\0").decode("ascii", "replace") if isinstance(value, bytes) else ""
     if name not in ALGORITHMS:
@@ -156,6 +161,11 @@ SOCKET_OPTIONS: Table = {
     ),
     (_TCP, constants.TCP_MAXSEG): _set(
         options.read_only(_segment_size), "maxseg", _check_segment_size
+    ),
+    (_TCP, constants.TCP_DEFER_ACCEPT): _set(
+        options.read_only(_deferral),
+        "defer_accept",
+        lambda target, seconds: timeouts_in(seconds, target.config.tcp_rto_max),
     ),
     (_TCP, constants.TCP_QUICKACK): _set(
         _live(

@@ -46,7 +46,12 @@ class TcpConfig:
     tcp_keepalive_probes: int = 9
     """Unanswered keep-alive probes before ETIMEDOUT."""
     tcp_max_syn_backlog: int = 512
-    """Half-open connections that one listener keeps at most (RFC 4987 §3.1)."""
+    """Half-open connections that one listener keeps at most without cookies (RFC 4987 §3.1).
+
+    Linux keeps the last quarter for peers that it knows; and its backlog bounds them, too.
+    """
+    tcp_syncookies: int = 1
+    """SYN cookies (RFC 4987 §3.6): 0 never, 1 when the SYN queue overflows, 2 always."""
     somaxconn: int = 4096
     """Most that a listener's backlog can be."""
     tcp_abort_on_overflow: bool = False

@@ -32,7 +32,7 @@ def icmp_error_arrives(ctx: Context, error: IcmpError, now: Instant) -> None:
     tcb = ctx.connections.find(error.source, local_port, error.destination, remote_port)
     if tcb is None or tcb.state is State.TIME_WAIT:
         return
-    if not tcb.sent.holds(seq):
+    if not tcb.sent.holds(seq) and not (tcb.syn_ack is not None and seq == tcb.iss):
         ctx.counters["TcpExtOutOfWindowIcmps"] += 1
         return
     if error.type == DESTINATION_UNREACHABLE and error.code == FRAGMENTATION_NEEDED:

@@ -8,12 +8,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.tcp.segment import SYN
+from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
     from tapstack.tcp.segment import Segment
     from tapstack.tcp.tcb import Tcb
+
+
+_KINDS = {State.SYN_RECEIVED: "SynRecv", State.TIME_WAIT: "TimeWait"}
+_KINDS_OF_REASON = {"challenge": "Challenge", "PAWS": "PAWS", "out of window": "Seq"}
+"""What Linux's counters of answers that were held back are called for."""
+
+
+def is_limited(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, kind: str) -> bool:
+    """Tell whether a segment is not to be answered, as another was lately; count it then."""
+    if not seg.text or seg.flags & SYN:
+        last = tcb.last_invalid_reply_at
+        if last is not None and 0 <= now - last < ctx.config.tcp_invalid_ratelimit:
+            ctx.counters[f"TcpExtTCPACKSkipped{kind}"] += 1
+            return True
+        tcb.last_invalid_reply_at = now
+    return False
 
 
 def answer_invalid(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, why: str) -> None:
@@ -23,12 +40,8 @@ def answer_invalid(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, why: str)
     connection, so that nobody can measure it from another one. Text is always answered: its sender
     waits for the ACK, and text is no answer to an ACK.
     """
-    if not seg.text or seg.flags & SYN:
-        last = tcb.last_invalid_reply_at
-        if last is not None and 0 <= now - last < ctx.config.tcp_invalid_ratelimit:
-            ctx.counters["TcpExtTCPACKSkippedChallenge"] += 1
-            return
-        tcb.last_invalid_reply_at = now
+    if is_limited(ctx, tcb, seg, now, _KINDS.get(tcb.state) or _KINDS_OF_REASON[why]):
+        return
     if why == "challenge":
         ctx.counters["TcpExtTCPChallengeACK"] += 1
     tcb.acks.due = True

@@ -35,6 +35,12 @@ class KeyedHash:
         """Choose what is added to the clock to make TSval, ms (RFC 7323 §5.4)."""
         return self._hash(b"ts", local, remote)
 
+    def syn_cookie(self, local: Endpoint, remote: Endpoint, minute: int | None) -> int:
+        """Give the part of a SYN cookie that is the same at all times, or that of a minute."""
+        if minute is None:
+            return self._hash(b"cookie", local, remote)
+        return self._hash(b"ck%x" % (minute & 0xFFFFFF), local, remote)
+
     def port_offset(self, local_address: int, remote: Endpoint) -> int:
         """Choose where the search for an ephemeral port begins (RFC 6056 §3.3.3)."""
         return self._hash(b"port", Endpoint(local_address, 0), remote)

@@ -1,19 +1,23 @@
 """A listening socket: the SYN queue of half-open connections, and the accept queue (§3.10.1).
 
-Not done here: the segments (`handshake.py`).
+Not done here: the segments (`handshake.py`, `half_open.py`).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
+from tapstack.base.errors import Drop
+from tapstack.base.units import Instant
 from tapstack.tcp.user_options import UserOptions
 
 if TYPE_CHECKING:
     from tapstack.tcp.connections import PortBinding
+    from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
 
@@ -27,8 +31,14 @@ class Listener:
     options: UserOptions
     syn_queue: dict[Tcb, None] = field(default_factory=dict)
     """Half-open connections, in order of arrival."""
+    young: int = 0
+    """Of those: whose SYN-ACK was sent less than a second ago."""
     accept_queue: deque[Tcb] = field(default_factory=deque)
-    """Established connections that nobody has accepted yet, oldest first."""
+    """Connections that nobody has accepted yet, oldest first."""
+    cookie_sent_at: Instant | None = None
+    """When a SYN cookie was last sent."""
+    flood_told: bool = False
+    """Whoever watches was told that the SYN queue overflows."""
 
     @property
     def local(self) -> Endpoint:
@@ -39,14 +49,80 @@ class Listener:
         """Tell whether the accept queue takes no more."""
         return len(self.accept_queue) > self.backlog
 
+    def take_in(self, tcb: Tcb) -> None:
+        """Put a half-open connection into the SYN queue."""
+        self.syn_queue[tcb] = None
+        self.young += 1
+
+    def on_first_timeout(self, tcb: Tcb) -> None:
+        """Note that the SYN-ACK of a connection was not answered within its first second."""
+        self.young -= tcb in self.syn_queue
+
     def promote(self, tcb: Tcb) -> None:
-        """Move a connection from the SYN queue to the accept queue: its handshake is done."""
-        del self.syn_queue[tcb]
+        """Move a connection to the accept queue: its handshake is done."""
+        self.forget(tcb)
         self.accept_queue.append(tcb)
 
     def forget(self, tcb: Tcb) -> None:
-        """Drop a half-open connection that has ended.
+        """Take a half-open connection out of the SYN queue.
 
         One that waits to be accepted stays: `accept` hands it out, and reading tells its end.
         """
-        self.syn_queue.pop(tcb, None)
+        if tcb in self.syn_queue:
+            del self.syn_queue[tcb]
+            self.young -= tcb.syn_ack is not None and tcb.syn_ack.timeouts == 0
+
+
+ALWAYS = 2
+"""The value of `tcp_syncookies` that answers every SYN with a cookie."""
+
+
+class Verdict(Enum):
+    """What is done with a SYN."""
+
+    TAKE = 0
+    COOKIE = 1
+    DROP = 2
+
+
+def judge(ctx: Context, listener: Listener) -> Verdict:
+    """Tell what to do with a SYN, and count one that is dropped (RFC 4987 §3.1).
+
+    Like Linux, the SYN queue takes as many as the backlog says, and nothing is taken in while the
+    accept queue is full.
+    """
+    cookies = ctx.config.tcp_syncookies
+    overflow = len(listener.syn_queue) >= listener.backlog
+    if overflow:
+        _tell_of_flood(ctx, listener)
+    with_cookie = cookies == ALWAYS or (overflow and cookies)
+    ctx.counters["TcpExtTCPReqQFullDoCookies"] += bool(with_cookie)
+    if overflow and not cookies:
+        ctx.counters.drop(Drop.TCP_REQUEST_QUEUE_FULL)
+    elif listener.is_full():
+        ctx.counters.drop(Drop.TCP_LISTEN_OVERFLOW)
+    elif not cookies and _is_last_quarter(ctx, listener):
+        ctx.counters.drop(Drop.TCP_SYN_BACKLOG)
+    else:
+        return Verdict.COOKIE if with_cookie else Verdict.TAKE
+    ctx.counters["TcpExtListenDrops"] += 1
+    return Verdict.DROP
+
+
+def _tell_of_flood(ctx: Context, listener: Listener) -> None:
+    """Say once that more SYNs come than are answered."""
+    if listener.flood_told or ctx.config.tcp_syncookies == ALWAYS:
+        return
+    listener.flood_told = True
+    if "tcp" in ctx.tracer.on:
+        what = "sending cookies" if ctx.config.tcp_syncookies else "dropping requests"
+        ctx.tracer.emit("tcp", f"{listener.local}: possible SYN flooding, {what}")
+
+
+def _is_last_quarter(ctx: Context, listener: Listener) -> bool:
+    """Tell whether the SYN queue has come to the last quarter of tcp_max_syn_backlog.
+
+    Like Linux without cookies, that is for peers which have connected before. We remember none.
+    """
+    most = ctx.config.tcp_max_syn_backlog
+    return most - len(listener.syn_queue) < most >> 2

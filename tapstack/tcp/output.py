@@ -18,6 +18,7 @@ from tapstack.tcp import (
     urgent,
 )
 from tapstack.tcp.context import Context
+from tapstack.tcp.half_open import send_syn_ack
 from tapstack.tcp.receive_window import remaining_window, wanted_window
 from tapstack.tcp.retransmission_queue import SentSegment, packets_of
 from tapstack.tcp.retransmission_timer import (
@@ -47,7 +48,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.state is State.CLOSED:
         return
     if tcb.syn_due:
-        _send_syn(ctx, tcb, now)
+        (_send_syn if tcb.syn_ack is None else send_syn_ack)(ctx, tcb, now)
     _retransmit_unless_new_text(ctx, tcb, now)
     if tcb.state in _CAN_SEND_TEXT:
         if tcb.recovery.tail_probe_due:
@@ -66,7 +67,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 
 def _send_syn(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Send our SYN for the first time; in SYN-RECEIVED it acknowledges the peer's."""
+    """Send our SYN for the first time."""
     tcb.syn_due = False
     if tcb.sent:
         # A simultaneous open: the SYN that left already is sent again, with an ACK.

@@ -96,20 +96,26 @@ class Tcp:
         ctx = self._ctx
         local, port = datagram.destination, seg.destination_port
         tcb = ctx.connections.find(local, port, datagram.source, seg.source_port)
-        if tcb is not None:
-            _count(tcb, seg, datagram.segment_size)
         if tcb is None:
-            listener = ctx.connections.find_listener(local, port)
-            if listener is None:
-                closed_state(ctx, datagram, seg)
-            else:
-                listen_state(ctx, listener, datagram, seg, now)
-        elif tcb.state is State.SYN_SENT:
+            tcb = self._dispatch_to_listener(datagram, seg, now)
+            if tcb is None:
+                return
+        _count(tcb, seg, datagram.segment_size)
+        if tcb.state is State.SYN_SENT:
             syn_sent_state(ctx, tcb, seg, now)
         elif tcb.state is State.TIME_WAIT:
             time_wait_state(ctx, tcb, datagram, seg, now)
         else:
             segment_arrives(ctx, tcb, seg, datagram.segment_size, now)
+
+    def _dispatch_to_listener(self, datagram: Datagram, seg: Segment, now: Instant) -> Tcb | None:
+        """Take a segment that belongs to no connection, unless a SYN cookie names one."""
+        ctx = self._ctx
+        listener = ctx.connections.find_listener(datagram.destination, seg.destination_port)
+        if listener is not None:
+            return listen_state(ctx, listener, datagram, seg, now)
+        closed_state(ctx, datagram, seg)
+        return None
 
     def on_icmp_error(self, error: IcmpError, now: Instant) -> None:
         """Hear of an error that a segment of ours met (§3.9.2.2)."""

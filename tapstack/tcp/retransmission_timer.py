@@ -1,4 +1,4 @@
-"""The timer behind what is in flight, and its three purposes: RTO, tail loss probe, reordering.
+"""The timer behind what is in flight, and its purposes: RTO, tail loss probe, reordering, SYN-ACK.
 
 There is one timer, as RFC 8985 §8 has it: a probe or a reordering timeout takes the place of the
 RTO, which is set again after it, counted from when the oldest segment was sent.
@@ -26,6 +26,8 @@ class Purpose(Enum):
     """The PTO: a tail loss probe (RFC 8985 §7.2)."""
     REORDERING = 2
     """What may be merely late is lost then (RFC 8985 §6.2 step 5)."""
+    SYN_ACK = 3
+    """Our SYN-ACK is to be sent again; until it is acknowledged, nothing else is."""
 
 
 def arm_retransmission(tcb: Tcb, now: Instant) -> None:
@@ -38,7 +40,9 @@ def arm_retransmission(tcb: Tcb, now: Instant) -> None:
 
 
 def arm_for(tcb: Tcb, purpose: Purpose, deadline: Instant) -> None:
-    """Run the timer for a purpose, whatever it ran for before."""
+    """Run the timer for a purpose, whatever it ran for before: unless a SYN-ACK needs it."""
+    if purpose is not Purpose.SYN_ACK and is_armed_for(tcb, Purpose.SYN_ACK):
+        return
     tcb.timer_purpose = purpose
     tcb.retransmission_timer.arm(deadline)
 
@@ -48,6 +52,8 @@ def rearm_retransmission(tcb: Tcb, now: Instant) -> None:
 
     After another purpose it does not begin anew: the time since that segment was sent counts.
     """
+    if is_armed_for(tcb, Purpose.SYN_ACK):
+        return
     if not tcb.sent:
         tcb.retransmission_timer.cancel()
     elif is_armed_for(tcb, Purpose.PROBE) or is_armed_for(tcb, Purpose.REORDERING):

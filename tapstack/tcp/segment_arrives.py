@@ -17,7 +17,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import ecn, receive_space
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
-from tapstack.tcp.handshake import complete_passive_open
+from tapstack.tcp.half_open import check_request, complete_passive_open, establish
 from tapstack.tcp.invalid import answer_invalid
 from tapstack.tcp.lifetime import destroy, enter_time_wait
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
@@ -39,6 +39,8 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
 
     `segment_size` is the text in each segment on the wire, where the device coalesced many.
     """
+    if tcb.syn_ack is not None and not check_request(ctx, tcb, seg, now):
+        return
     going_on = (
         check_timestamps(ctx, tcb, seg, now)
         and check_sequence_number(ctx, tcb, seg, now)
@@ -84,7 +86,7 @@ def is_acceptable(tcb: Tcb, seg: Segment) -> bool:
     window; and one that reaches beyond it only while nothing waits for the user.
     """
     right = right_edge(tcb)
-    if tcb.state is State.SYN_RECEIVED and tcb.passive:
+    if tcb.syn_ack is not None:
         return seg.seq == tcb.rcv_nxt or (gt(seg.end, tcb.rcv_nxt) and lt(seg.seq, right))
     if lt(seg.end, tcb.rcv_wup) or gt(seg.seq, right):
         return False
@@ -116,6 +118,7 @@ def _reset_by_peer(ctx: Context, tcb: Tcb) -> None:
     if tcb.state is State.SYN_RECEIVED:
         # A passive open goes back to LISTEN: only the half-open connection is gone.
         ctx.counters["TcpAttemptFails"] += 1
+        ctx.counters["TcpExtEmbryonicRsts"] += tcb.passive
         destroy(ctx, tcb, 0 if tcb.passive else ECONNREFUSED)
         return
     if tcb.state in (State.ESTABLISHED, State.CLOSE_WAIT):
@@ -132,6 +135,8 @@ def check_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         # stay half open if the segment acknowledges what we never sent.
         _reset_peer(ctx, tcb, seg, "SYN in SYN-RECEIVED")
         if not seg.flags & ACK or _acknowledges_our_syn(tcb, seg):
+            ctx.counters["TcpAttemptFails"] += 1
+            ctx.counters["TcpExtEmbryonicRsts"] += 1
             destroy(ctx, tcb)
         return False
     ctx.counters["TcpExtTCPSYNChallenge"] += 1
@@ -140,7 +145,7 @@ def check_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
 
 
 def _acknowledges_our_syn(tcb: Tcb, seg: Segment) -> bool:
-    return gt(seg.ack, tcb.snd_una) and le(seg.ack, tcb.snd_nxt)
+    return gt(seg.ack, tcb.iss) and le(seg.ack, tcb.snd_nxt)
 
 
 def _reset_peer(ctx: Context, tcb: Tcb, seg: Segment, why: str) -> None:
@@ -165,7 +170,10 @@ def _check_ack_of_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> boo
         ctx.counters.drop(Drop.TCP_ACK_UNSENT)
         _reset_peer(ctx, tcb, seg, "bad ACK in SYN-RECEIVED")
         return False
-    return complete_passive_open(ctx, tcb, seg, now)
+    if tcb.syn_ack is not None:
+        return complete_passive_open(ctx, tcb, seg, now)
+    establish(ctx, tcb, seg, now)
+    return True
 
 
 def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:

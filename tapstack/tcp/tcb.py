@@ -38,6 +38,7 @@ from tapstack.tcp.window_validation import WindowUse
 if TYPE_CHECKING:
     from tapstack.tcp.connections import PortBinding
     from tapstack.tcp.listener import Listener
+    from tapstack.tcp.syn_ack import SynAck
 
 
 @dataclass(slots=True, eq=False)
@@ -195,6 +196,8 @@ class Tcb:
     """What was counted, for `info.py`."""
 
     # --- the user ---
+    syn_ack: SynAck | None = None
+    """Our SYN-ACK, while a listener's connection waits for its acknowledgment."""
     listener: Listener | None = None
     """The listener whose SYN queue or accept queue holds it; None for others."""
     orphaned: bool = False

@@ -36,6 +36,20 @@ def make_tcb(
 
     Raises: OSError with ENETUNREACH, or EADDRNOTAVAIL when the connection exists already.
     """
+    tcb = draft_tcb(ctx, local, remote, options, binding, now)
+    ctx.connections.add(tcb)
+    return tcb
+
+
+def draft_tcb(
+    ctx: Context,
+    local: Endpoint,
+    remote: Endpoint,
+    options: UserOptions,
+    binding: PortBinding,
+    now: Instant,
+) -> Tcb:
+    """Make a TCB that nothing knows yet. Raises: OSError with ENETUNREACH."""
     config = ctx.config
     path = ctx.ip.path_to(remote.address, local.address)
     window = CongestionWindow(config.tcp_initial_cwnd)
@@ -69,7 +83,6 @@ def make_tcb(
     )
     tcb.last_received_at = now
     tcb.send_space = send_space.size_at_first(config, options.send_buffer)
-    ctx.connections.add(tcb)
     return tcb
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.errors import Drop
-from tapstack.tcp.handshake import listen_state, open_half
+from tapstack.tcp.half_open import open_half
+from tapstack.tcp.handshake import listen_state
 from tapstack.tcp.invalid import answer_invalid
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.segment import ACK, FIN, RST, SYN, Segment

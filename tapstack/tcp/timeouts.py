@@ -12,7 +12,7 @@ from errno import ETIMEDOUT
 from typing import TYPE_CHECKING, TypeAlias
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
-from tapstack.tcp import loss_phase, mtu_probing, recovery
+from tapstack.tcp import loss_phase, mtu_probing, recovery, syn_ack
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.replies import reset_peer
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission
@@ -33,13 +33,16 @@ _OPENING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
 
 
 def on_retransmission_timeout(owner: Owner, now: Instant) -> None:
-    """Do what the timer was set for: an RTO, a tail loss probe, or a look for what is overdue."""
+    """Do what the timer was set for: an RTO, a probe, a look for what is overdue, a SYN-ACK."""
     ctx, tcb = owner
     if tcb.timer_purpose is Purpose.PROBE:
         tcb.recovery.tail_probe_due = True
         ctx.mark_dirty(tcb)
     elif tcb.timer_purpose is Purpose.REORDERING:
         recovery.on_reordering_timeout(ctx, tcb, now)
+    elif tcb.timer_purpose is Purpose.SYN_ACK:
+        if not syn_ack.on_timeout(ctx, tcb, now):
+            give_up(ctx, tcb)
     else:
         _on_rto(ctx, tcb, now)
 
@@ -87,8 +90,6 @@ def _is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if tcb.state is State.SYN_SENT:
         limit = (options.syncnt or config.tcp_syn_retries) + config.tcp_syn_linear_timeouts
         return tcb.retransmits >= limit
-    if tcb.state is State.SYN_RECEIVED:
-        return tcb.retransmits >= config.tcp_synack_retries
     retries = config.tcp_orphan_retries if tcb.orphaned else config.tcp_retries2
     if tcb.retransmits == 0 or options.user_timeout:
         return False

@@ -83,7 +83,7 @@ def transmit(
     else:
         marks, codepoint = ecn.mark(tcb, new_text=is_new and length > 0)
         flags |= marks
-    options = _syn_options(ctx, tcb, flags, now) if syn else _options(tcb, now)
+    options = syn_options(ctx, tcb, flags, now) if syn else _options(tcb, now)
     window = _advertise(tcb, syn)
     ack = tcb.rcv_nxt if flags & ACK else 0
     up = 0 if syn else pointer_for(tcb, seq)
@@ -148,7 +148,7 @@ def build_segment_header(segment: Segment, source: int, destination: int, length
 # --- what every segment carries -----------------------------------------------------------------
 
 
-def _syn_options(ctx: Context, tcb: Tcb, flags: int, now: Instant) -> Options:
+def syn_options(ctx: Context, tcb: Tcb, flags: int, now: Instant) -> Options:
     """Choose a SYN's options: all that we know in a SYN, what the peer offered in a SYN-ACK."""
     config, answering = ctx.config, bool(flags & ACK)
     scaling = tcb.window_scaling if answering else config.tcp_window_scaling

@@ -47,6 +47,8 @@ class UserOptions:
     """TCP_QUICKACK: false delays ACKs from now on."""
     syncnt: int = 0
     """TCP_SYNCNT: retransmissions of the SYN; 0: the engine's setting."""
+    defer_accept: int = 0
+    """TCP_DEFER_ACCEPT, as timeouts of the SYN-ACK: until then, an ACK without text is ignored."""
     ttl: int = 64
     """IP_TTL."""
     tos: int = 0

@@ -1,0 +1,244 @@
+"""A connection in SYN-RECEIVED that a listener made: from the SYN to the final ACK (RFC 9293 §3.5).
+
+RFC 4987 tells what there is to defend: each SYN costs its sender nothing, and us a place in the SYN
+queue.
+
+Not done here: sending a SYN-ACK again (`syn_ack.py`), the order of the queues (`listener.py`).
+"""
+
+from __future__ import annotations
+
+from tapstack.base.address import Endpoint
+from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE
+from tapstack.base.errors import Drop
+from tapstack.base.units import Instant
+from tapstack.tcp import ecn, syn_ack, syn_cookies
+from tapstack.tcp.context import Context
+from tapstack.tcp.invalid import is_limited
+from tapstack.tcp.lifetime import destroy
+from tapstack.tcp.listener import Listener, Verdict, judge
+from tapstack.tcp.mss import update_effective_mss
+from tapstack.tcp.receive_space import MAX_UNSCALED
+from tapstack.tcp.replies import reset_in_reply_to
+from tapstack.tcp.retransmission_queue import Acknowledged, SentSegment
+from tapstack.tcp.segment import ACK, RST, SYN, Options, Segment
+from tapstack.tcp.seq import add
+from tapstack.tcp.state import State, become
+from tapstack.tcp.synchronize import begin_transfer, on_our_syn_acknowledged, take_syn
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.tcb_factory import draft_tcb, make_tcb
+from tapstack.tcp.transmission import syn_options, transmit
+
+# --- the SYN ------------------------------------------------------------------------------------
+
+
+def take_syn_in(
+    ctx: Context, listener: Listener, local: Endpoint, remote: Endpoint, seg: Segment, now: Instant
+) -> None:
+    """Take a SYN for a listener, if there is room; else answer it with a cookie, or not at all."""
+    verdict = judge(ctx, listener)
+    if verdict is Verdict.TAKE:
+        open_half(ctx, listener, local, remote, seg, now)
+    elif verdict is Verdict.COOKIE:
+        _answer_with_cookie(ctx, listener, local, remote, seg, now)
+
+
+def open_half(
+    ctx: Context,
+    listener: Listener,
+    local: Endpoint,
+    remote: Endpoint,
+    seg: Segment,
+    now: Instant,
+    *,
+    iss: int | None = None,
+) -> None:
+    """Make a half-open connection in the SYN queue, with a SYN-ACK due.
+
+    `iss` continues a connection that stood in TIME-WAIT (RFC 9293 §3.6.1).
+    """
+    tcb = _make(ctx, listener, local, remote, seg, now, iss)
+    if tcb is None:
+        return
+    listener.take_in(tcb)
+    tcb.syn_due = True
+    ctx.mark_dirty(tcb)
+
+
+def _answer_with_cookie(
+    ctx: Context, listener: Listener, local: Endpoint, remote: Endpoint, seg: Segment, now: Instant
+) -> None:
+    """Send a SYN-ACK, and forget the SYN: its cookie will tell (RFC 4987 §3.6)."""
+    syn = syn_cookies.remembered_part(seg)
+    try:
+        draft = draft_tcb(ctx, local, remote, listener.options, listener.binding, now)
+    except OSError:
+        ctx.counters.drop(Drop.IP_NO_ROUTE)
+        return
+    draft.listener = listener
+    take_syn(ctx, draft, syn, now)
+    flags = SYN | ACK
+    options = syn_options(ctx, draft, flags, now)
+    if options.timestamps is not None:
+        value = syn_cookies.stamp_for(draft.ts_offset, _agreed(draft), draft.ecn, now)
+        options = options._replace(timestamps=options.timestamps._replace(value=value))
+    iss = syn_cookies.make_cookie(ctx.keyed_hash, local, remote, seg.seq, draft.peer_mss, now)
+    window = min(draft.receive_space.threshold, MAX_UNSCALED)
+    flags |= ecn.flags_of_syn(ctx.config, draft, flags)
+    answer = Segment(local.port, remote.port, iss, draft.rcv_nxt, flags, window, 0, options, b"")
+    ctx.replies.append((local.address, remote.address, answer, "SYN cookie"))
+    listener.cookie_sent_at = now
+    ctx.counters["TcpExtSyncookiesSent"] += 1
+
+
+def _agreed(draft: Tcb) -> Options:
+    """Give what a SYN offered that we take up, too."""
+    shift = draft.snd_wind_shift if draft.window_scaling else None
+    return Options(window_scale=shift, sack_permitted=draft.sack_permitted)
+
+
+def reopen_from_cookie(
+    ctx: Context,
+    listener: Listener,
+    local: Endpoint,
+    remote: Endpoint,
+    syn: Segment,
+    iss: int,
+    now: Instant,
+) -> Tcb | None:
+    """Make a half-open connection of what an ACK's cookie remembers of its SYN.
+
+    None: the accept queue has no room.
+    """
+    if listener.is_full():
+        ctx.counters["TcpExtListenDrops"] += 1
+        ctx.counters.drop(Drop.TCP_LISTEN_OVERFLOW)
+        return None
+    tcb = _make(ctx, listener, local, remote, syn, now, iss)
+    if tcb is not None:
+        tcb.options.defer_accept = 0  # like Linux: who remembers nothing cannot wait
+        listener.take_in(tcb)
+        syn_ack.arm(tcb, now)
+    return tcb
+
+
+def _make(
+    ctx: Context,
+    listener: Listener,
+    local: Endpoint,
+    remote: Endpoint,
+    seg: Segment,
+    now: Instant,
+    iss: int | None,
+) -> Tcb | None:
+    """Make a connection in SYN-RECEIVED from a SYN; None when there is no way back to its sender.
+
+    Our SYN counts as sent: SND.UNA and SND.NXT stand behind it.
+    """
+    binding = ctx.connections.share(listener.binding)
+    try:
+        tcb = make_tcb(ctx, local, remote, listener.options.copy(), binding, now)
+    except OSError:
+        ctx.connections.release(binding)
+        ctx.counters.drop(Drop.IP_NO_ROUTE)
+        return None
+    if iss is not None:
+        tcb.iss = iss
+    tcb.snd_una = tcb.snd_nxt = tcb.small_sent_end = add(tcb.iss, 1)
+    tcb.statistics.on_received(1, bool(seg.text))
+    tcb.listener = listener
+    tcb.syn_ack = syn_ack.SynAck()
+    become(ctx, tcb, State.SYN_RECEIVED)
+    take_syn(ctx, tcb, seg, now)
+    return tcb
+
+
+def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Send our SYN-ACK, for the first time or again."""
+    tcb.syn_due = False
+    request = tcb.syn_ack
+    if request is None:
+        return
+    if request.segment is None:
+        request.segment = SentSegment(tcb.iss, add(tcb.iss, 1), SYN, 1, now)
+        why = "open"
+    else:
+        request.segment.transmissions += 1
+        request.segment.sent_at = now
+        ctx.counters["TcpRetransSegs"] += 1
+        ctx.counters["TcpExtTCPSynRetrans"] += 1
+        tcb.statistics.total_retrans += 1
+        why = "open again"
+    transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, why)
+    if request.transmissions == 1:
+        syn_ack.arm(tcb, now)
+
+
+# --- what comes before the final ACK ------------------------------------------------------------
+
+
+def check_request(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+    """Look at a segment for a half-open connection first; False: it is dealt with."""
+    if seg.seq == tcb.irs and seg.flags & (SYN | RST | ACK) == SYN:
+        _answer_syn_again(ctx, tcb, seg, now)
+        return False
+    return True
+
+
+def _answer_syn_again(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
+    """The SYN came again: so does the SYN-ACK, and not too often."""
+    if not is_limited(ctx, tcb, seg, now, "SynRecv"):
+        tcb.syn_due = True
+        syn_ack.arm(tcb, now)
+        ctx.mark_dirty(tcb)
+
+
+# --- the final ACK ------------------------------------------------------------------------------
+
+
+def complete_passive_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+    """Take the final ACK; False when the connection has to wait, for room or for text."""
+    request, listener = tcb.syn_ack, tcb.listener
+    assert request is not None
+    assert listener is not None
+    if request.timeouts < tcb.options.defer_accept and seg.end == tcb.rcv_nxt:
+        ctx.counters["TcpExtTCPDeferAcceptDrop"] += 1
+        request.heard = True
+        return False
+    if listener.is_full():
+        _refuse_for_want_of_room(ctx, tcb, seg)
+        return False
+    # Like Linux, whose half-open connections count nothing: what leaves counts from here on.
+    tcb.statistics.segs_out = 0
+    ctx.counters["TcpPassiveOpens"] += 1
+    listener.promote(tcb)
+    establish(ctx, tcb, seg, now)
+    ctx.events.report(listener, ACCEPTABLE)
+    return True
+
+
+def _refuse_for_want_of_room(ctx: Context, tcb: Tcb, seg: Segment) -> None:
+    """Leave a connection half open, or reset it, as the accept queue takes no more."""
+    assert tcb.syn_ack is not None
+    ctx.counters["TcpExtListenDrops"] += 1
+    ctx.counters.drop(Drop.TCP_LISTEN_OVERFLOW)
+    tcb.syn_ack.heard = True
+    if ctx.config.tcp_abort_on_overflow:
+        reset_in_reply_to(ctx, tcb.remote.address, tcb.local.address, seg, "accept queue full")
+        destroy(ctx, tcb)
+
+
+def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
+    """Enter ESTABLISHED: our SYN is acknowledged, whichever way the opening went."""
+    become(ctx, tcb, State.ESTABLISHED)
+    request, tcb.syn_ack = tcb.syn_ack, None
+    if request is None:
+        on_our_syn_acknowledged(ctx, tcb, seg, now)
+    else:
+        covered = [request.segment] if request.segment else []
+        acked = Acknowledged(covered, request.transmissions != 1)
+        begin_transfer(ctx, tcb, seg, acked, request.transmissions, now)
+    tcb.snd_wnd = tcb.max_snd_wnd = seg.wnd << tcb.snd_wind_shift
+    tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
+    update_effective_mss(tcb)
+    ctx.report(tcb, CONNECTED | WRITABLE)

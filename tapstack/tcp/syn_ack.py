@@ -1,0 +1,120 @@
+"""Our SYN-ACK while nobody has acknowledged it: when to send it again, and when to give up.
+
+It is kept apart from the retransmission queue, as it has rules of its own (Linux's requests): who
+floods us with SYNs gets fewer of them, and a peer that was heard may still have to wait.
+
+Not done here: the segments of a half-open connection (`half_open.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.tcp.retransmission_timer import Purpose, arm_for
+from tapstack.tcp.rtt import INITIAL_RTO
+
+if TYPE_CHECKING:
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.listener import Listener
+    from tapstack.tcp.retransmission_queue import SentSegment
+    from tapstack.tcp.tcb import Tcb
+
+_LEAST_CROWD = 8
+"""Half-open connections, counted twice, that never make a queue crowded."""
+_MOST_TIMEOUTS = 255
+_LEAST_RETRIES = 2
+"""Retransmissions that a SYN-ACK gets however crowded the queue is."""
+
+
+def timeouts_in(seconds: int, longest: Duration) -> int:
+    """Count the timeouts of a SYN-ACK within some seconds, as TCP_DEFER_ACCEPT is kept."""
+    count, wait, total = 0, INITIAL_RTO, 0
+    while total < seconds * SECOND and count < _MOST_TIMEOUTS:
+        count += 1
+        total += wait
+        wait = min(2 * wait, longest)
+    return count
+
+
+def seconds_of(timeouts: int, longest: Duration) -> int:
+    """Give the seconds until so many timeouts of a SYN-ACK are over."""
+    waits = (min(INITIAL_RTO << number, longest) for number in range(timeouts))
+    return sum(waits) // SECOND
+
+
+@dataclass(slots=True)
+class SynAck:
+    """What one SYN-ACK has gone through."""
+
+    segment: SentSegment | None = None
+    """None before it was sent, and of one that only a cookie remembers."""
+    timeouts: int = 0
+    """How often its time was up."""
+    heard: bool = False
+    """The final ACK came, and could not be heeded: there was no room, or no text yet."""
+
+    @property
+    def transmissions(self) -> int:
+        """How often it was sent."""
+        return self.segment.transmissions if self.segment else 0
+
+
+def arm(tcb: Tcb, now: Instant) -> None:
+    """Wait for the acknowledgment: 1 s, and twice as long after each timeout."""
+    assert tcb.syn_ack is not None
+    wait = min(INITIAL_RTO << tcb.syn_ack.timeouts, tcb.rtt.rto_max)
+    arm_for(tcb, Purpose.SYN_ACK, now + wait)
+
+
+def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Have the SYN-ACK sent again; False: it was sent often enough."""
+    ctx.counters["TcpExtTCPTimeouts"] += 1
+    syn_ack = tcb.syn_ack
+    assert syn_ack is not None
+    if _is_given_up(ctx, tcb, syn_ack):
+        return False
+    if _is_sent_again(tcb, syn_ack):
+        tcb.syn_due = True
+        ctx.mark_dirty(tcb)
+    if syn_ack.timeouts == 0 and syn_ack.segment is not None:
+        tcb.first_timeout_at = syn_ack.segment.sent_at
+        if tcb.listener is not None:
+            tcb.listener.on_first_timeout(tcb)
+    syn_ack.timeouts += 1
+    tcb.retransmits += 1
+    tcb.statistics.on_timeout(now)
+    arm(tcb, now)
+    return True
+
+
+def _is_given_up(ctx: Context, tcb: Tcb, syn_ack: SynAck) -> bool:
+    listener = tcb.listener
+    retries = tcb.options.syncnt or ctx.config.tcp_synack_retries
+    if listener is not None:
+        retries = _retries_in_crowd(listener, retries)
+    over = syn_ack.timeouts >= retries
+    patience = tcb.options.defer_accept
+    return over and not (syn_ack.heard and syn_ack.timeouts < patience)
+
+
+def _retries_in_crowd(listener: Listener, retries: int) -> int:
+    """Cut the patience with the old where a queue is half full, and few of it are young.
+
+    Nearly every SYN-ACK is answered within its first second, so that the old are hardly real.
+    """
+    waiting = len(listener.syn_queue)
+    if 2 * waiting <= max(_LEAST_CROWD, listener.backlog):
+        return retries
+    young = 2 * listener.young
+    while retries > _LEAST_RETRIES and waiting >= young:
+        retries -= 1
+        young *= 2
+    return retries
+
+
+def _is_sent_again(tcb: Tcb, syn_ack: SynAck) -> bool:
+    """Tell whether the peer is to be asked; one that was heard only when its last chance comes."""
+    patience = tcb.options.defer_accept
+    return not (patience and syn_ack.heard) or syn_ack.timeouts >= patience - 1

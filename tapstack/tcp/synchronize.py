@@ -1,0 +1,103 @@
+"""What a SYN says, and what the acknowledgment of ours begins (RFC 9293 §3.5): both ways to open.
+
+Not done here: which segments are let this far (`handshake.py`, `half_open.py`).
+"""
+
+from __future__ import annotations
+
+from tapstack.base.units import MILLISECOND, Instant
+from tapstack.tcp import ecn, mtu_probing, receive_space, send_space
+from tapstack.tcp.ack_policy import AckPolicy
+from tapstack.tcp.acknowledgment import echo_of, measure_round_trip
+from tapstack.tcp.context import Context
+from tapstack.tcp.mss import on_peer_mss
+from tapstack.tcp.receive_space import MAX_SHIFT
+from tapstack.tcp.retransmission_queue import Acknowledged
+from tapstack.tcp.rtt import FALLBACK_RTO
+from tapstack.tcp.segment import Segment
+from tapstack.tcp.seq import add
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.timeouts import arm_keepalive
+
+_MAX_MSS_HINT = 536
+"""First guess at the peer's segment size at most (Linux's TCP_MSS_DEFAULT)."""
+
+
+def take_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
+    """Set what the peer's SYN says: IRS, RCV.NXT, its window and its options."""
+    tcb.irs = seg.seq
+    tcb.rcv_nxt = tcb.rcv_wup = tcb.last_ack_sent = tcb.copied_seq = add(seg.seq, 1)
+    tcb.last_received_at = now
+    # RFC 7323 §2.2: "The window field in a segment where the SYN bit is set MUST NOT be scaled."
+    tcb.snd_wnd = tcb.max_snd_wnd = seg.wnd
+    tcb.snd_wl1 = seg.seq
+    tcb.snd_wl2 = seg.ack
+    _negotiate(ctx, tcb, seg, now)
+    if tcb.passive:
+        # Only now is it known whether timestamps take their part of each segment.
+        mss = receive_space.text_in_segment(tcb)
+        receive_space.offer_first_window(
+            tcb, ctx.config.tcp_rmem[2], mss, scaling=tcb.window_scaling
+        )
+    tcb.rcv_wnd = tcb.receive_space.threshold
+    hint = min(tcb.advertised_mss, tcb.effective_mss, _MAX_MSS_HINT, tcb.rcv_wnd // 2)
+    tcb.acks = AckPolicy()
+    tcb.acks.start(hint)
+
+
+def _negotiate(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
+    """Agree on options: each counts only when both SYNs carry it."""
+    config, offered = ctx.config, seg.options
+    tcb.window_scaling = config.tcp_window_scaling and offered.window_scale is not None
+    if tcb.window_scaling and offered.window_scale is not None:
+        # RFC 7323 §2.3: a larger shift count is to be logged, and 14 used instead.
+        tcb.snd_wind_shift = min(offered.window_scale, MAX_SHIFT)
+    else:
+        tcb.snd_wind_shift = tcb.rcv_wind_shift = 0
+    tcb.sack_permitted = config.tcp_sack and offered.sack_permitted
+    ecn.negotiate(config, tcb, seg)
+    tcb.timestamps = config.tcp_timestamps and offered.timestamps is not None
+    if offered.timestamps is not None:
+        tcb.ts_recent = offered.timestamps.value
+        tcb.ts_recent_at = now
+    on_peer_mss(ctx, tcb, offered.mss)
+
+
+def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
+    """Take the acknowledgment of a SYN that stands in the retransmission queue."""
+    transmissions = tcb.sent.segments[0].transmissions
+    acked = tcb.sent.acknowledge(seg.ack, tcb.effective_mss)
+    begin_transfer(ctx, tcb, seg, acked, transmissions, now)
+
+
+def begin_transfer(
+    ctx: Context, tcb: Tcb, seg: Segment, acked: Acknowledged, transmissions: int, now: Instant
+) -> None:
+    """Do what the end of a handshake asks: take the first sample, start the clocks.
+
+    `transmissions` tells how often our SYN or SYN-ACK was sent.
+    """
+    _heed_lost_syn(tcb, seg, transmissions)
+    measure_round_trip(tcb, echo_of(tcb, seg), acked, (), now)
+    tcb.recovery.undo.retransmit_stamp = None
+    tcb.snd_una = tcb.snd_up = seg.ack
+    tcb.retransmits = tcb.backoff = 0
+    tcb.statistics.delivered += 1
+    tcb.statistics.on_timeout_recovered(now)
+    tcb.statistics.established_at = now
+    tcb.retransmission_timer.cancel()
+    receive_space.on_established(tcb, now)
+    send_space.grow(ctx, tcb)
+    mtu_probing.start(ctx, tcb, now)
+    arm_keepalive(ctx, tcb, now)
+
+
+def _heed_lost_syn(tcb: Tcb, seg: Segment, transmissions: int) -> None:
+    """Begin with care where our SYN was lost, unless the echo says that it was merely late."""
+    if transmissions > 1:
+        tcb.rtt.rto = FALLBACK_RTO  # RFC 6298 §5.7, unless a timestamp tells better
+    if transmissions > 2 and tcb.retransmits:
+        first = add(tcb.ts_offset, tcb.first_timeout_at // MILLISECOND)
+        if echo_of(tcb, seg) != first:
+            # RFC 6928 §2: one segment after a lost SYN. Deviation: like Linux, after two.
+            tcb.window.cwnd = 1
