@@ -144,7 +144,7 @@ def _make(
         return None
     if iss is not None:
         tcb.iss = iss
-    tcb.snd_una = tcb.snd_nxt = tcb.small_sent_end = add(tcb.iss, 1)
+    tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = add(tcb.iss, 1)
     tcb.statistics.on_received(1, bool(seg.text))
     tcb.listener = listener
     tcb.syn_ack = syn_ack.SynAck()

@@ -131,7 +131,7 @@ def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if length and not tcb.sent.in_flight:
         restart_after_idle(ctx, tcb, now)
         length = _sendable(ctx, tcb, unsent)
-    fin = _fin_waits(tcb) and length == unsent and _window_room(tcb) > length
+    fin = _fin_may_follow(tcb, length, unsent)
     if length or (fin and not unsent):
         _send_unit(ctx, tcb, length, fin, length == unsent, now)
         return True
@@ -141,6 +141,11 @@ def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 def _fin_waits(tcb: Tcb) -> bool:
     """Tell whether the user has closed and our FIN was not sent yet."""
     return tcb.fin_queued and not tcb.fin_sent
+
+
+def _fin_may_follow(tcb: Tcb, length: int, unsent: int) -> bool:
+    """Tell whether a unit that takes `length` of the unsent octets takes our FIN along."""
+    return _fin_waits(tcb) and length == unsent and _window_room(tcb) > length
 
 
 def _window_room(tcb: Tcb) -> int:
@@ -225,7 +230,8 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     length = min(unsent, current_mss(tcb))
     has_new_text = 0 < length <= _window_room(tcb)
     if has_new_text:
-        _send_unit(ctx, tcb, length, False, length == unsent, now)
+        fin = _fin_may_follow(tcb, length, unsent)
+        _send_unit(ctx, tcb, length, fin, length == unsent, now)
     else:
         retransmit_last(ctx, tcb, now)
     ctx.counters["TcpExtTCPLossProbes"] += 1

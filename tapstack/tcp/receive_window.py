@@ -21,11 +21,23 @@ def select_window(tcb: Tcb) -> int:
     """Choose the window to advertise, octets from RCV.NXT on; a whole number of scaled units."""
     current = remaining_window(tcb)
     chosen = wanted_window(tcb)
-    unit = (1 << tcb.rcv_wind_shift) - 1
     if chosen < current:
         # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
-        chosen = current + unit & ~unit
+        chosen = _rounded_up(tcb, current)
     return min(chosen, MAX_UNSCALED << tcb.rcv_wind_shift)
+
+
+def _rounded_up(tcb: Tcb, window: int) -> int:
+    """Round a window up to what the field can say, while the buffer can bear it.
+
+    Each time that offers a little more than before: many small segments would have a user who reads
+    nothing hold more and more. Beyond the whole buffer the field says less than we take (RFC 7323
+    §2.4).
+    """
+    unit = (1 << tcb.rcv_wind_shift) - 1
+    rounded = window + unit & ~unit
+    beyond = rounded - free_space(tcb)
+    return rounded if beyond <= window_of(tcb.receive_space.buffer) else window
 
 
 def remaining_window(tcb: Tcb) -> int:

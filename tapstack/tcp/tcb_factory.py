@@ -76,7 +76,7 @@ def draft_tcb(
     tcb.path_mtu, tcb.path_asked_at = path.mtu, now
     tcb.advertised_mss = min(path.mtu - FIXED_HEADERS, options.maxseg or MAX_UNSCALED)
     tcb.iss = ctx.keyed_hash.initial_sequence_number(local, remote, now)
-    tcb.snd_una = tcb.snd_nxt = tcb.small_sent_end = tcb.iss
+    tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = tcb.iss
     tcb.ts_offset = ctx.keyed_hash.timestamp_offset(local, remote)
     offer_first_window(
         tcb, config.tcp_rmem[2], tcb.advertised_mss, scaling=config.tcp_window_scaling

@@ -10,7 +10,7 @@ import pytest
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.recovery_state import Phase
-from tapstack.tcp.segment import Segment
+from tapstack.tcp.segment import ACK, FIN, PSH, Segment
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.wire import parse
 from tests.tcp.pair import A, World
@@ -97,6 +97,18 @@ def test_a_probe_is_new_text_where_there_is_some() -> None:
     world.run(lambda: world.a.counters["TcpExtTCPLossProbes"] == 1)
     _, probe = sent_text(world, start)[-1]
     assert probe.seq == (sent_text(world, start)[-2][1].end)
+
+
+def test_a_probe_of_the_last_new_text_takes_the_fin_along() -> None:
+    world, road, client, _ = established(warm=3)
+    client.window.cwnd = 2
+    road.lose = lambda index: True
+    mark = len(world.log)
+    world.send(client, bytes(2 * MSS + 100))
+    world.close(client)
+    world.run_for(3 * RTT)
+    flights = [(len(each.text), each.flags) for _, who, each in world.log[mark:] if who == A]
+    assert flights == [(MSS, ACK), (MSS, ACK), (100, ACK | PSH | FIN)]
 
 
 def test_a_probe_that_repairs_the_loss_reduces_the_window_once() -> None:

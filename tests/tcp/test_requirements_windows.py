@@ -7,11 +7,14 @@ from itertools import pairwise
 
 import pytest
 
+from tapstack.base.address import Endpoint
 from tapstack.base.units import MILLISECOND, SECOND
-from tapstack.tcp.segment import ACK, FIN, PSH, RST, Segment
+from tapstack.tcp.config import TcpConfig
+from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, Options, Segment
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
-from tests.tcp.pair import B, Host, World
+from tapstack.tcp.user_options import UserOptions
+from tests.tcp.pair import A, B, Host, World
 from tests.tcp.test_buffers import set_option
 from tests.tcp.test_state_segment_grid import T0, Peer
 
@@ -230,3 +233,22 @@ def test_a_closed_window_is_not_opened_by_crumbs() -> None:
     unit = 1 << server.rcv_wind_shift  # what is offered is rounded up to it
     assert all(step < unit or step >= 1448 for step in steps)
     assert sum(step >= 1448 for step in steps) > 5, "and it did open"
+
+
+def test_small_segments_do_not_have_a_user_who_reads_nothing_hold_ever_more() -> None:
+    buffer = 16384
+    host = Host(A, config=TcpConfig(tcp_rmem=(4096, buffer, 6 << 20)))
+    host.tcp.open_passive(host.tcp.bind(Endpoint(0, 80)), 8, UserOptions())
+    (syn_ack,) = host.inject(T0, flags=SYN, seq=0, options=Options(mss=1460, window_scale=0))
+    scale = syn_ack.options.window_scale or 0
+    assert scale > 6  # what is smaller than this unit closes the window by nothing, rounded up
+    ack = syn_ack.seq + 1
+    answers = host.inject(T0, flags=ACK, seq=1, ack=ack)
+    for number in range(1000):
+        now = T0 + number * SECOND
+        answers += host.inject(now, flags=ACK | PSH, seq=1 + 64 * number, ack=ack, text=bytes(64))
+        host.expire(now + SECOND // 2)
+        answers += host.sent()
+    (tcb,) = host.tcp.connections
+    assert buffer // 2 <= len(tcb.receive_queue) <= buffer
+    assert answers[-1].wnd == 0

@@ -6,11 +6,13 @@ from errno import EAGAIN, EINVAL
 
 import pytest
 
+from tapstack.base.address import Endpoint
 from tapstack.base.contracts import URGENT
 from tapstack.base.units import MILLISECOND, SECOND
-from tapstack.tcp.segment import ACK, PSH, URG
+from tapstack.tcp.segment import ACK, PSH, SYN, URG
 from tapstack.tcp.tcb import Tcb
-from tests.tcp.pair import A, World
+from tapstack.tcp.user_options import UserOptions
+from tests.tcp.pair import A, Host, World
 from tests.tcp.test_state_segment_grid import T0, Peer
 
 
@@ -263,3 +265,12 @@ def test_a_second_mark_gives_the_first_octet_up() -> None:
     reader.arrives(1, b"ab?", up=3)
     assert reader.urgent() == b"?"
     assert reader.read() == b"ab"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_half_open_connection_has_nothing_urgent_wherever_its_numbers_begin(seed: int) -> None:
+    host = Host(A, seed=seed)
+    host.tcp.open_passive(host.tcp.bind(Endpoint(0, 80)), 8, UserOptions())
+    host.inject(T0, flags=SYN, seq=1000)
+    (challenge,) = host.inject(T0 + SECOND, flags=SYN, seq=1000)
+    assert (challenge.flags, challenge.up) == (ACK, 0)

@@ -1,0 +1,82 @@
+"""Random worlds: whatever the network and the users do, TCP keeps its promises.
+
+What has been received is a prefix of what was sent; it is all of it once the links have healed and
+both ends close in good order. The invariants hold at every step, every run ends, and some time
+later nothing is left: no connection, no timer, no port, no thread.
+
+`make worlds` runs ten thousand of them.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+from hypothesis import given, settings
+
+from tapstack.sim import World
+from tapstack.tcp.tcb import Tcb
+from tests.properties.scenario_run import Outcome, Run, is_graceful
+from tests.properties.scenarios import SCENARIOS, End, Meeting, Road, Scenario, Side
+
+
+def check_delivery(meeting: Meeting, source: Outcome, sink: Outcome) -> None:
+    assert source.text[: source.written].startswith(sink.received), "not a prefix of what was sent"
+    if is_graceful(meeting) and not (meeting.simultaneous and not both_connected(source, sink)):
+        assert source.error is None
+        assert len(sink.received) == len(source.text), "not everything arrived"
+        assert sink.ended
+
+
+def both_connected(source: Outcome, sink: Outcome) -> bool:
+    """A simultaneous open succeeds only where both open within a round trip."""
+    return source.connected and sink.connected
+
+
+def check(scenario: Scenario) -> None:
+    threads = threading.active_count()
+    with World(scenario.seed) as world:
+        run = Run(scenario, world)
+        run.run()
+        for meeting, client, server in run.meetings:
+            check_delivery(meeting, client, server)
+            check_delivery(meeting, server, client)
+        for guard, host in zip(run.guards, (run.client, run.server), strict=True):
+            guard.check_nothing_is_left()
+            assert not list(host.stack.timers.armed())
+    assert threading.active_count() == threads
+
+
+def test_a_connection_that_is_over_is_not_in_memory() -> None:
+    side = Side([1000], 0, End.HALF_CLOSE, [100], 0, None, {})
+    road = Road(None, 1000, 0, ("drop tail", 9), 0.1, None, (0.1, 1000), 0.1, 0.1)
+    meetings = [Meeting(0, 0, False, side, side._replace(end=end)) for end in End]
+    gc.collect()
+    before = connections_in_memory()
+    check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
+    gc.collect()
+    assert connections_in_memory() == before
+
+
+def connections_in_memory() -> int:
+    return sum(isinstance(each, Tcb) for each in gc.get_objects())
+
+
+def somebody_ends_first(scenario: Scenario) -> Scenario:
+    """See that not both ends wait for the other to close: that would be for ever."""
+    meetings = [
+        meeting._replace(client=meeting.client._replace(end=End.HALF_CLOSE))
+        if meeting.client.end is meeting.server.end is End.WAIT
+        else meeting
+        for meeting in scenario.meetings
+    ]
+    return scenario._replace(meetings=meetings)
+
+
+WORLDS = SCENARIOS.map(somebody_ends_first)
+
+
+@settings(max_examples=80)
+@given(WORLDS)
+def test_tcp_keeps_its_promises_in_any_world(scenario: Scenario) -> None:
+    check(scenario)
