@@ -44,14 +44,22 @@ def count_duplicate_ack(ctx: Context, tcb: Tcb, news: AckNews) -> None:
 
 def limit_duplicate_acks(ctx: Context, tcb: Tcb, acked: int) -> None:
     """Keep the count of duplicate ACKs below what can have arrived; more means reordering."""
-    sent = tcb.sent
-    holes = min(max(sent.lost_out, 1), sent.packets_out)
-    if sent.sacked_out + holes > sent.packets_out:
-        sent.sacked_out = sent.packets_out - holes
+    if leave_room_for_losses(tcb):
         recovery = tcb.recovery
-        recovery.reordering = min(sent.packets_out + acked, ctx.config.tcp_max_reordering)
+        recovery.reordering = min(tcb.sent.packets_out + acked, ctx.config.tcp_max_reordering)
         tcb.statistics.reord_seen += 1
         ctx.counters["TcpExtTCPRenoReorder"] += 1
+
+
+def leave_room_for_losses(tcb: Tcb) -> bool:
+    """See that what is lost is not counted as arrived, too; tell whether any was."""
+    sent = tcb.sent
+    holes = min(max(sent.lost_out, 1), sent.packets_out)
+    most = sent.packets_out - holes
+    if sent.sacked_out <= most:
+        return False
+    sent.sacked_out = most
+    return True
 
 
 def on_cumulative_ack_without_sack(ctx: Context, tcb: Tcb, packets: int) -> int:

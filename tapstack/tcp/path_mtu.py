@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.episode import current_ssthresh
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.recovery_state import Phase
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
+    from tapstack.tcp.retransmission_queue import SentSegment
     from tapstack.tcp.tcb import Tcb
 
 _FRESH: Duration = 1 * SECOND
@@ -24,10 +26,10 @@ _FRESH: Duration = 1 * SECOND
 def learn(ctx: Context, tcb: Tcb, mtu: int, now: Instant) -> None:
     """Hear that a datagram of ours was too large, and send what was too large again at once."""
     ctx.ip.learn_path_mtu(tcb.remote.address, mtu, now)
-    before = tcb.path_mtu
+    before, size = tcb.path_mtu, tcb.effective_mss
     _follow(ctx, tcb, now)
     if tcb.path_mtu < before:
-        retransmit_what_is_too_large(ctx, tcb)
+        retransmit_what_is_too_large(ctx, tcb, size)
 
 
 def refresh(ctx: Context, tcb: Tcb, now: Instant) -> None:
@@ -48,22 +50,25 @@ def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:
         update_effective_mss(tcb)
 
 
-def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
+def retransmit_what_is_too_large(ctx: Context, tcb: Tcb, size: int) -> None:
     """Deem lost what is larger than a segment may be now (RFC 1191 §6.4).
 
-    That is no sign of congestion: the window stays as it is, in segments, which are smaller.
+    `size` is the text in a full segment of what is in flight. Being too large is no sign of
+    congestion: the window stays as it is, in segments, which are smaller.
     """
     sent, recovery = tcb.sent, tcb.recovery
     too_large = [
         segment
         for segment in sent
-        if not segment.sacked and segment.text_length > segment.packets * tcb.effective_mss
+        if not segment.sacked and _largest_piece(segment, size) > tcb.effective_mss
     ]
     if not too_large:
         return
     sent.recount(tcb.effective_mss)
     for segment in too_large:
         sent.mark_lost(segment)
+    if not tcb.sack_permitted:
+        leave_room_for_losses(tcb)
     if recovery.phase is not Phase.LOSS:
         recovery.high_seq = tcb.snd_nxt
         tcb.window.ssthresh = current_ssthresh(tcb)
@@ -72,3 +77,8 @@ def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
         recovery.frto = False
         recovery.phase = Phase.LOSS
     ctx.mark_dirty(tcb)
+
+
+def _largest_piece(segment: SentSegment, size: int) -> int:
+    """Give the text in the largest segment of an entry: an MTU probe is one, and uncut."""
+    return segment.text_length if segment.packets == 1 else size

@@ -221,7 +221,8 @@ def check_timers(tcb: Tcb, tcp: Tcp, now: int) -> None:
         assert armed == [tcb.wait_timer]
         return
     in_flight = bool(tcb.sent)
-    assert (tcb.retransmission_timer.deadline is not None) == in_flight, "the retransmission timer"
+    unanswered = in_flight or tcb.state is State.SYN_RECEIVED
+    assert (tcb.retransmission_timer.deadline is not None) == unanswered, "the retransmission timer"
     if tcb.state not in _OPENING:
         waiting = not in_flight and tcp.unsent(tcb) > 0
         assert (tcb.persist_timer.deadline is not None) == waiting, "the persist timer"

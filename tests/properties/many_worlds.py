@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -33,6 +34,7 @@ def run_chunk(number: int, worlds: int) -> str:
         phases=(Phase.generate, Phase.shrink),
     )
     try:
+        warnings.simplefilter("ignore", ResourceWarning)  # of sockets in a world that broke down
         seed(number)(quietly(test))()
     except BaseException:  # noqa: BLE001 - whatever it is, it is what we look for
         return traceback.format_exc()

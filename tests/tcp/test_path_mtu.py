@@ -71,6 +71,24 @@ def test_what_was_too_large_is_no_sign_of_congestion() -> None:
     assert world.receive(server) == bytes(20_000)
 
 
+def test_without_sack_what_is_too_large_is_not_taken_to_have_arrived() -> None:
+    def twice_if_small(octets: bytes, _: object) -> list[tuple[int, bytes]]:
+        return [(0, octets), (MS, octets)] if 20 + len(octets) <= 1000 else []
+
+    world = World(delay=10 * MS, fate=twice_if_small, config=TcpConfig(tcp_sack=False))
+    client, server = world.pair()
+    world.send(client, bytes(1449))
+    # The second ACK for the small segment behind the large one is a duplicate.
+    world.run(lambda: client.sent.sacked_out == 1)
+    report(world, client, 3, 4, seq=client.snd_una, mtu=1492)
+    sent = client.sent
+    assert (sent.packets_out, sent.lost_out, sent.sacked_out) == (2, 2, 0)
+    report(world, client, 3, 4, seq=client.snd_una, mtu=800)
+    world.run(lambda: not client.sent)
+    assert len(world.receive(server) or b"") == 1449
+    assert world.a.counters["TcpExtTCPTimeouts"] == 0
+
+
 def test_in_flight_is_counted_in_the_segments_that_there_are_now() -> None:
     world, client, _ = opened()
     world.send(client, bytes(14_480))

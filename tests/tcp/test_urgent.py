@@ -271,6 +271,6 @@ def test_a_second_mark_gives_the_first_octet_up() -> None:
 def test_a_half_open_connection_has_nothing_urgent_wherever_its_numbers_begin(seed: int) -> None:
     host = Host(A, seed=seed)
     host.tcp.open_passive(host.tcp.bind(Endpoint(0, 80)), 8, UserOptions())
-    host.inject(T0, flags=SYN, seq=1000)
-    (challenge,) = host.inject(T0 + SECOND, flags=SYN, seq=1000)
+    (syn_ack,) = host.inject(T0, flags=SYN, seq=1000)
+    (challenge,) = host.inject(T0, flags=ACK, seq=1000, ack=syn_ack.seq + 1)
     assert (challenge.flags, challenge.up) == (ACK, 0)
