@@ -143,7 +143,7 @@ def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged
     tcb.snd_una = seg.ack
     urgent.on_acknowledged(tcb)
     mtu_probing.on_acknowledged(ctx, tcb)
-    tcb.backoff = tcb.retransmits = 0
+    tcb.retransmits = 0
     tcb.soft_error = 0
     return acked
 
@@ -162,11 +162,17 @@ def measure_round_trip(
     once = () if acked.retransmitted else acked.segments
     once = once or [segment for segment in sacked if segment.transmissions == 1]
     if once:
-        tcb.rtt.sample(now - once[0].sent_at)
+        _take_sample(tcb, now - once[0].sent_at)
         return tcb.rtt.observe(now - once[-1].sent_at, now)
     if acked.retransmitted and echo:
         # RFC 7323 §4.1: the echo tells which transmission is acknowledged.
         elapsed = sub(tcb.timestamp_now(now), echo)
         if elapsed < 1 << 31:
-            tcb.rtt.sample(elapsed * MILLISECOND)
+            _take_sample(tcb, elapsed * MILLISECOND)
     return None
+
+
+def _take_sample(tcb: Tcb, rtt: Duration) -> None:
+    """Let a round trip set the RTO. Only a sample takes the backing off back (RFC 6298 §5)."""
+    tcb.rtt.sample(rtt)
+    tcb.backoff = 0

@@ -132,7 +132,7 @@ def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         restart_after_idle(ctx, tcb, now)
         length = _sendable(ctx, tcb, unsent)
     fin = _fin_may_follow(tcb, length, unsent)
-    if length or (fin and not unsent):
+    if length or (fin and tcb.sent.in_flight < tcb.window.cwnd):
         _send_unit(ctx, tcb, length, fin, length == unsent, now)
         return True
     return False
@@ -255,7 +255,7 @@ def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.probe_due = False
     length = min(tcb.unsent(), _window_room(tcb), tcb.effective_mss)
     if length and not tcb.sent:
-        _send_unit(ctx, tcb, length, False, length == tcb.unsent(), now)
+        _send_unit(ctx, tcb, length, False, True, now)
         stop_probing(tcb)
         return
     if urgent.is_sending(tcb):

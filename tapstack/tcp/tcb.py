@@ -159,7 +159,7 @@ class Tcb:
     timer_purpose: Purpose = Purpose.RETRANSMISSION
     """What the retransmission timer runs for, while it does."""
     backoff: int = 0
-    """Doublings of the RTO since the last acknowledgment of new text."""
+    """Doublings of the RTO since a round trip was last measured (RFC 6298 §5)."""
     retransmits: int = 0
     """Timeouts in a row of what is at SND.UNA."""
     first_timeout_at: Instant = 0

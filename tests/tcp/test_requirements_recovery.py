@@ -86,6 +86,10 @@ def test_the_doubling_lasts_until_something_new_is_acknowledged() -> None:
     acknowledge(peer, 0, deadline + 10)
     assert tcb.rto() == tcb.rtt.rto << 3
     acknowledge(peer, 1, deadline + 20)
+    assert tcb.rto() == tcb.rtt.rto << 3, "of what was sent twice no round trip is known (Karn)"
+    acknowledge(peer, 5, deadline + 40)
+    send(host, tcb, 1, deadline + 50)
+    acknowledge(peer, 6, deadline + 60)
     assert tcb.rto() == tcb.rtt.rto
 
 
