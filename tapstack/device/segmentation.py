@@ -2,10 +2,9 @@
 
 A unit of up to 64 KB becomes the segments that a card with segmentation offload would send: the
 IP identification counts on, each segment has its own sequence number, FIN and PSH stay with the
-last (RFC 9293 §3.1), CWR with the first (RFC 3168 §6.1.2).
+last (RFC 9293 §3.1), CWR with the first (RFC 3168 §6.1.2); an urgent pointer counts from each.
 
-Not done here: urgent data, which TCP does not send in units; anything but TCP over IPv4 in an
-untagged frame, which is never cut.
+Not done here: anything but TCP over IPv4 in an untagged frame, which is never cut.
 """
 
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from tapstack.device.middleware import Middleware
 from tapstack.eth import wire as eth
 from tapstack.ip import wire as ip
 from tapstack.tcp import seq, wire as tcp
-from tapstack.tcp.segment import CWR, FIN, PSH
+from tapstack.tcp.segment import CWR, FIN, PSH, URG
 
 _DATA_OFFSET_SHIFT = tcp.CODEC.bit_fields["data_offset"].shift
 
@@ -132,6 +131,9 @@ class _Unit(NamedTuple):
             word &= ~CWR
         if not is_last:
             word &= ~(FIN | PSH)
+        up = max(0, up - start)
+        if not up:
+            word &= ~URG
         header = tcp.CODEC.pack(
             source_port, destination_port, seq.add(first, start), ack, word, wnd, value, up
         )

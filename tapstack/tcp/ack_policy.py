@@ -120,9 +120,10 @@ class AckPolicy:
 
     def on_ack_sent(self) -> None:
         """Note that everything received is acknowledged, by whatever segment."""
+        news = self.due or self.owed
         self.due = self.owed = self.pushed = self.pushed_again = False
         self.duplicate = None
-        if self.quick:
+        if self.quick and news:
             self.quick -= 1
             if self.quick == 0:
                 self.ato = _ATO_MIN

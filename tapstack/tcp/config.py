@@ -66,6 +66,8 @@ class TcpConfig:
     """Segments that must arrive beyond one for it to be lost, while no reordering was seen."""
     tcp_max_reordering: int = 300
     """Most that the path is believed to reorder by, segments."""
+    tcp_retrans_collapse: bool = True
+    """Whether small segments that are sent again are joined up to a full one."""
     tcp_timestamps: bool = True
     """Whether SYNs offer timestamps (RFC 7323)."""
     tcp_sack: bool = True

@@ -30,7 +30,7 @@ from tapstack.tcp.retransmission_timer import (
 from tapstack.tcp.retransmit import retransmit_last, retransmit_lost, transmit_syn
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN
 from tapstack.tcp.seq import add, ge, gt, sub
-from tapstack.tcp.state import HAS_SENT_FIN, State
+from tapstack.tcp.state import HAS_RECEIVED_FIN, HAS_SENT_FIN, State
 from tapstack.tcp.statistics import watch_limit
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_persist, delay_ack, stop_probing
@@ -272,18 +272,29 @@ def acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> None:
     acks = tcb.acks
     if not acks.due and not acks.owed:
         return
-    if acks.due or _is_due_now(tcb):
-        transmit(ctx, tcb, tcb.snd_nxt, ACK, 0, now, "acknowledge")
-    else:
-        delay_ack(ctx, tcb, now)
+    if acks.due or _is_due_now(tcb) or not delay_ack(ctx, tcb, now):
+        transmit(ctx, tcb, _sequence_of_ack(tcb), ACK, 0, now, "acknowledge")
+
+
+def _sequence_of_ack(tcb: Tcb) -> int:
+    """Give SEG.SEQ of an ACK without text: SND.NXT, as far as the peer finds that in its window.
+
+    One that shrank its window has less room than is in flight, and would throw the ACK away.
+    """
+    right = add(tcb.snd_una, tcb.snd_wnd)
+    beyond = sub(tcb.snd_nxt, right)
+    rounding = (1 << tcb.snd_wind_shift) - 1
+    return tcb.snd_nxt if ge(right, tcb.snd_nxt) or beyond <= rounding else right
 
 
 def _is_due_now(tcb: Tcb) -> bool:
     """Tell whether an ACK must not be delayed: quick mode, or more than a full segment is owed."""
     if tcb.acks.is_quick() or len(tcb.reassembly):
         return True
-    owed = sub(tcb.rcv_nxt, tcb.rcv_wup)
-    return owed > tcb.acks.rcv_mss and wanted_window(tcb) >= tcb.rcv_wnd
+    if sub(tcb.rcv_nxt, tcb.rcv_wup) <= tcb.acks.rcv_mss:
+        return False
+    # A user who wants more than there is does not read yet, so that reading will bring no ACK.
+    return len(tcb.receive_queue) < tcb.options.rcvlowat or wanted_window(tcb) >= tcb.rcv_wnd
 
 
 def ack_after_taking_is_due(tcb: Tcb) -> bool:
@@ -298,7 +309,7 @@ def ack_after_taking_is_due(tcb: Tcb) -> bool:
             return True
         if acks.is_end_of_message() and not len(tcb.receive_queue):
             return True
-    if 2 * current > tcb.receive_space.clamp:
+    if 2 * current > tcb.receive_space.clamp or tcb.read_shut or tcb.state in HAS_RECEIVED_FIN:
         return False
     wanted = wanted_window(tcb)
     return wanted > 0 and wanted >= 2 * current

@@ -44,6 +44,8 @@ def _is_older(tcb: Tcb, seg: Segment, now: Instant) -> bool:
     stamps = seg.options.timestamps
     if not tcb.timestamps or stamps is None or ge(stamps.value, tcb.ts_recent):
         return False
+    if tcb.ts_recent == 0:
+        return False  # like Linux: there are hosts whose SYN says 0, whatever their clock
     return now - tcb.ts_recent_at <= _TS_RECENT_LIFETIME
 
 

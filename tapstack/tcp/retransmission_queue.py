@@ -17,6 +17,10 @@ from tapstack.tcp.delivery_rate import Departure
 from tapstack.tcp.segment import FIN, PSH, SYN, SackBlock
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 
+_MOST_ENTRIES = 8192
+"""Entries that SACK blocks may split the queue into: more than the segments of any honest flight,
+whose size the send buffer bounds (tcp_wmem)."""
+
 
 class SentSegment:
     """A range of sequence space that is in flight."""
@@ -161,27 +165,45 @@ class RetransmissionQueue:
         self._count(segment)
         return front
 
-    def sack(self, block: SackBlock, smss: int) -> Acknowledged:
-        """Mark what a SACK block covers; entries that its edges cut are split there."""
+    def sack(self, block: SackBlock, smss: int) -> list[SentSegment]:
+        """Mark what a SACK block covers, and give what of that is news."""
         covered: list[SentSegment] = []
-        retransmitted = False
         index = self._find(block.left)
         while index < len(self.segments):
             segment = self.segments[index]
             if ge(segment.seq, block.right):
                 break
-            if gt(segment.end, block.left) and not segment.sacked:
-                if lt(segment.seq, block.left):
-                    self.split(index, block.left, smss)
-                    index += 1
-                    segment = self.segments[index]
-                if gt(segment.end, block.right):
-                    self.split(index, block.right, smss)
-                retransmitted |= segment.transmissions > 1
-                covered.append(segment)
-                self._mark_sacked(segment)
+            if not segment.sacked:
+                inside = self._cut_out(index, block, smss)
+                if inside is not None:
+                    covered.append(self.segments[inside])
+                    self._mark_sacked(self.segments[inside])
+                    index = inside
             index += 1
-        return Acknowledged(covered, retransmitted)
+        return covered
+
+    def _cut_out(self, index: int, block: SackBlock, smss: int) -> int | None:
+        """Split off what a block covers of an entry, and give its index; None: no whole segment.
+
+        A unit is cut between its segments alone. An honest receiver has no less of one; another
+        would have every octet become an entry, and each ACK cost as much.
+        """
+        segment = self.segments[index]
+        before = max(0, _distance(segment.seq, block.left))
+        first = -(-before // smss) * smss
+        covers_end = le(segment.end, block.right)
+        last = _distance(segment.seq, block.right) // smss * smss
+        length = sub(segment.end, segment.seq)
+        if first >= (length if covers_end else last):
+            return None
+        if (first or not covers_end) and len(self.segments) >= _MOST_ENTRIES:
+            return None
+        if not covers_end:
+            self.split(index, add(segment.seq, last), smss)
+        if first:
+            self.split(index, add(segment.seq, first), smss)
+            index += 1
+        return index
 
     def _find(self, seq: int) -> int:
         """Find the index of the entry that holds `seq`, or of the first behind it."""
@@ -250,11 +272,12 @@ class RetransmissionQueue:
             segment.packets = packets_of(segment.text_length, smss)
             self._count(segment)
 
-    def first_lost(self) -> int | None:
-        """Find the index of the first entry that is lost and not yet sent again."""
+    def first_lost(self, start: int = 0) -> int | None:
+        """Find the index, from `start` on, of what is lost and not yet sent again."""
         if self.lost_out == 0:
             return None
-        for index, segment in enumerate(self.segments):
+        for index in range(start, len(self.segments)):
+            segment = self.segments[index]
             if segment.lost and not segment.retransmitted:
                 return index
         return None
@@ -278,6 +301,25 @@ class RetransmissionQueue:
         """Split an entry behind its first `packets` full segments."""
         self.split(index, add(self.segments[index].seq, packets * smss), smss)
 
+    def join_followers(self, index: int, room: int) -> int:
+        """Make one segment of an entry and those behind it, while they fit `room` octets of text.
+
+        Gives how many segments fewer that makes. What was SACKed is left alone.
+        """
+        first = self.segments[index]
+        end = index + 1
+        while end < len(self.segments) and _is_joinable(first, self.segments[end], room):
+            follower = self.segments[end]
+            self._forget(first)
+            self._forget(follower)
+            first.end = follower.end
+            first.flags |= follower.flags
+            first.transmissions = max(first.transmissions, follower.transmissions)
+            self._count(first)
+            end += 1
+        del self.segments[index + 1 : end]
+        return end - index - 1
+
     def holds(self, seq: int) -> bool:
         """Tell whether an octet is in flight: for ICMP errors (RFC 5927 §4)."""
         return bool(self.segments) and le(self.segments[0].seq, seq) and lt(seq, self.tail)
@@ -291,6 +333,18 @@ class RetransmissionQueue:
         """Let go of everything."""
         self.segments.clear()
         self.packets_out = self.sacked_out = self.lost_out = self.retrans_out = 0
+
+
+def _is_joinable(first: SentSegment, follower: SentSegment, room: int) -> bool:
+    """Tell whether two entries may become one segment of up to `room` octets of text."""
+    if first.packets > 1 or follower.packets > 1 or first.flags & SYN or follower.sacked:
+        return False
+    return first.text_length + follower.text_length <= room
+
+
+def _distance(earlier: int, seq: int) -> int:
+    """Count the octets from `earlier` to `seq`; below 0 where that comes before."""
+    return -sub(earlier, seq) if lt(seq, earlier) else sub(seq, earlier)
 
 
 def _copy(segment: SentSegment, seq: int, end: int) -> SentSegment:

@@ -56,7 +56,7 @@ def rearm_retransmission(tcb: Tcb, now: Instant) -> None:
         return
     if not tcb.sent:
         tcb.retransmission_timer.cancel()
-    elif is_armed_for(tcb, Purpose.PROBE) or is_armed_for(tcb, Purpose.REORDERING):
+    elif tcb.timer_purpose is not Purpose.RETRANSMISSION:
         arm_for(tcb, Purpose.RETRANSMISSION, now + max(time_to_rto(tcb, now), 1))
     else:
         arm_retransmission(tcb, now)

@@ -15,13 +15,14 @@ from tapstack.tcp.segment import ACK, SYN
 from tapstack.tcp.seq import add, gt, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.transmission import max_unit, transmit
+from tapstack.tcp.transmission import current_mss, max_unit, transmit
 
 
 def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send again what is deemed lost, oldest first, as the congestion window allows."""
     sent = tcb.sent
-    while (index := sent.first_lost()) is not None:
+    index = sent.first_lost()
+    while index is not None:
         room = tcb.window.cwnd - sent.in_flight
         segment = sent.segments[index]
         if room <= 0 or not _fits_window(tcb, segment):
@@ -30,9 +31,11 @@ def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
         if segment.packets > unit:
             sent.split_packets(index, unit, tcb.effective_mss)
         _cut_to_window(tcb, index)
+        _fill_segment(ctx, tcb, index)
         _retransmit(ctx, tcb, segment, now)
         if index == 0 and not is_armed_for(tcb, Purpose.REORDERING):
             arm_retransmission(tcb, now)
+        index = sent.first_lost(index)
 
 
 def _fits_window(tcb: Tcb, segment: SentSegment) -> bool:
@@ -50,6 +53,19 @@ def _cut_to_window(tcb: Tcb, index: int) -> None:
     room = sub(add(tcb.snd_una, tcb.snd_wnd), segment.seq) or mss
     if room < segment.text_length:
         tcb.sent.split(index, add(segment.seq, room // mss * mss or room), mss)
+
+
+def _fill_segment(ctx: Context, tcb: Tcb, index: int) -> None:
+    """Send small segments that follow each other again as one (RFC 9293 §3.8.1: repacketization).
+
+    As in Linux, those behind it need not be lost, and are joined up to a full segment.
+    """
+    segment = tcb.sent.segments[index]
+    room = min(current_mss(tcb), sub(add(tcb.snd_una, tcb.snd_wnd), segment.seq))
+    if ctx.config.tcp_retrans_collapse and segment.text_length < room:
+        joined = tcb.sent.join_followers(index, room)
+        if not tcb.sack_permitted:
+            tcb.sent.sacked_out = max(0, tcb.sent.sacked_out - joined)
 
 
 def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> None:

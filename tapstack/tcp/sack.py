@@ -32,9 +32,10 @@ def take_sack(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> list[SentS
         blocks = blocks[1:] if ge(seg.ack, blocks[0].right) else blocks
     top_before = tcb.sent.highest_sacked
     newly: list[SentSegment] = []
+    una = seg.ack if gt(seg.ack, tcb.snd_una) else tcb.snd_una
     for block in blocks:
-        if _is_usable(tcb, block):
-            newly += tcb.sent.sack(block, tcb.effective_mss).segments
+        if _is_usable(tcb, block, una):
+            newly += tcb.sent.sack(block, tcb.effective_mss)
     news.sacked = sum(segment.packets for segment in newly)
     note_arrivals(tcb, newly, news, None)
     if top_before is not None and tcb.recovery.takes_reordering:
@@ -42,11 +43,9 @@ def take_sack(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> list[SentS
     return newly
 
 
-def _is_usable(tcb: Tcb, block: SackBlock) -> bool:
-    """Tell whether a block lies within what is in flight: a lie does not."""
-    return (
-        lt(block.left, block.right) and ge(block.left, tcb.snd_una) and le(block.right, tcb.snd_nxt)
-    )
+def _is_usable(tcb: Tcb, block: SackBlock, una: int) -> bool:
+    """Tell whether a block lies within what is in flight, beyond a gap: a lie does not."""
+    return lt(block.left, block.right) and gt(block.left, una) and le(block.right, tcb.snd_nxt)
 
 
 def _is_dsack(ack: int, blocks: tuple[SackBlock, ...]) -> bool:

@@ -63,7 +63,8 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
 def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """First, check the sequence number (RFC 9293 table 6)."""
     if is_acceptable(tcb, seg):
-        update_ts_recent(tcb, seg, now)
+        return True
+    if _resets_behind_fin(tcb, seg):
         return True
     ctx.counters.drop(Drop.TCP_OUT_OF_WINDOW)
     if seg.flags & URG and seg.seq == tcb.rcv_nxt and tcb.state in _TAKES_TEXT:
@@ -73,7 +74,7 @@ def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
         # "If an incoming segment is not acceptable, an acknowledgment should be sent in reply".
         if seg.text:
             tcb.acks.enter_quick_mode(tcb.rcv_wnd)
-        tcb.acks.duplicate = _duplicate_of(tcb, seg)
+        _note_duplicate(tcb, seg)
         answer_invalid(ctx, tcb, seg, now, "out of window")
     return False
 
@@ -93,24 +94,39 @@ def is_acceptable(tcb: Tcb, seg: Segment) -> bool:
     return le(seg.end, right) or not len(tcb.receive_queue)
 
 
-def _duplicate_of(tcb: Tcb, seg: Segment) -> SackBlock | None:
-    """Name text that came a second time, for a D-SACK (RFC 2883 §4)."""
-    if tcb.sack_permitted and seg.text and le(seg.end, tcb.rcv_nxt):
-        return SackBlock(seg.seq, add(seg.seq, len(seg.text)))
-    return None
+def _note_duplicate(tcb: Tcb, seg: Segment) -> None:
+    """Have the next ACK tell what of a segment came a second time: a D-SACK (RFC 2883 §4)."""
+    if seg.length and not seg.flags & SYN and lt(seg.seq, tcb.rcv_nxt):
+        end = tcb.rcv_nxt if gt(seg.end, tcb.rcv_nxt) else seg.end
+        tcb.acks.duplicate = SackBlock(seg.seq, end)
 
 
 def check_reset(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Second, check the RST bit, with the protection of RFC 5961 §3.2."""
     if not seg.flags & RST:
         return True
-    if seg.seq == tcb.rcv_nxt:
+    if seg.seq == tcb.rcv_nxt or _resets_behind_fin(tcb, seg) or _resets_behind_gap(tcb, seg):
         _reset_by_peer(ctx, tcb)
     else:
         # "the TCP endpoint MUST send an acknowledgment (challenge ACK)".
         ctx.counters.drop(Drop.TCP_RESET_INVALID)
         answer_invalid(ctx, tcb, seg, now, "challenge")
     return False
+
+
+def _resets_behind_fin(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a peer resets that does not count its own FIN (as Linux: some do not)."""
+    expected = add(tcb.rcv_nxt, -1)
+    return tcb.state in HAS_RECEIVED_FIN and bool(seg.flags & RST) and seg.seq == expected
+
+
+def _resets_behind_gap(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a reset follows the last text that came, though some before it is missing.
+
+    Deviation: RFC 5961 §3.2 takes RCV.NXT alone. Like Linux: who knows our SACKs can know this.
+    """
+    span = tcb.reassembly.span(tcb.rcv_nxt) if tcb.sack_permitted else 0
+    return span > 0 and seg.seq == add(tcb.rcv_nxt, span)
 
 
 def _reset_by_peer(ctx: Context, tcb: Tcb) -> None:
@@ -158,9 +174,13 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         ctx.counters.drop(Drop.TCP_NO_ACK)
         return False
     if tcb.state is State.SYN_RECEIVED:
-        return _check_ack_of_syn(ctx, tcb, seg, now)
-    if not process_acknowledgment(ctx, tcb, seg, now):
+        taken = _check_ack_of_syn(ctx, tcb, seg, now)
+    else:
+        taken = process_acknowledgment(ctx, tcb, seg, now)
+    if not taken:
         return False
+    # Only what acknowledges what we sent is believed: who guesses would have the rest rejected.
+    update_ts_recent(tcb, seg, now)
     return _check_ack_of_fin(ctx, tcb, now)
 
 
@@ -206,12 +226,12 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
         return
     if not seg.text:
         return
-    if tcb.orphaned and gt(seg.end, tcb.rcv_nxt):
+    if tcb.fin_queued and tcb.read_shut and gt(seg.end, tcb.rcv_nxt):
         # RFC 9293 SHLD-3, of a half-duplex close: text that no one will read resets the peer.
         ctx.counters["TcpExtTCPAbortOnData"] += 1
         ctx.counters.drop(Drop.TCP_CLOSED)
         _reset_peer(ctx, tcb, seg, "text after close")
-        destroy(ctx, tcb)
+        destroy(ctx, tcb, ECONNRESET)
         return
     seq, text = _trim_to_window(tcb, seg)
     if not text:
@@ -219,6 +239,7 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
         return
     ecn.on_text(tcb, seg)
     if seq == tcb.rcv_nxt:
+        _note_duplicate(tcb, seg)
         _receive_in_order(ctx, tcb, text)
         tcb.acks.on_text(
             segment_size or len(seg.text),
@@ -239,7 +260,7 @@ def _acknowledge_again(tcb: Tcb, seg: Segment) -> None:
     """Answer at once what adds nothing to what is here: an ACK was lost, or the window is shut."""
     if seg.length:
         tcb.acks.enter_quick_mode(tcb.rcv_wnd)
-        tcb.acks.duplicate = _duplicate_of(tcb, seg)
+        _note_duplicate(tcb, seg)
         tcb.acks.due = True
 
 
@@ -273,12 +294,8 @@ def _receive_in_order(ctx: Context, tcb: Tcb, text: memoryview) -> None:
 
 def _receive_out_of_order(ctx: Context, tcb: Tcb, seq: int, text: memoryview) -> None:
     """Keep text beyond a gap, and say so at once (RFC 5681 §4.2: an immediate duplicate ACK)."""
-    held = tcb.reassembly.holds(seq, add(seq, len(text)))
-    if held is not None:
-        tcb.acks.duplicate = SackBlock(seq, add(seq, len(text)))
-    elif tcb.reassembly.insert(seq, text, tcb.rcv_nxt):
-        ctx.counters["TcpExtTCPOFOQueue"] += 1
-    tcb.acks.enter_quick_mode(tcb.rcv_wnd)
+    ctx.counters["TcpExtTCPOFOQueue"] += 1
+    tcb.acks.duplicate = tcb.reassembly.insert(seq, text, tcb.rcv_nxt)
     tcb.acks.due = True
 
 
@@ -292,6 +309,7 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     fin = add(seg.seq, len(seg.text))
     if seg.flags & FIN and (fin == tcb.rcv_nxt or le(fin, right_edge(tcb))):
         tcb.fin_beyond = fin
+        tcb.acks.due |= fin != tcb.rcv_nxt  # RFC 5681 §4.2: at once, as for text beyond a gap
     if tcb.fin_beyond != tcb.rcv_nxt:
         return
     tcb.fin_beyond = None

@@ -11,7 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import Instant
-from tapstack.tcp.retransmission_timer import Purpose, arm_for, rearm_retransmission, time_to_rto
+from tapstack.tcp.retransmission_timer import (
+    Purpose,
+    arm_for,
+    arm_retransmission,
+    rearm_retransmission,
+    time_to_rto,
+)
 from tapstack.tcp.rtt import INITIAL_RTO
 from tapstack.tcp.seq import gt, lt
 from tapstack.tcp.state import State
@@ -62,8 +68,7 @@ def on_sent(tcb: Tcb, now: Instant, *, retransmission: bool) -> None:
     recovery = tcb.recovery
     recovery.tlp_end_seq = tcb.snd_nxt
     recovery.tlp_is_retransmission = retransmission
-    tcb.retransmission_timer.cancel()
-    rearm_retransmission(tcb, now)
+    arm_retransmission(tcb, now)
 
 
 def on_acknowledgment(tcb: Tcb, ack: int, news: AckNews) -> bool:

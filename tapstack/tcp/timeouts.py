@@ -199,11 +199,18 @@ def _has_probed_enough(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 # --- delayed ACK --------------------------------------------------------------------------------
 
 
-def delay_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Have the ACK that is owed sent in a while, if nothing carries it before."""
-    deadline = now + tcb.acks.delay(tcb.rtt.srtt, ctx.config.tcp_delack_max)
-    if tcb.delayed_ack_timer.deadline is None or deadline < tcb.delayed_ack_timer.deadline:
-        tcb.delayed_ack_timer.arm(deadline)
+def delay_ack(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Have the ACK that is owed sent in a while, if nothing carries it before.
+
+    False where one that waits is about to leave: like in Linux, it may as well leave now.
+    """
+    delay = tcb.acks.delay(tcb.rtt.srtt, ctx.config.tcp_delack_max)
+    due = tcb.delayed_ack_timer.deadline
+    if due is not None and due <= now + delay // 4:
+        return False
+    if due is None or now + delay < due:
+        tcb.delayed_ack_timer.arm(now + delay)
+    return True
 
 
 def on_delayed_ack_timeout(owner: Owner, now: Instant) -> None:  # noqa: ARG001 - every expiry's form

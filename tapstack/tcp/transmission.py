@@ -28,7 +28,7 @@ from tapstack.tcp.segment import (
     Segment,
     Timestamps,
 )
-from tapstack.tcp.seq import sub
+from tapstack.tcp.seq import add, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import is_sending as is_sending_urgent, pointer_for
 from tapstack.tcp.wire import CHECKSUM_OFFSET, PROTOCOL_TCP, build_header
@@ -173,17 +173,26 @@ def _options(tcb: Tcb, now: Instant) -> Options:
 
 
 def _sack_blocks(tcb: Tcb) -> tuple[SackBlock, ...]:
-    """List what lies beyond gaps, after what came twice (RFC 2018 §4, RFC 2883 §4)."""
-    duplicate = tcb.acks.duplicate
-    if not tcb.sack_permitted or (duplicate is None and not len(tcb.reassembly)):
+    """List what lies beyond gaps, after what came twice (RFC 2018 §4, RFC 2883 §4).
+
+    A duplicate of text beyond a gap is followed by the block that holds it, as that was met last.
+    """
+    duplicate, fin = tcb.acks.duplicate, tcb.fin_beyond
+    if not tcb.sack_permitted or (duplicate is None and fin is None and not len(tcb.reassembly)):
         return ()
     limit = max_sack_blocks(tcb.timestamps)
-    if duplicate is None:
-        return tuple(tcb.reassembly.sack_blocks(limit))
-    held = tcb.reassembly.holds(*duplicate)
-    blocks = [block for block in tcb.reassembly.sack_blocks(limit) if block != held]
-    # RFC 2883 §4.2: a duplicate of text beyond a gap is followed by the block that holds it.
-    return tuple([duplicate, *([held] if held else []), *blocks][:limit])
+    blocks = tcb.reassembly.sack_blocks(limit)
+    if fin is not None:
+        blocks = _with_fin(blocks, fin)
+    return tuple([*([duplicate] if duplicate else []), *blocks][:limit])
+
+
+def _with_fin(blocks: list[SackBlock], fin: int) -> list[SackBlock]:
+    """Count a FIN beyond a gap in the block that it ends, or as a block of its own."""
+    end = add(fin, 1)
+    if not any(block.right == fin for block in blocks):
+        return [*blocks, SackBlock(fin, end)]
+    return [block._replace(right=end) if block.right == fin else block for block in blocks]
 
 
 def _advertise(tcb: Tcb, syn: bool) -> int:

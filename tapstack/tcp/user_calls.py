@@ -231,7 +231,7 @@ def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
     tcb.copied_seq = add(tcb.copied_seq, octets)
     urgent.on_taken(tcb)
     receive_space.on_taken(tcb, ctx.config, now)
-    if tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN:
+    if tcb.state is State.CLOSED or tcb.state is State.TIME_WAIT:
         return
     if ack_after_taking_is_due(tcb):
         tcb.acks.due = True
@@ -274,7 +274,7 @@ def close(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
     RFC 9293 SHLD-3 and RFC 2525 §2.17: text that the user never took resets the connection.
     """
-    tcb.orphaned = True
+    tcb.orphaned = tcb.read_shut = True
     if tcb.state is State.CLOSED or tcb.state is State.TIME_WAIT:
         return
     if len(tcb.receive_queue):

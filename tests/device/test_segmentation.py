@@ -75,6 +75,13 @@ def test_a_unit_is_cut_where_a_segment_is_full(length: int, lengths: list[int]) 
     assert [len(segment.text) for segment in after] == lengths
 
 
+def test_an_urgent_pointer_counts_from_each_segment_up_to_the_mark() -> None:
+    after = segments(cut(tcp_unit(b"x" * 35, 10, flags=0x30, up=21)))
+    pointers = [int.from_bytes(segment.headers[-2:], "big") for segment in after]
+    assert pointers == [21, 11, 1, 0]
+    assert [bool(segment.flags & 0x20) for segment in after] == [True, True, True, False]
+
+
 def test_options_are_in_every_segment() -> None:
     unit = tcp_unit(b"x" * 100, 40, options=b"\1\1\x08\x0a12345678", ip_options=b"\1\1\1\0")
     headers = [segment.headers for segment in segments(cut(unit))]

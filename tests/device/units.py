@@ -61,6 +61,7 @@ def tcp_unit(
     identification: int = 7,
     seq: int = 1000,
     flags: int = 0x10,
+    up: int = 0,
     options: bytes = b"",
     ip_options: bytes = b"",
 ) -> Frame:
@@ -86,7 +87,7 @@ def tcp_unit(
             bytes((80 + len(options) * 4, flags)),
             bytes.fromhex("fff0"),
             partial.to_bytes(2, "big"),
-            bytes.fromhex("0000"),
+            up.to_bytes(2, "big"),
             options,
         )
     )

@@ -150,6 +150,19 @@ def test_a_needless_probe_is_told_by_its_d_sack_and_costs_nothing() -> None:
     assert client.window.cwnd >= window
 
 
+def test_a_second_probe_is_not_sent_and_puts_the_timeout_off_no_further() -> None:
+    world, road, client, _ = established(warm=20)
+    road.lose = lambda index: True
+    world.log.clear()
+    start = world.now
+    world.send(client, bytes(2 * MSS))
+    world.run_for(3 * RTT)
+    world.send(client, bytes(MSS))  # which asks for a probe two round trips later
+    world.run(lambda: world.a.counters["TcpExtTCPTimeouts"] == 1)
+    world.next_instant()
+    assert [when for when, _ in sent_text(world, start)] == [0, 0, 2 * RTT, 3 * RTT, 5 * RTT + 1]
+
+
 def test_without_sack_there_is_no_probe() -> None:
     world, road, client, server = established(config=TcpConfig(tcp_sack=False))
     road.lose = lambda index: index == 10

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
+import pytest
 from hypothesis import given, strategies as st
 
 from tapstack.tcp.reassembly import ReassemblyQueue
@@ -81,11 +84,18 @@ def test_reassembly_is_a_set_of_octets(base: int, pieces: list[tuple[int, int]])
         if begin >= end:
             continue
         if begin > received:
-            fresh = set(range(begin, end)) - held
-            new = queue.insert(add(base, begin), data[begin:end], add(base, received))
-            assert new == bool(fresh)
-            held |= fresh
-            assert queue.holds(add(base, begin), add(base, end)) is not None
+            again = set(range(begin, end)) & held
+            duplicate = queue.insert(add(base, begin), data[begin:end], add(base, received))
+            assert (duplicate is None) == (not again)
+            if duplicate:
+                first, last = sub(duplicate.left, base), sub(duplicate.right, base)
+                assert set(range(first, last)) <= again
+                assert first == min(again)
+                assert last not in again
+            held |= set(range(begin, end))
+            block = queue.sack_blocks(1)[0]
+            assert sub(block.left, base) <= begin
+            assert sub(block.right, base) >= end
         else:
             received = end
             for text in queue.take(add(base, received)):
@@ -109,3 +119,19 @@ def test_the_block_that_grew_last_is_reported_first() -> None:
     assert queue.sack_blocks(3) == [SackBlock(90, 95), SackBlock(70, 75), SackBlock(50, 55)]
     queue.insert(15, b"x" * 2, 0)
     assert queue.sack_blocks(2) == [SackBlock(10, 17), SackBlock(90, 95)]
+
+
+@pytest.mark.parametrize("order", ["up", "down", "apart"])
+def test_single_octets_beyond_a_gap_cost_no_more_the_more_there_are(order: str) -> None:
+    """SegmentSmack: a hundred thousand of them, in whatever order is worst."""
+    queue = ReassemblyQueue()
+    octets = {"up": range(1, 100_001), "down": range(100_000, 0, -1), "apart": range(1, 200_001, 2)}
+    start = perf_counter()
+    for seq in octets[order]:
+        queue.insert(seq, b"x", 0)
+        queue.sack_blocks(4)
+    assert perf_counter() - start < 10, "100 µs each"
+    assert len(queue) <= 4096
+    if order != "apart":
+        assert queue.octets == 100_000
+        assert b"".join(queue.take(1)) == b"x" * 100_000
