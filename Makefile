@@ -5,10 +5,10 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DELETE_ON_ERROR:
-.PHONY: help setup up test check lint live bench worlds clean tools
+.PHONY: help setup up test check lint live bench worlds worst-link clean tools
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(STAMP) ## make .venv with tapstack and everything its tests need
 
@@ -35,6 +35,9 @@ bench: setup tools ## compare with the kernel, side by side
 
 worlds: setup ## run ten thousand random worlds (about half an hour)
 	$(BIN)/python -m tests.properties.many_worlds 10000
+
+worst-link: setup ## send a gigabyte over the worst link, in virtual time
+	$(BIN)/python -m bench.worst_link
 
 lint: setup
 	$(BIN)/ruff format --check

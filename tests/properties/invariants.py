@@ -35,6 +35,10 @@ class Memory:
     peer_edge: int | None = None
     """The largest right edge that the peer ever offered; None before its SYN."""
     largest_mss: int = 0
+    send_space: int = 0
+    """The largest send buffer that there was."""
+    buffer: int = 0
+    """The largest receive buffer that there was."""
 
 
 @dataclass
@@ -194,7 +198,8 @@ def check_sending(tcb: Tcb, memory: Memory) -> None:
     fin = tcb.fin_sent and bool(tcb.sent)
     assert in_flight <= len(tcb.send_buffer) + fin, "text was let go of before it was acknowledged"
     memory.largest_mss = max(memory.largest_mss, tcb.effective_mss)
-    assert len(tcb.send_buffer) <= tcb.send_space + memory.largest_mss
+    memory.send_space = max(memory.send_space, tcb.send_space)
+    assert len(tcb.send_buffer) <= memory.send_space + memory.largest_mss
 
 
 def check_receiving(tcb: Tcb, memory: Memory) -> None:
@@ -206,7 +211,8 @@ def check_receiving(tcb: Tcb, memory: Memory) -> None:
     memory.edge = edge
     held = len(tcb.receive_queue) + tcb.reassembly.octets
     unit = 1 << tcb.rcv_wind_shift
-    assert held <= tcb.receive_space.buffer + unit, f"{held} octets held"
+    memory.buffer = max(memory.buffer, tcb.receive_space.buffer)
+    assert held <= memory.buffer + unit, f"{held} octets held"
     assert tcb.reassembly.octets <= tcb.reassembly.span(tcb.rcv_nxt)
     if tcb.state in _TAKES_TEXT and len(tcb.reassembly):
         assert le(add(tcb.rcv_nxt, tcb.reassembly.span(tcb.rcv_nxt)), edge), "beyond the window"

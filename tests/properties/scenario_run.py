@@ -127,7 +127,7 @@ class Run:
         addresses = [f"10.0.{link}.1", f"10.0.{link}.2"]
         if self.scenario.topology == "routers":
             addresses[1] = "10.0.2.2"
-        patience = None if is_graceful(meeting) else PATIENCE
+        patience = None if is_graceful(meeting) and self.scenario.is_bearable else PATIENCE
         if meeting.simultaneous:
             for end, host in zip(ends, (self.client, self.server), strict=True):
                 here, there = addresses if host is self.client else addresses[::-1]
@@ -199,10 +199,12 @@ class Run:
 
     def _write(self, end: Outcome, connection: Socket) -> None:
         side = end.side
-        for size in side.writes:
+        for write in side.writes:
             begin = end.written
-            end.written += size
-            connection.sendall(end.text[begin : end.written])
+            end.written += write.size
+            connection.sendall(end.text[begin : end.written], write.flags)
+            if write.then is not None:
+                set_option(connection, *write.then)
             self._pause(side.write_pause)
         if side.end is End.HALF_CLOSE:
             connection.shutdown(names.SHUT_WR)
@@ -237,7 +239,13 @@ def is_graceful(meeting: Meeting) -> bool:
 
 
 def set_options(socket: Socket, side: Side) -> None:
-    """Set what a side asks for."""
+    """Set what a side asks for; urgent text stays where it belongs in the stream."""
+    set_option(socket, "SO_OOBINLINE", 1)
     for name, value in side.options.items():
-        level = names.SOL_SOCKET if name.startswith("SO_") else names.IPPROTO_TCP
-        socket.setsockopt(level, getattr(names, name), value)  # type: ignore[arg-type]
+        set_option(socket, name, value)
+
+
+def set_option(socket: Socket, name: str, value: int | bytes) -> None:
+    """Set an option by its name, which tells the level, too."""
+    level = names.SOL_SOCKET if name.startswith("SO_") else names.IPPROTO_TCP
+    socket.setsockopt(level, getattr(names, name), value)

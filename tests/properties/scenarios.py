@@ -7,8 +7,9 @@ Not done here: running one (`scenario_run.py`).
 
 from __future__ import annotations
 
+import socket as names
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -30,7 +31,7 @@ from tapstack.sim import (
     Way,
 )
 
-Settings = dict[str, object]
+Settings = dict[str, Any]
 
 
 class End(Enum):
@@ -46,11 +47,20 @@ class End(Enum):
 GRACEFUL = (End.HALF_CLOSE, End.WAIT)
 
 
+class Write(NamedTuple):
+    """One call of `sendall`, and what is set after it."""
+
+    size: int
+    """Octets."""
+    flags: int = 0
+    then: tuple[str, int | bytes] | None = None
+    """An option and its value."""
+
+
 class Side(NamedTuple):
     """What the user at one end of a connection does: one process writes, another one reads."""
 
-    writes: list[int]
-    """Octets of each write."""
+    writes: list[Write]
     write_pause: int
     """ms between two."""
     end: End
@@ -71,7 +81,7 @@ class Side(NamedTuple):
     @property
     def length(self) -> int:
         """Octets that it writes."""
-        return sum(self.writes)
+        return sum(write.size for write in self.writes)
 
 
 class Meeting(NamedTuple):
@@ -126,6 +136,10 @@ class Outage(NamedTuple):
     length: int
 
 
+LONGEST_BORNE = 30_000
+"""ms of outage that no user timeout or R2 ends a connection for."""
+
+
 class Scenario(NamedTuple):
     """A world and what happens in it."""
 
@@ -140,6 +154,11 @@ class Scenario(NamedTuple):
     configs: tuple[Settings, Settings]
     """TcpConfig's fields at both ends."""
     meetings: list[Meeting]
+
+    @property
+    def is_bearable(self) -> bool:
+        """Tell whether no link is down so long that TCP must give up."""
+        return sum(outage.length for outage in self.outages) <= LONGEST_BORNE
 
 
 # --- strategies ---------------------------------------------------------------------------------
@@ -174,7 +193,7 @@ CONFIGS = st.fixed_dictionaries(
         "tcp_timestamps": st.booleans(),
         "tcp_sack": st.booleans(),
         "tcp_window_scaling": st.booleans(),
-        "tcp_ecn": st.integers(0, 2),
+        "tcp_ecn": st.sampled_from([0, 1, 1, 2]),
         "tcp_early_retrans": st.sampled_from([0, 3]),
         "tcp_recovery": st.sampled_from([1, 3, 5]),
         "tcp_frto": st.sampled_from([0, 2]),
@@ -183,7 +202,30 @@ CONFIGS = st.fixed_dictionaries(
         "tcp_moderate_rcvbuf": st.booleans(),
         "tcp_slow_start_after_idle": st.booleans(),
         "tcp_stdurg": st.booleans(),
+        "tcp_syncookies": st.integers(0, 2),
+        "tcp_rmem": st.sampled_from([(4096, 8192, 20_000), (4096, 131_072, 131_072)]),
+        "tcp_wmem": st.sampled_from([(4096, 8192, 20_000)]),
     },
+)
+
+_CHANGES = st.sampled_from(
+    [
+        ("TCP_NODELAY", 1),
+        ("TCP_NODELAY", 0),
+        ("TCP_CORK", 1),
+        ("TCP_CORK", 0),
+        ("SO_RCVBUF", 1024),
+        ("SO_RCVBUF", 200_000),
+        ("SO_SNDBUF", 1024),
+        ("SO_SNDBUF", 200_000),
+        ("TCP_WINDOW_CLAMP", 1200),
+        ("TCP_WINDOW_CLAMP", 100_000),
+        ("TCP_QUICKACK", 0),
+        ("TCP_QUICKACK", 1),
+        ("TCP_CONGESTION", b"reno"),
+        ("TCP_CONGESTION", b"cubic"),
+        ("SO_KEEPALIVE", 1),
+    ]
 )
 
 OPTIONS = st.fixed_dictionaries(
@@ -208,9 +250,15 @@ _PAUSES = st.sampled_from([0, 0, 0, 1, 30, 300])
 
 def _sides(writes: int) -> st.SearchStrategy[Side]:
     sizes = st.integers(1, 3000) | st.sampled_from([1, 1460, 10_000, 40_000])
+    write = st.builds(
+        Write,
+        size=sizes,
+        flags=st.sampled_from([0] * 6 + [names.MSG_MORE, names.MSG_OOB]),
+        then=st.none() | st.none() | _CHANGES,
+    )
     return st.builds(
         Side,
-        writes=st.lists(sizes, max_size=writes),
+        writes=st.lists(write, max_size=writes),
         write_pause=_PAUSES,
         end=st.sampled_from([End.HALF_CLOSE] * 3 + [End.WAIT] + list(End)),
         reads=st.lists(st.sampled_from([1_000_000, 5000, 700, 50]), min_size=1, max_size=2),
@@ -237,7 +285,12 @@ SCENARIOS = st.builds(
     narrow_mtu=st.sampled_from([576, 1006, 1400]),
     roads=st.tuples(ROADS, ROADS),
     outages=st.lists(
-        st.builds(Outage, begin=st.integers(0, 3000), length=st.integers(1, 10_000)), max_size=2
+        st.builds(
+            Outage,
+            begin=st.integers(0, 3000),
+            length=st.integers(1, 10_000) | st.integers(1, 10_000) | st.just(2_000_000),
+        ),
+        max_size=2,
     ),
     heals_at=st.sampled_from([0, 2000, 20_000]),
     configs=st.tuples(CONFIGS, CONFIGS),
