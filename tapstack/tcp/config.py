@@ -31,6 +31,8 @@ class TcpConfig:
     """2·MSL (RFC 9293 §3.4.2 says 4 min; Linux's TCP_TIMEWAIT_LEN is a constant 60 s)."""
     tcp_max_tw_buckets: int = 65536
     """How many connections may stand in TIME-WAIT; one more is closed at once."""
+    tcp_max_orphans: int = 65536
+    """Connections that may live on without their user; one more is reset."""
     tcp_rto_min: Duration = 200 * MILLISECOND
     """Least variance term of the RTO (Linux's TCP_RTO_MIN; RFC 6298 §2.4 says 1 s for the RTO)."""
     tcp_rto_max: Duration = 2 * MINUTE

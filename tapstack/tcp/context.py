@@ -33,6 +33,10 @@ class Context:
     """Connections that the flush will ask for output."""
     replies: list[tuple[int, int, Segment, str]] = field(default_factory=list)
     """Segments that belong to no connection, for the flush: source, destination, why."""
+    resets: list[tuple[Tcb, str]] = field(default_factory=list)
+    """Connections that the flush is to reset, and why; they may have ended by then."""
+    orphans: int = 0
+    """Connections whose user has closed them, but for those that have ended or are in TIME-WAIT."""
 
     def mark_dirty(self, tcb: Tcb) -> None:
         """Ask the flush to look at a connection."""

@@ -12,6 +12,9 @@ from tapstack.tcp.context import Context
 from tapstack.tcp.state import State, become
 from tapstack.tcp.tcb import Tcb
 
+_UNCOUNTED = frozenset({State.CLOSED, State.TIME_WAIT})
+"""States in which a connection costs no more than its name."""
+
 
 def timers_of(tcb: Tcb) -> tuple[Timer, ...]:
     """List every timer of a connection."""
@@ -24,8 +27,19 @@ def timers_of(tcb: Tcb) -> tuple[Timer, ...]:
     )
 
 
+def leave_orphaned(ctx: Context, tcb: Tcb) -> None:
+    """Note that the user will not hear of a connection again; it is counted while it lives."""
+    tcb.orphaned = True
+    ctx.orphans += tcb.state not in _UNCOUNTED
+
+
+def _forget_orphan(ctx: Context, tcb: Tcb) -> None:
+    ctx.orphans -= tcb.orphaned and tcb.state not in _UNCOUNTED
+
+
 def enter_time_wait(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Move to TIME-WAIT and start 2·MSL (RFC 9293 §3.6); beyond the cap, close at once."""
+    _forget_orphan(ctx, tcb)
     become(ctx, tcb, State.TIME_WAIT)
     for timer in timers_of(tcb):
         timer.cancel()
@@ -46,6 +60,7 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
     """
     for timer in timers_of(tcb):
         timer.cancel()
+    _forget_orphan(ctx, tcb)
     if tcb.state is not State.CLOSED:
         become(ctx, tcb, State.CLOSED)
     ctx.connections.remove(tcb)

@@ -34,7 +34,7 @@ from tapstack.tcp.state import HAS_RECEIVED_FIN, HAS_SENT_FIN, State
 from tapstack.tcp.statistics import watch_limit
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_persist, delay_ack, stop_probing
-from tapstack.tcp.transmission import current_mss, max_unit, transmit
+from tapstack.tcp.transmission import current_mss, max_unit, sequence_of_ack, transmit
 from tapstack.tcp.window_validation import note_use, restart_after_idle
 
 _CAN_SEND_TEXT = frozenset({State.ESTABLISHED, State.CLOSE_WAIT}) | (
@@ -273,18 +273,7 @@ def acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if not acks.due and not acks.owed:
         return
     if acks.due or _is_due_now(tcb) or not delay_ack(ctx, tcb, now):
-        transmit(ctx, tcb, _sequence_of_ack(tcb), ACK, 0, now, "acknowledge")
-
-
-def _sequence_of_ack(tcb: Tcb) -> int:
-    """Give SEG.SEQ of an ACK without text: SND.NXT, as far as the peer finds that in its window.
-
-    One that shrank its window has less room than is in flight, and would throw the ACK away.
-    """
-    right = add(tcb.snd_una, tcb.snd_wnd)
-    beyond = sub(tcb.snd_nxt, right)
-    rounding = (1 << tcb.snd_wind_shift) - 1
-    return tcb.snd_nxt if ge(right, tcb.snd_nxt) or beyond <= rounding else right
+        transmit(ctx, tcb, sequence_of_ack(tcb), ACK, 0, now, "acknowledge")
 
 
 def _is_due_now(tcb: Tcb) -> bool:

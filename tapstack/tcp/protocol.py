@@ -33,12 +33,17 @@ from tapstack.tcp.isn import KeyedHash
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.output import send_what_may_be_sent
 from tapstack.tcp.retransmission_queue import packets_of
-from tapstack.tcp.segment import RST, Segment
+from tapstack.tcp.segment import ACK, RST, Segment
 from tapstack.tcp.segment_arrives import segment_arrives
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.time_wait import time_wait_state
-from tapstack.tcp.transmission import build_segment_header, offload_for
+from tapstack.tcp.transmission import (
+    build_segment_header,
+    offload_for,
+    sequence_of_ack,
+    transmit,
+)
 from tapstack.tcp.urgent import UrgentOctet, is_at_mark
 from tapstack.tcp.user_options import UserOptions
 from tapstack.tcp.user_settings import option_changed
@@ -126,10 +131,14 @@ class Tcp:
     def flush(self, now: Instant) -> None:
         """Send what the doors left to be sent: replies, then each dirty connection's output."""
         ctx = self._ctx
-        while ctx.dirty or ctx.replies:
+        while ctx.dirty or ctx.replies or ctx.resets:
             replies, ctx.replies = ctx.replies, []
             for source, destination, segment, why in replies:
                 self._send_reply(source, destination, segment, why, now)
+            resets, ctx.resets = ctx.resets, []
+            for tcb, why in resets:
+                ctx.counters["TcpOutRsts"] += 1
+                transmit(ctx, tcb, sequence_of_ack(tcb), RST | ACK, 0, now, why)
             dirty, ctx.dirty = ctx.dirty, []
             for tcb in dirty:
                 tcb.dirty = False
@@ -149,7 +158,13 @@ class Tcp:
         header = build_segment_header(segment, source, destination, 0)
         try:
             ctx.ip.send_datagram(
-                PROTOCOL_TCP, source, destination, [header], now, offload=offload_for(0)
+                PROTOCOL_TCP,
+                source,
+                destination,
+                [header],
+                now,
+                dont_fragment=True,
+                offload=offload_for(0),
             )
         except OSError:
             ctx.counters.drop(Drop.IP_NO_ROUTE)

@@ -38,21 +38,4 @@ def reset_peer(ctx: Context, tcb: Tcb, why: str) -> None:
 
     Deviation: like Linux, the reset carries an ACK too, which costs nothing and helps middleboxes.
     """
-    ctx.replies.append(
-        (
-            tcb.local.address,
-            tcb.remote.address,
-            Segment(
-                tcb.local.port,
-                tcb.remote.port,
-                tcb.snd_nxt,
-                tcb.rcv_nxt,
-                RST | ACK,
-                0,
-                0,
-                NO_OPTIONS,
-                b"",
-            ),
-            why,
-        )
-    )
+    ctx.resets.append((tcb, why))

@@ -28,7 +28,7 @@ from tapstack.tcp.segment import (
     Segment,
     Timestamps,
 )
-from tapstack.tcp.seq import add, sub
+from tapstack.tcp.seq import add, ge, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import is_sending as is_sending_urgent, pointer_for
 from tapstack.tcp.wire import CHECKSUM_OFFSET, PROTOCOL_TCP, build_header
@@ -57,6 +57,17 @@ def max_unit(ctx: Context, tcb: Tcb) -> int:
 def current_mss(tcb: Tcb) -> int:
     """Give the octets of text in a full segment, beside the SACK blocks that it carries now."""
     return tcb.effective_mss - sack_length(len(_sack_blocks(tcb)))
+
+
+def sequence_of_ack(tcb: Tcb) -> int:
+    """Give SEG.SEQ of an ACK without text: SND.NXT, as far as the peer finds that in its window.
+
+    One that shrank its window has less room than is in flight, and would throw the ACK away.
+    """
+    right = add(tcb.snd_una, tcb.snd_wnd)
+    beyond = sub(tcb.snd_nxt, right)
+    rounding = (1 << tcb.snd_wind_shift) - 1
+    return tcb.snd_nxt if ge(right, tcb.snd_nxt) or beyond <= rounding else right
 
 
 def transmit(

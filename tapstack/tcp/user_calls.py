@@ -17,7 +17,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import delivery_rate, receive_space, send_space, urgent
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
-from tapstack.tcp.lifetime import destroy
+from tapstack.tcp.lifetime import destroy, leave_orphaned
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.output import ack_after_taking_is_due
 from tapstack.tcp.receive_window import remaining_window
@@ -29,6 +29,11 @@ from tapstack.tcp.tcb_factory import make_tcb
 from tapstack.tcp.user_options import UserOptions
 
 _BEFORE_ESTABLISHED = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
+
+_ENDING = frozenset({State.CLOSING, State.LAST_ACK})
+"""States in which all is said, unless the windows hold something back."""
+_RESET_BY_ABORT = frozenset(State) - _ENDING - {State.CLOSED, State.SYN_SENT, State.TIME_WAIT}
+"""States in which ABORT sends a reset (§3.10.5)."""
 
 
 # --- OPEN (§3.10.1) -----------------------------------------------------------------------------
@@ -272,14 +277,24 @@ def _queue_fin(ctx: Context, tcb: Tcb) -> None:
 def close(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Close both directions for good: the user will not ask again, and the stack ends it.
 
-    RFC 9293 SHLD-3 and RFC 2525 §2.17: text that the user never took resets the connection.
+    So many may live on without a user, as a peer need not ever let them end; more are reset.
     """
-    tcb.orphaned = tcb.read_shut = True
-    if tcb.state is State.CLOSED or tcb.state is State.TIME_WAIT:
-        return
+    if tcb.state not in (State.CLOSED, State.TIME_WAIT):
+        _close_both_ways(ctx, tcb, now)
+    tcb.read_shut = True
+    if not tcb.orphaned:
+        leave_orphaned(ctx, tcb)
+        if ctx.orphans > ctx.config.tcp_max_orphans:
+            ctx.counters["TcpExtTCPAbortOnMemory"] += 1
+            abort(ctx, tcb)
+
+
+def _close_both_ways(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Queue a FIN; but text that the user never took resets the connection (RFC 2525 §2.17)."""
     if len(tcb.receive_queue):
         ctx.counters["TcpExtTCPAbortOnClose"] += 1
-        abort(ctx, tcb)
+        reset_peer(ctx, tcb, "closed with text unread")
+        destroy(ctx, tcb)
     elif tcb.options.linger == 0:
         ctx.counters["TcpExtTCPAbortOnData"] += 1
         abort(ctx, tcb)
@@ -291,7 +306,7 @@ def close(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def abort(ctx: Context, tcb: Tcb, error: int = 0) -> None:
     """Reset a connection and forget it (§3.10.5): "Any outstanding SENDs are flushed"."""
-    if tcb.state not in (State.CLOSED, State.SYN_SENT, State.TIME_WAIT):
+    if tcb.state in _RESET_BY_ABORT or (tcb.state in _ENDING and unsent(tcb)):
         reset_peer(ctx, tcb, "abort")
     if tcb.state is not State.CLOSED:
         destroy(ctx, tcb, error)
