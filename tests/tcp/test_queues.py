@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, strategies as st
@@ -126,11 +126,11 @@ def test_single_octets_beyond_a_gap_cost_no_more_the_more_there_are(order: str) 
     """SegmentSmack: a hundred thousand of them, in whatever order is worst."""
     queue = ReassemblyQueue()
     octets = {"up": range(1, 100_001), "down": range(100_000, 0, -1), "apart": range(1, 200_001, 2)}
-    start = perf_counter()
+    start = process_time()
     for seq in octets[order]:
         queue.insert(seq, b"x", 0)
         queue.sack_blocks(4)
-    assert perf_counter() - start < 10, "100 µs each"
+    assert process_time() - start < 10, "100 µs each"
     assert len(queue) <= 4096
     if order != "apart":
         assert queue.octets == 100_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -67,19 +67,18 @@ def test_a_scoreboard_of_many_entries_costs_no_great_time_for_each_ack() -> None
     host.tcp.send(tcb, bytes(1 << 22), T0)
     host.tcp.flush(T0)
     host.outbox.clear()
-    una, count, slowest = tcb.snd_una, tcb.sent.packets_out, 0.0
+    una, count = tcb.snd_una, tcb.sent.packets_out
     assert count > 80_000
+    start = process_time()
     for index in range(1, count - 8, 8):
         blocks = tuple(
             SackBlock(add(una, (index + n) * mss), add(una, (index + n + 1) * mss))
             for n in (0, 2, 4, 6)
         )
-        start = perf_counter()
         host.inject(T0 + index, flags=ACK, seq=peer.rcv_nxt, ack=una, options=Options(sack=blocks))
-        slowest = max(slowest, perf_counter() - start)
         host.outbox.clear()
     assert len(tcb.sent.segments) < 20_000
-    assert slowest < 0.1
+    assert process_time() - start < 0.01 * count / 8, "10 ms each, with what is sent again"
 
 
 # --- what is sent again -------------------------------------------------------------------------
