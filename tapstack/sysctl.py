@@ -17,6 +17,7 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import MICROSECOND, MILLISECOND, SECOND
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.congestion import ALGORITHMS
+from tapstack.tcp.fast_open_keys import parse_keys
 
 if TYPE_CHECKING:
     from tapstack.arp.config import ArpConfig
@@ -132,6 +133,9 @@ def _parse(setting: _Setting, old: Value, words: list[str]) -> Value:
         return values
     if len(words) != 1:
         raise os_error(EINVAL)
+    if setting.field == "tcp_fastopen_key":
+        _check_keys(words[0])
+        return words[0]
     if isinstance(old, str):
         if words[0] not in ALGORITHMS:
             raise os_error(ENOENT)  # as Linux has it
@@ -143,6 +147,17 @@ def _parse(setting: _Setting, old: Value, words: list[str]) -> Value:
 
 
 def _number(word: str) -> int:
-    if not (word.isascii() and word.isdigit() and int(word[:11]) <= _LARGEST):
+    try:
+        number = int(word[:11], 0)  # like sysctl, hexadecimal behind 0x
+    except ValueError:
+        number = -1
+    if not 0 <= number <= _LARGEST:
         raise os_error(EINVAL)
-    return int(word)
+    return number
+
+
+def _check_keys(text: str) -> None:
+    try:
+        parse_keys(text)
+    except ValueError:
+        raise os_error(EINVAL) from None

@@ -6,6 +6,7 @@ Not done here: the attempts (`stream.py`, `messages.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EINPROGRESS
 from typing import Any, TypeVar
 
 from tapstack.base.units import SECOND
@@ -24,14 +25,14 @@ def block(
 ) -> T:
     """Repeat an attempt on an endpoint's events until it succeeds, or `timeout` seconds are over.
 
-    A timeout of 0 tries once, None waits for ever. Raises: BlockingIOError for a timeout of 0,
-    TimeoutError, and what the attempt raises.
+    A timeout of 0 tries once, None waits for ever. Raises: BlockingIOError for a timeout of 0, or
+    with EINPROGRESS, TimeoutError, and what the attempt raises.
     """
     try:
         return host.call(attempt, *arguments)
-    except BlockingIOError:
-        if timeout == 0:
-            raise
+    except BlockingIOError as blocked:
+        if timeout == 0 or blocked.errno == EINPROGRESS:
+            raise  # something was begun: to begin it again would be wrong
     deadline = None if timeout is None else host.now() + round(timeout * SECOND)
     with host.watch(endpoint.watched(), events) as waiter:
         while True:

@@ -21,7 +21,7 @@ from tapstack.base.units import SECOND
 from tapstack.socket.addresses import Address, read_address, write_address
 from tapstack.socket.contract import Message
 from tapstack.socket.files import send_file
-from tapstack.socket.flags import MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL
+from tapstack.socket.flags import MSG_DONTWAIT, MSG_FASTOPEN, MSG_PEEK, MSG_WAITALL
 from tapstack.socket.holder import SocketObject
 from tapstack.socket.open_socket import Held, OpenSocket
 from tapstack.socket.scattered import (
@@ -167,13 +167,7 @@ class Socket(SocketObject):
 
         Like Linux, who may wait for ever sends everything, unless an error comes between.
         """
-        octets = octets_of(data)
-        sent = self._send(self._timeout, octets, flags, None)
-        if self._timeout is None and not flags & MSG_DONTWAIT:
-            with suppress(ConnectionError):  # the octets count first; the next call is told
-                while sent < len(octets):
-                    sent += self._send(None, octets[sent:], flags, None)
-        return sent
+        return self._send_whole(octets_of(data), flags, None)
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
         """Send everything; the timeout is for all of it. Raises: OSError."""
@@ -194,7 +188,7 @@ class Socket(SocketObject):
         if len(rest) not in (1, 2):
             raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(rest)} given)")
         flags = rest[0] if len(rest) == 2 else 0
-        return self._send(self._timeout, octets_of(data), flags, read_address(rest[-1]))
+        return self._send_whole(octets_of(data), flags, read_address(rest[-1]))
 
     def sendmsg(
         self,
@@ -207,20 +201,40 @@ class Socket(SocketObject):
         data = gather(buffers)
         check_ancillary(ancdata)
         to = None if address is None else read_address(address)
-        return self._send(self._timeout, data, flags, to)
+        return self._send_whole(data, flags, to)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file, or `count` octets of it; give how many were sent. Raises: OSError."""
         self._attempts()
         return send_file(self, file, offset, count)
 
+    def _send_whole(self, octets: memoryview, flags: int, to: Endpoint | None) -> int:
+        """Send what finds room, or all, for who may wait for ever."""
+        sent = self._send(self._timeout, octets, flags, to)
+        if self._timeout is None and not flags & MSG_DONTWAIT:
+            flags &= ~MSG_FASTOPEN
+            with suppress(ConnectionError):  # the octets count first; the next call is told
+                while sent < len(octets):
+                    sent += self._send(None, octets[sent:], flags, to)
+        return sent
+
     def _send(
         self, timeout: float | None, data: memoryview, flags: int, to: Endpoint | None
     ) -> int:
         send = self._attempts().send
-        if flags & MSG_DONTWAIT:
-            return self._call(send, data, flags, to)
-        return self._block(timeout, _OUTGOING, send, data, flags, to)
+        try:
+            if flags & MSG_DONTWAIT:
+                return self._call(send, data, flags, to)
+            return self._block(timeout, _OUTGOING, send, data, flags, to)
+        except BlockingIOError as begun:
+            if begun.errno != EINPROGRESS:
+                raise
+            taken = begun.characters_written
+            if timeout is None and not flags & MSG_DONTWAIT:
+                self._block(None, CONNECTED | CLOSED, self._attempts().finish_connect)
+            elif not taken:
+                raise
+        return taken
 
     # --- options ---
 

@@ -21,6 +21,7 @@ from errno import (
     EOPNOTSUPP,
     EPIPE,
 )
+from os import strerror
 
 from tapstack.base.address import ANY_ENDPOINT, IPV4_ANY, IPV4_LOOPBACK, Endpoint
 from tapstack.base.contracts import CLOSED, READABLE, WRITABLE, Buffer, EventSink
@@ -28,13 +29,14 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket import options
 from tapstack.socket.contract import Message
-from tapstack.socket.flags import MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
+from tapstack.socket.flags import MSG_DONTWAIT, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
 from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from tapstack.socket.options import Table, Value
 from tapstack.socket.stream_options import SOCKET_OPTIONS, USER_OPTIONS
 from tapstack.socket.tcp_info import pack_tcp_info
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
+from tapstack.tcp.fast_open_client import CLIENT_ENABLED, is_deferred
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
@@ -98,7 +100,7 @@ class StreamEndpoint:
     def remote(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
         """Give the peer's address. Raises: OSError with ENOTCONN."""
         tcb = self._connection()
-        if tcb.state in _CONNECTING or tcb.state is State.CLOSED:
+        if tcb.state in (State.SYN_SENT, State.CLOSED):
             raise os_error(ENOTCONN)
         return tcb.remote
 
@@ -141,6 +143,8 @@ class StreamEndpoint:
             remote = Endpoint(IPV4_LOOPBACK, remote.port)  # like Linux: this host
         self._tcb = self._tcp.open_active(remote, self.options, now, self._binding)
         self._binding = None  # it is the connection's now
+        if is_deferred(self._tcb):
+            return  # as Linux: it connects when there is text for the SYN (TCP_FASTOPEN_CONNECT)
         self._connect_reported = False
         raise os_error(EINPROGRESS)
 
@@ -159,9 +163,20 @@ class StreamEndpoint:
 
     # --- text ---
 
-    def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:  # noqa: ARG002
-        """Queue what finds room. Raises: OSError with EAGAIN, EPIPE, ENOTCONN, why it ended."""
+    def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:
+        """Queue what finds room. Raises: OSError with EAGAIN, EPIPE, ENOTCONN, why it ended.
+
+        With MSG_FASTOPEN it connects first, and always raises: BlockingIOError with EINPROGRESS
+        tells by its `characters_written` how much went with the SYN.
+        """
         self._check_open()
+        if flags & MSG_FASTOPEN:
+            self._open_with_text(to, now)
+        if self._tcb and is_deferred(self._tcb):
+            begun = BlockingIOError(EINPROGRESS, strerror(EINPROGRESS))
+            begun.characters_written = self._tcp.send(self._tcb, data, now)
+            self._connect_reported = False
+            raise begun
         if self._tcb is None:
             raise os_error(EPIPE)
         taken = self._tcp.send(
@@ -174,6 +189,27 @@ class StreamEndpoint:
         if taken == 0 and len(data):
             raise os_error(EAGAIN)
         return taken
+
+    def _open_with_text(self, to: Endpoint | None, now: Instant) -> None:
+        """Begin a connection whose SYN waits for text (RFC 7413), unless one waits already.
+
+        Raises: OSError with EOPNOTSUPP, EISCONN, EALREADY, EINVAL, or as `connect`.
+        """
+        if not self.config.tcp_fastopen & CLIENT_ENABLED:
+            raise os_error(EOPNOTSUPP)
+        tcb = self._tcb
+        if tcb and is_deferred(tcb):
+            return
+        if tcb and tcb.state in _CONNECTING and not self._connect_reported:
+            raise os_error(EALREADY)
+        if self._listener or (tcb and tcb.state is not State.CLOSED):
+            raise os_error(EISCONN)
+        if to is None:
+            raise os_error(EINVAL)
+        if to.address == IPV4_ANY:
+            to = Endpoint(IPV4_LOOPBACK, to.port)
+        self._tcb = self._tcp.open_active(to, self.options, now, self._binding, with_text=True)
+        self._binding = None
 
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take text, b"" at its end. Raises: OSError with EAGAIN, ENOTCONN, why it ended."""

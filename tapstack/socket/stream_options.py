@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import socket as constants
 from collections.abc import Callable
-from errno import EINVAL, ENOENT
+from errno import EINVAL, ENOENT, EOPNOTSUPP
 from typing import TYPE_CHECKING
 
 from tapstack.base.errors import os_error
+from tapstack.base.siphash import KEY_LENGTH
 from tapstack.socket import options
 from tapstack.socket.options import Option, Table, Value
 from tapstack.tcp import ecn
 from tapstack.tcp.congestion import ALGORITHMS
+from tapstack.tcp.fast_open_client import CLIENT_ENABLED
 from tapstack.tcp.receive_space import LEAST_CLAMP
 from tapstack.tcp.state import State
 from tapstack.tcp.syn_ack import seconds_of, timeouts_in
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 _SO, _TCP = constants.SOL_SOCKET, constants.IPPROTO_TCP
+TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE = 30, 33, 34
+"""Of <linux/tcp.h>: Python 3.10 has no names for them."""
 _MAX_SECONDS = 32767
 """tcp(7): MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL."""
 _LEAST_MSS, _MAX_MSS = 88, 32767
@@ -111,6 +115,40 @@ def _deferral(target: StreamEndpoint) -> int:
     return seconds_of(target.options.defer_accept, target.config.tcp_rto_max)
 
 
+def _check_fast_open(target: StreamEndpoint, wanted: int) -> int:
+    """Check TCP_FASTOPEN: it is for who listens, or may still."""
+    if wanted < 0 or target.tcb is not None:
+        raise os_error(EINVAL)
+    return min(wanted, target.config.somaxconn)
+
+
+def _check_fast_open_connect(target: StreamEndpoint, wanted: int) -> bool:
+    """Check TCP_FASTOPEN_CONNECT: it is for who has not connected yet."""
+    if wanted not in (0, 1):
+        raise os_error(EINVAL)
+    if not target.config.tcp_fastopen & CLIENT_ENABLED:
+        raise os_error(EOPNOTSUPP)
+    if target.tcb is not None or target.listening:
+        raise os_error(EINVAL)
+    return bool(wanted)
+
+
+def _check_no_cookie(target: StreamEndpoint, wanted: int) -> bool:
+    if wanted not in (0, 1) or target.tcb is not None:
+        raise os_error(EINVAL)
+    return bool(wanted)
+
+
+def _get_fast_open_key(target: UserOptions) -> bytes:
+    return target.fastopen_key
+
+
+def _set_fast_open_key(target: UserOptions, value: Value) -> None:
+    if isinstance(value, int) or len(value) not in (KEY_LENGTH, 2 * KEY_LENGTH):
+        raise os_error(EINVAL)
+    target.fastopen_key = value
+
+
 def _set_congestion(target: UserOptions, value: Value) -> None:
     name = value.rstrip(b"\0").decode("ascii", "replace") if isinstance(value, bytes) else ""
     if name not in ALGORITHMS:
@@ -162,6 +200,19 @@ SOCKET_OPTIONS: Table = {
     (_TCP, constants.TCP_MAXSEG): _set(
         options.read_only(_segment_size), "maxseg", _check_segment_size
     ),
+    (_TCP, constants.TCP_FASTOPEN): _set(
+        options.read_only(lambda target: target.options.fastopen), "fastopen", _check_fast_open
+    ),
+    (_TCP, TCP_FASTOPEN_CONNECT): _set(
+        options.read_only(lambda target: int(target.options.fastopen_connect)),
+        "fastopen_connect",
+        _check_fast_open_connect,
+    ),
+    (_TCP, TCP_FASTOPEN_NO_COOKIE): _set(
+        options.read_only(lambda target: int(target.options.fastopen_no_cookie)),
+        "fastopen_no_cookie",
+        _check_no_cookie,
+    ),
     (_TCP, constants.TCP_DEFER_ACCEPT): _set(
         options.read_only(_deferral),
         "defer_accept",
@@ -194,6 +245,7 @@ USER_OPTIONS: Table = {
     (_TCP, constants.TCP_NOTSENT_LOWAT): Option(
         _get_unsent_low_water, _set_unsent_low_water, "notsent_lowat"
     ),
+    (_TCP, TCP_FASTOPEN_KEY): Option(_get_fast_open_key, _set_fast_open_key, "fastopen_key"),
     (_TCP, constants.TCP_CONGESTION): Option(_get_congestion, _set_congestion, "congestion"),
 }
 """Options that are attributes of `UserOptions`."""

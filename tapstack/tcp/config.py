@@ -116,6 +116,13 @@ class TcpConfig:
     """Whether ECN (RFC 3168) is spoken: 0 never, 1 also offered, 2 where the peer offers it."""
     tcp_ecn_fallback: bool = True
     """Whether a SYN that was lost is sent again without the offer (RFC 3168 §6.1.1.1)."""
+    tcp_fastopen: int = 1
+    """TCP Fast Open (RFC 7413), a sum: 1 as a client, 2 as a server, 4 a client sends text without
+    a cookie, 0x200 a server takes that, 0x400 every listener serves it unasked."""
+    tcp_fastopen_key: str = ""
+    """The key of a server's cookies, and after a comma one that is still good; empty: our own."""
+    tcp_fastopen_blackhole_timeout_sec: int = 0
+    """Seconds that a client rests from Fast Open after its segments have vanished; 0: never."""
     tcp_initial_cwnd: int = 10
     """Segments of the initial window (RFC 6928)."""
     ip_local_port_range: tuple[int, int] = (32768, 60999)

@@ -11,6 +11,8 @@ from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import Connections
+from tapstack.tcp.fast_open_keys import FastOpenKeys
+from tapstack.tcp.fast_open_peers import FastOpenPeers
 from tapstack.tcp.isn import KeyedHash
 from tapstack.tcp.segment import Segment
 from tapstack.tcp.tcb import Tcb
@@ -29,6 +31,8 @@ class Context:
     config: TcpConfig
     connections: Connections
     keyed_hash: KeyedHash
+    fast_open_keys: FastOpenKeys
+    fast_open_peers: FastOpenPeers = field(default_factory=FastOpenPeers)
     dirty: list[Tcb] = field(default_factory=list)
     """Connections that the flush will ask for output."""
     replies: list[tuple[int, int, Segment, str]] = field(default_factory=list)

@@ -12,7 +12,8 @@ from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, syn_ack, syn_cookies
+from tapstack.tcp import ecn, fast_open_server, syn_ack, syn_cookies
+from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.invalid import is_limited
 from tapstack.tcp.lifetime import destroy
@@ -24,7 +25,12 @@ from tapstack.tcp.retransmission_queue import Acknowledged, SentSegment
 from tapstack.tcp.segment import ACK, RST, SYN, Options, Segment
 from tapstack.tcp.seq import add
 from tapstack.tcp.state import State, become
-from tapstack.tcp.synchronize import begin_transfer, on_our_syn_acknowledged, take_syn
+from tapstack.tcp.synchronize import (
+    begin_transfer,
+    on_our_syn_acknowledged,
+    start_transfer,
+    take_syn,
+)
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.tcb_factory import draft_tcb, make_tcb
 from tapstack.tcp.transmission import syn_options, transmit
@@ -60,9 +66,22 @@ def open_half(
     tcb = _make(ctx, listener, local, remote, seg, now, iss)
     if tcb is None:
         return
-    listener.take_in(tcb)
     tcb.syn_due = True
     ctx.mark_dirty(tcb)
+    if fast_open_server.take_text(ctx, listener, tcb, seg, now):
+        start_transfer(ctx, tcb, now)
+        _hand_over(ctx, listener, tcb)
+    else:
+        listener.take_in(tcb)
+
+
+def _hand_over(ctx: Context, listener: Listener, tcb: Tcb) -> None:
+    """Put a connection into the accept queue."""
+    # Like Linux, whose half-open connections count nothing: what leaves counts from here on.
+    tcb.statistics.segs_out = 0
+    ctx.counters["TcpPassiveOpens"] += 1
+    listener.promote(tcb)
+    ctx.events.report(listener, ACCEPTABLE)
 
 
 def _answer_with_cookie(
@@ -170,6 +189,7 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.statistics.total_retrans += 1
         why = "open again"
     transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, why)
+    request.cookie = None  # once is enough
     if request.transmissions == 1:
         syn_ack.arm(tcb, now)
 
@@ -198,6 +218,9 @@ def _answer_syn_again(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> Non
 
 def complete_passive_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Take the final ACK; False when the connection has to wait, for room or for text."""
+    if tcb.opens_early:
+        establish(ctx, tcb, seg, now)
+        return process_acknowledgment(ctx, tcb, seg, now)
     request, listener = tcb.syn_ack, tcb.listener
     assert request is not None
     assert listener is not None
@@ -208,12 +231,8 @@ def complete_passive_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     if listener.is_full():
         _refuse_for_want_of_room(ctx, tcb, seg)
         return False
-    # Like Linux, whose half-open connections count nothing: what leaves counts from here on.
-    tcb.statistics.segs_out = 0
-    ctx.counters["TcpPassiveOpens"] += 1
-    listener.promote(tcb)
+    _hand_over(ctx, listener, tcb)
     establish(ctx, tcb, seg, now)
-    ctx.events.report(listener, ACCEPTABLE)
     return True
 
 
@@ -230,7 +249,9 @@ def _refuse_for_want_of_room(ctx: Context, tcb: Tcb, seg: Segment) -> None:
 
 def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Enter ESTABLISHED: our SYN is acknowledged, whichever way the opening went."""
-    become(ctx, tcb, State.ESTABLISHED)
+    fast_open_server.forget(tcb)
+    if tcb.state is State.SYN_RECEIVED:
+        become(ctx, tcb, State.ESTABLISHED)  # or its user has closed it already
     request, tcb.syn_ack = tcb.syn_ack, None
     if request is None:
         on_our_syn_acknowledged(ctx, tcb, seg, now)
@@ -242,3 +263,6 @@ def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
     update_effective_mss(tcb)
     ctx.report(tcb, CONNECTED | WRITABLE)
+    if tcb.fin_queued and tcb.state is State.ESTABLISHED:
+        become(ctx, tcb, State.FIN_WAIT_1)  # shut down before this was possible
+        ctx.mark_dirty(tcb)

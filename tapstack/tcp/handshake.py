@@ -12,6 +12,7 @@ from tapstack.base.address import Endpoint
 from tapstack.base.contracts import CONNECTED, WRITABLE, Datagram
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.tcp import fast_open_client
 from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import reopen_from_cookie, take_syn_in
 from tapstack.tcp.lifetime import destroy
@@ -116,6 +117,6 @@ def _complete_active_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     """Take the SYN-ACK: SYN-SENT to ESTABLISHED."""
     become(ctx, tcb, State.ESTABLISHED)
     on_our_syn_acknowledged(ctx, tcb, seg, now)
-    tcb.statistics.bytes_acked += 1
+    fast_open_client.on_syn_ack(ctx, tcb, seg)
     tcb.acks.due = True
     ctx.report(tcb, CONNECTED | WRITABLE)

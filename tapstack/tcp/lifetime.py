@@ -8,6 +8,7 @@ from __future__ import annotations
 from tapstack.base.contracts import CLOSED, READABLE, WRITABLE
 from tapstack.base.timers import Timer
 from tapstack.base.units import Instant
+from tapstack.tcp import fast_open_path, fast_open_server
 from tapstack.tcp.context import Context
 from tapstack.tcp.state import State, become
 from tapstack.tcp.tcb import Tcb
@@ -58,6 +59,8 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
     `error` is the errno that the user's next call shall raise. Text that was received stays
     readable, as a user may come for it after the peer has gone.
     """
+    fast_open_path.on_end(ctx, tcb)
+    fast_open_server.forget(tcb)
     for timer in timers_of(tcb):
         timer.cancel()
     _forget_orphan(ctx, tcb)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.address import Endpoint
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
+from tapstack.tcp.fast_open_server import PendingOpens
 from tapstack.tcp.user_options import UserOptions
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Listener:
     """Of those: whose SYN-ACK was sent less than a second ago."""
     accept_queue: deque[Tcb] = field(default_factory=deque)
     """Connections that nobody has accepted yet, oldest first."""
+    fast_opens: PendingOpens = field(default_factory=PendingOpens)
     cookie_sent_at: Instant | None = None
     """When a SYN cookie was last sent."""
     flood_told: bool = False

@@ -1,4 +1,4 @@
-"""TCP options on the wire (RFC 9293 §3.2, RFC 7323, RFC 2018).
+"""TCP options on the wire (RFC 9293 §3.2, RFC 7323, RFC 2018, RFC 7413).
 
 Options come in the order that Linux sends them, so that captures look familiar.
 
@@ -8,9 +8,10 @@ Not done here: what the options mean to a connection.
 from struct import Struct
 
 from tapstack.base.contracts import Buffer
-from tapstack.tcp.segment import NO_OPTIONS, Options, SackBlock, Timestamps
+from tapstack.tcp.segment import NO_OPTIONS, FastOpen, Options, SackBlock, Timestamps
 
-# Option kinds (RFC 9293 §3.1; window scale and timestamps: RFC 7323; SACK: RFC 2018).
+# Option kinds (RFC 9293 §3.1; window scale and timestamps: RFC 7323; SACK: RFC 2018; Fast Open:
+# RFC 7413; experimental: RFC 4727).
 END_OF_OPTIONS = 0
 NO_OPERATION = 1
 MAXIMUM_SEGMENT_SIZE = 2
@@ -18,11 +19,17 @@ WINDOW_SCALE = 3
 SACK_PERMITTED = 4
 SACK = 5
 TIMESTAMPS = 8
+FAST_OPEN = 34
+EXPERIMENTAL = 254
 
 MAX_LENGTH = 40
 """Octets of options that fit behind a header: data offset is at most 15 words."""
 TIMESTAMPS_LENGTH = 12
 """Octets that timestamps cost each segment: RFC 7323 §A's layout, two NOPs in front."""
+
+_FAST_OPEN_MAGIC = b"\xf9\x89"
+"""What tells an experimental option to be Fast Open's (RFC 7413 §A, RFC 6994)."""
+_COOKIE_LENGTHS = (0, 4, 6, 8, 10, 12, 14, 16)  # RFC 7413 §4.1.1; none asks for one
 
 _ALIGNED_TIMESTAMPS = 0x0101080A  # NOP, NOP, kind 8, length 10 (RFC 7323 §A)
 _aligned_timestamps = Struct("!III")
@@ -46,7 +53,7 @@ def parse_options(octets: Buffer) -> Options:
 
 
 def _walk(octets: Buffer) -> Options:
-    found: dict[int, Buffer] = {}
+    found: dict[int, bytes] = {}
     position = 0
     while position < len(octets):
         kind = octets[position]
@@ -58,12 +65,12 @@ def _walk(octets: Buffer) -> Options:
         length = octets[position + 1] if position + 1 < len(octets) else 0
         if length < 2 or position + length > len(octets):
             break
-        found[kind] = octets[position + 2 : position + length]
+        found[kind] = bytes(octets[position + 2 : position + length])
         position += length
     return _interpret(found)
 
 
-def _interpret(found: dict[int, Buffer]) -> Options:
+def _interpret(found: dict[int, bytes]) -> Options:
     """Make sense of option bodies by kind; one of the wrong length counts as absent."""
     mss = found.get(MAXIMUM_SEGMENT_SIZE, b"")
     scale = found.get(WINDOW_SCALE, b"")
@@ -75,7 +82,17 @@ def _interpret(found: dict[int, Buffer]) -> Options:
         sack_permitted=SACK_PERMITTED in found and not found[SACK_PERMITTED],
         timestamps=Timestamps._make(_timestamps.unpack(stamps)) if len(stamps) == 8 else None,
         sack=_parse_sack(sack) if sack and len(sack) % 8 == 0 else (),
+        fast_open=_parse_fast_open(found),
     )
+
+
+def _parse_fast_open(found: dict[int, bytes]) -> FastOpen | None:
+    cookie, experimental = found.get(FAST_OPEN), False
+    if cookie is None and found.get(EXPERIMENTAL, b"").startswith(_FAST_OPEN_MAGIC):
+        cookie, experimental = found[EXPERIMENTAL][len(_FAST_OPEN_MAGIC) :], True
+    if cookie is None or len(cookie) not in _COOKIE_LENGTHS:
+        return None
+    return FastOpen(cookie, experimental)
 
 
 def _parse_sack(body: Buffer) -> tuple[SackBlock, ...]:
@@ -98,7 +115,17 @@ def build_options(options: Options) -> bytes:
     if options.sack:
         out += bytes((NO_OPERATION, NO_OPERATION, SACK, 2 + 8 * len(options.sack)))
         out += b"".join(_block.pack(*block) for block in options.sack)
+    if options.fast_open is not None:
+        out += _build_fast_open(options.fast_open)
     return bytes(out)
+
+
+def _build_fast_open(option: FastOpen) -> bytes:
+    """Lay out a Fast Open option, with its padding behind it."""
+    kind = EXPERIMENTAL if option.experimental else FAST_OPEN
+    body = _FAST_OPEN_MAGIC * option.experimental + option.cookie
+    octets = bytes((kind, 2 + len(body))) + body
+    return octets + bytes((NO_OPERATION,)) * (-len(octets) % 4)
 
 
 def max_sack_blocks(timestamps: bool) -> int:

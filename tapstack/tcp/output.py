@@ -11,6 +11,7 @@ from __future__ import annotations
 from tapstack.base.units import Instant
 from tapstack.tcp import (
     delivery_rate,
+    fast_open_client,
     mtu_probing,
     path_mtu,
     send_space,
@@ -27,7 +28,7 @@ from tapstack.tcp.retransmission_timer import (
     is_armed_for,
     rearm_retransmission,
 )
-from tapstack.tcp.retransmit import retransmit_last, retransmit_lost, transmit_syn
+from tapstack.tcp.retransmit import retransmit_last, retransmit_lost
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN
 from tapstack.tcp.seq import add, ge, gt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, HAS_SENT_FIN, State
@@ -50,7 +51,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.syn_due:
         (_send_syn if tcb.syn_ack is None else send_syn_ack)(ctx, tcb, now)
     _retransmit_unless_new_text(ctx, tcb, now)
-    if tcb.state in _CAN_SEND_TEXT:
+    if tcb.state in _CAN_SEND_TEXT or tcb.opens_early:
         if tcb.recovery.tail_probe_due:
             _send_tail_probe(ctx, tcb, now)
         send_new_text(ctx, tcb, now)
@@ -76,8 +77,21 @@ def _send_syn(ctx: Context, tcb: Tcb, now: Instant) -> None:
         return
     tcb.sent.append(SentSegment(tcb.iss, add(tcb.iss, 1), SYN, 1, now))
     tcb.snd_nxt = add(tcb.iss, 1)
-    transmit_syn(ctx, tcb, now, "open")
+    length = len(tcb.send_buffer)
+    if length:
+        _queue_text_of_syn(ctx, tcb, length, now)
+    transmit(ctx, tcb, tcb.iss, SYN, length, now, "open")
+    fast_open_client.on_syn_sent(tcb)
     arm_retransmission(tcb, now)
+
+
+def _queue_text_of_syn(ctx: Context, tcb: Tcb, length: int, now: Instant) -> None:
+    """Note that text leaves with our SYN (RFC 7413): behind it, as what is lost goes by itself."""
+    segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length), PSH, 1, now)
+    delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=True)
+    tcb.sent.append(segment)
+    tcb.snd_nxt = segment.end
+    ctx.counters["TcpExtTCPOrigDataSent"] += 1
 
 
 def _retransmit_unless_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
@@ -140,7 +154,7 @@ def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
 def _fin_waits(tcb: Tcb) -> bool:
     """Tell whether the user has closed and our FIN was not sent yet."""
-    return tcb.fin_queued and not tcb.fin_sent
+    return tcb.fin_queued and not tcb.fin_sent and tcb.state is not State.SYN_RECEIVED
 
 
 def _fin_may_follow(tcb: Tcb, length: int, unsent: int) -> bool:

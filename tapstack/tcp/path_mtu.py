@@ -56,17 +56,21 @@ def retransmit_what_is_too_large(ctx: Context, tcb: Tcb, size: int) -> None:
     `size` is the text in a full segment of what is in flight. Being too large is no sign of
     congestion: the window stays as it is, in segments, which are smaller.
     """
-    sent, recovery = tcb.sent, tcb.recovery
     too_large = [
         segment
-        for segment in sent
+        for segment in tcb.sent
         if not segment.sacked and _largest_piece(segment, size) > tcb.effective_mss
     ]
-    if not too_large:
-        return
-    sent.recount(tcb.effective_mss)
-    for segment in too_large:
-        sent.mark_lost(segment)
+    if too_large:
+        retransmit_without_blame(ctx, tcb, too_large)
+
+
+def retransmit_without_blame(ctx: Context, tcb: Tcb, segments: list[SentSegment]) -> None:
+    """Send again what was lost, but not for congestion."""
+    recovery = tcb.recovery
+    tcb.sent.recount(tcb.effective_mss)
+    for segment in segments:
+        tcb.sent.mark_lost(segment)
     if not tcb.sack_permitted:
         leave_room_for_losses(tcb)
     if recovery.phase is not Phase.LOSS:

@@ -22,10 +22,11 @@ from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, user_calls
+from tapstack.tcp import ecn, fast_open_client, user_calls
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import Connections, PortBinding
 from tapstack.tcp.context import Context
+from tapstack.tcp.fast_open_keys import FastOpenKeys
 from tapstack.tcp.handshake import closed_state, listen_state, syn_sent_state
 from tapstack.tcp.icmp_errors import icmp_error_arrives
 from tapstack.tcp.info import TcpInfo, info_of_closed, info_of_connection, info_of_listener
@@ -75,6 +76,7 @@ class Tcp:
             config=self.config,
             connections=Connections(self.config, entropy.random_bits(16)),
             keyed_hash=KeyedHash(entropy),
+            fast_open_keys=FastOpenKeys(entropy),
         )
 
     # --- from below ---
@@ -194,9 +196,14 @@ class Tcp:
         options: UserOptions,
         now: Instant,
         binding: PortBinding | None = None,
+        *,
+        with_text: bool = False,
     ) -> Tcb:
-        """Begin a connection. Raises: OSError with ENETUNREACH, EADDRNOTAVAIL."""
-        return user_calls.open_active(self._ctx, remote, options, now, binding)
+        """Begin a connection; `with_text` has its SYN wait for the first `send` (RFC 7413).
+
+        Raises: OSError with ENETUNREACH, EADDRNOTAVAIL.
+        """
+        return user_calls.open_active(self._ctx, remote, options, now, binding, with_text=with_text)
 
     def accept(self, listener: Listener) -> Tcb | None:
         """Take the oldest connection that waits, or None."""
@@ -206,16 +213,20 @@ class Tcp:
         self,
         tcb: Tcb,
         data: Buffer,
-        now: Instant,  # noqa: ARG002 - every call's form
+        now: Instant,
         *,
         out_of_band: bool = False,
         more: bool = False,
     ) -> int:
         """Queue text; tell how many octets found room, 0 for none. Raises: OSError.
 
+        Of a connection whose SYN waits for it, that is what the SYN can carry, and 0 if none.
+
         With `out_of_band`, the last octet that found room is urgent (RFC 9293 §3.8.5); with `more`,
         a segment that is not full waits for the next call.
         """
+        if fast_open_client.is_deferred(tcb):
+            return fast_open_client.send_first(self._ctx, tcb, data, now)
         return user_calls.send(self._ctx, tcb, data, out_of_band=out_of_band, more=more)
 
     def receive_text(

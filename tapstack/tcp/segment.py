@@ -39,6 +39,15 @@ class Timestamps(NamedTuple):
     """TSecr: the peer's TSval that this segment echoes; valid only with the ACK bit."""
 
 
+class FastOpen(NamedTuple):
+    """The Fast Open option (RFC 7413 §4.1.1)."""
+
+    cookie: bytes
+    """4 to 16 octets; none: a cookie is asked for."""
+    experimental: bool = False
+    """Whether it comes as the experimental option that was used before (RFC 7413 §A, RFC 6994)."""
+
+
 class Options(NamedTuple):
     """The options of a segment that this stack knows; None or () where one is absent."""
 
@@ -50,6 +59,7 @@ class Options(NamedTuple):
     """Whether the sender understands selective acknowledgments (RFC 2018 §2)."""
     timestamps: Timestamps | None = None
     sack: tuple[SackBlock, ...] = ()
+    fast_open: FastOpen | None = None
 
 
 NO_OPTIONS = Options()

@@ -14,7 +14,7 @@ from errno import ECONNREFUSED, ECONNRESET, EPIPE
 from tapstack.base.contracts import READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, receive_space
+from tapstack.tcp import ecn, fast_open_path, fast_open_server, receive_space
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import check_request, complete_passive_open, establish
@@ -106,8 +106,10 @@ def check_reset(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     if not seg.flags & RST:
         return True
     if seg.seq == tcb.rcv_nxt or _resets_behind_fin(tcb, seg) or _resets_behind_gap(tcb, seg):
-        _reset_by_peer(ctx, tcb)
+        _reset_by_peer(ctx, tcb, now)
     else:
+        if tcb.state is State.ESTABLISHED:
+            fast_open_path.on_stray_reset(ctx, tcb, now)
         # "the TCP endpoint MUST send an acknowledgment (challenge ACK)".
         ctx.counters.drop(Drop.TCP_RESET_INVALID)
         answer_invalid(ctx, tcb, seg, now, "challenge")
@@ -129,9 +131,10 @@ def _resets_behind_gap(tcb: Tcb, seg: Segment) -> bool:
     return span > 0 and seg.seq == add(tcb.rcv_nxt, span)
 
 
-def _reset_by_peer(ctx: Context, tcb: Tcb) -> None:
+def _reset_by_peer(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """End the connection, with the error that its state calls for."""
-    if tcb.state is State.SYN_RECEIVED:
+    fast_open_server.on_reset(tcb, now)
+    if tcb.state is State.SYN_RECEIVED and not tcb.opens_early:
         # A passive open goes back to LISTEN: only the half-open connection is gone.
         ctx.counters["TcpAttemptFails"] += 1
         ctx.counters["TcpExtEmbryonicRsts"] += tcb.passive
@@ -146,10 +149,12 @@ def check_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Fourth, check the SYN bit: RFC 5961 §4.2 answers with a challenge ACK."""
     if not seg.flags & SYN:
         return True
-    if tcb.state is State.SYN_RECEIVED and tcb.passive:
+    if tcb.syn_ack is not None:
         # Deviation: the RFC returns to LISTEN in silence. Like Linux, we reset the sender too, and
-        # stay half open if the segment acknowledges what we never sent.
+        # stay half open if the segment acknowledges what we never sent, or a user is here already.
         _reset_peer(ctx, tcb, seg, "SYN in SYN-RECEIVED")
+        if tcb.opens_early:
+            return False
         if not seg.flags & ACK or _acknowledges_our_syn(tcb, seg):
             ctx.counters["TcpAttemptFails"] += 1
             ctx.counters["TcpExtEmbryonicRsts"] += 1
@@ -173,7 +178,7 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     if not seg.flags & ACK:
         ctx.counters.drop(Drop.TCP_NO_ACK)
         return False
-    if tcb.state is State.SYN_RECEIVED:
+    if tcb.state is State.SYN_RECEIVED or tcb.syn_ack is not None:
         taken = _check_ack_of_syn(ctx, tcb, seg, now)
     else:
         taken = process_acknowledgment(ctx, tcb, seg, now)
@@ -190,10 +195,10 @@ def _check_ack_of_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> boo
         ctx.counters.drop(Drop.TCP_ACK_UNSENT)
         _reset_peer(ctx, tcb, seg, "bad ACK in SYN-RECEIVED")
         return False
-    if tcb.syn_ack is not None:
-        return complete_passive_open(ctx, tcb, seg, now)
-    establish(ctx, tcb, seg, now)
-    return True
+    if tcb.syn_ack is None:
+        establish(ctx, tcb, seg, now)
+        return True
+    return complete_passive_open(ctx, tcb, seg, now)
 
 
 def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:

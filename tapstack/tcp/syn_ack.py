@@ -17,8 +17,10 @@ from tapstack.tcp.rtt import INITIAL_RTO
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
+    from tapstack.tcp.fast_open_server import PendingOpens
     from tapstack.tcp.listener import Listener
     from tapstack.tcp.retransmission_queue import SentSegment
+    from tapstack.tcp.segment import FastOpen
     from tapstack.tcp.tcb import Tcb
 
 _LEAST_CROWD = 8
@@ -54,6 +56,11 @@ class SynAck:
     """How often its time was up."""
     heard: bool = False
     """The final ACK came, and could not be heeded: there was no room, or no text yet."""
+
+    cookie: FastOpen | None = None
+    """The Fast Open option that it carries, the first time."""
+    pending: PendingOpens | None = None
+    """The count that it is in, as the connection is open for its user already."""
 
     @property
     def transmissions(self) -> int:
@@ -92,7 +99,9 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 def _is_given_up(ctx: Context, tcb: Tcb, syn_ack: SynAck) -> bool:
     listener = tcb.listener
     retries = tcb.options.syncnt or ctx.config.tcp_synack_retries
-    if listener is not None:
+    if syn_ack.pending is not None:
+        retries = tcb.options.syncnt or ctx.config.tcp_synack_retries + 1  # as Linux
+    elif listener is not None:
         retries = _retries_in_crowd(listener, retries)
     over = syn_ack.timeouts >= retries
     patience = tcb.options.defer_accept

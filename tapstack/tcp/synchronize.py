@@ -13,9 +13,10 @@ from tapstack.tcp.context import Context
 from tapstack.tcp.mss import on_peer_mss
 from tapstack.tcp.receive_space import MAX_SHIFT
 from tapstack.tcp.retransmission_queue import Acknowledged
+from tapstack.tcp.retransmission_timer import rearm_retransmission
 from tapstack.tcp.rtt import FALLBACK_RTO
 from tapstack.tcp.segment import Segment
-from tapstack.tcp.seq import add
+from tapstack.tcp.seq import add, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_keepalive
 
@@ -67,6 +68,9 @@ def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) 
     """Take the acknowledgment of a SYN that stands in the retransmission queue."""
     transmissions = tcb.sent.segments[0].transmissions
     acked = tcb.sent.acknowledge(seg.ack, tcb.effective_mss)
+    tcb.send_buffer.release(sub(seg.ack, add(tcb.iss, 1)))
+    tcb.statistics.bytes_acked += sub(seg.ack, tcb.iss)
+    tcb.snd_una = seg.ack
     begin_transfer(ctx, tcb, seg, acked, transmissions, now)
 
 
@@ -80,12 +84,18 @@ def begin_transfer(
     _heed_lost_syn(tcb, seg, transmissions)
     measure_round_trip(tcb, echo_of(tcb, seg), acked, (), now)
     tcb.recovery.undo.retransmit_stamp = None
-    tcb.snd_una = tcb.snd_up = seg.ack
+    tcb.snd_up = tcb.snd_una
     tcb.retransmits = tcb.backoff = 0
     tcb.statistics.delivered += 1
     tcb.statistics.on_timeout_recovered(now)
     tcb.statistics.established_at = now
     tcb.retransmission_timer.cancel()
+    rearm_retransmission(tcb, now)
+    start_transfer(ctx, tcb, now)
+
+
+def start_transfer(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Begin to look after what a connection that carries text has."""
     receive_space.on_established(tcb, now)
     send_space.grow(ctx, tcb)
     mtu_probing.start(ctx, tcb, now)

@@ -37,6 +37,7 @@ from tapstack.tcp.window_validation import WindowUse
 
 if TYPE_CHECKING:
     from tapstack.tcp.connections import PortBinding
+    from tapstack.tcp.fast_open_client import FastOpenAttempt
     from tapstack.tcp.listener import Listener
     from tapstack.tcp.syn_ack import SynAck
 
@@ -196,6 +197,10 @@ class Tcb:
     """What was counted, for `info.py`."""
 
     # --- the user ---
+    fast_open: FastOpenAttempt | None = None
+    """Our use of Fast Open as a client."""
+    syn_text_acked: bool = False
+    """The SYN's text, ours or the peer's, was acknowledged by the SYN-ACK."""
     syn_ack: SynAck | None = None
     """Our SYN-ACK, while a listener's connection waits for its acknowledgment."""
     listener: Listener | None = None
@@ -217,6 +222,11 @@ class Tcb:
     def passive(self) -> bool:
         """Tell whether a listener made it and no user has it yet."""
         return self.listener is not None
+
+    @property
+    def opens_early(self) -> bool:
+        """Tell whether its user has it before the handshake is done (RFC 7413)."""
+        return self.syn_ack is not None and self.syn_ack.pending is not None
 
     def unsent(self) -> int:
         """Count the octets in the send buffer that were never sent."""

@@ -12,7 +12,7 @@ from errno import ETIMEDOUT
 from typing import TYPE_CHECKING, TypeAlias
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
-from tapstack.tcp import loss_phase, mtu_probing, recovery, syn_ack
+from tapstack.tcp import fast_open_path, loss_phase, mtu_probing, recovery, syn_ack
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.replies import reset_peer
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission
@@ -52,7 +52,9 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.retransmits == 0:
         tcb.first_timeout_at = tcb.sent.segments[0].sent_at
         tcb.retransmitting_since = now
-    if _is_given_up(ctx, tcb, now):
+    gives_up = _is_given_up(ctx, tcb, now)
+    fast_open_path.on_timeout(ctx, tcb, now, gives_up=gives_up)
+    if gives_up:
         give_up(ctx, tcb)
         return
     if tcb.state not in _OPENING and _is_black_hole(ctx, tcb, now):
@@ -64,7 +66,7 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.backoff += 1
     if tcb.state in _OPENING:
         # A lost SYN says nothing of a window that was not used yet.
-        tcb.sent.mark_all_lost()
+        tcb.sent.mark_lost(tcb.sent.segments[0])
         ctx.mark_dirty(tcb)
     else:
         loss_phase.on_timeout(ctx, tcb, now)

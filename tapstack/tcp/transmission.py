@@ -23,6 +23,7 @@ from tapstack.tcp.segment import (
     ACK,
     SYN,
     URG,
+    FastOpen,
     Options,
     SackBlock,
     Segment,
@@ -169,7 +170,15 @@ def syn_options(ctx: Context, tcb: Tcb, flags: int, now: Instant) -> Options:
         window_scale=tcb.rcv_wind_shift if scaling else None,
         sack_permitted=tcb.sack_permitted if answering else config.tcp_sack,
         timestamps=_timestamps(tcb, flags, now) if timestamps else None,
+        fast_open=_fast_open(tcb),
     )
+
+
+def _fast_open(tcb: Tcb) -> FastOpen | None:
+    """Give the Fast Open option of a SYN or SYN-ACK that is sent for the first time."""
+    if tcb.syn_ack is not None:
+        return tcb.syn_ack.cookie
+    return tcb.fast_open.option if tcb.fast_open is not None else None
 
 
 def _timestamps(tcb: Tcb, flags: int, now: Instant) -> Timestamps:

@@ -14,7 +14,14 @@ from tapstack.base.address import Endpoint, is_multicast
 from tapstack.base.contracts import READABLE, WRITABLE, Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
-from tapstack.tcp import delivery_rate, receive_space, send_space, urgent
+from tapstack.tcp import (
+    delivery_rate,
+    fast_open_client,
+    fast_open_server,
+    receive_space,
+    send_space,
+    urgent,
+)
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import destroy, leave_orphaned
@@ -52,6 +59,7 @@ def open_passive(
     """Listen on a bound port. Raises: OSError with EADDRINUSE."""
     ctx.connections.listen(binding)
     listener = Listener(binding, min(max(backlog, 0), ctx.config.somaxconn), options)
+    fast_open_server.tune(ctx, listener)
     ctx.connections.listeners[binding.local] = listener
     return listener
 
@@ -62,8 +70,10 @@ def open_active(
     options: UserOptions,
     now: Instant,
     binding: PortBinding | None,
+    *,
+    with_text: bool,
 ) -> Tcb:
-    """Begin a connection: the SYN leaves with the flush.
+    """Begin a connection: the SYN leaves with the flush, or `with_text`.
 
     A binding that is given passes to the connection only if this succeeds.
 
@@ -85,7 +95,7 @@ def open_active(
         raise
     ctx.counters["TcpActiveOpens"] += 1
     become(ctx, tcb, State.SYN_SENT)
-    tcb.syn_due = True
+    tcb.syn_due = not fast_open_client.begin(ctx, tcb, now, with_text=with_text)
     ctx.mark_dirty(tcb)
     return tcb
 
@@ -127,7 +137,7 @@ def send(ctx: Context, tcb: Tcb, data: Buffer, *, out_of_band: bool, more: bool)
     _raise_error(tcb)
     if tcb.fin_queued or tcb.state is State.CLOSED or tcb.state in HAS_SENT_FIN:
         raise os_error(EPIPE)
-    if tcb.state not in CAN_SEND:
+    if tcb.state not in CAN_SEND and not tcb.opens_early:
         if tcb.state in _BEFORE_ESTABLISHED:
             tcb.send_blocked = True
             return 0
@@ -166,7 +176,10 @@ def is_writable(ctx: Context, tcb: Tcb) -> bool:
     """Tell whether `send` would take much, or raise, now; if not, an event will tell when."""
     if tcb.error or tcb.fin_queued or tcb.state is State.CLOSED:
         return True
-    writable = tcb.state not in _BEFORE_ESTABLISHED and send_space.is_roomy(ctx, tcb)
+    takes_text = (
+        tcb.state not in _BEFORE_ESTABLISHED or tcb.opens_early or fast_open_client.is_deferred(tcb)
+    )
+    writable = takes_text and send_space.is_roomy(ctx, tcb)
     tcb.send_blocked |= not writable
     return writable
 
@@ -268,6 +281,8 @@ def _queue_fin(ctx: Context, tcb: Tcb) -> None:
         destroy(ctx, tcb)
         return
     tcb.fin_queued = True
+    if tcb.opens_early and not tcb.orphaned:
+        return  # as Linux: once the handshake is done
     closing = State.LAST_ACK if tcb.state is State.CLOSE_WAIT else State.FIN_WAIT_1
     become(ctx, tcb, closing)
     ctx.mark_dirty(tcb)

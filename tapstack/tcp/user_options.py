@@ -49,6 +49,14 @@ class UserOptions:
     """TCP_SYNCNT: retransmissions of the SYN; 0: the engine's setting."""
     defer_accept: int = 0
     """TCP_DEFER_ACCEPT, as timeouts of the SYN-ACK: until then, an ACK without text is ignored."""
+    fastopen: int = 0
+    """TCP_FASTOPEN: connections of a listener whose text is taken early (RFC 7413); 0: none."""
+    fastopen_connect: bool = False
+    """TCP_FASTOPEN_CONNECT: `connect` waits for the text that its SYN can carry."""
+    fastopen_no_cookie: bool = False
+    """TCP_FASTOPEN_NO_COOKIE."""
+    fastopen_key: bytes = b""
+    """TCP_FASTOPEN_KEY: 16 octets, or 32 for two keys; empty: the engine's."""
     ttl: int = 64
     """IP_TTL."""
     tos: int = 0

@@ -29,8 +29,8 @@ def syn(host: Host, now: int = T0, sport: int = 5000, **fields: object) -> list[
 
 
 def final_ack(host: Host, syn_ack: Segment, now: int = T0, **fields: object) -> list[Segment]:
-    fields = {"flags": ACK, "sport": syn_ack.destination_port, **fields}
-    return host.inject(now, seq=IRS + 1, ack=syn_ack.seq + 1, **fields)
+    usual = {"flags": ACK, "seq": IRS + 1, "ack": syn_ack.seq + 1}
+    return host.inject(now, **{"sport": syn_ack.destination_port, **usual, **fields})
 
 
 def until_silence(host: Host) -> list[tuple[int, Segment]]:

@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from tapstack.base.errors import MalformedPacket
 from tapstack.tcp.options import build_options, max_sack_blocks, parse_options, sack_length
-from tapstack.tcp.segment import NO_OPTIONS, Options, SackBlock, Segment, Timestamps
+from tapstack.tcp.segment import NO_OPTIONS, FastOpen, Options, SackBlock, Segment, Timestamps
 from tapstack.tcp.wire import CODEC, TCP_HEADER, build_header, parse
 
 U16 = st.integers(0, 2**16 - 1)
@@ -17,12 +17,18 @@ OPTIONS = st.builds(
     sack_permitted=st.booleans(),
     timestamps=st.none() | st.builds(Timestamps, U32, U32),
     sack=st.just(()),
+    fast_open=st.none()
+    | st.builds(
+        FastOpen, st.integers(2, 8).flatmap(lambda n: st.binary(min_size=2 * n, max_size=2 * n))
+    )
+    | st.builds(FastOpen, st.just(b""), st.booleans()),
 ) | st.builds(
     Options,
     mss=st.none(),
     window_scale=st.none(),
     sack_permitted=st.just(False),
     timestamps=st.none() | st.builds(Timestamps, U32, U32),
+    fast_open=st.none(),
     sack=st.lists(st.builds(SackBlock, U32, U32), max_size=3).map(tuple),
 )
 
