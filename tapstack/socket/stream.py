@@ -143,9 +143,9 @@ class StreamEndpoint:
             remote = Endpoint(IPV4_LOOPBACK, remote.port)  # like Linux: this host
         self._tcb = self._tcp.open_active(remote, self.options, now, self._binding)
         self._binding = None  # it is the connection's now
-        if is_deferred(self._tcb):
+        self._connect_reported = is_deferred(self._tcb)
+        if self._connect_reported:
             return  # as Linux: it connects when there is text for the SYN (TCP_FASTOPEN_CONNECT)
-        self._connect_reported = False
         raise os_error(EINPROGRESS)
 
     def finish_connect(self, *, now: Instant) -> None:  # noqa: ARG002
