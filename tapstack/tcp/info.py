@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.listener import Listener
     from tapstack.tcp.tcb import Tcb
 
-OPT_TIMESTAMPS, OPT_SACK, OPT_WSCALE, OPT_ECN, OPT_ECN_SEEN = 1, 2, 4, 8, 16
+OPT_TIMESTAMPS, OPT_SACK, OPT_WSCALE, OPT_ECN, OPT_ECN_SEEN, OPT_SYN_DATA = 1, 2, 4, 8, 16, 32
 """The bits of `options`: Linux's TCPI_OPT_*."""
 UNLIMITED = 2**64 - 1
 """A pacing rate that limits nothing."""
@@ -209,7 +209,9 @@ def _negotiated(tcb: Tcb) -> dict[str, int]:
         "options": options
         + tcb.window_scaling * OPT_WSCALE
         + tcb.ecn * OPT_ECN
-        + tcb.ecn_seen * OPT_ECN_SEEN,
+        + tcb.ecn_seen * OPT_ECN_SEEN
+        + tcb.syn_text_acked * OPT_SYN_DATA,
+        "fastopen_client_fail": 0 if tcb.fast_open is None else tcb.fast_open.failure,
         "snd_wscale": tcb.snd_wind_shift,
         "rcv_wscale": tcb.rcv_wind_shift if tcb.window_scaling else 0,
         "snd_mss": tcb.effective_mss,

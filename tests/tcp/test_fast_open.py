@@ -9,7 +9,9 @@ import pytest
 from tapstack.base.address import Endpoint, parse_ipv4
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.config import TcpConfig
+from tapstack.tcp.fast_open_client import Failure
 from tapstack.tcp.fast_open_keys import cookie_for, parse_keys
+from tapstack.tcp.info import OPT_SYN_DATA
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.options import build_options, parse_options
 from tapstack.tcp.segment import (
@@ -387,7 +389,8 @@ def test_with_a_cookie_the_text_goes_with_the_syn() -> None:
     assert tcb.state is State.ESTABLISHED
     assert not tcb.sent
     assert len(tcb.send_buffer) == 0
-    assert tcb.syn_text_acked
+    info = client.host.tcp.info(tcb, T0)
+    assert (info.options & OPT_SYN_DATA, info.fastopen_client_fail) == (OPT_SYN_DATA, 0)
     assert client.host.counters["TcpExtTCPFastOpenActive"] == 1
     assert client.host.counters["TcpExtTCPOrigDataSent"] == 1
 
@@ -399,6 +402,7 @@ def test_text_that_the_syn_ack_does_not_acknowledge_is_sent_again_at_once() -> N
     (again,) = client.answer(0)
     assert (format_flags(again.flags), again.seq, again.text) == ("P.", first.seq + 1, b"GET /")
     assert client.host.counters["TcpExtTCPFastOpenActiveFail"] == 1
+    assert client.host.tcp.info(tcb, T0).fastopen_client_fail == Failure.NOT_ACKNOWLEDGED
     client.host.inject(
         T0 + 1000, sport=80, dport=client.sport, flags=ACK, seq=IRS + 1, ack=first.seq + 6
     )
