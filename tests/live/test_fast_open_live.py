@@ -1,4 +1,4 @@
-"""Fast Open with the kernel at the other end: each takes the other's cookies, and its early text."""
+"""Fast Open with the kernel at the other end: each takes the cookies and the text of the other."""
 
 import re
 
