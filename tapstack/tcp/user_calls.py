@@ -269,7 +269,9 @@ def shutdown(ctx: Context, tcb: Tcb, *, read: bool, write: bool) -> None:
     if read:
         tcb.read_shut = True
         ctx.report(tcb, READABLE)
-    if write:
+    if write and tcb.opens_early:
+        tcb.fin_queued = True  # as Linux: the FIN leaves once the handshake is done
+    elif write:
         _queue_fin(ctx, tcb)
 
 
@@ -281,8 +283,6 @@ def _queue_fin(ctx: Context, tcb: Tcb) -> None:
         destroy(ctx, tcb)
         return
     tcb.fin_queued = True
-    if tcb.opens_early and not tcb.orphaned:
-        return  # as Linux: once the handshake is done
     closing = State.LAST_ACK if tcb.state is State.CLOSE_WAIT else State.FIN_WAIT_1
     become(ctx, tcb, closing)
     ctx.mark_dirty(tcb)
