@@ -26,6 +26,15 @@ _FRESH: Duration = 1 * SECOND
 def learn(ctx: Context, tcb: Tcb, mtu: int, now: Instant) -> None:
     """Hear that a datagram of ours was too large, and send what was too large again at once."""
     ctx.ip.learn_path_mtu(tcb.remote.address, mtu, now)
+    send_again_if_narrower(ctx, tcb, now)
+
+
+def send_again_if_narrower(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """See whether the path has become narrower, and send what is too large for it again at once.
+
+    Also for what the network layer has refused: another connection to the same peer may have heard
+    of it a moment ago.
+    """
     before, size = tcb.path_mtu, tcb.effective_mss
     _follow(ctx, tcb, now)
     if tcb.path_mtu < before:

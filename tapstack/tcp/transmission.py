@@ -13,7 +13,7 @@ from functools import lru_cache
 from tapstack.base.checksum import pseudo_header_sum
 from tapstack.base.contracts import Buffer, Offload
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn
+from tapstack.tcp import ecn, path_mtu
 from tapstack.tcp.context import Context
 from tapstack.tcp.options import max_sack_blocks, sack_length
 from tapstack.tcp.receive_space import MAX_UNSCALED
@@ -148,6 +148,7 @@ def send_segment(
     except OSError as error:
         # RFC 9293 MUST-56 forbids to abort for a soft error; the retransmission tries again.
         tcb.soft_error = error.errno or 0
+        path_mtu.send_again_if_narrower(ctx, tcb, now)
 
 
 def build_segment_header(segment: Segment, source: int, destination: int, length: int) -> bytes:

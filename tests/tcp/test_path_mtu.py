@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from errno import ETIMEDOUT
+from socket import MSG_WAITALL
 
 import pytest
 
+from tapstack import sim
+from tapstack.base.address import parse_ipv4
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.congestion.window import INFINITE_SSTHRESH
@@ -69,6 +72,21 @@ def test_what_was_too_large_is_no_sign_of_congestion() -> None:
     assert world.a.counters["TcpExtTCPSackRecovery"] == 0
     assert world.a.counters["TcpExtTCPTimeouts"] == 0
     assert world.receive(server) == bytes(20_000)
+
+
+def test_what_the_network_layer_refuses_is_cut_and_sent_again_at_once() -> None:
+    with sim.World() as world:
+        source, sink = world.host("source"), world.host("sink")
+        world.link(source, sink)
+        listener = sink.create_server(("", 80))
+        with source.create_connection((sink.address, 80)) as connection:
+            # Another connection to the same host hears of a narrow path.
+            source.stack.ip.learn_path_mtu(parse_ipv4(sink.address), 576, world.now)
+            connection.sendall(bytes(1000))
+            with listener, listener.accept()[0] as accepted:
+                assert accepted.recv(1000, MSG_WAITALL) == bytes(1000)
+        assert source.stack.counters["IpFragFails"] == 1
+        assert source.stack.counters["TcpExtTCPTimeouts"] == 0
 
 
 def test_without_sack_what_is_too_large_is_not_taken_to_have_arrived() -> None:
