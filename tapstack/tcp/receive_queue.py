@@ -7,6 +7,9 @@ from collections import deque
 
 from tapstack.base.contracts import Buffer
 
+_SMALL = 1024
+"""Octets up to which pieces are joined, so that small ones do not cost more than they hold."""
+
 
 class ReceiveQueue:
     """A queue of octets whose pieces are handed out uncopied where the user's size allows."""
@@ -21,8 +24,12 @@ class ReceiveQueue:
         return self._length
 
     def append(self, text: Buffer) -> None:
-        """Copy text to the end of the queue; `bytes` are kept as they are."""
-        self._pieces.append(bytes(text))
+        """Copy text to the end of the queue; `bytes` are kept as they are, unless they are few."""
+        pieces = self._pieces
+        if pieces and len(pieces[-1]) + len(text) <= _SMALL:
+            pieces[-1] += bytes(text)
+        else:
+            pieces.append(bytes(text))
         self._length += len(text)
 
     def peek(self, size: int) -> bytes:

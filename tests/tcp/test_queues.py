@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from time import process_time
 
 import pytest
@@ -66,6 +67,18 @@ def test_the_receive_queue_gives_octets_in_order(steps: list[bytes | int]) -> No
             assert queue.take(step) == model[:step]
             model = model[step:]
         assert len(queue) == len(model)
+
+
+def test_small_texts_cost_little_more_memory_than_they_hold() -> None:
+    queue = ReceiveQueue()
+    tracemalloc.start()
+    try:
+        for number in range(100_000):
+            queue.append(number.to_bytes(3, "big"))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * len(queue)
 
 
 @st.composite

@@ -252,3 +252,17 @@ def test_small_segments_do_not_have_a_user_who_reads_nothing_hold_ever_more() ->
     (tcb,) = host.tcp.connections
     assert buffer // 2 <= len(tcb.receive_queue) <= buffer
     assert answers[-1].wnd == 0
+
+
+def test_a_window_too_small_for_a_segment_is_filled_in_the_end_and_pushed() -> None:
+    """RFC 9293 §3.8.6.2.1: the override timeout; like Linux, what it sends has PSH."""
+    _, host, tcb = established(400)
+    host.tcp.send(tcb, bytes(300), T0)
+    host.tcp.flush(T0)
+    host.sent()
+    host.inject(T0, flags=ACK, seq=tcb.rcv_nxt, ack=tcb.snd_una + 300, wnd=100)
+    host.tcp.send(tcb, bytes(2000), T0)
+    host.tcp.flush(T0)
+    assert host.sent() == []
+    _, (probe,) = next_timeout(host)
+    assert (len(probe.text), probe.flags) == (100, PSH | ACK)

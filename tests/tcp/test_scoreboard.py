@@ -6,7 +6,6 @@ from time import process_time
 
 import pytest
 
-from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.retransmission_queue import RetransmissionQueue, SentSegment
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN, Options, SackBlock, Segment
 from tapstack.tcp.seq import add
@@ -84,12 +83,10 @@ def test_a_scoreboard_of_many_entries_costs_no_great_time_for_each_ack() -> None
 # --- what is sent again -------------------------------------------------------------------------
 
 
-def sender(options: Options, config: TcpConfig | None = None) -> tuple[Host, Tcb, Peer]:
+def sender(options: Options) -> tuple[Host, Tcb, Peer]:
     """A connection to a peer that said so much in its SYN."""
     peer = Peer("LISTEN", 1000)
     host = peer.host
-    if config is not None:
-        host.tcp.config = host.tcp._ctx.config = config
     (syn_ack,) = host.inject(T0, flags=SYN, seq=1000, options=options)
     peer.snd_nxt, peer.rcv_nxt = syn_ack.seq + 1, 1001
     host.inject(T0, flags=ACK, seq=1001, ack=peer.snd_nxt)
