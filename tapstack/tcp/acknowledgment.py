@@ -124,6 +124,8 @@ def _advance(
             look_for_filled_hole(ctx, tcb, acked.segments, top_before)
         else:
             news.delivered = on_cumulative_ack_without_sack(ctx, tcb, news.acked)
+            # RFC 5682 §2.1: what lies behind a retransmission may have come long before it.
+            news.originals = news.originals and not acked.retransmitted
     rtt = measure_round_trip(tcb, news.echo, acked, sacked, now)
     if rtt is not None and news.una_advanced:
         tcb.congestion.on_round_trip(rtt, tcb.snd_una, tcb.snd_nxt, now)

@@ -71,7 +71,7 @@ def lingers(tcb: Tcb) -> bool:
 
     RFC 6582 §4.1: without SACK, a late duplicate ACK at that point must not start it all again.
     """
-    if tcb.sack_permitted or tcb.snd_una != tcb.recovery.high_seq or not tcb.sent:
+    if tcb.sack_permitted or tcb.snd_una != tcb.recovery.high_seq:
         return False
     if not any_retransmitted(tcb):
         tcb.recovery.undo.retransmit_stamp = None

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapstack.tcp.segment import SYN
+from tapstack.tcp.segment import SYN, SackBlock
+from tapstack.tcp.seq import gt, lt
 from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
@@ -46,3 +47,10 @@ def answer_invalid(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, why: str)
         ctx.counters["TcpExtTCPChallengeACK"] += 1
     tcb.acks.due = True
     ctx.mark_dirty(tcb)
+
+
+def note_duplicate(tcb: Tcb, seg: Segment) -> None:
+    """Have the next ACK tell what of a segment came a second time: a D-SACK (RFC 2883 §4)."""
+    if seg.length and not seg.flags & SYN and lt(seg.seq, tcb.rcv_nxt):
+        end = tcb.rcv_nxt if gt(seg.end, tcb.rcv_nxt) else seg.end
+        tcb.acks.duplicate = SackBlock(seg.seq, end)

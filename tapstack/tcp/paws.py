@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.acknowledgment import updates_window
-from tapstack.tcp.invalid import answer_invalid
+from tapstack.tcp.invalid import answer_invalid, note_duplicate
 from tapstack.tcp.segment import ACK, RST, Segment
 from tapstack.tcp.seq import ge, le, lt, sub
 
@@ -35,6 +35,10 @@ def check_timestamps(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool
             ctx.counters.drop(Drop.TCP_PAWS_OLD_ACK)
             return False
     ctx.counters.drop(Drop.TCP_PAWS)
+    if seg.text:
+        # It may be the original of what was sent again: the peer should know that it was but late.
+        tcb.acks.enter_quick_mode(tcb.rcv_wnd)
+        note_duplicate(tcb, seg)
     answer_invalid(ctx, tcb, seg, now, "PAWS")
     return False
 

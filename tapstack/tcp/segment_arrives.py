@@ -18,13 +18,13 @@ from tapstack.tcp import ecn, fast_open_path, fast_open_server, receive_space
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import check_request, complete_passive_open, establish
-from tapstack.tcp.invalid import answer_invalid
+from tapstack.tcp.invalid import answer_invalid, note_duplicate
 from tapstack.tcp.lifetime import destroy, enter_time_wait
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.retransmission_queue import packets_of
-from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, URG, SackBlock, Segment
+from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, URG, Segment
 from tapstack.tcp.seq import add, gt, le, lt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, State, become
 from tapstack.tcp.tcb import Tcb
@@ -74,7 +74,7 @@ def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
         # "If an incoming segment is not acceptable, an acknowledgment should be sent in reply".
         if seg.text:
             tcb.acks.enter_quick_mode(tcb.rcv_wnd)
-        _note_duplicate(tcb, seg)
+        note_duplicate(tcb, seg)
         answer_invalid(ctx, tcb, seg, now, "out of window")
     return False
 
@@ -92,13 +92,6 @@ def is_acceptable(tcb: Tcb, seg: Segment) -> bool:
     if lt(seg.end, tcb.rcv_wup) or gt(seg.seq, right):
         return False
     return le(seg.end, right) or not len(tcb.receive_queue)
-
-
-def _note_duplicate(tcb: Tcb, seg: Segment) -> None:
-    """Have the next ACK tell what of a segment came a second time: a D-SACK (RFC 2883 §4)."""
-    if seg.length and not seg.flags & SYN and lt(seg.seq, tcb.rcv_nxt):
-        end = tcb.rcv_nxt if gt(seg.end, tcb.rcv_nxt) else seg.end
-        tcb.acks.duplicate = SackBlock(seg.seq, end)
 
 
 def check_reset(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
@@ -244,7 +237,7 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
         return
     ecn.on_text(tcb, seg)
     if seq == tcb.rcv_nxt:
-        _note_duplicate(tcb, seg)
+        note_duplicate(tcb, seg)
         _receive_in_order(ctx, tcb, text)
         tcb.acks.on_text(
             segment_size or len(seg.text),
@@ -258,14 +251,16 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
     else:
         tcb.statistics.rcv_ooopack += packets_of(len(text), segment_size or len(text))
         _receive_out_of_order(ctx, tcb, seq, text)
-        receive_space.offer_more(tcb, len(seg.text))
+        if tcb.sack_permitted:
+            # Without SACK, an ACK that offers more is no duplicate to the peer (RFC 5681 §2).
+            receive_space.offer_more(tcb, len(seg.text))
 
 
 def _acknowledge_again(tcb: Tcb, seg: Segment) -> None:
     """Answer at once what adds nothing to what is here: an ACK was lost, or the window is shut."""
     if seg.length:
         tcb.acks.enter_quick_mode(tcb.rcv_wnd)
-        _note_duplicate(tcb, seg)
+        note_duplicate(tcb, seg)
         tcb.acks.due = True
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.config import TcpConfig
+from tapstack.tcp.receive_space import make_room_for
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.segment import ACK, FIN, PSH, Segment
 from tapstack.tcp.tcb import Tcb
@@ -340,3 +341,73 @@ def test_many_losses_in_one_window_are_repaired_in_two_round_trips_without_a_tim
     assert world.now - began <= 2 * RTT
     assert world.a.counters["TcpRetransSegs"] == losses
     assert world.a.counters["TcpExtTCPTimeouts"] == 0
+
+
+# --- without SACK ---------------------------------------------------------------------------------
+
+
+def test_without_sack_a_filled_hole_does_not_prove_a_timeout_spurious() -> None:
+    """The ACK covers what was sent once, but that had arrived before the timeout."""
+    world, road, client, server = established(
+        config=TcpConfig(tcp_sack=False, tcp_timestamps=False, tcp_congestion_control="reno")
+    )
+    road.lose = lambda index: index == 1
+    world.transfer(client, server, bytes(3 * client.effective_mss))
+    world.run(lambda: not client.sent)
+    assert world.a.counters["TcpExtTCPTimeouts"] == 1
+    assert world.a.counters["TcpExtTCPLossUndo"] == 0
+    assert world.a.counters["TcpExtTCPSpuriousRTOs"] == 0
+    assert client.window.ssthresh == 5
+
+
+def test_without_sack_what_arrives_beyond_a_gap_does_not_open_the_window() -> None:
+    """RFC 5681 §2: an ACK that offers more would be no duplicate, and the peer would wait."""
+    world, road, client, server = established(config=TcpConfig(tcp_sack=False))
+    make_room_for(server, 1 << 20)  # as SO_RCVLOWAT does: the offer grows with what arrives
+    road.lose = lambda index: index == 2
+    lost = client.snd_nxt + MSS
+    world.transfer(client, server, bytes(10 * MSS))
+    duplicates = [seg.wnd for _, who, seg in world.log if who != A and seg.ack == lost]
+    assert len(duplicates) == 1 + 8
+    assert len(set(duplicates)) == 1
+    assert world.a.counters["TcpExtTCPRenoRecovery"] == 1
+    assert world.a.counters["TcpExtTCPTimeouts"] == 0
+
+
+def test_without_sack_late_duplicates_at_the_recovery_point_start_nothing() -> None:
+    """RFC 6582 §4.1; what is in flight then was sent after everything had been acknowledged."""
+    world, road, client, server = established(config=TcpConfig(tcp_sack=False))
+    road.lose = lambda index: index == 1
+    end = client.snd_nxt + 10 * MSS
+
+    def fate(octets: bytes, random: random_module.Random) -> list[tuple[int, bytes]]:
+        seg = parse(octets)
+        if not seg.text and seg.ack == end:
+            return [(0, octets)] + [(RTT // 2, octets)] * 3
+        return road(octets, random)
+
+    world.fate = fate
+    world.transfer(client, server, bytes(10 * MSS))
+    world.run(lambda: not client.sent)
+    assert client.snd_una == client.recovery.high_seq == end
+    world.transfer(client, server, bytes(10 * MSS))
+    world.run(lambda: not client.sent)
+    assert world.a.counters["TcpRetransSegs"] == 1
+    assert world.a.counters["TcpExtTCPRenoRecovery"] == 1
+    assert client.recovery.phase is Phase.OPEN
+
+
+# --- reports of duplicates ------------------------------------------------------------------------
+
+
+def test_an_original_that_comes_after_newer_timestamps_is_reported_all_the_same() -> None:
+    """PAWS drops it, but its sender is to learn that what it sent again was not lost."""
+    world, road, client, server = established(warm=1)
+    road.delay = lambda index: 3 * RTT if index == 2 else 0
+    world.transfer(client, server, bytes(10 * MSS))
+    world.run(lambda: not client.sent)
+    world.transfer(client, server, bytes(10 * MSS))
+    world.run_for(SECOND)
+    assert world.b.counters["TcpExtPAWSEstab"] == 1
+    assert world.a.counters["TcpRetransSegs"] == 1
+    assert client.statistics.dsack_dups == 1
