@@ -61,6 +61,10 @@ _NEIGHBOURS = {
 }
 
 
+_NO_KEY = "00000000-00000000-00000000-00000000"
+"""What tcp_fastopen_key says while none was set."""
+
+
 class Sysctls:
     """Every setting of a stack by its name, such as `net.ipv4.tcp_sack`."""
 
@@ -78,7 +82,7 @@ class Sysctls:
         if isinstance(value, tuple):
             return "\t".join(map(str, value))
         if isinstance(value, str):
-            return value
+            return value or _NO_KEY
         return str(int(value) // setting.unit)
 
     def set(self, name: str, text: str) -> None:
