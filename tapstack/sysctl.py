@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tapstack.ip.config import IpConfig
     from tapstack.stack import Stack
 
-Value: TypeAlias = bool | int | str | tuple[int, ...]
+Value: TypeAlias = bool | int | str | tuple[int, ...] | frozenset[int]
 
 _LARGEST = 2**32 - 1
 
@@ -44,6 +44,7 @@ _TCP_UNITS = {
     "tcp_rto_min": ("tcp_rto_min_us", MICROSECOND),
     "tcp_rto_max": ("tcp_rto_max_ms", MILLISECOND),
     "tcp_invalid_ratelimit": ("tcp_invalid_ratelimit", MILLISECOND),
+    "tcp_tw_reuse_delay": ("tcp_tw_reuse_delay", MILLISECOND),
 }
 _NO_SYSCTL = frozenset(
     "time_wait tcp_delack_max tcp_mss_default tcp_initial_cwnd max_segment_unit somaxconn".split()
@@ -83,6 +84,8 @@ class Sysctls:
             return "\t".join(map(str, value))
         if isinstance(value, str):
             return value or _NO_KEY
+        if isinstance(value, frozenset):
+            return ",".join(map(str, sorted(value)))
         return str(int(value) // setting.unit)
 
     def set(self, name: str, text: str) -> None:
@@ -135,11 +138,12 @@ def _parse(setting: _Setting, old: Value, words: list[str]) -> Value:
         if len(values) != len(old) or list(values) != sorted(values):
             raise os_error(EINVAL)
         return values
+    if setting.field == "tcp_fastopen_key":
+        return _keys("".join(words))
+    if isinstance(old, frozenset):
+        return frozenset(port for each in ",".join(words).split(",") for port in _ports(each))
     if len(words) != 1:
         raise os_error(EINVAL)
-    if setting.field == "tcp_fastopen_key":
-        _check_keys(words[0])
-        return words[0]
     if isinstance(old, str):
         if words[0] not in ALGORITHMS:
             raise os_error(ENOENT)  # as Linux has it
@@ -160,8 +164,21 @@ def _number(word: str) -> int:
     return number
 
 
-def _check_keys(text: str) -> None:
+def _ports(text: str) -> range:
+    """Read a port or a range of them: 8080, 9000-9010. Raises: OSError with EINVAL."""
+    first, dash, last = text.partition("-")
+    if not text:
+        return range(0)
+    ports = range(_number(first), _number(last if dash else first) + 1)
+    if ports.stop > 65536:
+        raise os_error(EINVAL)
+    return ports
+
+
+def _keys(text: str) -> str:
+    """Check keys of Fast Open. Raises: OSError with EINVAL."""
     try:
         parse_keys(text)
     except ValueError:
         raise os_error(EINVAL) from None
+    return text

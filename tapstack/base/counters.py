@@ -40,6 +40,7 @@ NAMES: list[str] = (
     "TcpExtTCPFastOpenActive TcpExtTCPFastOpenActiveFail TcpExtTCPFastOpenPassive "
     "TcpExtTCPFastOpenPassiveFail TcpExtTCPFastOpenListenOverflow TcpExtTCPFastOpenCookieReqd "
     "TcpExtTCPFastOpenBlackhole TcpExtTCPFastOpenPassiveAltKey "
+    "TcpExtTWRecycled TcpExtPAWSTimewait TcpExtPAWSActive TcpExtTCPAbortOnLinger "
     "TcpExtSyncookiesSent TcpExtSyncookiesRecv TcpExtSyncookiesFailed "
     "TcpExtTCPReqQFullDoCookies TcpExtTCPDeferAcceptDrop TcpExtEmbryonicRsts "
     "TcpExtOutOfWindowIcmps TcpExtTCPSynRetrans "

@@ -83,6 +83,8 @@ class Drop(Enum):
     TCP_NO_ACK = ("", "TCP: no ACK bit on a synchronised connection")
     TCP_RESET_INVALID = ("", "TCP: reset with a sequence number that is not the expected one")
     TCP_PAWS = ("TcpExtPAWSEstab", "TCP: timestamp older than the last")
+    TCP_PAWS_TIME_WAIT = ("TcpExtPAWSTimewait", "TCP: timestamp older than the last before the end")
+    TCP_PAWS_SYN_SENT = ("TcpExtPAWSActive", "TCP: echo of what our SYN did not carry")
     TCP_PAWS_OLD_ACK = ("TcpExtPAWSOldAck", "TCP: ACK that text has overtaken")
     TCP_LISTEN_OVERFLOW = ("TcpExtListenOverflows", "TCP: accept queue full")
     TCP_REQUEST_QUEUE_FULL = ("TcpExtTCPReqQFullDrop", "TCP: SYN queue full")

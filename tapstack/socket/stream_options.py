@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.errors import os_error
 from tapstack.base.siphash import KEY_LENGTH
+from tapstack.base.units import SECOND
 from tapstack.socket import options
 from tapstack.socket.options import Option, Table, Value
 from tapstack.tcp import ecn
@@ -36,6 +37,8 @@ _MAX_SECONDS = 32767
 """tcp(7): MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL."""
 _LEAST_MSS, _MAX_MSS = 88, 32767
 """tcp(7): TCP_MIN_MSS, MAX_TCP_WINDOW."""
+_MOST_LINGER2 = 120
+"""Seconds (Linux's TCP_FIN_TIMEOUT_MAX)."""
 _SYN_RETRIES = 6  # tcp(7): tcp_syn_retries
 _LEAST_SEND_BUFFER = 4608
 """Least SO_SNDBUF of a stream (Linux's SOCK_MIN_SNDBUF)."""
@@ -109,6 +112,10 @@ def _check_segment_size(_: StreamEndpoint, wanted: int) -> int:
     if wanted and not _LEAST_MSS <= wanted <= _MAX_MSS:
         raise os_error(EINVAL)
     return wanted
+
+
+def _fin_patience(target: StreamEndpoint) -> int:
+    return target.options.linger2 or target.config.tcp_fin_timeout // SECOND
 
 
 def _deferral(target: StreamEndpoint) -> int:
@@ -212,6 +219,11 @@ SOCKET_OPTIONS: Table = {
         options.read_only(lambda target: int(target.options.fastopen_no_cookie)),
         "fastopen_no_cookie",
         _check_no_cookie,
+    ),
+    (_TCP, constants.TCP_LINGER2): _set(
+        options.read_only(_fin_patience),
+        "linger2",
+        lambda _, seconds: max(min(seconds, _MOST_LINGER2), -1),
     ),
     (_TCP, constants.TCP_DEFER_ACCEPT): _set(
         options.read_only(_deferral),

@@ -127,6 +127,12 @@ class TcpConfig:
     """Segments of the initial window (RFC 6928)."""
     ip_local_port_range: tuple[int, int] = (32768, 60999)
     """Ephemeral ports, both ends included (RFC 6056 §3.2)."""
+    ip_local_reserved_ports: frozenset[int] = frozenset()
+    """Of those: which are only for who asks for them."""
+    tcp_tw_reuse: int = 2
+    """Whether our connections may succeed one in TIME-WAIT: 0 no, 1 yes, 2 on 127.0.0.0/8."""
+    tcp_tw_reuse_delay: Duration = 1 * SECOND
+    """How long that has to have stood there."""
     tcp_stdurg: bool = False
     """Whether an urgent pointer that comes points at the urgent octet, not behind it (RFC 6093)."""
     tcp_rfc1337: bool = False

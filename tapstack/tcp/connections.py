@@ -8,6 +8,7 @@ Not done here: what happens to the segment.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EADDRINUSE, EADDRNOTAVAIL
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from tapstack.base.address import IPV4_ANY, Endpoint
 from tapstack.base.errors import os_error
 
 if TYPE_CHECKING:
-    from tapstack.tcp.config import TcpConfig
+    from tapstack.tcp.ephemeral_ports import Destination, EphemeralPorts
     from tapstack.tcp.listener import Listener
     from tapstack.tcp.tcb import Tcb
 
@@ -31,6 +32,8 @@ class PortBinding:
     users: int = 1
     """Sockets and connections that hold it."""
     listening: bool = False
+    automatic: bool = False
+    """Nobody asked for this port: a connection needed one."""
 
     def conflicts(self, other: PortBinding) -> bool:
         """Tell whether both may not hold their address and port at once (socket(7))."""
@@ -51,11 +54,9 @@ def key_of(tcb: Tcb) -> tuple[int, int, int, int]:
 class Connections:
     """Every connection, listener and bound port of one engine."""
 
-    def __init__(self, config: TcpConfig, ephemeral_start: int) -> None:
-        """Begin the search for free ports at an unpredictable place (RFC 6056 §3.2)."""
-        self._config = config
+    def __init__(self, ephemeral: EphemeralPorts) -> None:
+        self._ephemeral = ephemeral
         self._ports: dict[int, list[PortBinding]] = {}
-        self._ephemeral_counter = ephemeral_start
         self.tcbs: dict[tuple[int, int, int, int], Tcb] = {}
         """By local address and port, remote address and port."""
         self.listeners: dict[Endpoint, Listener] = {}
@@ -101,35 +102,33 @@ class Connections:
         return not any(map(binding.conflicts, self._ports.get(binding.local.port, ())))
 
     def _free_port(self) -> int:
-        low, high = self._config.ip_local_port_range
-        count = high - low + 1
-        for _ in range(count):
-            self._ephemeral_counter += 1
-            port = low + self._ephemeral_counter % count
+        for port in self._ephemeral.for_bind():
             # One that somebody holds with reuse is no free port for a caller who asks for any.
             if port not in self._ports:
                 return port
         raise os_error(EADDRINUSE)
 
-    def bind_for(self, source: int, remote: Endpoint, offset: int) -> PortBinding:
-        """Take hold of an ephemeral port for a connection to `remote` (RFC 6056 §3.3.3).
+    def bind_for(
+        self,
+        source: int,
+        remote: Endpoint,
+        destination: Destination,
+        may_succeed: Callable[[Tcb], bool],
+    ) -> PortBinding:
+        """Take hold of an ephemeral port for a connection to `remote` (RFC 6056 §3.3.4).
 
-        `offset` is keyed by the destination. A port that other connections hold will do when their
-        remote endpoint is another. Raises: OSError with EADDRNOTAVAIL when none is left.
+        A port that only other such connections hold will do, unless one of them is the same;
+        `may_succeed` tells whether that is over and may have a successor. Raises: OSError with
+        EADDRNOTAVAIL when no port is left.
         """
-        low, high = self._config.ip_local_port_range
-        count = high - low + 1
-        for _ in range(count):
-            self._ephemeral_counter += 1
-            port = low + (offset + self._ephemeral_counter) % count
-            if port in self._ports:
+        for port in self._ephemeral.for_connection(destination):
+            held = self._ports.get(port, ())
+            if not all(binding.automatic for binding in held):
                 continue
-            return self.bind(PortBinding(Endpoint(source, port)))
-        for port in range(low, high + 1):
-            shared = self._ports[port]
-            if (source, port, *remote) not in self.tcbs and not any(b.listening for b in shared):
-                binding = PortBinding(Endpoint(source, port), reuse_address=True)
-                shared.append(binding)
+            same = self.tcbs.get((source, port, *remote))
+            if same is None or may_succeed(same):
+                binding = PortBinding(Endpoint(source, port), automatic=True)
+                self._ports.setdefault(port, []).append(binding)
                 return binding
         raise os_error(EADDRNOTAVAIL)
 

@@ -19,7 +19,7 @@ from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.segment import ACK, FIN, RST, SYN, Segment
-from tapstack.tcp.seq import add, gt, le
+from tapstack.tcp.seq import add, gt, le, lt
 from tapstack.tcp.state import State, become
 from tapstack.tcp.syn_cookies import recall_syn
 from tapstack.tcp.synchronize import on_our_syn_acknowledged, take_syn
@@ -75,7 +75,7 @@ def _ack_in_listen(
 
 def syn_sent_state(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Take a segment while our SYN is unanswered."""
-    if seg.flags & ACK and not _ack_is_acceptable(ctx, tcb, seg):
+    if seg.flags & ACK and not _ack_is_acceptable(ctx, tcb, seg, now):
         _ask_again_soon(tcb, now)
         return
     if seg.flags & RST:
@@ -95,13 +95,37 @@ def syn_sent_state(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     ctx.mark_dirty(tcb)
 
 
-def _ack_is_acceptable(ctx: Context, tcb: Tcb, seg: Segment) -> bool:
+def _ack_is_acceptable(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Check SEG.ACK: "If SND.UNA < SEG.ACK =< SND.NXT, then the ACK is acceptable"."""
     if gt(seg.ack, tcb.snd_una) and le(seg.ack, tcb.snd_nxt):
-        return True
-    ctx.counters.drop(Drop.TCP_ACK_UNSENT)
+        if not _echoes_nonsense(tcb, seg, now):
+            return True
+        ctx.counters.drop(Drop.TCP_PAWS_SYN_SENT)
+    else:
+        ctx.counters.drop(Drop.TCP_ACK_UNSENT)
     reset_in_reply_to(ctx, tcb.remote.address, tcb.local.address, seg, "bad ACK in SYN-SENT")
     return False
+
+
+def _echoes_nonsense(tcb: Tcb, seg: Segment, now: Instant) -> bool:
+    """Tell whether a SYN-ACK echoes a timestamp that none of our SYNs has carried (as Linux)."""
+    stamps = seg.options.timestamps
+    if stamps is None or not stamps.echo or not tcb.sent:
+        return False
+    first = tcb.first_timeout_at if tcb.retransmits else tcb.sent.segments[0].sent_at
+    return lt(stamps.echo, tcb.timestamp_now(first)) or gt(stamps.echo, tcb.timestamp_now(now))
+
+
+def _acknowledge(tcb: Tcb, now: Instant, longest: Duration) -> None:
+    """Have the final ACK sent; as Linux, it waits for text if the user has said that it may.
+
+    That is what TCP_DEFER_ACCEPT means at this end, and TCP_QUICKACK when it is off.
+    """
+    if tcb.options.defer_accept or not tcb.options.quickack:
+        tcb.acks.enter_quick_mode(tcb.rcv_wnd)
+        tcb.delayed_ack_timer.arm(now + longest)
+    else:
+        tcb.acks.due = True
 
 
 def _ask_again_soon(tcb: Tcb, now: Instant) -> None:
@@ -118,5 +142,5 @@ def _complete_active_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     become(ctx, tcb, State.ESTABLISHED)
     on_our_syn_acknowledged(ctx, tcb, seg, now)
     fast_open_client.on_syn_ack(ctx, tcb, seg)
-    tcb.acks.due = True
+    _acknowledge(tcb, now, ctx.config.tcp_delack_max)
     ctx.report(tcb, CONNECTED | WRITABLE)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 _KINDS = {State.SYN_RECEIVED: "SynRecv", State.TIME_WAIT: "TimeWait"}
-_KINDS_OF_REASON = {"challenge": "Challenge", "PAWS": "PAWS", "out of window": "Seq"}
+_KINDS_OF_REASON = {
+    "challenge": "Challenge",
+    "PAWS": "PAWS",
+    "out of window": "Seq",
+    "FIN-WAIT-2": "FinWait2",
+}
 """What Linux's counters of answers that were held back are called for."""
 
 

@@ -1,7 +1,7 @@
 """Numbers that an attacker must not guess: ISN, timestamp offset, ephemeral port.
 
 RFC 6528 §3: "ISN = M + F(localip, localport, remoteip, remoteport, secretkey)", with M a timer
-that ticks every 4 µs. RFC 7323 §5.4 gives each connection a timestamp offset, and RFC 6056 §3.3.3
+that ticks every 4 µs. RFC 7323 §5.4 gives each connection a timestamp offset, and RFC 6056 §3.3.4
 each destination an offset into the ephemeral ports, in the same way.
 """
 
@@ -11,6 +11,7 @@ from struct import Struct
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import Entropy
 from tapstack.base.units import Instant
+from tapstack.tcp.ephemeral_ports import Destination
 
 _ISN_TICK = 4  # µs (RFC 9293 §3.4.1)
 _endpoints = Struct("!IHIH")
@@ -41,6 +42,7 @@ class KeyedHash:
             return self._hash(b"cookie", local, remote)
         return self._hash(b"ck%x" % (minute & 0xFFFFFF), local, remote)
 
-    def port_offset(self, local_address: int, remote: Endpoint) -> int:
-        """Choose where the search for an ephemeral port begins (RFC 6056 §3.3.3)."""
-        return self._hash(b"port", Endpoint(local_address, 0), remote)
+    def destination(self, local_address: int, remote: Endpoint) -> Destination:
+        """Choose where the search for an ephemeral port begins (RFC 6056 §3.3.4)."""
+        local = Endpoint(local_address, 0)
+        return Destination(self._hash(b"port", local, remote), self._hash(b"table", local, remote))

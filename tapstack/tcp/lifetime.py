@@ -50,6 +50,7 @@ def enter_time_wait(ctx: Context, tcb: Tcb, now: Instant) -> None:
         ctx.counters["TcpExtTCPTimeWaitOverflow"] += 1
         destroy(ctx, tcb)
         return
+    tcb.waiting_since = now
     tcb.wait_timer.arm(now + ctx.config.time_wait)
 
 

@@ -25,7 +25,7 @@ _TS_RECENT_LIFETIME = 24 * 24 * 3600 * SECOND
 
 def check_timestamps(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Reject old duplicates: PAWS (RFC 7323 §5.3 R1). A reset is none."""
-    if seg.flags & RST or not _is_older(tcb, seg, now):
+    if seg.flags & RST or not is_older(tcb, seg, now):
         return True
     if _is_empty_ack(seg):
         if seg.seq == tcb.rcv_nxt and _is_overtaken_ack(tcb, seg):
@@ -43,7 +43,7 @@ def check_timestamps(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool
     return False
 
 
-def _is_older(tcb: Tcb, seg: Segment, now: Instant) -> bool:
+def is_older(tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Tell whether SEG.TSval is below TS.Recent, and that is not void."""
     stamps = seg.options.timestamps
     if not tcb.timestamps or stamps is None or ge(stamps.value, tcb.ts_recent):
@@ -73,7 +73,7 @@ def _is_overtaken_ack(tcb: Tcb, seg: Segment) -> bool:
 def update_ts_recent(tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Remember the timestamp to echo (RFC 7323 §4.3 (2)); it never goes back."""
     stamps = seg.options.timestamps
-    if stamps is None or not tcb.timestamps or _is_older(tcb, seg, now):
+    if stamps is None or not tcb.timestamps or is_older(tcb, seg, now):
         return
     if le(seg.seq, tcb.last_ack_sent):
         tcb.ts_recent = stamps.value

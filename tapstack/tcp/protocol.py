@@ -26,7 +26,9 @@ from tapstack.tcp import ecn, fast_open_client, user_calls
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import Connections, PortBinding
 from tapstack.tcp.context import Context
+from tapstack.tcp.ephemeral_ports import EphemeralPorts
 from tapstack.tcp.fast_open_keys import FastOpenKeys
+from tapstack.tcp.fin_wait_2 import orphan_arrives
 from tapstack.tcp.handshake import closed_state, listen_state, syn_sent_state
 from tapstack.tcp.icmp_errors import icmp_error_arrives
 from tapstack.tcp.info import TcpInfo, info_of_closed, info_of_connection, info_of_listener
@@ -74,7 +76,7 @@ class Tcp:
             events=events,
             tracer=tracer,
             config=self.config,
-            connections=Connections(self.config, entropy.random_bits(16)),
+            connections=Connections(EphemeralPorts(self.config, entropy)),
             keyed_hash=KeyedHash(entropy),
             fast_open_keys=FastOpenKeys(entropy),
         )
@@ -112,6 +114,8 @@ class Tcp:
             syn_sent_state(ctx, tcb, seg, now)
         elif tcb.state is State.TIME_WAIT:
             time_wait_state(ctx, tcb, datagram, seg, now)
+        elif tcb.state is State.FIN_WAIT_2 and tcb.orphaned:
+            orphan_arrives(ctx, tcb, seg, now)
         else:
             segment_arrives(ctx, tcb, seg, datagram.segment_size, now)
 

@@ -17,6 +17,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import ecn, fast_open_path, fast_open_server, receive_space
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
+from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.half_open import check_request, complete_passive_open, establish
 from tapstack.tcp.invalid import answer_invalid, note_duplicate
 from tapstack.tcp.lifetime import destroy, enter_time_wait
@@ -153,9 +154,18 @@ def check_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
             ctx.counters["TcpExtEmbryonicRsts"] += 1
             destroy(ctx, tcb)
         return False
+    if tcb.state is State.SYN_RECEIVED and _crosses_our_syn_ack(tcb, seg):
+        tcb.acks.due = True
+        return True
     ctx.counters["TcpExtTCPSYNChallenge"] += 1
     answer_invalid(ctx, tcb, seg, now, "challenge")
     return False
+
+
+def _crosses_our_syn_ack(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a SYN-ACK is the peer's share of a simultaneous open (RFC 9293 figure 8)."""
+    again = bool(seg.flags & ACK) and seg.length == 1 and seg.end == tcb.rcv_nxt
+    return again and seg.ack == tcb.snd_nxt
 
 
 def _acknowledges_our_syn(tcb: Tcb, seg: Segment) -> bool:
@@ -203,7 +213,7 @@ def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if tcb.state is State.FIN_WAIT_1:
         become(ctx, tcb, State.FIN_WAIT_2)
         if tcb.orphaned:
-            tcb.wait_timer.arm(now + ctx.config.tcp_fin_timeout)
+            return wait_for_fin(ctx, tcb, now)
     elif tcb.state is State.CLOSING:
         enter_time_wait(ctx, tcb, now)
         return False

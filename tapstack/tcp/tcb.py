@@ -173,6 +173,8 @@ class Tcb:
     """When what timed out first was first sent again: TCP_USER_TIMEOUT counts from there."""
     last_received_at: Instant = 0
     """When a segment last came in, for keep-alive."""
+    waiting_since: Instant = 0
+    """When it came to TIME-WAIT."""
     last_invalid_reply_at: Instant | None = None
     """When an invalid segment was last answered: the limit of RFC 5961 §7, per connection."""
 

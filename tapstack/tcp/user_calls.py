@@ -24,6 +24,7 @@ from tapstack.tcp import (
 )
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
+from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.lifetime import destroy, leave_orphaned
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.output import ack_after_taking_is_due
@@ -33,6 +34,7 @@ from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import CAN_SEND, HAS_RECEIVED_FIN, HAS_SENT_FIN, State, become
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.tcb_factory import make_tcb
+from tapstack.tcp.time_wait import may_be_succeeded, succeed, take_over
 from tapstack.tcp.user_options import UserOptions
 
 _BEFORE_ESTABLISHED = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
@@ -83,16 +85,19 @@ def open_active(
         raise os_error(ENETUNREACH)
     bound = binding.local.address if binding else 0
     source = ctx.ip.path_to(remote.address, bound).source
-    hold = _bind_for(ctx, source, remote, binding)
+    hold = _bind_for(ctx, source, remote, binding, now)
     local = Endpoint(source, hold.local.port)
-    if local == remote:
+    if local == remote and binding is None:  # who binds both ends to one means it: it works
         _undo(ctx, hold, binding)
         raise os_error(EADDRNOTAVAIL)
+    legacy = take_over(ctx, local, remote, now, bound=binding is not None)
     try:
         tcb = make_tcb(ctx, local, remote, options, hold, now)
     except OSError:
         _undo(ctx, hold, binding)
         raise
+    if legacy is not None:
+        succeed(tcb, legacy)
     ctx.counters["TcpActiveOpens"] += 1
     become(ctx, tcb, State.SYN_SENT)
     tcb.syn_due = not fast_open_client.begin(ctx, tcb, now, with_text=with_text)
@@ -101,12 +106,16 @@ def open_active(
 
 
 def _bind_for(
-    ctx: Context, source: int, remote: Endpoint, binding: PortBinding | None
+    ctx: Context, source: int, remote: Endpoint, binding: PortBinding | None, now: Instant
 ) -> PortBinding:
     if binding is not None:
         return binding
-    offset = ctx.keyed_hash.port_offset(source, remote)
-    return ctx.connections.bind_for(source, remote, offset)
+    destination = ctx.keyed_hash.destination(source, remote)
+
+    def may_succeed(old: Tcb) -> bool:
+        return may_be_succeeded(ctx, old, now, bound=False)
+
+    return ctx.connections.bind_for(source, remote, destination, may_succeed)
 
 
 def _undo(ctx: Context, hold: PortBinding, given: PortBinding | None) -> None:
@@ -314,7 +323,7 @@ def _close_both_ways(ctx: Context, tcb: Tcb, now: Instant) -> None:
         ctx.counters["TcpExtTCPAbortOnData"] += 1
         abort(ctx, tcb)
     elif tcb.state is State.FIN_WAIT_2:
-        tcb.wait_timer.arm(now + ctx.config.tcp_fin_timeout)
+        wait_for_fin(ctx, tcb, now)
     else:
         _queue_fin(ctx, tcb)
 

@@ -49,6 +49,8 @@ class UserOptions:
     """TCP_SYNCNT: retransmissions of the SYN; 0: the engine's setting."""
     defer_accept: int = 0
     """TCP_DEFER_ACCEPT, as timeouts of the SYN-ACK: until then, an ACK without text is ignored."""
+    linger2: int = 0
+    """TCP_LINGER2, seconds in FIN-WAIT-2; 0: the engine's setting, -1: none."""
     fastopen: int = 0
     """TCP_FASTOPEN: connections of a listener whose text is taken early (RFC 7413); 0: none."""
     fastopen_connect: bool = False

@@ -288,3 +288,14 @@ def test_little_waits_unsent_where_the_user_wants_that(net: Net) -> None:
     while received < sent:
         received += len(server.recv(sent))
     assert select.select([], [client], [], PATIENCE)[1] == [client]
+
+
+def test_a_socket_can_connect_to_itself(net: Net) -> None:
+    alone = net.socket()
+    alone.bind((LOOPBACK, 0))
+    alone.connect(alone.getsockname())
+    assert alone.getpeername() == alone.getsockname()
+    alone.sendall(b"anybody there?")
+    assert alone.recv(100) == b"anybody there?"
+    alone.shutdown(socket.SHUT_WR)
+    assert alone.recv(100) == b""

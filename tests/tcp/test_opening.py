@@ -92,6 +92,9 @@ def test_simultaneous_open() -> None:
     world.b.tcp.flush(world.now)
     world.run_for(SECOND // 2)
     assert a.state is b.state is State.ESTABLISHED
+    sent = [[format_flags(s.flags) for _, who, s in world.log if who == host] for host in (A, B)]
+    assert sent == [["S", "S.", "."]] * 2
+    assert world.a.counters["TcpExtTCPSYNChallenge"] == 0
     assert world.transfer(a, b, b"hello") == b"hello"
 
 
