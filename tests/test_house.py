@@ -26,6 +26,7 @@ ROOMS = {
 LIBRARIES = {  # third-party library -> the modules that may import it, by prefix
     "pytun": ("tapstack.device.tap",),
     "click": ("tapstack.cli",),
+    "lark": ("tapstack.drill.parser",),
     "prompt_toolkit": ("tapstack.shell",),
 }
 IMPURE = set(

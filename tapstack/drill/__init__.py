@@ -1,0 +1,1 @@
+"""Drill: scripts in packetdrill's language, played against a stack in virtual time."""
