@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DELETE_ON_ERROR:
-.PHONY: help setup up test check lint live bench worlds worst-link clean tools
+.PHONY: help setup up test check lint live bench scenarios worlds worst-link clean tools
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -32,6 +32,9 @@ live: setup tools ## run only the live tests
 
 bench: setup tools ## compare with the kernel, side by side
 	$(BIN)/python -m bench.compare
+
+scenarios: setup ## measure goodput over lossy paths in virtual time: docs/scenarios.md
+	$(BIN)/python -m bench.scenarios
 
 worlds: setup ## run ten thousand random worlds (about half an hour)
 	$(BIN)/python -m tests.properties.many_worlds 10000
