@@ -44,6 +44,9 @@ WARM_UP = 4_000 * MSS, 60 * SECOND
 MEASURED = {10: 10_000 * MSS, 50: 20_000 * MSS, 200: 40_000 * MSS}
 """What is counted thereafter, by the round trip: the longer it takes to grow, the more."""
 AT_MOST = 600 * SECOND
+JITTER = 100
+"""µs that an ACK comes earlier or later: without it, a small window falls into step with a small
+queue, and overflows it each time or never (Floyd and Jacobson 1992)."""
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "scenarios.md"
 
@@ -135,7 +138,7 @@ def measure(cell: Cell) -> Outcome:
         queue=DropTail(packets=frames),
         impairments=[RandomLoss(cell.loss)],
     )
-    back = Way(rate=RATE, delay=way.delay)
+    back = Way(rate=RATE, delay=way.delay, jitter=JITTER)
     with World(seed=1) as world:
         config = TcpConfig(tcp_congestion_control=cell.algorithm)
         client, server = world.host("client", tcp_config=config), world.host("server")
@@ -205,7 +208,7 @@ TEXT = """\
 
 A program sends without end through a bottleneck of 10 Mb/s with a drop-tail buffer of a quarter of,
 one and four times the bandwidth-delay product (two frames at least), which then loses frames at
-random. ACKs come back unharmed. MSS 1448 with timestamps; SACK, RACK-TLP and all other settings are
+random. ACKs come back unharmed, with a jitter of 0.1 ms. MSS 1448 with timestamps; SACK, RACK-TLP and all other settings are
 as by default. The first 4,000 segments, or 60 s, are not counted; the next 10,000, 20,000 or 40,000
 (RTT 10, 50 or 200 ms), or 600 s, are. Figures are Mb/s of text that the receiving program reads,
 the share of the bound that this is, and the retransmission timeouts there were.
@@ -233,9 +236,9 @@ has the timeouts, but neither SACK nor RACK.
   again with probability *p* while the timeout doubles; with RTT ≪ 200 ms, the least timeout, the
   share of the bound falls accordingly. Linux 6.18 over the same path (RTT 50 ms, 60 s of real time)
   had 0.58 and 0.17 Mb/s with Reno, 0.49 and 0.14 with CUBIC.
-- RTT 10 ms with a quarter of a BDP is a buffer of two frames. ACKs for two segments each let out
-  bursts of two, and of three when the window grows, so that it overflows long before the link is
-  full; pacing is what would help.
+- RTT 10 ms with a quarter of a BDP is a buffer of two frames. An ACK for two segments lets out two,
+  or three when the window grows, all at once: the buffer overflows at about half of the window that
+  would fill the link. Pacing is what would help.
 - CUBIC falls to ⌊0.7 · cwnd⌋, which for windows of a few segments is little more than half, and
   grows by 0.53 segments a round trip there: that is why it is behind Reno from 3 % on.
 """
