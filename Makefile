@@ -33,7 +33,7 @@ live: setup tools ## run only the live tests
 bench: setup tools ## compare with the kernel, side by side
 	$(BIN)/python -m bench.compare
 
-scenarios: setup ## measure goodput over lossy paths in virtual time: docs/scenarios.md
+scenarios: setup ## write docs/scenarios.md anew: goodput over lossy paths (6 minutes)
 	$(BIN)/python -m bench.scenarios
 
 worlds: setup ## run ten thousand random worlds (about half an hour)

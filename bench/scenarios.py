@@ -208,21 +208,23 @@ TEXT = """\
 
 A program sends without end through a bottleneck of 10 Mb/s with a drop-tail buffer of a quarter of,
 one and four times the bandwidth-delay product (two frames at least), which then loses frames at
-random. ACKs come back unharmed, with a jitter of 0.1 ms. MSS 1448 with timestamps; SACK, RACK-TLP and all other settings are
-as by default. The first 4,000 segments, or 60 s, are not counted; the next 10,000, 20,000 or 40,000
-(RTT 10, 50 or 200 ms), or 600 s, are. Figures are Mb/s of text that the receiving program reads,
-the share of the bound that this is, and the retransmission timeouts there were.
+random. ACKs come back unharmed, with a jitter of 0.1 ms. MSS 1448 with timestamps; SACK, RACK-TLP
+and all other settings are as by default. The first 4,000 segments, or 60 s, are not counted; the
+next 10,000, 20,000 or 40,000 (RTT 10, 50 or 200 ms), or 600 s, are. Figures are Mb/s of text that
+the receiving program reads, the share of the bound that this is, and the retransmission timeouts
+there were.
 
 **bound** is the least of what the link carries and what the algorithm's window allows. The column
 has that of 4 BDP of buffer; each cell is compared with the bound of its own buffer.
 
 - The link: 10 Mb/s · 1448 / 1514 = 9.564 Mb/s of text. A window that overflows at BDP + buffer and
   falls to β of that (0.5 for Reno, 0.7 for CUBIC) leaves the link idle while it is below the BDP:
-  with a quarter of a BDP, 8.542 are left for Reno and 9.377 for CUBIC.
+  with a quarter of a BDP, 8.539 are left for Reno and 9.380 for CUBIC.
 - The window under a loss rate *p*: √(3/2*p*) segments on the mean (Mathis et al. 1997); for CUBIC
   (C(3+β)/4(1−β))^¼ · (RTT/*p*)^¾ where that is more (RFC 9438 §5.1). Both take the losses to be
-  evenly spaced; where chance spaces them, the mean is up to 7 % higher for Reno, so that more than
-  100 % is no mistake. Timeouts and lost retransmissions are not in this model.
+  evenly spaced; where chance spaces them, the mean is higher, by up to 7 % for Reno and 20 % for
+  CUBIC's curve, so that more than 100 % is no mistake. Timeouts and lost retransmissions are not in
+  this model.
 - The peer's window never limits here: the receive buffer grows up to 6 MB.
 
 **Padhye** is what Reno without SACK is expected to reach (Padhye et al. 1998, b = 1): that model
@@ -237,10 +239,13 @@ has the timeouts, but neither SACK nor RACK.
   share of the bound falls accordingly. Linux 6.18 over the same path (RTT 50 ms, 60 s of real time)
   had 0.58 and 0.17 Mb/s with Reno, 0.49 and 0.14 with CUBIC.
 - RTT 10 ms with a quarter of a BDP is a buffer of two frames. An ACK for two segments lets out two,
-  or three when the window grows, all at once: the buffer overflows at about half of the window that
-  would fill the link. Pacing is what would help.
+  or three when the window grows, all at once: the buffer overflows at a window of seven or eight
+  segments on the mean, and at five often enough, where nine would fill the link. Pacing is what
+  would help.
 - CUBIC falls to ⌊0.7 · cwnd⌋, which for windows of a few segments is little more than half, and
-  grows by 0.53 segments a round trip there: that is why it is behind Reno from 3 % on.
+  grows by 0.53 segments a round trip there: that is why it is behind Reno from 3 % on, with more
+  than those two frames of buffer. Where its curve is above Reno's line it is ahead: by half, with
+  RTT 200 ms and 0.1 %.
 """
 
 
