@@ -59,7 +59,8 @@ class Timetable:
         """Tell when the next event is to happen.
 
         Relative times count from when the previous event was over, except that a packet that is
-        injected behind another counts from when that was to be: a train of packets keeps its rhythm.
+        injected behind another counts from when that was to be: a train of packets keeps its
+        rhythm.
         """
         if time.base is Base.ANY:
             return Due(None, None, 0)
