@@ -137,7 +137,7 @@ def _advance(
 
 def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged:
     text = sub(seg.ack, tcb.snd_una)
-    acked = tcb.sent.acknowledge(seg.ack, tcb.effective_mss)
+    acked = tcb.sent.acknowledge(seg.ack)
     news.acked = acked.packets
     # Our FIN occupies one number behind the last octet of the buffer.
     tcb.send_buffer.release(min(text, len(tcb.send_buffer)))

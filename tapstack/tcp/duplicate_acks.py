@@ -25,7 +25,7 @@ def mark_head_lost(tcb: Tcb, news: AckNews) -> None:
     if not found or sent.segments[0].lost:
         return
     if sent.segments[0].packets > 1:
-        sent.split_packets(0, 1, tcb.effective_mss)
+        sent.split_packets(0, 1)
     sent.mark_lost(sent.segments[0])
 
 

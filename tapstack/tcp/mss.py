@@ -19,7 +19,7 @@ _SMALL_WINDOW = 536
 """A window up to this size may be filled by one segment (Linux's TCP_MSS_DEFAULT)."""
 _LEAST_DATAGRAM_PAYLOAD = 48
 """What every path takes: RFC 791's 68 octets less an IP header; text and TCP header share it."""
-_LEAST_TEXT = 8
+LEAST_TEXT = 8
 """Octets of text in any segment, whatever headers cost."""
 
 
@@ -36,7 +36,7 @@ def on_peer_mss(ctx: Context, tcb: Tcb, mss: int | None) -> None:
 def text_in(tcb: Tcb, mtu: int) -> int:
     """Give the octets of text in a full segment on a path of an MTU: RFC 9293 MUST-16."""
     mss = min(tcb.peer_mss, mtu - FIXED_HEADERS)
-    return max(mss - TIMESTAMPS_LENGTH * tcb.timestamps, _LEAST_TEXT)
+    return max(mss - TIMESTAMPS_LENGTH * tcb.timestamps, LEAST_TEXT)
 
 
 def update_effective_mss(tcb: Tcb) -> None:

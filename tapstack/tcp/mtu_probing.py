@@ -76,7 +76,6 @@ def on_black_hole(ctx: Context, tcb: Tcb, now: Instant) -> None:
         least = max(config.tcp_mtu_probe_floor, config.tcp_min_snd_mss)
         probing.search_low = _mtu_of(tcb, max(min(half, config.tcp_base_mss), least))
     update_effective_mss(tcb)
-    tcb.sent.recount(tcb.effective_mss)
 
 
 # --- the probe ----------------------------------------------------------------------------------

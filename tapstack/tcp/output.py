@@ -21,7 +21,7 @@ from tapstack.tcp import (
 from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import send_syn_ack
 from tapstack.tcp.receive_window import remaining_window, wanted_window
-from tapstack.tcp.retransmission_queue import SentSegment, packets_of
+from tapstack.tcp.retransmission_queue import SentSegment
 from tapstack.tcp.retransmission_timer import (
     Purpose,
     arm_retransmission,
@@ -87,7 +87,7 @@ def _send_syn(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def _queue_text_of_syn(ctx: Context, tcb: Tcb, length: int, now: Instant) -> None:
     """Note that text leaves with our SYN (RFC 7413): behind it, as what is lost goes by itself."""
-    segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length), PSH, 1, now)
+    segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length), PSH, length, now)
     delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=True)
     tcb.sent.append(segment)
     tcb.snd_nxt = segment.end
@@ -212,18 +212,19 @@ def _send_unit(
 ) -> None:
     """Send one unit of new text for the first time; `uncut` as one segment, whatever its size."""
     flags = (PSH if is_last and length and not tcb.more_coming else 0) | (FIN if fin else 0)
-    packets = 1 if uncut else packets_of(length, tcb.effective_mss)
-    segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, packets, now)
+    mss = current_mss(tcb)
+    size = length if uncut else mss
+    segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, size, now)
     nothing_in_flight = not tcb.sent
     delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=nothing_in_flight)
     tcb.sent.append(segment)
     tcb.snd_nxt = segment.end
     tcb.fin_sent |= fin
-    if length % current_mss(tcb) and not uncut:
+    if length % mss and not uncut:
         tcb.small_sent_end = segment.end
-    tcb.recovery.prr.out += packets
+    tcb.recovery.prr.out += segment.packets
     tcb.acks.on_text_sent(now)
-    ctx.counters["TcpExtTCPOrigDataSent"] += packets
+    ctx.counters["TcpExtTCPOrigDataSent"] += segment.packets
     why = "MTU probe" if uncut else "new text" if length else "close"
     transmit(ctx, tcb, segment.seq, flags | ACK, length, now, why, is_new=True, uncut=uncut)
     if nothing_in_flight or is_armed_for(tcb, Purpose.PROBE):

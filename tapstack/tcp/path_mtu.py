@@ -35,10 +35,10 @@ def send_again_if_narrower(ctx: Context, tcb: Tcb, now: Instant) -> None:
     Also for what the network layer has refused: another connection to the same peer may have heard
     of it a moment ago.
     """
-    before, size = tcb.path_mtu, tcb.effective_mss
+    before = tcb.path_mtu
     _follow(ctx, tcb, now)
     if tcb.path_mtu < before:
-        retransmit_what_is_too_large(ctx, tcb, size)
+        retransmit_what_is_too_large(ctx, tcb)
 
 
 def refresh(ctx: Context, tcb: Tcb, now: Instant) -> None:
@@ -59,16 +59,16 @@ def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:
         update_effective_mss(tcb)
 
 
-def retransmit_what_is_too_large(ctx: Context, tcb: Tcb, size: int) -> None:
+def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
     """Deem lost what is larger than a segment may be now (RFC 1191 §6.4).
 
-    `size` is the text in a full segment of what is in flight. Being too large is no sign of
-    congestion: the window stays as it is, in segments, which are smaller.
+    Being too large is no sign of congestion: the window stays as it is, in segments, which are
+    smaller.
     """
     too_large = [
         segment
         for segment in tcb.sent
-        if not segment.sacked and _largest_piece(segment, size) > tcb.effective_mss
+        if not segment.sacked and segment.largest > tcb.effective_mss
     ]
     if too_large:
         retransmit_without_blame(ctx, tcb, too_large)
@@ -77,7 +77,6 @@ def retransmit_what_is_too_large(ctx: Context, tcb: Tcb, size: int) -> None:
 def retransmit_without_blame(ctx: Context, tcb: Tcb, segments: list[SentSegment]) -> None:
     """Send again what was lost, but not for congestion."""
     recovery = tcb.recovery
-    tcb.sent.recount(tcb.effective_mss)
     for segment in segments:
         tcb.sent.mark_lost(segment)
     if not tcb.sack_permitted:
@@ -90,8 +89,3 @@ def retransmit_without_blame(ctx: Context, tcb: Tcb, segments: list[SentSegment]
         recovery.frto = False
         recovery.phase = Phase.LOSS
     ctx.mark_dirty(tcb)
-
-
-def _largest_piece(segment: SentSegment, size: int) -> int:
-    """Give the text in the largest segment of an entry: an MTU probe is one, and uncut."""
-    return segment.text_length if segment.packets == 1 else size

@@ -235,7 +235,7 @@ def _enter_recovery(ctx: Context, tcb: Tcb, now: Instant) -> None:
     recovery = tcb.recovery
     if recovery.phase in CALM and mtu_probing.is_probe_lost(tcb):
         mtu_probing.on_lost(ctx, tcb)
-        retransmit_what_is_too_large(ctx, tcb, tcb.effective_mss)
+        retransmit_what_is_too_large(ctx, tcb)
         return
     kind = "Sack" if tcb.sack_permitted else "Reno"
     ctx.counters[f"TcpExtTCP{kind}Recovery"] += 1

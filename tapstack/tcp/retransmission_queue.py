@@ -3,7 +3,8 @@
 It is the scoreboard too: each entry knows whether it was selectively acknowledged, is deemed lost,
 or has been sent again (RFC 6675 §3). An entry may stand for a whole unit of many segments; it is
 split where the peer's acknowledgments or a retransmission cut it. Flight size is counted in
-segments of SMSS, as Linux counts it.
+segments, as Linux counts it: of the size that each entry was cut into when it was sent, as SMSS may
+be another one since.
 
 Not done here: deciding what is lost (`recovery.py`), and sending (`output.py`).
 """
@@ -33,17 +34,20 @@ class SentSegment:
         "packets",
         "retransmitted",
         "sacked",
+        "segment_size",
         "sent_at",
         "seq",
         "transmissions",
     )
 
-    def __init__(self, seq: int, end: int, flags: int, packets: int, sent_at: Instant) -> None:
+    def __init__(self, seq: int, end: int, flags: int, segment_size: int, sent_at: Instant) -> None:
         self.seq = seq
         self.end = end
         self.flags = flags
         """Its SYN, FIN and PSH bits."""
-        self.packets = packets
+        self.segment_size = segment_size
+        """Octets of text in each segment on the wire but the last, which may have less."""
+        self.packets = packets_of(self.text_length, segment_size)
         """Segments on the wire."""
         self.sent_at = sent_at
         """When it was sent last."""
@@ -59,6 +63,11 @@ class SentSegment:
     def text_length(self) -> int:
         """Octets of text: SYN and FIN occupy sequence space, but are none."""
         return sub(self.end, self.seq) - (self.flags & FIN) - (self.flags >> 1 & 1)
+
+    @property
+    def largest(self) -> int:
+        """Octets of text in the largest of its segments."""
+        return min(self.text_length, self.segment_size)
 
 
 class Acknowledged(NamedTuple):
@@ -111,7 +120,7 @@ class RetransmissionQueue:
 
     # --- acknowledgments ---
 
-    def acknowledge(self, ack: int, smss: int) -> Acknowledged:
+    def acknowledge(self, ack: int) -> Acknowledged:
         """Remove what lies before `ack`; an entry that `ack` cuts keeps its rest."""
         done = 0
         covered: list[SentSegment] = []
@@ -125,7 +134,7 @@ class RetransmissionQueue:
             if not segment.sacked:
                 covered.append(segment)
         if done < len(self.segments) and lt(self.segments[done].seq, ack):
-            front = self._trim(self.segments[done], ack, smss)
+            front = self._trim(self.segments[done], ack)
             if front.packets:
                 retransmitted |= front.transmissions > 1
                 if not front.sacked:
@@ -153,19 +162,19 @@ class RetransmissionQueue:
         if segment.retransmitted:
             self.retrans_out += segment.packets
 
-    def _trim(self, segment: SentSegment, ack: int, smss: int) -> SentSegment:
+    def _trim(self, segment: SentSegment, ack: int) -> SentSegment:
         """Cut off the acknowledged front of an entry, and give it."""
         self._forget(segment)
         front = _copy(segment, segment.seq, ack)
         front.packets = segment.packets
         segment.seq = ack
         segment.flags &= ~SYN
-        segment.packets = packets_of(segment.text_length, smss)
+        segment.packets = packets_of(segment.text_length, segment.segment_size)
         front.packets -= segment.packets
         self._count(segment)
         return front
 
-    def sack(self, block: SackBlock, smss: int) -> list[SentSegment]:
+    def sack(self, block: SackBlock) -> list[SentSegment]:
         """Mark what a SACK block covers, and give what of that is news."""
         covered: list[SentSegment] = []
         index = self._find(block.left)
@@ -174,7 +183,7 @@ class RetransmissionQueue:
             if ge(segment.seq, block.right):
                 break
             if not segment.sacked:
-                inside = self._cut_out(index, block, smss)
+                inside = self._cut_out(index, block)
                 if inside is not None:
                     covered.append(self.segments[inside])
                     self._mark_sacked(self.segments[inside])
@@ -182,26 +191,27 @@ class RetransmissionQueue:
             index += 1
         return covered
 
-    def _cut_out(self, index: int, block: SackBlock, smss: int) -> int | None:
+    def _cut_out(self, index: int, block: SackBlock) -> int | None:
         """Split off what a block covers of an entry, and give its index; None: no whole segment.
 
         A unit is cut between its segments alone. An honest receiver has no less of one; another
         would have every octet become an entry, and each ACK cost as much.
         """
         segment = self.segments[index]
+        size = segment.segment_size
         before = max(0, _distance(segment.seq, block.left))
-        first = -(-before // smss) * smss
+        first = -(-before // size) * size
         covers_end = le(segment.end, block.right)
-        last = _distance(segment.seq, block.right) // smss * smss
+        last = _distance(segment.seq, block.right) // size * size
         length = sub(segment.end, segment.seq)
         if first >= (length if covers_end else last):
             return None
         if (first or not covers_end) and len(self.segments) >= _MOST_ENTRIES:
             return None
         if not covers_end:
-            self.split(index, add(segment.seq, last), smss)
+            self.split(index, add(segment.seq, last))
         if first:
-            self.split(index, add(segment.seq, first), smss)
+            self.split(index, add(segment.seq, first))
             index += 1
         return index
 
@@ -265,12 +275,12 @@ class RetransmissionQueue:
             segment.sacked = False
         self.sacked_out = 0
 
-    def recount(self, smss: int) -> None:
-        """Count the segments anew that each entry makes, after their size has changed."""
-        for segment in self.segments:
-            self._forget(segment)
-            segment.packets = packets_of(segment.text_length, smss)
-            self._count(segment)
+    def resize(self, segment: SentSegment, size: int) -> None:
+        """Count the segments anew that an entry makes, when they are of another size."""
+        self._forget(segment)
+        segment.segment_size = size
+        segment.packets = packets_of(segment.text_length, size)
+        self._count(segment)
 
     def first_lost(self, start: int = 0) -> int | None:
         """Find the index, from `start` on, of what is lost and not yet sent again."""
@@ -282,7 +292,7 @@ class RetransmissionQueue:
                 return index
         return None
 
-    def split(self, index: int, at: int, smss: int) -> None:
+    def split(self, index: int, at: int) -> None:
         """Make two entries of one, the second beginning at sequence number `at`."""
         first = self.segments[index]
         assert lt(first.seq, at)
@@ -293,13 +303,14 @@ class RetransmissionQueue:
         first.end = at
         first.flags &= SYN
         for segment in (first, second):
-            segment.packets = packets_of(segment.text_length, smss)
+            segment.packets = packets_of(segment.text_length, segment.segment_size)
             self._count(segment)
         self.segments.insert(index + 1, second)
 
-    def split_packets(self, index: int, packets: int, smss: int) -> None:
-        """Split an entry behind its first `packets` full segments."""
-        self.split(index, add(self.segments[index].seq, packets * smss), smss)
+    def split_packets(self, index: int, packets: int) -> None:
+        """Split an entry, which has more, behind its first `packets` segments."""
+        segment = self.segments[index]
+        self.split(index, add(segment.seq, packets * segment.segment_size))
 
     def join_followers(self, index: int, room: int) -> int:
         """Make one segment of an entry and those behind it, while they fit `room` octets of text.
@@ -314,6 +325,7 @@ class RetransmissionQueue:
             self._forget(follower)
             first.end = follower.end
             first.flags |= follower.flags
+            first.segment_size = max(first.segment_size, first.text_length)
             first.transmissions = max(first.transmissions, follower.transmissions)
             self._count(first)
             end += 1
@@ -349,7 +361,7 @@ def _distance(earlier: int, seq: int) -> int:
 
 def _copy(segment: SentSegment, seq: int, end: int) -> SentSegment:
     """Make an entry for another range that has the same story."""
-    twin = SentSegment(seq, end, segment.flags, 0, segment.sent_at)
+    twin = SentSegment(seq, end, segment.flags, segment.segment_size, segment.sent_at)
     twin.transmissions = segment.transmissions
     twin.sacked, twin.lost = segment.sacked, segment.lost
     twin.retransmitted = segment.retransmitted
@@ -357,6 +369,6 @@ def _copy(segment: SentSegment, seq: int, end: int) -> SentSegment:
     return twin
 
 
-def packets_of(text_length: int, smss: int) -> int:
+def packets_of(text_length: int, segment_size: int) -> int:
     """Count the segments that some text makes on the wire: at least one."""
-    return max(1, -(-text_length // smss))
+    return max(1, -(-text_length // segment_size))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from tapstack.base.units import Instant
 from tapstack.tcp import delivery_rate
 from tapstack.tcp.context import Context
+from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_queue import SentSegment
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission, is_armed_for
@@ -23,19 +24,29 @@ def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
     sent = tcb.sent
     index = sent.first_lost()
     while index is not None:
-        room = tcb.window.cwnd - sent.in_flight
         segment = sent.segments[index]
+        _cut_anew(tcb, segment)
+        room = tcb.window.cwnd - sent.in_flight
         if room <= 0 or not _fits_window(tcb, segment):
             return
-        unit = min(room, max_unit(ctx, tcb) // tcb.effective_mss)
+        unit = min(room, max_unit(ctx, tcb) // segment.segment_size)
         if segment.packets > unit:
-            sent.split_packets(index, unit, tcb.effective_mss)
+            sent.split_packets(index, unit)
         _cut_to_window(tcb, index)
         _fill_segment(ctx, tcb, index)
         _retransmit(ctx, tcb, segment, now)
         if index == 0 and not is_armed_for(tcb, Purpose.REORDERING):
             arm_retransmission(tcb, now)
         index = sent.first_lost(index)
+
+
+def _cut_anew(tcb: Tcb, segment: SentSegment) -> None:
+    """See into how many segments an entry is cut now: a full one may be of another size since."""
+    size = current_mss(tcb)
+    if segment.segment_size != size:
+        tcb.sent.resize(segment, size)
+        if not tcb.sack_permitted:
+            leave_room_for_losses(tcb)
 
 
 def _fits_window(tcb: Tcb, segment: SentSegment) -> bool:
@@ -49,10 +60,11 @@ def _fits_window(tcb: Tcb, segment: SentSegment) -> bool:
 
 def _cut_to_window(tcb: Tcb, index: int) -> None:
     """Split a segment where a window that has shrunk ends; of a closed one, one segment probes."""
-    segment, mss = tcb.sent.segments[index], tcb.effective_mss
-    room = sub(add(tcb.snd_una, tcb.snd_wnd), segment.seq) or mss
+    segment = tcb.sent.segments[index]
+    size = segment.segment_size
+    room = sub(add(tcb.snd_una, tcb.snd_wnd), segment.seq) or size
     if room < segment.text_length:
-        tcb.sent.split(index, add(segment.seq, room // mss * mss or room), mss)
+        tcb.sent.split(index, add(segment.seq, room // size * size or room))
 
 
 def _fill_segment(ctx: Context, tcb: Tcb, index: int) -> None:
@@ -85,8 +97,9 @@ def retransmit_last(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send the last segment again, as a tail loss probe: it is not deemed lost."""
     sent = tcb.sent
     last = sent.segments[-1]
+    _cut_anew(tcb, last)
     if last.packets > 1:
-        sent.split_packets(len(sent.segments) - 1, last.packets - 1, tcb.effective_mss)
+        sent.split_packets(len(sent.segments) - 1, last.packets - 1)
         last = sent.segments[-1]
     sent.mark_sent_again(last, now)
     _transmit_again(ctx, tcb, last, "tail loss probe", now)

@@ -35,7 +35,7 @@ def take_sack(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> list[SentS
     una = seg.ack if gt(seg.ack, tcb.snd_una) else tcb.snd_una
     for block in blocks:
         if _is_usable(tcb, block, una):
-            newly += tcb.sent.sack(block, tcb.effective_mss)
+            newly += tcb.sent.sack(block)
     news.sacked = sum(segment.packets for segment in newly)
     note_arrivals(tcb, newly, news, None)
     if top_before is not None and tcb.recovery.takes_reordering:

@@ -67,7 +67,7 @@ def _negotiate(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
 def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Take the acknowledgment of a SYN that stands in the retransmission queue."""
     transmissions = tcb.sent.segments[0].transmissions
-    acked = tcb.sent.acknowledge(seg.ack, tcb.effective_mss)
+    acked = tcb.sent.acknowledge(seg.ack)
     tcb.send_buffer.release(sub(seg.ack, add(tcb.iss, 1)))
     tcb.statistics.bytes_acked += sub(seg.ack, tcb.iss)
     tcb.snd_una = seg.ack

@@ -15,6 +15,7 @@ from tapstack.base.contracts import Buffer, Offload
 from tapstack.base.units import Instant
 from tapstack.tcp import ecn, path_mtu
 from tapstack.tcp.context import Context
+from tapstack.tcp.mss import LEAST_TEXT
 from tapstack.tcp.options import max_sack_blocks, sack_length
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
@@ -106,10 +107,10 @@ def transmit(
         tcb.last_sent_at = now
     if flags & ACK:
         _on_ack_sent(tcb)
-    packets = 1 if uncut else packets_of(length, tcb.effective_mss)
+    mss = tcb.effective_mss - sack_length(len(options.sack))
+    packets = 1 if uncut else packets_of(length, mss)
     ctx.counters["TcpOutSegs"] += packets
     tcb.statistics.on_transmitted(packets, length)
-    mss = tcb.effective_mss - sack_length(len(options.sack))
     size = mss if length > mss and not uncut else 0
     send_segment(ctx, tcb, segment, text, length, size, now, why, codepoint)
 
@@ -201,11 +202,19 @@ def _sack_blocks(tcb: Tcb) -> tuple[SackBlock, ...]:
     duplicate, fin = tcb.acks.duplicate, tcb.fin_beyond
     if not tcb.sack_permitted or (duplicate is None and fin is None and not len(tcb.reassembly)):
         return ()
-    limit = max_sack_blocks(tcb.timestamps)
+    limit = _most_sack_blocks(tcb)
     blocks = tcb.reassembly.sack_blocks(limit)
     if fin is not None:
         blocks = _with_fin(blocks, fin)
     return tuple([*([duplicate] if duplicate else []), *blocks][:limit])
+
+
+def _most_sack_blocks(tcb: Tcb) -> int:
+    """Tell how many SACK blocks fit a segment, and on a path of tiny datagrams, some text too."""
+    blocks = max_sack_blocks(tcb.timestamps)
+    while sack_length(blocks) > tcb.effective_mss - LEAST_TEXT:
+        blocks -= 1
+    return blocks
 
 
 def _with_fin(blocks: list[SackBlock], fin: int) -> list[SackBlock]:

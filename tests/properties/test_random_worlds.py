@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import threading
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from tapstack.sim import World
 from tapstack.tcp.tcb import Tcb
@@ -48,8 +48,12 @@ def check(scenario: Scenario) -> None:
     assert threading.active_count() == threads
 
 
+SIDE = Side([], 0, End.HALF_CLOSE, [1_000_000], 0, None, {})
+ROAD = Road(None, 0, 0, ("drop tail", 2), 0, None, (0, 1), 0, 0)
+
+
 def test_a_connection_that_is_over_is_not_in_memory() -> None:
-    side = Side([Write(1000)], 0, End.HALF_CLOSE, [100], 0, None, {})
+    side = SIDE._replace(writes=[Write(1000)], reads=[100])
     road = Road(None, 1000, 0, ("drop tail", 9), 0.1, None, (0.1, 1000), 0.1, 0.1)
     meetings = [Meeting(0, 0, False, side, side._replace(end=end)) for end in End]
     gc.collect()
@@ -77,7 +81,33 @@ def somebody_ends_first(scenario: Scenario) -> Scenario:
 WORLDS = SCENARIOS.map(somebody_ends_first)
 
 
+# --- worlds in which a promise was broken once ---
+
+_CLAMPED = {"TCP_NODELAY": 1, "TCP_KEEPIDLE": 1, "SO_KEEPALIVE": 1, "TCP_WINDOW_CLAMP": 1500}
+A_WINDOW_THAT_OPENS_AMID_A_FLIGHT = Scenario(
+    seed=502315,
+    topology="one link",
+    mtu=1500,
+    narrow_mtu=576,
+    roads=(ROAD._replace(loss=0.01), ROAD),
+    outages=[],
+    heals_at=2000,
+    configs=({}, {}),
+    meetings=[
+        Meeting(0, 0, False, SIDE, SIDE),
+        Meeting(
+            0,
+            0,
+            False,
+            SIDE._replace(writes=[Write(1), Write(852)], write_pause=1),
+            SIDE._replace(writes=[Write(1, then=("TCP_WINDOW_CLAMP", 100_000))], options=_CLAMPED),
+        ),
+    ],
+)
+
+
 @settings(max_examples=80)
+@example(A_WINDOW_THAT_OPENS_AMID_A_FLIGHT)
 @given(WORLDS)
 def test_tcp_keeps_its_promises_in_any_world(scenario: Scenario) -> None:
     check(scenario)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from errno import ETIMEDOUT
+from random import Random
 from socket import MSG_WAITALL
 
 import pytest
@@ -248,3 +249,21 @@ def test_a_wider_path_is_found_after_a_while() -> None:
     world.run_for(301 * SECOND)
     carries(world, client, server, 6_000_000)
     assert client.effective_mss > 1448 - 9
+
+
+@pytest.mark.parametrize("mtu", [68, 76, 84, 92])
+def test_sack_blocks_leave_room_for_text_however_small_datagrams_are(mtu: int) -> None:
+    """The hosts see that no datagram is larger than the path takes; RFC 791's least is 68."""
+
+    def lossy(octets: bytes, chance: Random) -> list[tuple[int, bytes]]:
+        return [] if chance.random() < 0.1 else [(0, octets)]
+
+    world = World(mtu=mtu, fate=lossy)
+    client, server = world.pair()
+    texts = bytes(range(200)), bytes(reversed(range(200)))
+    for _ in range(3):
+        world.send(server, texts[1])
+        assert world.transfer(client, server, texts[0]) == texts[0]
+    world.run(lambda: not server.sent)
+    assert world.receive(client) == 3 * texts[1]
+    assert any(segment.options.sack for _, _, segment in world.log) == (mtu > 68)

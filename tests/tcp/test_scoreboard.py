@@ -6,6 +6,7 @@ from time import process_time
 
 import pytest
 
+from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.retransmission_queue import RetransmissionQueue, SentSegment
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN, Options, SackBlock, Segment
 from tapstack.tcp.seq import add
@@ -20,7 +21,7 @@ def unit(packets: int, base: int = 0, tail: int = 0) -> RetransmissionQueue:
     """A queue of one unit of full segments, with a smaller one behind them."""
     queue = RetransmissionQueue()
     end = add(base, packets * MSS + tail)
-    queue.append(SentSegment(base, end, 0, packets + (tail > 0), 0))
+    queue.append(SentSegment(base, end, 0, MSS, 0))
     return queue
 
 
@@ -43,7 +44,7 @@ def test_a_block_takes_whole_segments_of_a_unit(
     base: int, block: tuple[int, int], sacked: list[tuple[int, int]]
 ) -> None:
     queue = unit(5, base, tail=300)
-    queue.sack(SackBlock(add(base, block[0]), add(base, block[1])), MSS)
+    queue.sack(SackBlock(add(base, block[0]), add(base, block[1])))
     got = [((s.seq - base) % 2**32, (s.end - base) % 2**32) for s in queue if s.sacked]
     assert got == sacked
     assert queue.packets_out == 6
@@ -53,7 +54,7 @@ def test_a_block_takes_whole_segments_of_a_unit(
 def test_a_peer_that_acknowledges_single_octets_splits_nothing() -> None:
     queue = unit(10)
     for octet in range(1, 10 * MSS, 2):
-        queue.sack(SackBlock(octet, octet + 1), MSS)
+        queue.sack(SackBlock(octet, octet + 1))
     assert len(queue.segments) == 1
 
 
@@ -150,3 +151,75 @@ def test_a_fin_keeps_to_the_congestion_window() -> None:
     (fin,) = host.inject(T0, flags=ACK, seq=1001, ack=peer.snd_nxt + MSS)
     assert fin.flags == FIN | ACK
     assert fin.seq == add(peer.snd_nxt, 10 * MSS)
+
+
+# --- the size of a full segment changes amid a flight -------------------------------------------
+
+
+def sent_in_halves(length: int, *, sack: bool = True) -> tuple[Host, Tcb, Peer]:
+    """Send text in segments of half a small window; then the peer opens its window wide."""
+    peer = Peer("LISTEN", 1000)
+    host, options = peer.host, Options(mss=MSS, sack_permitted=sack)
+    (syn_ack,) = host.inject(T0, flags=SYN, seq=1000, wnd=1200, options=options)
+    peer.snd_nxt, peer.rcv_nxt = syn_ack.seq + 1, 1001
+    host.inject(T0, flags=ACK, seq=1001, ack=peer.snd_nxt, wnd=1200)
+    tcb = host.tcp.accept(peer.listener)
+    assert tcb is not None
+    tcb.options.nodelay = True
+    assert [len(s.text) for s in write(host, tcb, length)] == [600, length - 600]
+    answer(host, peer)
+    assert tcb.effective_mss == MSS
+    return host, tcb, peer
+
+
+def answer(host: Host, peer: Peer, *blocks: tuple[int, int], ack: int = 0) -> list[int]:
+    """Have the peer acknowledge; give the lengths of what is sent at once."""
+    una = peer.snd_nxt
+    sack = tuple(SackBlock(add(una, left), add(una, right)) for left, right in blocks)
+    options = Options(sack=sack)
+    sent = host.inject(T0, flags=ACK, seq=1001, ack=una + ack, wnd=9000, options=options)
+    return [len(s.text) for s in sent]
+
+
+@pytest.mark.parametrize(
+    ("length", "last"), [(800, (0, 800, PSH | ACK)), (1100, (1000, 100, PSH | ACK))]
+)
+def test_a_tail_loss_probe_is_the_last_segment_as_it_would_be_cut_now(
+    length: int, last: tuple[int, int, int]
+) -> None:
+    host, tcb, _ = sent_in_halves(length)
+    assert time_out(host, tcb) == [last]
+    assert host.counters["TcpExtTCPLossProbes"] == 1
+
+
+def test_what_was_sent_as_two_segments_is_sent_again_as_one_that_is_full_by_now() -> None:
+    host, tcb, _ = sent_in_halves(800)
+    host.config.tcp_early_retrans = 0
+    assert time_out(host, tcb) == [(0, 800, PSH | ACK)]
+    assert tcb.sent.packets_out == tcb.sent.in_flight == 1
+
+
+def test_without_sack_the_head_that_is_lost_is_one_segment_as_it_was_cut() -> None:
+    host, tcb, peer = sent_in_halves(1200, sack=False)
+    assert answer(host, peer) == []
+    for _ in range(2):
+        write(host, tcb, MSS)
+    assert [answer(host, peer) for _ in range(2)] == [[], [600]]
+    assert tcb.sent.lost_out == 1
+
+
+def test_a_block_takes_segments_as_they_were_cut() -> None:
+    host, tcb, peer = sent_in_halves(1100)
+    answer(host, peer, (600, 1100))
+    assert [(s.sacked, s.text_length) for s in tcb.sent] == [(False, 600), (True, 500)]
+
+
+def test_an_acknowledgment_counts_segments_as_they_were_cut() -> None:
+    host, tcb, peer = sender(Options(mss=MSS))
+    write(host, tcb, 4 * MSS)
+    tcb.path_mtu = 300  # another connection has learnt it
+    update_effective_mss(tcb)
+    before = tcb.statistics.delivered
+    answer(host, peer, ack=MSS)
+    assert tcb.statistics.delivered - before == 1
+    assert tcb.sent.packets_out == 3
