@@ -1,5 +1,7 @@
 """A Linux TAP device: an Ethernet link to the host's kernel (Documentation/networking/tuntap.rst).
 
+And a TUN device, the same for datagrams, as a mere descriptor: no stack of ours is behind one.
+
 With offload the kernel passes units of up to 64 KB both ways and leaves their checksums out: the
 cost of a Python stack is the frame, not the octet.
 
@@ -77,6 +79,21 @@ class TapDevice(DescriptorDevice):
         self._tap.close()
 
 
+def open_tun(name: str) -> int:
+    """Make a TUN device, and give its non-blocking descriptor: it ends with the last of those.
+
+    A datagram is read and written whole, from the IP header on, never longer than the MTU.
+    Raises: as `TapDevice`.
+    """
+    check_device_name(name)
+    _check_tun()
+    tun = _attach(name, pytun.IFF_TUN | pytun.IFF_NO_PI)
+    fd = os.dup(tun.fileno())
+    tun.close()
+    os.set_blocking(fd, False)
+    return fd
+
+
 def _check_tun() -> None:
     """See that /dev/net/tun opens for us. Raises: TunUnavailableError."""
     try:
@@ -98,10 +115,7 @@ def _check_tun() -> None:
 
 def _open(name: str, offload: bool) -> Any:
     flags = pytun.IFF_TAP | pytun.IFF_NO_PI | (pytun.IFF_VNET_HDR if offload else 0)
-    try:
-        tap = pytun.TunTapDevice(name=name, flags=flags)
-    except pytun.Error as error:
-        raise _explained(error.errno, name, error.strerror) from None
+    tap = _attach(name, flags)
     fd = tap.fileno()
     os.set_inheritable(fd, False)
     os.set_blocking(fd, False)
@@ -109,6 +123,13 @@ def _open(name: str, offload: bool) -> Any:
     features = _TUN_F_CSUM | _TUN_F_TSO4 | _TUN_F_TSO_ECN if offload else 0
     ioctl(fd, _TUNSETOFFLOAD, features)
     return tap
+
+
+def _attach(name: str, flags: int) -> Any:
+    try:
+        return pytun.TunTapDevice(name=name, flags=flags)
+    except pytun.Error as error:
+        raise _explained(error.errno, name, error.strerror) from None
 
 
 def _explained(number: int, name: str, reason: str) -> OSError:

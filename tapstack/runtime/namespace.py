@@ -14,8 +14,9 @@ from pathlib import Path
 from tapstack.device import host
 
 # <linux/sched.h>
-_CLONE_NEWUSER = 0x10000000
-_CLONE_NEWNET = 0x40000000
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
 
 
 def enter_private_namespace() -> None:
@@ -24,7 +25,7 @@ def enter_private_namespace() -> None:
     Raises: OSError with one clear sentence.
     """
     uid, gid = os.geteuid(), os.getegid()
-    _unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+    unshare(CLONE_NEWUSER | CLONE_NEWNET)
     try:
         # user_namespaces(7): without rights, groups are mapped only once setgroups is given up.
         Path("/proc/self/setgroups").write_text("deny")
@@ -35,7 +36,8 @@ def enter_private_namespace() -> None:
         raise _explained(error.errno or 0) from None
 
 
-def _unshare(flags: int) -> None:
+def unshare(flags: int) -> None:
+    """Move this process into new namespaces (unshare(2)). Raises: OSError, one clear sentence."""
     # os.unshare is of Python 3.12.
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(flags) != 0:

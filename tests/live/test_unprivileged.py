@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.netns import HOST, SEARCH_PATH, Namespace, Process, script
+from tests.live.netns import HOST, PROGRAMS, SEARCH_PATH, Namespace, Process, script
 
 pytestmark = pytest.mark.usefixtures("able")
 
@@ -41,7 +41,7 @@ def open_the_way(hold: Path) -> list[str]:
     ]
 
 
-def run_as_nobody(folder: Path, tun_mode: str, command: str) -> Process:
+def run_as_nobody(folder: Path, tun_mode: str, program: str) -> Process:
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     hold = folder / "hold"
@@ -52,7 +52,7 @@ def run_as_nobody(folder: Path, tun_mode: str, command: str) -> Process:
         "mount -t tmpfs -o mode=755 tmpfs /dev/net",
         f"mknod -m {tun_mode} /dev/net/tun c 10 200",
         "cd /",
-        f"exec {NOBODY} '{script('tapstack')}' up -c '{command}'",
+        f"exec {NOBODY} {program}",
     ]
     process = Process(
         ["unshare", "-nm", "sh", "-c", "\n".join(lines)],
@@ -75,11 +75,18 @@ def run_as_nobody(folder: Path, tun_mode: str, command: str) -> Process:
 def test_nobody_gets_a_stack_in_a_namespace_of_their_own(
     tmp_path: Path, tun_mode: str, means: str
 ) -> None:
-    process = run_as_nobody(tmp_path, tun_mode, f"ping -c 1 {HOST}")
+    program = f"'{script('tapstack')}' up -c 'ping -c 1 {HOST}'"
+    process = run_as_nobody(tmp_path, tun_mode, program)
     assert process.popen.returncode == 0, process
     assert "1 received, 0% packet loss" in process.stdout
     assert means in process.stderr
     assert "nsenter --preserve-credentials -U -n -t " in process.stderr, "how to join it"
+
+
+def test_nobody_gets_a_kernel_for_scripts(tmp_path: Path) -> None:
+    program = f"'{sys.executable}' '{PROGRAMS / 'drill_kernel.py'}'"
+    process = run_as_nobody(tmp_path, "0666", program)
+    assert process.stdout == "net.ipv4.tcp_sack = 0\na socket\n", process
 
 
 def test_where_namespaces_are_forbidden_one_sentence_says_so(namespace: Namespace) -> None:

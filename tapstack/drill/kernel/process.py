@@ -1,0 +1,81 @@
+"""The script's process: a thread in which its system calls block, while the script goes on.
+
+Not done here: what the calls do (`calls.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+from tapstack.base.units import Instant
+from tapstack.drill.contract import Calls
+from tapstack.drill.kernel.calls import KernelCalls
+
+T = TypeVar("T")
+
+
+class Begun(Generic[T]):
+    """A system call in the thread; implements `contract.Pending`."""
+
+    def __init__(self) -> None:
+        self.instant: Instant | None = None
+        """When it returned: written by the thread, when nothing else is left to do."""
+        self.future: Future[T]
+
+    def ended(self) -> Instant | None:
+        """Tell when it returned; None while it blocks."""
+        return self.instant
+
+    def result(self) -> T:
+        """Give what it returned. Raises: what it raised."""
+        return self.future.result()
+
+
+class KernelProcess:
+    """One thread, which no signal reaches, and the descriptors that its calls use."""
+
+    def __init__(self, calls: KernelCalls, now: Callable[[], Instant]) -> None:
+        self._calls = calls
+        self._now = now
+        self._thread = ThreadPoolExecutor(
+            1,
+            thread_name_prefix="the script's system calls",
+            initializer=signal.pthread_sigmask,
+            initargs=(signal.SIG_BLOCK, signal.valid_signals()),
+        )
+        self._thread.submit(int).result()  # the first call shall not pay for the thread's start
+        self._woken = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def fileno(self) -> int:
+        """Give a descriptor that is readable when a call has ended."""
+        return self._woken
+
+    def begin(self, call: Callable[[Calls], T]) -> Begun[T]:
+        """Begin a call."""
+        begun: Begun[T] = Begun()
+        begun.future = self._thread.submit(self._run, begun, call)
+        return begun
+
+    def _run(self, begun: Begun[T], call: Callable[[Calls], T]) -> T:
+        try:
+            return call(self._calls)
+        finally:
+            begun.instant = self._now()
+            os.eventfd_write(self._woken, 1)
+
+    def notice(self) -> None:
+        """Take note that calls have ended."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._woken)
+
+    def close(self) -> None:
+        """End the call that blocks, and close what is open."""
+        self._calls.interrupt()
+        self._thread.shutdown()
+        self._calls.end()
+        os.close(self._woken)
