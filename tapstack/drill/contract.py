@@ -14,6 +14,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from tapstack.base.address import Endpoint, Ipv4Address
 from tapstack.base.units import Instant
+from tapstack.socket.calls.received import Received as Received
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -40,16 +41,6 @@ class Captured(NamedTuple):
     """From the IP header on; as on the wire, no longer than the MTU, checksums complete."""
     why: str
     """Why it was sent, where the host tells: `new text`, `retransmission (RACK)`; or ''."""
-
-
-class Received(NamedTuple):
-    """What recvmsg(2) gives."""
-
-    data: bytes
-    source: Endpoint | None
-    control: list[tuple[int, int, bytes]]
-    """Level, type, data."""
-    flags: int
 
 
 class Calls(Protocol):

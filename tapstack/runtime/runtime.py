@@ -111,11 +111,18 @@ class Runtime:
             with self._lock:
                 self._watchers.remove(waiter)
 
-    def notify(self, endpoint: object, on_event: Callable[[], None]) -> Callable[[], None]:
-        """Have `on_event` called at every event; give what ends that. All three under the lock."""
+    def notify(self, endpoint: object, on_event: Callable[[int], None]) -> Callable[[], None]:
+        """Have `on_event` called with what happened at every event; give what ends that.
+
+        All three under the lock.
+        """
         listener = Listening(endpoint, on_event)
         self._watchers.add(listener)
         return partial(self._watchers.remove, listener)
+
+    def report(self, endpoint: object, events: int) -> None:
+        """Tell of what happened to something that is no engine's. To be called under the lock."""
+        self.stack.report(endpoint, events)
 
     def now(self) -> Instant:
         """Tell the time."""
@@ -130,7 +137,8 @@ class Runtime:
 
     def _leave(self) -> None:
         """End a turn: wake who waits, and the reader if it would sleep too long."""
-        self._watchers.wake(self.stack.take_events())
+        while events := self.stack.take_events():  # who hears of some may report others
+            self._watchers.wake(events)
         if not self._asleep:
             return
         deadline, until = self._next_deadline(), self._sleeping_until

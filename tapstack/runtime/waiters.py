@@ -31,7 +31,7 @@ class Waiter:
         patience = -1 if seconds is None else min(max(seconds, 0), TIMEOUT_MAX)
         return self._lock.acquire(timeout=patience)
 
-    def wake(self) -> None:
+    def wake(self, events: int) -> None:  # noqa: ARG002 - whatever it was
         """End the wait."""
         if self._armed:
             self._armed = False

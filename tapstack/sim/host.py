@@ -153,11 +153,15 @@ class Host:
         finally:
             self._watchers.remove(waiter)
 
-    def notify(self, endpoint: object, on_event: Callable[[], None]) -> Callable[[], None]:
-        """Have `on_event` called at every event; give what ends that."""
+    def notify(self, endpoint: object, on_event: Callable[[int], None]) -> Callable[[], None]:
+        """Have `on_event` called with what happened at every event; give what ends that."""
         listener = Listening(endpoint, on_event)
         self._watchers.add(listener)
         return partial(self._watchers.remove, listener)
+
+    def report(self, endpoint: object, events: int) -> None:
+        """Tell of what happened to something that is no engine's."""
+        self.stack.report(endpoint, events)
 
     def now(self) -> Instant:
         """Tell the time."""
@@ -175,8 +179,7 @@ class Host:
 
     def _leave(self) -> None:
         """End a turn: wake who waits, and see when the stack is to be called next."""
-        events = self.stack.take_events()
-        if events:
+        while events := self.stack.take_events():  # who hears of some may report others
             self._watchers.wake(events)
         deadline = self.stack.next_deadline()
         if deadline is None:

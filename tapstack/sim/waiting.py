@@ -46,7 +46,7 @@ class Waiter:
             self._party = None
         return self._has_happened
 
-    def wake(self) -> None:
+    def wake(self, events: int) -> None:  # noqa: ARG002 - whatever it was
         """End the wait."""
         self._has_happened = True
         if self._party is not None:

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EINPROGRESS
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tapstack.base.units import SECOND
-from tapstack.socket.contract import SocketEndpoint, SocketHost
+from tapstack.socket.contract import SocketHost
 
 T = TypeVar("T")
 
 
+class Watchable(Protocol):
+    """What can be waited for: a socket, or whatever else a host tells events of."""
+
+    def watched(self) -> object:
+        """Give the object whose events tell of it."""
+
+
 def block(
     host: SocketHost,
-    endpoint: SocketEndpoint,
+    endpoint: Watchable,
     events: int,
     timeout: float | None,
     attempt: Callable[..., T],

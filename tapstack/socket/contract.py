@@ -27,6 +27,8 @@ class Message(NamedTuple):
     """Where a datagram came from."""
     flags: int = 0
     """MSG_TRUNC of a datagram that was cut, MSG_OOB of an urgent octet."""
+    control: tuple[tuple[int, int, bytes], ...] = ()
+    """Control data: level, type, data (cmsg(3))."""
 
 
 class SocketEndpoint(Protocol):
@@ -53,14 +55,23 @@ class SocketEndpoint(Protocol):
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take what is there, up to `size` octets. Raises: OSError."""
 
-    def receive_all(self, size: int, text: bytearray, *, now: Instant) -> None:
-        """Add to `text` until it has `size` octets or no more will come. Raises: OSError."""
+    def receive_all(self, size: int, flags: int, text: bytearray, *, now: Instant) -> Message:
+        """Add to `text` until it has `size` octets or no more will come, and give that.
+
+        What is a message of its own is given at once. Raises: OSError.
+        """
 
     def shutdown(self, how: int, *, now: Instant) -> None:
         """End one direction or both. Raises: OSError."""
 
     def close(self, *, now: Instant) -> None:
         """Give it back."""
+
+    def receive_timeout(self) -> float | None:
+        """Tell how many seconds receiving may wait (SO_RCVTIMEO); None: for ever."""
+
+    def send_timeout(self) -> float | None:
+        """Tell how many seconds sending and connecting may wait (SO_SNDTIMEO); None: for ever."""
 
     def linger(self) -> int:
         """Tell how many seconds `close` is to wait for what was sent (SO_LINGER)."""
@@ -115,11 +126,14 @@ class SocketHost(Protocol):
     def watch(self, endpoint: object, events: int) -> AbstractContextManager[Waiter]:
         """Hear of events of an engine's object for as long as the block lasts."""
 
-    def notify(self, endpoint: object, on_event: Callable[[], None]) -> Callable[[], None]:
-        """Have `on_event` called at every event; give what ends that.
+    def notify(self, endpoint: object, on_event: Callable[[int], None]) -> Callable[[], None]:
+        """Have `on_event` called with what happened at every event; give what ends that.
 
         All three are called within the stack.
         """
+
+    def report(self, endpoint: object, events: int) -> None:
+        """Tell of what happened to something that is no engine's. To be called within the stack."""
 
     def now(self) -> Instant:
         """Tell the time."""

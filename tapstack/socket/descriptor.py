@@ -169,7 +169,7 @@ class Readiness:
             self._stop = self._host.notify(watched, self._on_event)
         self._show(now)
 
-    def _on_event(self) -> None:
+    def _on_event(self, events: int) -> None:  # noqa: ARG002 - readiness says it all
         self._show(self._host.now())
 
     def _show(self, now: Instant) -> None:

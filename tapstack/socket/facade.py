@@ -27,6 +27,7 @@ from tapstack.socket.open_socket import Held, OpenSocket
 from tapstack.socket.scattered import (
     Ancillary,
     check_ancillary,
+    cut_control,
     gather,
     octets_of,
     room_of,
@@ -105,8 +106,8 @@ class Socket(SocketObject):
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Address | None]:
         """Wait for a datagram, and tell where it came from. Raises: OSError."""
-        data, source, _ = self._receive(bufsize, flags)
-        return data, _written(source)
+        message = self._receive(bufsize, flags)
+        return message.data, _written(message.source)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Wait for text or a datagram, put it into a buffer, and give its octets."""
@@ -133,8 +134,9 @@ class Socket(SocketObject):
         """Wait for text or a datagram; tell flags, such as MSG_TRUNC, and the source."""
         if ancbufsize < 0:
             raise ValueError("invalid ancillary data buffer length")
-        data, source, told = self._receive(bufsize, flags)
-        return data, [], told, _written(source)
+        data, source, told, control = self._receive(bufsize, flags)
+        items, cut = cut_control(control, ancbufsize)
+        return data, items, told | cut, _written(source)
 
     def recvmsg_into(
         self, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0
@@ -156,8 +158,7 @@ class Socket(SocketObject):
         whole = flags & MSG_WAITALL and not flags & MSG_PEEK
         if whole and self._timeout is None and self.type == stdlib.SOCK_STREAM:
             text = bytearray()
-            self._block(None, _INCOMING, self._attempts().receive_all, size, text)
-            return Message(bytes(text))
+            return self._block(None, _INCOMING, self._attempts().receive_all, size, flags, text)
         return self._block(self._timeout, _INCOMING, receive, size, flags)
 
     # --- sending ---

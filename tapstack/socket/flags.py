@@ -7,6 +7,7 @@ calls have to do.
 import socket as constants
 
 MSG_DONTWAIT = int(constants.MSG_DONTWAIT)
+MSG_ERRQUEUE = int(constants.MSG_ERRQUEUE)
 MSG_FASTOPEN = int(constants.MSG_FASTOPEN)
 MSG_MORE = int(constants.MSG_MORE)
 MSG_OOB = int(constants.MSG_OOB)

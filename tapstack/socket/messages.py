@@ -59,6 +59,14 @@ class MessageEndpoint:
     def finish_connect(self, *, now: Instant) -> None:
         """There is nothing to wait for: `connect` did it all."""
 
+    def receive_timeout(self) -> float | None:
+        """Tell how many seconds receiving may wait (SO_RCVTIMEO)."""
+        return self._kept.receive_timeout
+
+    def send_timeout(self) -> float | None:
+        """Tell how many seconds sending may wait (SO_SNDTIMEO): it never has to."""
+        return self._kept.send_timeout
+
     def linger(self) -> int:
         """There is nothing to wait for."""
         return 0
@@ -89,9 +97,16 @@ class MessageEndpoint:
             MSG_TRUNC if size < len(data) else 0,
         )
 
-    def receive_all(self, size: int, text: bytearray, *, now: Instant) -> None:
+    def receive_all(
+        self,
+        size: int,
+        flags: int,
+        text: bytearray,  # noqa: ARG002
+        *,
+        now: Instant,
+    ) -> Message:
         """Take one datagram: to wait for more would join two. Raises: as `receive`."""
-        text += self.receive(size, 0, now=now).data
+        return self.receive(size, flags, now=now)
 
     def readiness(self, *, now: Instant) -> int:  # noqa: ARG002
         """Tell what poll(2) would: sending never blocks."""

@@ -8,15 +8,19 @@ from __future__ import annotations
 import socket as constants
 from collections.abc import Callable
 from dataclasses import dataclass
-from errno import EINVAL, ENOPROTOOPT
+from errno import EDOM, EINVAL, ENOPROTOOPT
 from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
 
 from tapstack.base.errors import os_error
+from tapstack.base.units import SECOND
 
 Value: TypeAlias = "int | bytes"
 
 _linger = Struct("@ii")  # struct linger of socket(7)
+_timeval = Struct("@ll")  # struct timeval of <sys/time.h>
+_TICK = 4000
+"""µs to which Linux rounds a timeout up (a jiffy of CONFIG_HZ=250)."""
 _MIN_BUFFER = 2304
 """Least octets of a buffer that the user sets (Linux's SOCK_MIN_RCVBUF)."""
 _MAX_BUFFER = 4_194_304
@@ -108,6 +112,25 @@ def _set_linger(target: Any, value: Value) -> None:
     target.linger = seconds if on else None
 
 
+def timeout(attribute: str) -> Option:
+    """Make an option of a struct timeval: seconds, None for ever; like Linux, 0 is for ever."""
+
+    def set_timeout(target: object, value: Value) -> None:
+        if isinstance(value, int) or len(value) < _timeval.size:
+            raise os_error(EINVAL)
+        seconds, microseconds = _timeval.unpack_from(value)
+        if not 0 <= microseconds < SECOND:
+            raise os_error(EDOM)
+        ticks = seconds * SECOND + -(-microseconds // _TICK) * _TICK
+        setattr(target, attribute, max(ticks, 0) / SECOND if ticks else None)
+
+    def get_timeout(target: object) -> bytes:
+        ticks = round((getattr(target, attribute) or 0) * SECOND)
+        return _timeval.pack(*divmod(ticks, SECOND))
+
+    return Option(get_timeout, set_timeout, attribute)
+
+
 LINGER = Option(_get_linger, _set_linger)
 """SO_LINGER: struct linger."""
 
@@ -142,6 +165,10 @@ class Kept:
     reuse_port: bool = False
     linger: int | None = None
     """Seconds; None: off."""
+    receive_timeout: float | None = None
+    """Seconds; None: for ever. 0: not at all."""
+    send_timeout: float | None = None
+    """Seconds; None: for ever. 0: not at all."""
     send_buffer: int | None = None
     """Octets; None: nobody set it. Sending a datagram never waits for room."""
 
@@ -154,6 +181,8 @@ KEPT_OPTIONS: Table = {
     (_SO, constants.SO_REUSEADDR): flag("reuse_address"),
     (_SO, constants.SO_REUSEPORT): flag("reuse_port"),
     (_SO, constants.SO_LINGER): LINGER,
+    (_SO, constants.SO_RCVTIMEO): timeout("receive_timeout"),
+    (_SO, constants.SO_SNDTIMEO): timeout("send_timeout"),
     (_SO, constants.SO_SNDBUF): buffer("send_buffer", _DEFAULT_BUFFER),
 }
 """Options that a kind of socket has which does not say otherwise."""

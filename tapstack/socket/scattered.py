@@ -12,7 +12,11 @@ from typing import Any, TypeAlias
 
 from tapstack.base.errors import os_error
 
-Ancillary: TypeAlias = "list[tuple[int, int, bytes]]"
+Item: TypeAlias = "tuple[int, int, bytes]"
+"""One item of ancillary data, which C calls control data: level, type, data (cmsg(3))."""
+Ancillary: TypeAlias = "list[Item]"
+
+_HEADER = constants.CMSG_LEN(0)
 
 _PASSED_OVER = (constants.SCM_RIGHTS, constants.SCM_CREDENTIALS)
 """What only UNIX sockets heed (unix(7)), and all others take."""
@@ -59,3 +63,17 @@ def check_ancillary(items: Iterable[Any]) -> None:
         octets_of(data)
         if level == constants.SOL_SOCKET and kind not in _PASSED_OVER:
             raise os_error(EINVAL)
+
+
+def cut_control(items: Sequence[Item], room: int) -> tuple[Ancillary, int]:
+    """Give the items that fit into so many octets, the last one cut, and MSG_CTRUNC if so."""
+    fitting: Ancillary = []
+    for level, kind, data in items:
+        if room < _HEADER:
+            return fitting, constants.MSG_CTRUNC
+        part = data[: room - _HEADER]
+        fitting.append((level, kind, part))
+        if len(part) < len(data):
+            return fitting, constants.MSG_CTRUNC
+        room -= constants.CMSG_SPACE(len(data))
+    return fitting, 0

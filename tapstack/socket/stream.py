@@ -240,22 +240,21 @@ class StreamEndpoint:
             raise os_error(EINVAL)
         return self._tcp.receive_urgent(self._tcb, peek=peek)
 
-    def receive_all(self, size: int, text: bytearray, *, now: Instant) -> None:
-        """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL).
+    def receive_all(self, size: int, flags: int, text: bytearray, *, now: Instant) -> Message:
+        """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL), and give it.
 
         Raises: OSError with EAGAIN while more may come. Why the connection ended is left for the
         next call where there is text to be given first.
         """
         while len(text) < size:
-            if text and self._connection().error:
-                return
             tcb = self._connection()
-            if text and self._tcp.is_at_mark(tcb):
-                return  # like any read, it stops at the urgent mark
+            if text and (tcb.error or self._tcp.is_at_mark(tcb)):
+                break  # like any read, it stops at the urgent mark
             piece = self.receive(size - len(text), 0, now=now).data
             if not piece:
-                return
+                break
             text += piece
+        return Message(bytes(len(text)) if flags & MSG_TRUNC else bytes(text))
 
     def readiness(self, *, now: Instant) -> int:  # noqa: ARG002
         """Tell what poll(2) would."""
@@ -317,6 +316,14 @@ class StreamEndpoint:
             self._tcp.close(self._listener, now)
         elif self._binding:
             self._tcp.release(self._binding)
+
+    def receive_timeout(self) -> float | None:
+        """Tell how many seconds receiving may wait (SO_RCVTIMEO)."""
+        return self._kept.receive_timeout
+
+    def send_timeout(self) -> float | None:
+        """Tell how many seconds sending and connecting may wait (SO_SNDTIMEO)."""
+        return self._kept.send_timeout
 
     def linger(self) -> int:
         """Tell how many seconds `close` is to wait (SO_LINGER)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from tapstack.base.contracts import SocketEvent
+from tapstack.base.contracts import CLOSED, SocketEvent
 
 
 class Watcher(Protocol):
@@ -24,8 +24,8 @@ class Watcher(Protocol):
         """The sum of the events that count."""
 
     @property
-    def wake(self) -> Callable[[], None]:
-        """What to call at each of them."""
+    def wake(self) -> Callable[[int], None]:
+        """What to call at each of them, with all that happened at once."""
 
 
 class Listening:
@@ -33,7 +33,7 @@ class Listening:
 
     __slots__ = ("endpoint", "events", "wake")
 
-    def __init__(self, endpoint: object, on_event: Callable[[], None]) -> None:
+    def __init__(self, endpoint: object, on_event: Callable[[int], None]) -> None:
         self.endpoint = endpoint
         self.events = -1  # all of them
         self.wake = on_event
@@ -64,10 +64,10 @@ class Watchers:
         for endpoint, events in happened:
             for watcher in watching.get(endpoint, ()):
                 if watcher.events & events:
-                    watcher.wake()
+                    watcher.wake(events)
 
     def wake_all(self) -> None:
         """Wake everybody: the stack goes down."""
         for watchers in self._by_endpoint.values():
             for watcher in watchers:
-                watcher.wake()
+                watcher.wake(CLOSED)

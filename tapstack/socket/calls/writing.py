@@ -1,0 +1,54 @@
+"""Sending from a socket: how long that waits, and for how much (send(2), socket(7)).
+
+Not done here: one attempt at it (`socket/stream.py`, `socket/messages.py`).
+"""
+
+from __future__ import annotations
+
+from errno import EINPROGRESS
+from typing import TYPE_CHECKING
+
+from tapstack.base.address import Endpoint
+from tapstack.base.contracts import CLOSED, CONNECTED, WRITABLE
+from tapstack.base.units import SECOND
+from tapstack.socket.flags import MSG_DONTWAIT, MSG_FASTOPEN
+
+if TYPE_CHECKING:
+    from tapstack.socket.calls.socket_file import SocketFile
+
+_OUTGOING = WRITABLE | CLOSED
+
+
+def send(file: SocketFile, data: bytes, flags: int, to: Endpoint | None) -> int:
+    """Send what finds room, or wait until all does; give how many octets did. Raises: OSError."""
+    patience = file.endpoint.send_timeout() if file.may_block else 0
+    if flags & MSG_DONTWAIT:
+        patience = 0
+    deadline = None if patience is None else file.host.now() + round(patience * SECOND)
+    sent = _send_once(file, memoryview(data), flags, to, patience)
+    while sent < len(data) and patience != 0:
+        if deadline is not None:
+            patience = max(0, (deadline - file.host.now()) / SECOND)
+        rest = memoryview(data)[sent:]
+        try:
+            sent += _send_once(file, rest, flags & ~MSG_FASTOPEN, None, patience)
+        except OSError:  # the octets that were taken count; the next call is told
+            break
+    return sent
+
+
+def _send_once(
+    file: SocketFile, data: memoryview, flags: int, to: Endpoint | None, patience: float | None
+) -> int:
+    """Send what finds room, at least one octet; or connect with a SYN that carries text."""
+    try:
+        return file.block(patience, _OUTGOING, file.endpoint.send, data, flags, to)
+    except BlockingIOError as begun:
+        if begun.errno != EINPROGRESS:
+            raise
+        taken = begun.characters_written
+        if patience != 0:
+            file.block(patience, CONNECTED | CLOSED, file.endpoint.finish_connect)
+        elif not taken:
+            raise
+        return taken
