@@ -27,7 +27,7 @@ MAX_LENGTH = 40
 TIMESTAMPS_LENGTH = 12
 """Octets that timestamps cost each segment: RFC 7323 §A's layout, two NOPs in front."""
 
-_FAST_OPEN_MAGIC = b"\xf9\x89"
+FAST_OPEN_MAGIC = b"\xf9\x89"
 """What tells an experimental option to be Fast Open's (RFC 7413 §A, RFC 6994)."""
 _COOKIE_LENGTHS = (0, 4, 6, 8, 10, 12, 14, 16)  # RFC 7413 §4.1.1; none asks for one
 
@@ -88,8 +88,8 @@ def _interpret(found: dict[int, bytes]) -> Options:
 
 def _parse_fast_open(found: dict[int, bytes]) -> FastOpen | None:
     cookie, experimental = found.get(FAST_OPEN), False
-    if cookie is None and found.get(EXPERIMENTAL, b"").startswith(_FAST_OPEN_MAGIC):
-        cookie, experimental = found[EXPERIMENTAL][len(_FAST_OPEN_MAGIC) :], True
+    if cookie is None and found.get(EXPERIMENTAL, b"").startswith(FAST_OPEN_MAGIC):
+        cookie, experimental = found[EXPERIMENTAL][len(FAST_OPEN_MAGIC) :], True
     if cookie is None or len(cookie) not in _COOKIE_LENGTHS:
         return None
     return FastOpen(cookie, experimental)
@@ -123,7 +123,7 @@ def build_options(options: Options) -> bytes:
 def _build_fast_open(option: FastOpen) -> bytes:
     """Lay out a Fast Open option, with its padding behind it."""
     kind = EXPERIMENTAL if option.experimental else FAST_OPEN
-    body = _FAST_OPEN_MAGIC * option.experimental + option.cookie
+    body = FAST_OPEN_MAGIC * option.experimental + option.cookie
     octets = bytes((kind, 2 + len(body))) + body
     return octets + bytes((NO_OPERATION,)) * (-len(octets) % 4)
 
