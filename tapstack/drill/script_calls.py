@@ -1,0 +1,140 @@
+"""A script's system calls: from what is written to what is called, and what came of it.
+
+`prepare` reads a call before the script is played, so that what is wrong with it is known then.
+What it gives makes the call, on whatever host, and tells how that differs from the script.
+
+Not done here: reading the arguments of each call (`socket_calls.py`, `option_calls.py`,
+`transfer_calls.py`, `waiting_calls.py`), and when a call is made and when it returns (`player.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+from tapstack.drill import option_calls, socket_calls, transfer_calls, waiting_calls
+from tapstack.drill.call_arguments import Arguments, words_of
+from tapstack.drill.call_context import Context
+from tapstack.drill.call_results import Body, judge_error, judge_result, wanted_result
+from tapstack.drill.contract import Calls
+from tapstack.drill.failure import Difference
+from tapstack.drill.symbols import nearest
+from tapstack.drill.syntax import ScriptError, SystemCall, UnsupportedError
+
+__all__ = ["Call", "Context", "prepare"]
+
+Call: TypeAlias = Callable[[Calls], "list[Difference]"]
+"""Makes a system call, and tells how it came out otherwise than the script has it."""
+
+
+class _Form(NamedTuple):
+    """How a call is read, and written."""
+
+    read: Callable[[Arguments], Body]
+    written: str
+    gives_descriptor: bool = False
+    gives_connection: bool = False
+
+
+_FORMS: dict[str, _Form] = {
+    "socket": _Form(
+        socket_calls.read_socket, "socket(..., SOCK_STREAM, IPPROTO_TCP) = 3", gives_descriptor=True
+    ),
+    "bind": _Form(socket_calls.read_bind, "bind(3, ..., ...) = 0"),
+    "listen": _Form(socket_calls.read_listen, "listen(3, 1) = 0"),
+    "accept": _Form(
+        socket_calls.read_accept,
+        "accept(3, ..., ...) = 4",
+        gives_descriptor=True,
+        gives_connection=True,
+    ),
+    "connect": _Form(socket_calls.read_connect, "connect(4, ..., ...) = 0"),
+    "read": _Form(transfer_calls.read_read, "read(4, ..., 1000) = 1000"),
+    "readv": _Form(transfer_calls.read_readv, "readv(4, [{..., 1000}, {..., 500}], 2) = 1500"),
+    "recv": _Form(transfer_calls.read_recv, "recv(4, ..., 1000, 0) = 1000"),
+    "recvfrom": _Form(transfer_calls.read_recvfrom, "recvfrom(4, ..., 1000, 0, ..., ...) = 1000"),
+    "recvmsg": _Form(
+        transfer_calls.read_recvmsg,
+        "recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 1000}], msg_flags=0}, 0) = 1000",
+    ),
+    "write": _Form(transfer_calls.read_write, "write(4, ..., 1000) = 1000"),
+    "writev": _Form(transfer_calls.read_writev, "writev(4, [{..., 1000}, {..., 500}], 2) = 1500"),
+    "send": _Form(transfer_calls.read_send, "send(4, ..., 1000, 0) = 1000"),
+    "sendto": _Form(transfer_calls.read_sendto, "sendto(4, ..., 1000, 0, ..., ...) = 1000"),
+    "sendmsg": _Form(
+        transfer_calls.read_sendmsg,
+        "sendmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 1000}], msg_flags=0}, 0) = 1000",
+    ),
+    "fcntl": _Form(socket_calls.read_fcntl, "fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0"),
+    "ioctl": _Form(socket_calls.read_ioctl, "ioctl(4, SIOCINQ, [1000]) = 0"),
+    "close": _Form(socket_calls.read_close, "close(4) = 0"),
+    "shutdown": _Form(socket_calls.read_shutdown, "shutdown(4, SHUT_WR) = 0"),
+    "getsockopt": _Form(
+        option_calls.read_getsockopt, "getsockopt(4, SOL_TCP, TCP_NODELAY, [1], [4]) = 0"
+    ),
+    "setsockopt": _Form(
+        option_calls.read_setsockopt, "setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0"
+    ),
+    "poll": _Form(
+        waiting_calls.read_poll, "poll([{fd=4, events=POLLIN, revents=POLLIN}], 1, 0) = 1"
+    ),
+    "open": _Form(socket_calls.read_open, 'open("file", O_RDONLY) = 5', gives_descriptor=True),
+    "sendfile": _Form(transfer_calls.read_sendfile, "sendfile(4, 5, [0], 1000) = 1000"),
+    "epoll_create": _Form(
+        waiting_calls.read_epoll_create, "epoll_create(1) = 5", gives_descriptor=True
+    ),
+    "epoll_ctl": _Form(
+        waiting_calls.read_epoll_ctl, "epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLIN, fd=4}) = 0"
+    ),
+    "epoll_wait": _Form(
+        waiting_calls.read_epoll_wait, "epoll_wait(5, {events=EPOLLIN, fd=4}, 1, 0) = 1"
+    ),
+    "pipe": _Form(socket_calls.read_pipe, "pipe([5, 6]) = 0"),
+    "splice": _Form(transfer_calls.read_splice, "splice(4, NULL, 6, NULL, 1000, 0) = 1000"),
+}
+_UNSUPPORTED = frozenset({"cap_set"})
+"""Calls of the language that no host here has."""
+
+
+def prepare(call: SystemCall, context: Context) -> Call:
+    """Read a call, to be made later; calls are to be prepared in the script's order.
+
+    What is given makes the call, and so may block as it does; it never raises OSError.
+
+    Raises: ScriptError for a call, arguments or a result that make no sense; UnsupportedError.
+    """
+    form = _form_of(call)
+    for argument in call.arguments:
+        for word in words_of(argument):
+            if word.name in context.lacking:
+                raise UnsupportedError(word.name, word.position)
+    wanted = wanted_result(call)
+    body = form.read(Arguments(call, form.written, context))
+    number = wanted.result if form.gives_descriptor and wanted.error is None else None
+    if number is not None and number >= 0:
+        context.descriptors.foresee(number)
+
+    def make(calls: Calls) -> list[Difference]:
+        try:
+            returned = body(calls)
+        except OSError as error:
+            return judge_error(wanted, error)
+        if number is not None and number >= 0 and returned.result >= 0:
+            context.descriptors.open(number, returned.result)
+            if form.gives_connection:
+                context.descriptors.note_connection(number)
+        found = judge_result(wanted, returned.result, form.gives_descriptor)
+        return [*found, *returned.differences]
+
+    return make
+
+
+def _form_of(call: SystemCall) -> _Form:
+    if call.name in _UNSUPPORTED:
+        raise UnsupportedError(call.name, call.position)
+    form = _FORMS.get(call.name)
+    if form is None:
+        near = nearest(call.name, _FORMS)
+        hint = f"; is {near} meant?" if near else f"; there are {', '.join(_FORMS)}"
+        raise ScriptError(f"there is no system call {call.name}{hint}", call.position)
+    return form
