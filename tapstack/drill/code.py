@@ -3,7 +3,7 @@
 Each snippet captures TCP_INFO of the script's connection at its moment; at the end all of them run
 as one program, in which variables last, each behind what it captured.
 
-Not done here: when that is (`player.py`); the layout of TCP_INFO (`socket/tcp_info.py`).
+Not done here: when that is; the layout of TCP_INFO (`socket/tcp_info.py`).
 """
 
 from __future__ import annotations

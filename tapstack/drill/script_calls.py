@@ -4,7 +4,7 @@
 What it gives makes the call, on whatever host, and tells how that differs from the script.
 
 Not done here: reading the arguments of each call (`socket_calls.py`, `option_calls.py`,
-`transfer_calls.py`, `waiting_calls.py`), and when a call is made and when it returns (`player.py`).
+`transfer_calls.py`, `waiting_calls.py`), and when a call is made.
 """
 
 from __future__ import annotations
