@@ -98,13 +98,14 @@ class Conversation:
 
     def note_sent(self, expected: Packet, reading: Reading, octets: bytes) -> None:
         """Learn from a datagram that was sent when this one was expected."""
-        self._sent = octets
-        isn, stamp = self._isn_in(expected, reading), stamp_in(expected, reading)
-        if stamp:
-            self._stamps.record(stamp)
+        if reading.protocol == self.protocol:
+            self._sent = octets
         live = reading.payload
         if not isinstance(live, TcpSegment):
             return
+        isn, stamp = self._isn_in(expected, reading), stamp_in(expected, reading)
+        if stamp:
+            self._stamps.record(stamp)
         if isn:
             self._local = isn
             if "." in live.flags:

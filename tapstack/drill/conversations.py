@@ -30,7 +30,7 @@ _QUOTED_PROTOCOLS = {"tcp": PROTOCOL_TCP, "udp": PROTOCOL_UDP}
 
 @dataclass(slots=True)
 class _Socket:
-    """The socket that the script opened last, while no conversation has begun on it."""
+    """A socket of the script, while no conversation has begun on it."""
 
     protocol: int
     local: Endpoint | None = None
@@ -45,7 +45,9 @@ class Conversations:
         self._addresses = addresses
         self._settings = settings
         self._all: list[Conversation] = []
-        self._socket: _Socket | None = None
+        self._latest_socket: _Socket | None = None
+        self._idle: dict[int, _Socket] = {}
+        """The latest socket of each protocol, until a conversation begins on it."""
         self._next_port = FIRST_REMOTE_PORT
 
     def __iter__(self) -> Iterator[Conversation]:
@@ -55,22 +57,22 @@ class Conversations:
 
     def on_socket(self, protocol: int) -> None:
         """Hear that a socket was opened: what begins from now on is about it."""
-        self._socket = _Socket(protocol)
+        self._latest_socket = self._idle[protocol] = _Socket(protocol)
 
     def on_bind(self, local: Endpoint) -> None:
         """Hear what the latest socket was bound to, as the host has it."""
-        if self._socket:
-            self._socket.local = local
+        if self._latest_socket:
+            self._latest_socket.local = local
 
     def on_connect(self, remote: Endpoint) -> None:
         """Hear that the latest socket connects: told before the call, for it may block."""
-        if self._socket:
-            self._socket.remote = remote
+        if self._latest_socket:
+            self._latest_socket.remote = remote
 
     def on_listen(self) -> None:
         """Hear that the latest socket listens."""
-        if self._socket:
-            self._socket.listens = True
+        if self._latest_socket:
+            self._latest_socket.listens = True
 
     # --- what the script's packets belong to ---
 
@@ -110,25 +112,22 @@ class Conversations:
         """Make a conversation the latest one, unless it is known."""
         if not any(conversation is known for known in self._all):
             self._all.append(conversation)
-            if self._socket and self._socket.protocol == conversation.protocol:
-                self._socket = None
+            self._idle.pop(conversation.protocol, None)
         return conversation
 
     # --- beginning ---
 
     def _begins_inbound(self, protocol: int) -> bool:
         """Tell whether what comes in now is the first that the latest socket hears."""
-        socket = self._socket
-        if socket is None or socket.protocol != protocol:
-            return False
-        return socket.listens or protocol == PROTOCOL_UDP
+        socket = self._idle.get(protocol)
+        return socket is not None and (socket.listens or protocol == PROTOCOL_UDP)
 
     def _begins_outbound(self, reading: Reading) -> bool:
         """Tell whether this is the SYN of the latest socket, even between ends that are known."""
-        socket = self._socket
-        if socket is None or socket.remote is None or not _is_first_syn(reading):
+        socket = self._idle.get(PROTOCOL_TCP)
+        if socket is None or not _is_first_syn(reading):
             return False
-        return socket.protocol == PROTOCOL_TCP and socket.remote == reading.destination
+        return socket.remote == reading.destination
 
     def _may_begin(self, reading: Reading) -> bool:
         """Tell whether a datagram between unknown ends can be the script's."""
@@ -138,7 +137,7 @@ class Conversations:
 
     def _inbound(self, protocol: int, ports: Ports | None) -> Conversation:
         """Make the conversation that a packet from outside begins."""
-        socket = self._socket or _Socket(protocol)
+        socket = self._idle.get(protocol, _Socket(protocol))
         local = self._local(socket)
         remote = socket.remote or Endpoint(self._addresses.remote, self._draw_port(protocol))
         if ports:

@@ -18,7 +18,6 @@ from typing import NamedTuple
 from tapstack.base.address import format_ipv4
 from tapstack.base.errors import MalformedPacket
 from tapstack.base.units import Instant
-from tapstack.drill.checking import check_packet
 from tapstack.drill.comparing import compare
 from tapstack.drill.contract import Addresses, Captured
 from tapstack.drill.conversation import Conversation
@@ -26,7 +25,7 @@ from tapstack.drill.conversations import Conversations
 from tapstack.drill.failure import Difference
 from tapstack.drill.notation import format_packet
 from tapstack.drill.numbering import Numbering
-from tapstack.drill.packets import ECN_WORDS, letters
+from tapstack.drill.packets import ECN_WORDS, check_packet, letters
 from tapstack.drill.reading import Reading, read
 from tapstack.drill.settings import Settings
 from tapstack.drill.syntax import Direction, IcmpMessage, IpInfo, Packet, TcpSegment

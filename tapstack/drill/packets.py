@@ -15,10 +15,12 @@ from tapstack.drill.numbering import Payload
 from tapstack.drill.syntax import (
     IcmpMessage,
     IpInfo,
+    Packet,
     Quoted,
     ScriptError,
     TcpSegment,
     UdpDatagram,
+    UnsupportedError,
 )
 from tapstack.drill.tcp_options import build_options
 from tapstack.ip import icmp_wire, wire as ip_wire
@@ -48,6 +50,21 @@ FLAGS = {  # the letter, and the field of the header
 }
 _ACE_LETTERS = ("E", "W", "A")
 """The bits of the ACE count, lowest first (RFC 9768 §3.2.2)."""
+
+
+def check_packet(packet: Packet) -> None:
+    """Look at a packet before the script is played: whether it can be, and is for us.
+
+    Raises: ScriptError, UnsupportedError.
+    """
+    for encapsulation in packet.encapsulations:
+        raise UnsupportedError(encapsulation.text or encapsulation.kind, encapsulation.position)
+    if packet.ip and packet.ip.flow_label is not None:
+        raise UnsupportedError("flowlabel", packet.ip.position)
+    if isinstance(packet.payload, TcpSegment):
+        build_options(packet.payload.options or ())
+    if isinstance(packet.payload, IcmpMessage):
+        type_and_code(packet.payload)
 
 
 def letters(flags: str, ace: int | None = None) -> str:

@@ -31,7 +31,7 @@ class Settings:
     mtu: int = 1500
     """Octets of the largest datagram that the device takes."""
     mss: int | None = None
-    """Octets of text of an injected segment at most; longer ones are cut."""
+    """Octets of text of the segments that a longer injected one stands for; it arrives whole."""
     tolerance_usecs: int = 0
     tolerance_percent: float = 0.0
     tcp_ts_tick_usecs: int = 0

@@ -33,23 +33,24 @@ from tests.drill.packet_trees import (
 
 ISN = 0xFFFFFF00
 """Live, of the host: it wraps within the first few hundred octets."""
+PLAIN = Settings()
 
 
-def matcher(**settings: object) -> Matcher:
-    made = Matcher(ADDRESSES, Settings(**settings))
+def matcher(settings: Settings) -> Matcher:
+    made = Matcher(ADDRESSES, settings)
     made.conversations.on_socket(PROTOCOL_TCP)
     made.conversations.on_listen()
     return made
 
 
-def passive(isn: int = ISN, irs: int = 0, **settings: object) -> Matcher:
+def passive(settings: Settings = PLAIN, irs: int = 0) -> Matcher:
     """Play the opening of a connection that the script makes."""
-    made = matcher(**settings)
+    made = matcher(settings)
     made.inject(injected(segment("S", irs, 0, None, 1000, option("mss", 1000))))
     mss = option("mss", 1460)
     outcome = made.take(
         expected(segment("S.", 0, 0, irs + 1, None, any_options=True)),
-        deque([sent(segment("S.", isn, 0, irs + 1, 65535, mss))]),
+        deque([sent(segment("S.", ISN, 0, irs + 1, 65535, mss))]),
     )
     assert outcome.verdict is Verdict.MATCHED
     made.inject(injected(segment(".", 1, 0, 1, 1000)))
@@ -121,7 +122,7 @@ def test_a_syn_that_is_answered_begins_the_connection_anew() -> None:
 
 
 def test_an_active_opening_learns_its_ends_and_numbers() -> None:
-    made = Matcher(ADDRESSES, Settings())
+    made = Matcher(ADDRESSES, PLAIN)
     made.conversations.on_socket(PROTOCOL_TCP)
     made.conversations.on_connect(Endpoint(REMOTE, 8080))
     queue = deque([sent(segment("S", ISN, 0, None, 65535), (41000, 8080))])
@@ -135,7 +136,7 @@ def test_an_active_opening_learns_its_ends_and_numbers() -> None:
 
 
 def test_without_a_connection_numbers_are_as_written() -> None:
-    made = matcher()
+    made = matcher(PLAIN)
     made.inject(injected(segment(".", 1, 0, 7, 1000)))
     assert take(made, segment("R", 7, 0), segment("R", 7, 0, None, 0)).verdict is Verdict.MATCHED
 
@@ -171,7 +172,7 @@ def test_an_echo_is_of_what_the_host_sent() -> None:
 
 
 def test_scaled_echoes_count_from_the_first() -> None:
-    made = passive(tcp_ts_ecr_scaled=True)
+    made = passive(Settings(tcp_ts_ecr_scaled=True))
     with_stamps(made, 100, 70_000)
     assert echoed(made, 333) == 70_233
 
@@ -181,7 +182,7 @@ def test_scaled_echoes_count_from_the_first() -> None:
     [(1000, []), (1004, []), (1005, [Difference("TS val", "1000", "1005")])],
 )
 def test_timestamps_are_checked_by_their_tick(second: int, differs: list[Difference]) -> None:
-    made = passive(tcp_ts_tick_usecs=1000)
+    made = passive(Settings(tcp_ts_tick_usecs=1000))
     assert with_stamps(made, 100, 70_000).verdict is Verdict.MATCHED
     outcome = with_stamps(made, 1000, 69_900 + second)
     assert list(outcome.differences) == differs
@@ -256,7 +257,7 @@ def test_a_wrong_checksum_and_a_cut_datagram_differ() -> None:
 
 
 def test_another_protocol_differs() -> None:
-    made = matcher()
+    made = matcher(PLAIN)
     outcome = take(made, segment("S", 0, 0), udp(10))
     assert outcome.differences == (Difference("protocol", "tcp", "udp"),)
 
@@ -332,7 +333,7 @@ def test_a_wrong_front_is_not_waited_behind() -> None:
 
 def test_strict_segments_are_not_joined() -> None:
     came = live("P.", 1, 400), live("P.", 401, 600)
-    outcome = take(passive(strict_segments=True), segment("P.", 1, 1000, 1), *came)
+    outcome = take(passive(Settings(strict_segments=True)), segment("P.", 1, 1000, 1), *came)
     assert outcome.differences == (Difference("length", "1000", "400"),)
 
 
@@ -351,7 +352,7 @@ def test_the_next_connection_of_a_script_has_another_port() -> None:
 
 
 def test_ports_that_are_written_choose_the_connection() -> None:
-    made = matcher()
+    made = matcher(PLAIN)
     for port in (1111, 2222):
         made.inject(injected(segment("S", 0, 0, None, 9, ports=Ports(port, 8080))))
     for port, isn in ((1111, 100), (2222, 200)):
@@ -369,7 +370,7 @@ def test_ports_that_are_written_choose_the_connection() -> None:
 
 
 def test_datagrams_of_udp_cross() -> None:
-    made = Matcher(ADDRESSES, Settings())
+    made = Matcher(ADDRESSES, PLAIN)
     made.conversations.on_socket(PROTOCOL_UDP)
     reading = read(made.inject(injected(udp(1000))))
     assert (reading.source.port, reading.destination.port) == (53055, 8080)
@@ -380,7 +381,7 @@ def test_datagrams_of_udp_cross() -> None:
 
 
 def test_a_connected_udp_socket_keeps_its_ends() -> None:
-    made = Matcher(ADDRESSES, Settings())
+    made = Matcher(ADDRESSES, PLAIN)
     made.conversations.on_socket(PROTOCOL_UDP)
     made.conversations.on_connect(Endpoint(REMOTE, 8080))
     made.conversations.on_bind(Endpoint(LOCAL, 40000))
@@ -391,7 +392,7 @@ def test_a_connected_udp_socket_keeps_its_ends() -> None:
 
 
 def test_echoes_of_icmp_need_no_socket() -> None:
-    made = Matcher(ADDRESSES, Settings())
+    made = Matcher(ADDRESSES, PLAIN)
     reading = read(made.inject(injected(icmp("echo_request", None, quoted("raw", 56), id=7))))
     assert (reading.protocol, reading.source.address) == (PROTOCOL_ICMP, REMOTE)
     reply = icmp("echo_reply", None, quoted("raw", 56), id=7)
