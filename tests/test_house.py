@@ -26,7 +26,10 @@ ROOMS = {
 LIBRARIES = {  # third-party library -> the modules that may import it, by prefix
     "pytun": ("tapstack.device.tap",),
     "click": ("tapstack.cli",),
-    "lark": ("tapstack.drill.parser",),
+    "lark": tuple(
+        f"tapstack.drill.{module}"
+        for module in ("parser", "packet_builder", "refusals", "tree_builder")
+    ),
     "prompt_toolkit": ("tapstack.shell",),
 }
 IMPURE = set(

@@ -284,10 +284,10 @@ def find_number(name: str) -> int | None:
     return NUMBERS.get(name)
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
+def nearest(name: str, names: Iterable[str], cutoff: float = 0.75) -> str | None:
     """Tell which known name is likely meant by one that is not known."""
     folded = {known.upper(): known for known in names}
-    near = get_close_matches(name.upper(), folded, 1, cutoff=0.75)
+    near = get_close_matches(name.upper(), folded, 1, cutoff)
     return folded[near[0]] if near else None
 
 
