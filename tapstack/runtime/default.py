@@ -187,7 +187,7 @@ class DefaultStack:
             if self._runtime is None:
                 settings = self._settings or Settings.from_environment(os.environ)
                 self._runtime = bring_up(settings).runtime
-                atexit.register(self.close)
+                atexit.register(self._close_at_exit)
             return self._runtime
 
     def use(self, runtime: Runtime) -> None:
@@ -201,6 +201,13 @@ class DefaultStack:
             runtime, self._runtime = self._runtime, None
         if runtime is not None:
             runtime.close()
+
+    def _close_at_exit(self) -> None:
+        """Take it down for good: a thread that asks for it now is not to bring up a new one."""
+        with self._lock:
+            runtime = self._runtime
+        if runtime is not None:
+            runtime.close_at_exit()
 
 
 default_stack = DefaultStack()

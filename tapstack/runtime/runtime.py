@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import get_ident
 from typing import Any, TypeVar
 
 from tapstack.base.contracts import CLOSED, WRITABLE
@@ -57,6 +58,10 @@ class Runtime:
         self._asleep = False
         self._closing = False
         self._closed = False
+        self._refuses = False
+        # Whether no call enters any more: at exit that is so before it is closed.
+        self._exits_by: int | None = None
+        # The thread by which the interpreter exits.
         self._thread = threading.Thread(target=self._read, name="tapstack-reader", daemon=True)
         self._interfaces = {
             interface.device.fileno(): interface
@@ -76,14 +81,20 @@ class Runtime:
         Raises: what the attempt raises; OSError with ENETDOWN when the stack is closed.
         """
         with self._lock:
-            if self._closed:
-                raise OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN))
-            now = monotonic()
-            try:
-                return attempt(*arguments, now=now)
-            finally:
-                self._guard(self.stack.flush, now)
-                self._leave()
+            if not self._refuses:
+                now = monotonic()
+                try:
+                    return attempt(*arguments, now=now)
+                finally:
+                    self._guard(self.stack.flush, now)
+                    self._leave()
+        raise self._refusal()
+
+    def _refusal(self) -> OSError:
+        """Make the error of a call that comes too late; at exit, have it never return instead."""
+        if self._exits_by not in (None, get_ident()):
+            Waiter(None, 0).wait(None)  # for ever: as in the kernel, it ends with the process
+        return OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN))
 
     def call_soon(self, attempt: Callable[..., object], *arguments: Any) -> None:
         """Have an attempt made soon, by whoever is in the stack. For finalizers: it never waits.
@@ -229,6 +240,16 @@ class Runtime:
 
     # --- the end ---
 
+    def close_at_exit(self) -> None:
+        """Close as the interpreter exits, by the thread that it exits by.
+
+        Threads that still run then are daemons, which nobody asks for errors: what they wait for
+        never comes, and what they call never returns.
+        """
+        self._exits_by = get_ident()
+        self._refuses = True
+        self.close()
+
     def close(self) -> None:
         """Close every connection, the devices and the thread. A second call does nothing.
 
@@ -245,7 +266,7 @@ class Runtime:
         with self._lock:
             now = monotonic()
             self._guard(self._abort_connections, now)
-            self._closed = True
+            self._closed = self._refuses = True
             self._watchers.wake_all()
             os.eventfd_write(self._wakeup, 1)
         if self._thread.is_alive():

@@ -70,6 +70,48 @@ threading.Thread(target=client.recv, args=(1,), daemon=True).start()
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_threads_amid_calls_vanish_at_exit_as_they_do_in_the_kernel() -> None:
+    """None of them sees an error; what runs at exit itself is told that the stack is down."""
+    ended = run("""
+import atexit, errno, select, sys, threading
+from itertools import repeat
+
+def daemon(work):
+    def forever():
+        for _ in repeat(None):
+            work()
+    threading.Thread(target=forever, daemon=True).start()
+
+def late():
+    for use in (lambda: client.send(b"x"), socket.socket):
+        try:
+            use()
+        except OSError as error:
+            assert error.errno == errno.ENETDOWN
+        else:
+            raise AssertionError
+    client.close()
+    print("late")
+
+atexit.register(late)
+from tapstack import socket
+sys.setswitchinterval(1e-5)
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
+accepted, _ = server.accept()
+datagrams = socket.socket(type=socket.SOCK_DGRAM)
+datagrams.bind(("127.0.0.1", 0))
+daemon(lambda: client.send(b"x" * 1000))
+daemon(lambda: accepted.recv(1000))
+daemon(lambda: datagrams.recv(1))
+daemon(lambda: select.select([datagrams], [], []))
+daemon(lambda: server.accept())
+daemon(lambda: socket.create_connection(server.getsockname()))
+daemon(lambda: socket.socket().close())
+""")
+    assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", "late\n")
+
+
 def test_configure() -> None:
     assert_runs(
         """
