@@ -30,6 +30,9 @@ _PROGRAM = (
 )
 """Looks for modules where this process does, whatever became of its directory."""
 
+_PATIENCE = 5.0
+"""Seconds for a keeper to end."""
+
 
 class _Answer(NamedTuple):
     result: int
@@ -93,9 +96,11 @@ class KernelNamespace:
         """End it, and whatever runs in it."""
         self._calls.close()
         self._commands.close()
-        if self._keeper.poll() is None:
+        try:
+            self._keeper.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
             os.killpg(self._keeper.pid, signal.SIGKILL)
-        self._keeper.wait()
+            self._keeper.wait()
         self._own.cleanup()
 
 
