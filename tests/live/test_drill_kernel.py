@@ -155,6 +155,13 @@ def test_a_call_that_blocks_tells_when_it_returned(far_end: FarEnd) -> None:
     assert abs(ended - acknowledged) < TOLERANCE
 
 
+def test_another_call_is_made_beside_the_one_that_blocks(far_end: FarEnd) -> None:
+    listener = far_end.listen()
+    accept = far_end.host.begin(lambda calls: calls.accept(listener))
+    assert far_end.call(lambda calls: calls.getsockname(listener)).port == LOCAL.port
+    assert accept.ended() is None
+
+
 def test_time_passes_to_the_instant(host: KernelHost) -> None:
     until = host.now() + 30 * MILLISECOND
     assert not host.run(until, lambda: False)

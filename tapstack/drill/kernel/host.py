@@ -29,7 +29,7 @@ from tapstack.drill.kernel.namespace import KernelNamespace
 from tapstack.drill.kernel.process import Begun, KernelProcess
 from tapstack.drill.kernel.setting import Setting
 from tapstack.drill.kernel.wire import KernelWire
-from tapstack.runtime.clock import monotonic
+from tapstack.runtime.clock import epoch_offset, monotonic
 
 T = TypeVar("T")
 
@@ -65,6 +65,7 @@ class KernelHost:
         if capture is not None:
             self._recording = PcapWriter(open(capture, "wb"), LINKTYPE_RAW)  # noqa: SIM115
         self._origin = monotonic()
+        self.epoch = self._origin + epoch_offset()
 
     def __enter__(self) -> KernelHost:
         return self

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import tapstack
@@ -48,6 +49,8 @@ class KernelNamespace:
         calls, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         commands, their_commands = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._calls, self._commands = calls, commands
+        self._lock = Lock()
+        """Held from a request on `_calls` to its answer."""
         with theirs, their_commands:
             self._keeper = _start(
                 setting._replace(environment=self._environment(setting.environment)),
@@ -74,8 +77,9 @@ class KernelNamespace:
         return self._made("open", path, flags)
 
     def _made(self, *request: str | int) -> int:
-        _send(self._calls, *request)
-        (fd,) = _receive(self._calls).fds
+        with self._lock:
+            _send(self._calls, *request)
+            (fd,) = _receive(self._calls).fds
         return fd
 
     # --- commands ---

@@ -1,4 +1,4 @@
-"""The script's process: a thread in which its system calls block, while the script goes on.
+"""The script's process: threads in which its system calls block, while the script goes on.
 
 Not done here: what the calls do (`calls.py`).
 """
@@ -18,9 +18,12 @@ from tapstack.drill.kernel.calls import KernelCalls
 
 T = TypeVar("T")
 
+_MOST_THREADS = 4
+"""One for the call that blocks, and one to look at its socket meanwhile, will do."""
+
 
 class Begun(Generic[T]):
-    """A system call in the thread; implements `contract.Pending`."""
+    """A system call in a thread; implements `contract.Pending`."""
 
     def __init__(self) -> None:
         self.instant: Instant | None = None
@@ -37,18 +40,18 @@ class Begun(Generic[T]):
 
 
 class KernelProcess:
-    """One thread, which no signal reaches, and the descriptors that its calls use."""
+    """Threads, which no signal reaches, and the descriptors that their calls use."""
 
     def __init__(self, calls: KernelCalls, now: Callable[[], Instant]) -> None:
         self._calls = calls
         self._now = now
-        self._thread = ThreadPoolExecutor(
-            1,
+        self._threads = ThreadPoolExecutor(
+            _MOST_THREADS,
             thread_name_prefix="the script's system calls",
             initializer=signal.pthread_sigmask,
             initargs=(signal.SIG_BLOCK, signal.valid_signals()),
         )
-        self._thread.submit(int).result()  # the first call shall not pay for the thread's start
+        self._threads.submit(int).result()  # the first call shall not pay for the thread's start
         self._woken = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     def fileno(self) -> int:
@@ -56,9 +59,9 @@ class KernelProcess:
         return self._woken
 
     def begin(self, call: Callable[[Calls], T]) -> Begun[T]:
-        """Begin a call."""
+        """Begin a call, beside one that blocks."""
         begun: Begun[T] = Begun()
-        begun.future = self._thread.submit(self._run, begun, call)
+        begun.future = self._threads.submit(self._run, begun, call)
         return begun
 
     def _run(self, begun: Begun[T], call: Callable[[Calls], T]) -> T:
@@ -76,6 +79,6 @@ class KernelProcess:
     def close(self) -> None:
         """End the call that blocks, and close what is open."""
         self._calls.interrupt()
-        self._thread.shutdown()
+        self._threads.shutdown()
         self._calls.end()
         os.close(self._woken)
