@@ -4,7 +4,7 @@ Both hear the same until they say something different, and what comes after that
 so the first difference is the one to look at. A timestamp's value is no difference, for it is the
 time; that is one when it is off by more than packetdrill allows.
 
-Not done here: playing (`player.py`).
+Not done here: playing.
 """
 
 from __future__ import annotations
