@@ -26,7 +26,50 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = bool | int | str | tuple[int, ...] | frozenset[int]
 
-_LARGEST = 2**32 - 1
+_LARGEST = 2**31 - 1
+_FLAGS = (0, 255)
+_SECONDS = (0, 8589934)  # as Linux counts them in ticks
+_SEGMENT_SIZES = (48, 65535)
+_RANGES: dict[str, tuple[int, int]] = {
+    # what Linux takes, in the sysctl's unit; others: 0 to 2^31 - 1, switches 0 to 255.
+    # Deviation: it also takes negative numbers where these make no sense.
+    "icmp_echo_ignore_all": (0, 1),
+    "icmp_echo_ignore_broadcasts": (0, 1),
+    "ip_default_ttl": (1, 255),
+    "ip_local_port_range": (1, 65535),
+    "ipfrag_time": _SECONDS,
+    "min_pmtu": (68, _LARGEST),
+    "mtu_expires": _SECONDS,
+    "tcp_early_retrans": (0, 4),
+    "tcp_ecn": (0, 2),
+    "tcp_ecn_fallback": (0, 1),
+    "tcp_fin_timeout": _SECONDS,
+    "tcp_frto": _FLAGS,
+    "tcp_keepalive_intvl": _SECONDS,
+    "tcp_keepalive_probes": _FLAGS,
+    "tcp_keepalive_time": _SECONDS,
+    "tcp_max_reordering": (1, _LARGEST),
+    "tcp_min_snd_mss": _SEGMENT_SIZES,
+    "tcp_mtu_probe_floor": _SEGMENT_SIZES,
+    "tcp_mtu_probing": _FLAGS,
+    "tcp_notsent_lowat": (0, 2**32 - 1),
+    "tcp_orphan_retries": _FLAGS,
+    "tcp_probe_interval": (0, 17179869),
+    "tcp_recovery": _FLAGS,
+    "tcp_reordering": (1, 300),
+    "tcp_retries1": _FLAGS,
+    "tcp_retries2": _FLAGS,
+    "tcp_rmem": (1, _LARGEST),
+    "tcp_rto_max": (1000, 120000),
+    "tcp_rto_min": (1, _LARGEST),
+    "tcp_syn_linear_timeouts": (0, 127),
+    "tcp_syn_retries": (1, 127),
+    "tcp_synack_retries": _FLAGS,
+    "tcp_syncookies": _FLAGS,
+    "tcp_tw_reuse": (0, 2),
+    "tcp_tw_reuse_delay": (1, 60000),
+    "tcp_wmem": (1, _LARGEST),
+}
 
 
 class _Setting(NamedTuple):
@@ -71,10 +114,17 @@ class Sysctls:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        self._known: dict[str, _Setting] = {}
+        self._interfaces = -1
+        """How many the stack had when that was made."""
 
     def __iter__(self) -> Iterator[str]:
         """Give every name, in order."""
         return iter(sorted(self._table()))
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a setting of a name."""
+        return name in self._table()
 
     def get(self, name: str) -> str:
         """Give a value as sysctl prints it. Raises: OSError with ENOENT."""
@@ -101,7 +151,10 @@ class Sysctls:
         return setting
 
     def _table(self) -> dict[str, _Setting]:
-        return dict([*self._tcp(), *self._ip(), *self._links()])
+        if len(self._stack.interfaces) != self._interfaces:
+            self._interfaces = len(self._stack.interfaces)
+            self._known = dict([*self._tcp(), *self._ip(), *self._links()])
+        return self._known
 
     def _tcp(self) -> Iterator[tuple[str, _Setting]]:
         config = self._stack.tcp.config
@@ -132,34 +185,46 @@ class Sysctls:
 
 
 def _parse(setting: _Setting, old: Value, words: list[str]) -> Value:
-    """Read a value of the same kind as the old one. Raises: OSError with EINVAL."""
-    if isinstance(old, tuple):
-        values = tuple(_number(word) for word in words)
-        if len(values) != len(old) or list(values) != sorted(values):
-            raise os_error(EINVAL)
-        return values
+    """Read a value of the same kind as the old one. Raises: OSError with EINVAL.
+
+    As in Linux, what follows the last number that is needed is not looked at.
+    """
     if setting.field == "tcp_fastopen_key":
         return _keys("".join(words))
     if isinstance(old, frozenset):
         return frozenset(port for each in ",".join(words).split(",") for port in _ports(each))
-    if len(words) != 1:
+    if not words:
         raise os_error(EINVAL)
+    if isinstance(old, tuple):
+        return _numbers(setting, old, words)
     if isinstance(old, str):
         if words[0] not in ALGORITHMS:
             raise os_error(ENOENT)  # as Linux has it
         return words[0]
-    number = _number(words[0])
-    if isinstance(old, bool):
-        return bool(number)
-    return number * setting.unit
+    is_switch = isinstance(old, bool)
+    least, most = _RANGES.get(setting.field, _FLAGS if is_switch else (0, _LARGEST))
+    number = _number(words[0], least, most)
+    return bool(number) if is_switch else number * setting.unit
 
 
-def _number(word: str) -> int:
+def _numbers(setting: _Setting, old: tuple[int, ...], words: list[str]) -> tuple[int, ...]:
+    """Read some numbers; the last ones may be left as they are. Raises: OSError with EINVAL."""
+    least, most = _RANGES[setting.field]
+    given = [_number(word, least, most) for word, _ in zip(words, old, strict=False)]
+    values = (*given, *old[len(given) :])
+    if setting.field == "ip_local_port_range" and values[0] > values[1]:
+        raise os_error(EINVAL)
+    return values
+
+
+def _number(word: str, least: int, most: int) -> int:
+    """Read a number as the kernel does: octal behind 0, hexadecimal behind 0x."""
+    is_octal = word[:1] == "0" and word.isdecimal()
     try:
-        number = int(word[:11], 0)  # like sysctl, hexadecimal behind 0x
+        number = int(word[:21], 8 if is_octal else 0)
     except ValueError:
-        number = -1
-    if not 0 <= number <= _LARGEST:
+        number = least - 1
+    if not least <= number <= most:
         raise os_error(EINVAL)
     return number
 
@@ -169,10 +234,8 @@ def _ports(text: str) -> range:
     first, dash, last = text.partition("-")
     if not text:
         return range(0)
-    ports = range(_number(first), _number(last if dash else first) + 1)
-    if ports.stop > 65536:
-        raise os_error(EINVAL)
-    return ports
+    begin = _number(first, 0, 65535)
+    return range(begin, _number(last, begin, 65535) + 1 if dash else begin + 1)
 
 
 def _keys(text: str) -> str:

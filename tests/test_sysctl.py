@@ -73,9 +73,17 @@ def test_a_slash_may_stand_for_a_point(sysctls: Sysctls) -> None:
         ("net.ipv4.tcp_sack", "yes", EINVAL),
         ("net.ipv4.tcp_retries2", "-1", EINVAL),
         ("net.ipv4.tcp_retries2", "9" * 5000, EINVAL),
-        ("net.ipv4.tcp_retries2", "1 2", EINVAL),
-        ("net.ipv4.tcp_rmem", "1 2", EINVAL),
-        ("net.ipv4.tcp_rmem", "4096 2048 8192", EINVAL),
+        ("net.ipv4.tcp_retries2", "256", EINVAL),
+        ("net.ipv4.tcp_syn_retries", "0", EINVAL),
+        ("net.ipv4.tcp_sack", "256", EINVAL),
+        ("net.ipv4.tcp_ecn", "3", EINVAL),
+        ("net.ipv4.tcp_rto_max_ms", "999", EINVAL),
+        ("net.ipv4.tcp_rmem", "", EINVAL),
+        ("net.ipv4.tcp_rmem", "4096 0", EINVAL),
+        ("net.ipv4.tcp_rmem", "4096 x 8192", EINVAL),
+        ("net.ipv4.ip_local_port_range", "40000 30000", EINVAL),
+        ("net.ipv4.ip_local_port_range", "0 40000", EINVAL),
+        ("net.ipv4.ip_local_reserved_ports", "9010-9000", EINVAL),
         ("net.ipv4.tcp_congestion_control", "vegas", ENOENT),
     ],
 )
@@ -86,6 +94,24 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
     with pytest.raises(OSError, match=os.strerror(number)):
         sysctls.set(name, value)
     assert {each: sysctls.get(each) for each in sysctls} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("net.ipv4.tcp_fastopen", "0x403", "1027"),
+        ("net.ipv4.tcp_retries2", "010", "8"),
+        ("net.ipv4.tcp_retries2", "7 and more", "7"),
+        ("net.ipv4.tcp_rmem", "1 2", "1\t2\t6291456"),
+        ("net.ipv4.tcp_rmem", "9 8 7 6", "9\t8\t7"),
+        ("net.ipv4.ip_local_reserved_ports", "80,90-91", "80,90,91"),
+    ],
+)
+def test_numbers_are_read_as_linux_reads_them(
+    sysctls: Sysctls, name: str, text: str, value: str
+) -> None:
+    sysctls.set(name, text)
+    assert sysctls.get(name) == value
 
 
 def test_what_is_set_counts() -> None:

@@ -80,6 +80,10 @@ class Paths:
         if hop is not None:
             self._mtus.learn(destination, mtu, hop.mtu, now)
 
+    def forget_mtus(self) -> None:
+        """Forget all that was learned of paths' MTUs."""
+        self._mtus.clear()
+
     def _look_up(self, destination: Ipv4Address) -> Hop | None:
         if self.addresses.is_local(destination):
             return self._find_ourselves(destination)

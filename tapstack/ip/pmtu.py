@@ -54,6 +54,12 @@ class PathMtus:
         self._arm()
         self._on_change()
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._learned.clear()
+        self._timer.cancel()
+        self._on_change()
+
     def on_path_mtu_expiry(self, now: Instant) -> None:
         """Forget what is too old: the path may have become wider (RFC 1191 §6.3)."""
         while self._learned:

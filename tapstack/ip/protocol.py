@@ -268,6 +268,10 @@ class Ip:
         """Lower the path's MTU after a 'fragmentation needed'."""
         self._paths.learn_mtu(destination, mtu, now)
 
+    def forget_path_mtus(self) -> None:
+        """Forget all that was learned of paths' MTUs, as `net.ipv4.route.flush` asks."""
+        self._paths.forget_mtus()
+
     def send_datagram(
         self,
         protocol: int,

@@ -1,0 +1,1 @@
+"""What a script's commands find around them: programs and files that act on the simulated stack."""
