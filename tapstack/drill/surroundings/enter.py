@@ -9,7 +9,7 @@ empty. Where that cannot be had it prints why, and ends.
 
 It is run as a file by itself, so that it imports nothing but the standard library.
 
-Not done here: filling the folder (`helper.py`).
+Not done here: filling the folder (`shell.py`).
 """
 
 import ctypes

@@ -2,7 +2,7 @@
 
 What the stack has comes first (`tapstack/sysctl.py`); the rest is kept and read back.
 
-Not done here: the program (`programs/sysctl.py`), and the files (`setting_files.py`).
+Not done here: the program (`programs/sysctl.py`), and the files (`file_tree.py`).
 """
 
 from __future__ import annotations
