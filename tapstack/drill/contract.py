@@ -172,6 +172,8 @@ class TestedHost(Protocol):
     """The host that a script is played on. Instants are µs since the script began."""
 
     addresses: Addresses
+    epoch: Instant
+    """What its real-time clock shows at instant 0, µs since 1970."""
     captured: deque[Captured]
     """What it sent and the player has not taken yet, in order."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tapstack.base.units import SECOND, Duration, Instant
-from tapstack.drill.settings import Settings
+from tapstack.drill.settings import LINUX_TOLERANCE, Settings
 from tapstack.drill.syntax import Base, Time
 
 
@@ -59,8 +59,7 @@ class Timetable:
         """Tell when the next event is to happen.
 
         Relative times count from when the previous event was over, except that a packet that is
-        injected behind another counts from when that was to be: a train of packets keeps its
-        rhythm.
+        injected behind another counts from when that was to be: a train of packets keeps time.
         """
         if time.base is Base.ANY:
             return Due(None, None, 0)
@@ -76,6 +75,13 @@ class Timetable:
         gap = max(0, instant - self._finished)
         share = round(gap * self._settings.tolerance_percent / 100)
         return max(self._settings.tolerance_usecs, share)
+
+    def with_linux_tolerance(self, due: Due) -> Due:
+        """Give the same with the tolerance that packetdrill has by itself."""
+        usecs, percent = LINUX_TOLERANCE
+        instant = due.end or due.earliest or 0
+        share = round(max(0, instant - self._finished) * percent / 100)
+        return due._replace(tolerance=max(usecs, share, due.tolerance))
 
     def finish(self, due: Due, now: Instant, is_inbound: bool) -> None:
         """Hear that an event is over, and count what comes from here."""

@@ -6,12 +6,12 @@ Not done here: what lies between the ends (`pipe.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from tapstack.base.contracts import Capabilities, Frame
 from tapstack.base.units import Instant
 from tapstack.device.descriptor import derive_mac
 from tapstack.device.parcel import Parcel
-from tapstack.sim.pipe import Pipe
 from tapstack.sim.sighting import Direction, Sighting
 
 Watch = Callable[[Sighting], None]
@@ -20,10 +20,17 @@ Receive = Callable[[Frame, Instant], None]
 """Take a frame that arrives at a host."""
 
 
+class Outlet(Protocol):
+    """Where the frames of a port go."""
+
+    def send(self, parcel: Parcel, now: Instant) -> None:
+        """Take a frame."""
+
+
 class Port:
     """A device that frames leave through a pipe; implements `NetDevice`."""
 
-    def __init__(self, pipe: Pipe, host: str, name: str, mtu: int, *, offload: bool) -> None:
+    def __init__(self, pipe: Outlet, host: str, name: str, mtu: int, *, offload: bool) -> None:
         self.pipe = pipe
         """Where frames leave."""
         self.receive: Receive

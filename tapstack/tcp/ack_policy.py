@@ -139,7 +139,7 @@ class AckPolicy:
 
     def delay(self, srtt: Duration, longest: Duration) -> Duration:
         """Tell how long an ACK may be delayed now, µs."""
-        ato = self.ato or _ATO_MIN
+        ato = self.ato  # 0 until text comes: like Linux, a FIN before any is answered at once
         if ato > _ATO_MIN:
             most = longest if self.interactive or self.pushed else _MAX_ATO
             if srtt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from tapstack.base.units import MILLISECOND, SECOND
-from tapstack.tcp.segment import ACK, PSH, Options
+from tapstack.tcp.segment import ACK, FIN, PSH, Options
 from tapstack.tcp.state import State
 from tapstack.tcp.user_options import UserOptions
 from tests.tcp.pair import A, B, World
@@ -192,6 +192,13 @@ def test_the_first_acks_are_quick_and_later_ones_are_delayed_by_40_ms() -> None:
     assert delays[:16] == [0] * 16
     assert delays[16] == 40 * MILLISECOND
     assert set(delays[17:]) <= {0} | set(range(40 * MILLISECOND, 200 * MILLISECOND + 1))
+
+
+def test_a_fin_before_any_text_is_acknowledged_without_delay() -> None:
+    """As Linux does, which begins to delay ACKs with the first text."""
+    peer = Peer("ESTABLISHED", 1000)
+    peer.host.inject(T0, flags=ACK | FIN, seq=peer.rcv_nxt, ack=peer.snd_nxt)
+    assert peer.host.timers.next_deadline() == T0
 
 
 def test_at_least_every_second_full_segment_is_acknowledged() -> None:
