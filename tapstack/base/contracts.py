@@ -297,6 +297,8 @@ CLOSED = 16
 """The connection is gone: nothing more will come or go."""
 URGENT = 32
 """Urgent text came (RFC 9293 §3.8.5)."""
+ENDED = 64
+"""One direction has ended, from here or from there: nothing more will go, or come, that way."""
 
 
 class SocketEvent(NamedTuple):
@@ -305,7 +307,7 @@ class SocketEvent(NamedTuple):
     endpoint: object
     """The engine's own object: a Tcb, a Listener, a UdpSocket, a RawSocket."""
     events: int
-    """The sum of READABLE, WRITABLE, ACCEPTABLE, CONNECTED, CLOSED, URGENT."""
+    """The sum of READABLE, WRITABLE, ACCEPTABLE, CONNECTED, CLOSED, URGENT, ENDED."""
 
 
 class EventSink(Protocol):

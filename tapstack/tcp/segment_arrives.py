@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from errno import ECONNREFUSED, ECONNRESET, EPIPE
 
-from tapstack.base.contracts import READABLE, WRITABLE
+from tapstack.base.contracts import ENDED, READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
 from tapstack.tcp import ecn, fast_open_path, fast_open_server, receive_space
@@ -209,7 +209,7 @@ def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if not tcb.fin_sent or tcb.sent or tcb.snd_una != tcb.snd_nxt or len(tcb.send_buffer):
         return True
     if tcb.state in (State.FIN_WAIT_1, State.CLOSING):
-        ctx.report(tcb, WRITABLE)  # for who lingers: all has arrived
+        ctx.report(tcb, ENDED | WRITABLE)  # for who lingers: all has arrived
     if tcb.state is State.FIN_WAIT_1:
         become(ctx, tcb, State.FIN_WAIT_2)
         if tcb.orphaned:
@@ -326,7 +326,7 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     tcb.rcv_nxt = add(tcb.rcv_nxt, 1)
     tcb.acks.owed = True
     _enter_state_after_fin(ctx, tcb, now)
-    ctx.report(tcb, READABLE)
+    ctx.report(tcb, ENDED | READABLE)
 
 
 def _enter_state_after_fin(ctx: Context, tcb: Tcb, now: Instant) -> None:

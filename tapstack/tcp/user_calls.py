@@ -11,7 +11,7 @@ from __future__ import annotations
 from errno import EADDRNOTAVAIL, ECONNRESET, ENETUNREACH, ENOTCONN, EPIPE
 
 from tapstack.base.address import Endpoint, is_multicast
-from tapstack.base.contracts import READABLE, WRITABLE, Buffer
+from tapstack.base.contracts import ENDED, READABLE, WRITABLE, Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.tcp import (
@@ -277,7 +277,7 @@ def shutdown(ctx: Context, tcb: Tcb, *, read: bool, write: bool) -> None:
         raise os_error(ENOTCONN)
     if read:
         tcb.read_shut = True
-        ctx.report(tcb, READABLE)
+        ctx.report(tcb, ENDED | READABLE)
     if write and tcb.opens_early:
         tcb.fin_queued = True  # as Linux: the FIN leaves once the handshake is done
     elif write:
@@ -295,7 +295,7 @@ def _queue_fin(ctx: Context, tcb: Tcb) -> None:
     closing = State.LAST_ACK if tcb.state is State.CLOSE_WAIT else State.FIN_WAIT_1
     become(ctx, tcb, closing)
     ctx.mark_dirty(tcb)
-    ctx.report(tcb, WRITABLE)
+    ctx.report(tcb, ENDED | WRITABLE)
 
 
 def close(ctx: Context, tcb: Tcb, now: Instant) -> None:

@@ -6,10 +6,13 @@ Not done here: locks, leases, signals.
 from __future__ import annotations
 
 import fcntl as constants
-from errno import EINVAL
+from errno import EBADF, EINVAL
 
 from tapstack.base.errors import os_error
 from tapstack.socket.calls.descriptors import DescriptorTable
+from tapstack.socket.calls.pipes import PipeEnd
+
+F_SETPIPE_SZ, F_GETPIPE_SZ = 1031, 1032  # <linux/fcntl.h>
 
 
 def fcntl(table: DescriptorTable, fd: int, command: int, argument: int) -> int:
@@ -28,4 +31,8 @@ def fcntl(table: DescriptorTable, fd: int, command: int, argument: int) -> int:
     if command == constants.F_SETFL:
         file.set_flags(argument)
         return 0
+    if command in (F_SETPIPE_SZ, F_GETPIPE_SZ):
+        if not isinstance(file, PipeEnd):
+            raise os_error(EBADF)
+        return file.pipe.resize(argument) if command == F_SETPIPE_SZ else file.pipe.size
     raise os_error(EINVAL)

@@ -30,6 +30,8 @@ class OpenFile:
         """Access mode and status flags, as F_GETFL tells them."""
         self.holders = 0
         """Descriptors that stand for it."""
+        self.released: list[Callable[[], None]] = []
+        """Whom to tell, within the stack, that the last of them is closed."""
 
     @property
     def may_block(self) -> bool:
@@ -64,7 +66,13 @@ class OpenFile:
         return _nothing
 
     def close(self) -> None:
-        """Give it back: its last descriptor is closed. Raises: OSError."""
+        """Give it back: nothing stands for it any more. Raises: OSError."""
+
+
+def release(file: OpenFile, *, now: Instant) -> None:  # noqa: ARG001 - every attempt's form
+    """Tell all who know of a file that it is about to be closed."""
+    for forget in list(file.released):
+        forget()
 
 
 def _nothing() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from errno import EBADF, EINVAL, ENOTSOCK
+from errno import EBADF, EINVAL, ENOTSOCK, EPERM
 
 from tapstack.base.address import Endpoint
 from tapstack.base.errors import os_error
@@ -19,10 +19,14 @@ from tapstack.socket.calls import (
     polling,
     reading,
     socket_options,
+    splicing,
     writing,
 )
 from tapstack.socket.calls.descriptors import DescriptorTable
-from tapstack.socket.calls.open_file import OpenFile
+from tapstack.socket.calls.disk_files import DiskFile
+from tapstack.socket.calls.epoll import EpollFile
+from tapstack.socket.calls.open_file import OpenFile, release
+from tapstack.socket.calls.pipes import make_pipe
 from tapstack.socket.calls.received import Received
 from tapstack.socket.calls.socket_file import SocketFile
 from tapstack.socket.contract import SocketHost
@@ -67,6 +71,7 @@ class Process:
         """As close(2): the last descriptor of a file closes it."""
         file = self._table.remove(fd)
         if not file.holders:
+            self._host.call(release, file)
             file.close()
 
     def fcntl(self, fd: int, command: int, argument: int) -> int:
@@ -192,6 +197,48 @@ class Process:
         wishes = [(self._table.get(fd), events) for fd, events in watched if fd >= 0]
         found = iter(polling.poll(self._host, wishes, timeout))
         return [next(found) if fd >= 0 else 0 for fd, _ in watched]
+
+    def epoll_create(self, size: int) -> int:
+        """As epoll_create(2)."""
+        if size <= 0:
+            raise os_error(EINVAL)
+        return self._table.add(EpollFile(self._host))
+
+    def epoll_ctl(self, epoll: int, operation: int, fd: int, events: int, data: int) -> None:
+        """As epoll_ctl(2); `data` is the 64 bits of epoll_data."""
+        watching, file = self._table.find(epoll), self._table.find(fd)
+        if not file.can_be_awaited:
+            raise os_error(EPERM)
+        if not isinstance(watching, EpollFile):
+            raise os_error(EINVAL)
+        self._host.call(watching.control, operation, fd, file, events, data)
+
+    def epoll_wait(self, epoll: int, most: int, timeout: int) -> list[tuple[int, int]]:
+        """As epoll_wait(2): give events and data of each; a timeout is in ms, negative: none."""
+        watching = self._table.find(epoll)
+        if not isinstance(watching, EpollFile):
+            raise os_error(EINVAL)
+        return watching.wait(most, timeout)
+
+    # --- files and pipes ---
+
+    def open(self, path: str, flags: int) -> int:
+        """As open(2)."""
+        close_on_exec = bool(flags & os.O_CLOEXEC)
+        return self._table.add(DiskFile(path, flags), close_on_exec=close_on_exec)
+
+    def pipe(self) -> tuple[int, int]:
+        """As pipe(2)."""
+        reader, writer = make_pipe(self._host)
+        return self._table.add(reader), self._table.add(writer)
+
+    def splice(self, source: int, target: int, size: int, flags: int) -> int:
+        """As splice(2), without offsets."""
+        return splicing.splice(self._readable(source), self._writable(target), size, flags)
+
+    def sendfile(self, target: int, source: int, offset: int | None, size: int) -> int:
+        """As sendfile(2)."""
+        return splicing.send_file(self._writable(target), self._readable(source), offset, size)
 
 
 _MOST_PARTS = 1024  # UIO_MAXIOV

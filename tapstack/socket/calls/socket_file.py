@@ -17,6 +17,7 @@ from tapstack.base.contracts import (
     ACCEPTABLE,
     CLOSED,
     CONNECTED,
+    ENDED,
     READABLE,
     URGENT,
     WRITABLE,
@@ -36,8 +37,8 @@ _KEYS = (
     (READABLE | ACCEPTABLE | URGENT, _IN | select.POLLPRI | select.POLLRDBAND),
     (WRITABLE, _OUT | select.POLLWRBAND),
 )
-"""What poll(2) is told of an event of the engine; others change everything."""
-_ANYTHING = CONNECTED | CLOSED
+"""What Linux tells who waits of an event; of others, it says that anything may have changed."""
+_ANYTHING = CONNECTED | CLOSED | ENDED
 
 
 class SocketFile(OpenFile):
@@ -145,7 +146,7 @@ class SocketFile(OpenFile):
 
         Give what ends that. To be called within the stack.
         """
-        self._listeners.append(on_event)
+        self._listeners.insert(0, on_event)  # as in Linux, who came last is told first
         self._follow()
 
         def stop() -> None:
