@@ -49,7 +49,7 @@ def read_seconds(text: str, position: Position) -> Duration:
     whole, _, decimals = text.partition(".")
     seconds = _digits(whole or "0", position, 10)
     if seconds > _LONGEST_TIME:
-        raise ScriptError(f"a time is at most {_LONGEST_TIME} seconds, not {text}", position)
+        raise ScriptError(f"a time is at most {_LONGEST_TIME} seconds, not {whole}", position)
     is_up = decimals[6:7] >= "5"
     return seconds * SECOND + int(decimals[:6].ljust(6, "0")) + is_up
 
@@ -92,7 +92,8 @@ def _read_escape(escape: re.Match[str], position: Position) -> bytes:
     if newline:
         return b""
     if letter not in _SINGLE:
-        raise ScriptError(f"'\\{letter}' in a string means nothing; is '\\\\' meant?", position)
+        shown = letter if letter.isprintable() else ascii(letter)[1:-1]
+        raise ScriptError(f"'\\{shown}' in a string means nothing; is '\\\\' meant?", position)
     return _SINGLE[letter].encode()
 
 

@@ -28,7 +28,7 @@ _UNENDED = (
 )
 """How what is wrong begins, where that tells enough."""
 
-_FOREIGN = r"\b(?:sctp|udplite|mptcp|mp_\w+|dss\d*|add_addr\w*|remove_addr\w*)\b"
+_FOREIGN = r"\b(?:sctp|udplite|mptcp|mp_\w+|mpcapable|mpjoin|dss\d*|add_addr\w*|remove_addr\w*)\b"
 """Packets and TCP options of protocols that are not here."""
 
 _GROUPS = (
@@ -194,7 +194,9 @@ def _whole_word(text: str, offset: int) -> str:
 def _hint(accepted: set[str], text: str, offset: int, grammar: Lark) -> str:
     """Name the word of the language that is likely meant."""
     whole = _whole_word(text, offset)
-    names = accepted if text.startswith(whole, offset) else {t.name for t in grammar.terminals}
+    names, cutoff = accepted, 0.6
+    if not text.startswith(whole, offset):  # its beginning was taken for another word
+        names, cutoff = {terminal.name for terminal in grammar.terminals}, 0.75
     words = [literal for name in names if (literal := _literal(name, grammar)).isalnum()]
-    near = nearest(whole, sorted(words), cutoff=0.6)
+    near = nearest(whole, sorted(words), cutoff)
     return f"; is '{near}' meant?" if near else ""

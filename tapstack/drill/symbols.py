@@ -279,24 +279,11 @@ CODE_NAMES: dict[str, int] = {
 """What Python code in a script knows beside the fields of TCP_INFO."""
 
 
-def find_number(name: str) -> int | None:
-    """Tell what number a name stands for."""
-    return NUMBERS.get(name)
-
-
 def nearest(name: str, names: Iterable[str], cutoff: float = 0.75) -> str | None:
     """Tell which known name is likely meant by one that is not known."""
     folded = {known.upper(): known for known in names}
     near = get_close_matches(name.upper(), folded, 1, cutoff)
     return folded[near[0]] if near else None
-
-
-def find_name(number: int, prefix: str) -> str | None:
-    """Tell the name of a number among those that begin with a prefix, as `TCP_CA_`, `SO_`."""
-    for name, value in NUMBERS.items():
-        if value == number and name.startswith(prefix):
-            return name
-    return None
 
 
 def errno_name(number: int) -> str:

@@ -1,9 +1,9 @@
-"""What a script's expressions come to: numbers, strings and lists.
+"""What a script's expressions come to.
 
 Numbers are as C has them on the host: `htons(8080)` and `inet_addr("192.0.2.1")` are in network
-order, `sockaddr_in` alone (`read_endpoint`) turns them back.
+order, and it is for whoever reads a struct sockaddr to turn them back.
 
-Not done here: what calls do with them.
+Not done here: structs (`script_structs.py`), what calls do with any of it.
 """
 
 from __future__ import annotations
