@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from tapstack.base.address import IPV4_ANY, Endpoint
 from tapstack.drill.contract import Addresses
 from tapstack.drill.conversation import Conversation
+from tapstack.drill.numbering import Payload
 from tapstack.drill.reading import Reading
 from tapstack.drill.settings import Settings
 from tapstack.drill.syntax import Direction, IcmpMessage, Packet, Ports, TcpSegment
@@ -81,7 +82,7 @@ class Conversations:
         protocol = _protocol_of(packet, self._latest(None))
         ports = _local_first(packet)
         known = self._by_ports(protocol, ports) if ports else self._latest(protocol)
-        if known is not None and not (ports is None and self._begins_inbound(protocol)):
+        if known is not None and not (ports is None and self._begins_inbound(protocol, packet)):
             return known
         return self.begin(self._inbound(protocol, ports))
 
@@ -96,13 +97,13 @@ class Conversations:
 
         None: it is none of the script's business.
         """
+        if reading.protocol == PROTOCOL_ICMP:
+            return self._of_message(reading, expected)
         ends = reading.protocol, reading.source, reading.destination
         if not self._begins_outbound(reading):
             for known in reversed(self._all):
                 if (known.protocol, known.local, known.remote) == ends:
                     return known
-        if reading.protocol == PROTOCOL_ICMP and reading.payload is not None:
-            return self._of_message(reading, expected)
         if not self._may_begin(reading):
             return None
         ports = _local_first(expected) if expected else None
@@ -117,22 +118,26 @@ class Conversations:
 
     # --- beginning ---
 
-    def _begins_inbound(self, protocol: int) -> bool:
+    def _begins_inbound(self, protocol: int, packet: Packet) -> bool:
         """Tell whether what comes in now is the first that the latest socket hears."""
         socket = self._idle.get(protocol)
-        return socket is not None and (socket.listens or protocol == PROTOCOL_UDP)
+        if socket is None or isinstance(packet.payload, IcmpMessage):
+            return False
+        if isinstance(packet.payload, TcpSegment) and socket.remote is None:
+            return socket.listens or _is_first_syn(packet.payload)
+        return protocol == PROTOCOL_UDP
 
     def _begins_outbound(self, reading: Reading) -> bool:
         """Tell whether this is the SYN of the latest socket, even between ends that are known."""
         socket = self._idle.get(PROTOCOL_TCP)
-        if socket is None or not _is_first_syn(reading):
+        if socket is None or not _is_first_syn(reading.payload):
             return False
         return socket.remote == reading.destination
 
     def _may_begin(self, reading: Reading) -> bool:
         """Tell whether a datagram between unknown ends can be the script's."""
         if reading.protocol == PROTOCOL_TCP:
-            return _is_first_syn(reading)
+            return _is_first_syn(reading.payload)
         return reading.protocol == PROTOCOL_UDP
 
     def _inbound(self, protocol: int, ports: Ports | None) -> Conversation:
@@ -182,9 +187,9 @@ class Conversations:
         return Conversation(PROTOCOL_ICMP, reading.source, reading.destination)
 
 
-def _is_first_syn(reading: Reading) -> bool:
-    segment = reading.payload
-    return isinstance(segment, TcpSegment) and "S" in segment.flags and "." not in segment.flags
+def _is_first_syn(payload: Payload | None) -> bool:
+    """Tell a SYN that opens from one that answers."""
+    return isinstance(payload, TcpSegment) and "S" in payload.flags and "." not in payload.flags
 
 
 def _protocol_of(packet: Packet, latest: Conversation | None) -> int:

@@ -259,6 +259,8 @@ def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         covered = [request.segment] if request.segment else []
         acked = Acknowledged(covered, request.transmissions != 1)
         begin_transfer(ctx, tcb, seg, acked, request.transmissions, now)
+        # Answers while half open do not count: in Linux that was the request's limit.
+        tcb.last_invalid_reply_at = None
     tcb.snd_wnd = tcb.max_snd_wnd = seg.wnd << tcb.snd_wind_shift
     tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
     update_effective_mss(tcb)

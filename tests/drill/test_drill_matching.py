@@ -351,6 +351,34 @@ def test_the_next_connection_of_a_script_has_another_port() -> None:
     assert again.source.port == 53056
 
 
+def test_a_syn_to_a_socket_that_does_not_listen_is_a_connection_of_its_own() -> None:
+    made = passive()
+    made.conversations.on_socket(PROTOCOL_TCP)
+    made.inject(injected(segment("S", 0, 0, None, 1000)))
+    queue = deque([sent(segment("R.", 0, 0, 1, 0), ports=(8080, 53056))])
+    assert made.take(expected(segment("R.", 0, 0, 1)), queue).verdict is Verdict.MATCHED
+
+
+def test_a_socket_that_connects_hears_nothing_before_its_syn() -> None:
+    made = passive()
+    made.conversations.on_socket(PROTOCOL_TCP)
+    made.conversations.on_connect(Endpoint(REMOTE, 8080))
+    reading = read(made.inject(injected(segment(".", 1, 0, 1, 1000))))
+    assert reading.source.port == 53055
+
+
+def test_the_same_ends_can_be_connected_again() -> None:
+    made = Matcher(ADDRESSES, PLAIN)
+    for isn in (ISN, 5):
+        made.conversations.on_socket(PROTOCOL_TCP)
+        made.conversations.on_connect(Endpoint(REMOTE, 8080))
+        queue = deque([sent(segment("S", isn, 0, None, 9), (41000, 8080))])
+        assert made.take(expected(segment("S", 0, 0)), queue).verdict is Verdict.MATCHED
+        payload = read(made.inject(injected(segment("S.", 0, 0, 1, 9)))).payload
+        assert isinstance(payload, TcpSegment)
+        assert payload.ack == isn + 1
+
+
 def test_ports_that_are_written_choose_the_connection() -> None:
     made = matcher(PLAIN)
     for port in (1111, 2222):
@@ -403,6 +431,16 @@ def test_echoes_of_icmp_need_no_socket() -> None:
     )
     outcome = take(made, reply, icmp("echo_reply", None, quoted("raw", 55), id=7))
     assert outcome.differences == (Difference("carried", "[raw(56)]", "[raw(55)]"),)
+
+
+def test_an_error_of_the_host_is_about_the_datagram_that_it_quotes() -> None:
+    made = Matcher(ADDRESSES, PLAIN)
+    echo = icmp("echo_reply", None, quoted("raw", 5))
+    made.inject(injected(icmp("echo_request", None, quoted("raw", 5))))
+    assert take(made, echo, echo).verdict is Verdict.MATCHED
+    made.inject(injected(udp(100)))
+    error = icmp("unreachable", "port_unreachable", quoted("udp", 100))
+    assert take(made, error, error).verdict is Verdict.MATCHED
 
 
 def test_an_icmp_error_quotes_what_the_host_sent() -> None:

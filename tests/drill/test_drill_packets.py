@@ -9,7 +9,9 @@ from tapstack.base.address import Endpoint
 from tapstack.drill.failure import Difference
 from tapstack.drill.matching import Matcher, Verdict
 from tapstack.drill.notation import format_packet
+from tapstack.drill.numbering import Payload
 from tapstack.drill.packets import build, letters
+from tapstack.drill.parser import parse
 from tapstack.drill.reading import read
 from tapstack.drill.settings import Settings
 from tapstack.drill.syntax import (
@@ -17,6 +19,7 @@ from tapstack.drill.syntax import (
     Encapsulation,
     IcmpMessage,
     Packet,
+    Ports,
     ScriptError,
     TcpOption,
     TcpSegment,
@@ -168,6 +171,17 @@ def test_an_injected_segment_reads_as_the_script_has_it(
     assert format_packet(None, again._replace(ports=None)) == format_packet(None, payload)
 
 
+@given(segments())
+def test_what_is_rendered_is_a_script(payload: TcpSegment) -> None:
+    text = format_packet(None, payload)
+    (event,) = parse(f"0 < {text}\n", "rendered").events
+    assert isinstance(event.action, Packet)
+    again = event.action.payload
+    assert isinstance(again, TcpSegment)
+    assert again._replace(position=HERE, options=None) == payload._replace(options=None)
+    assert bare(again.options or ()) == bare(payload.options or ())
+
+
 @given(segments(), U32, U32)
 def test_the_numbers_on_the_wire_count_from_the_isns(
     payload: TcpSegment, isn: int, irs: int
@@ -251,6 +265,25 @@ def test_an_icmp_message_reads_as_the_script_has_it(message: IcmpMessage) -> Non
     assert not reading.faults
     assert reading.payload is not None
     assert format_packet(None, reading.payload) == format_packet(None, message)
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (udp(5, Ports(1, 2)), "[ce, ttl 4] udp 1 > 2 (5)"),
+        (segment(".", 1, 10, 1, 9, ports=Ports(1, 2)), "[ce, ttl 4] 1 > 2 . 1:11(10) ack 1 win 9"),
+        (segment("", 1, 0, None, 9), "[ce, ttl 4] - 1:1(0) win 9"),
+        (
+            icmp("unreachable", "frag_needed", quoted("tcp", 1460, 1), mtu=1200),
+            "[ce, ttl 4] icmp unreachable frag_needed mtu 1200 [1:1461(1460)]",
+        ),
+    ],
+)
+def test_the_notation_is_the_scripts(payload: Payload, text: str) -> None:
+    assert format_packet(ip("ce", ttl=4), payload) == text
+    (event,) = parse(f"0 < {text}\n", "rendered").events
+    assert isinstance(event.action, Packet)
+    assert format_packet(event.action.ip, event.action.payload) == text
 
 
 def test_the_ip_header_says_what_the_script_does() -> None:

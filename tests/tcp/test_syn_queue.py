@@ -64,6 +64,15 @@ def test_syns_that_come_again_are_not_answered_more_often_than_twice_a_second() 
     assert host.counters["TcpExtTCPACKSkippedSynRecv"] == 3
 
 
+def test_a_syn_soon_after_the_opening_is_challenged_even_if_the_first_came_twice() -> None:
+    host, _ = listening()
+    (syn_ack,) = syn(host)
+    syn(host, T0 + 10 * MILLISECOND)
+    final_ack(host, syn_ack, T0 + 20 * MILLISECOND)
+    (challenge,) = host.inject(T0 + 30 * MILLISECOND, flags=SYN, seq=9999, sport=5000)
+    assert (challenge.flags, challenge.ack) == (ACK, IRS + 1)
+
+
 def test_an_answer_to_a_syn_that_came_again_puts_the_timer_off() -> None:
     host, _ = listening()
     syn(host)
