@@ -1,6 +1,6 @@
 """One script from its file to its verdict: read, played on a new host, and reported.
 
-Not done here: the command line (`program.py`), and many scripts at once (`batch.py`).
+Not done here: the command line, and many scripts at once.
 """
 
 from __future__ import annotations
