@@ -109,6 +109,8 @@ class NetworkInterface:
         parts: Sequence[Buffer],
         offload: Offload | None,
         now: Instant,
+        *,
+        confirmed: bool = False,
     ) -> None:
         """Send a whole IP datagram to a neighbour; see `Interface`. The parts may be kept."""
         if self._arp is None:
@@ -119,7 +121,7 @@ class NetworkInterface:
             group = multicast_mac(next_hop)
             self._ethernet.send_frame(group, ETHERTYPE_IPV4, parts, offload, now)
         else:
-            self._arp.neighbours.send_datagram(next_hop, parts, offload, now)
+            self._arp.neighbours.send_datagram(next_hop, parts, offload, now, confirmed=confirmed)
 
     def _on_undeliverable(self, parts: Sequence[Buffer], reason: Drop, now: Instant) -> None:
         """Count a datagram that did not leave, and say so if it is because nobody answered."""

@@ -1,10 +1,14 @@
 """The neighbour cache: IPv4 addresses to Ethernet's, with Linux's states (RFC 1122 §2.3.2).
 
     NONE, FAILED --sent to--> INCOMPLETE --no answer--> FAILED
-    any --answered, or confirmed from above--> REACHABLE --time passes--> STALE
+    any --answered--> REACHABLE --not confirmed for long--> STALE
     any --told by its own request, or of another address--> STALE
     STALE --sent to--> DELAY --not confirmed--> PROBE --no answer--> FAILED
+    DELAY, PROBE --confirmed--> REACHABLE
     STALE, FAILED --not sent to for long--> removed
+
+A transport confirms a neighbour, when it learns that what was sent through it has arrived (RFC 4861
+§7.3.1). As in Linux that is only noted: it counts when the time of a state is up.
 
 Each neighbour has one timer, which ends its state. The table is capped, and in order of use: who
 floods us with senders pushes out no neighbour that we send to, and each of its own in turn.
@@ -146,8 +150,12 @@ class NeighbourCache:
         parts: Sequence[Buffer],
         offload: Offload | None,
         now: Instant,
+        *,
+        confirmed: bool = False,
     ) -> None:
         """Send a datagram to a neighbour, as soon as its address is known.
+
+        `confirmed`: one that was sent there before has arrived.
 
         RFC 1122 §2.3.2.2: "The link layer SHOULD save (rather than discard) at least one (the
         latest) packet of each set of packets destined to the same unresolved IP address".
@@ -160,6 +168,8 @@ class NeighbourCache:
         if neighbour.mac is None:
             self._wait(neighbour, Waiting(parts, offload), now)
             return
+        if confirmed:
+            neighbour.confirmed = now
         if neighbour.state is STALE:
             self._become(neighbour, DELAY, now + self.config.delay_first_probe_time)
         self._frames.send_frame(neighbour.mac, PROTOCOL_IPV4, parts, offload, now)
@@ -225,16 +235,6 @@ class NeighbourCache:
             self._table.move_to_end(address, last=False)
             self._learn(neighbour, mac, now, answered=False)
 
-    def confirm(self, address: Ipv4Address, now: Instant) -> None:
-        """Hear from above that a neighbour passes on what we send it (RFC 4861 §7.3.1)."""
-        neighbour = self._table.get(address)
-        if neighbour is None or neighbour.mac is None or neighbour.state is PERMANENT:
-            return
-        if neighbour.state is REACHABLE:
-            neighbour.timer.arm(now + neighbour.reachable_time)
-        else:
-            self._become_reachable(neighbour, now)
-
     def _learn(
         self, neighbour: Neighbour, mac: MacAddress, now: Instant, *, answered: bool
     ) -> None:
@@ -243,6 +243,7 @@ class NeighbourCache:
         if answered:
             self._become_reachable(neighbour, now)
         else:
+            neighbour.confirmed = None
             self._become(neighbour, STALE, now + self.config.gc_stale_time)
         self._send_waiting(neighbour, now)
 
@@ -261,9 +262,10 @@ class NeighbourCache:
         else:
             neighbour.timer.arm(until)
 
-    def _become_reachable(self, neighbour: Neighbour, now: Instant) -> None:
+    def _become_reachable(self, neighbour: Neighbour, confirmed: Instant) -> None:
+        neighbour.confirmed = confirmed
         neighbour.reachable_time = self._draw_reachable_time()
-        self._become(neighbour, REACHABLE, now + neighbour.reachable_time)
+        self._become(neighbour, REACHABLE, neighbour.reachable_until)
 
     def _draw_reachable_time(self) -> Duration:
         """Choose between half and one and a half of the base, in µs (RFC 4861 §6.3.2)."""
@@ -273,8 +275,12 @@ class NeighbourCache:
     def _on_neighbour_timeout(self, neighbour: Neighbour, now: Instant) -> None:
         """End a state whose time is up."""
         state = neighbour.state
-        if state is REACHABLE:
+        if state is REACHABLE and now < neighbour.reachable_until:
+            neighbour.timer.arm(neighbour.reachable_until)
+        elif state is REACHABLE:
             self._become(neighbour, STALE, now + self.config.gc_stale_time)
+        elif state in (DELAY, PROBE) and self._is_confirmed_after_all(neighbour, now):
+            return
         elif state is DELAY:
             self._start_asking(neighbour, PROBE, now)
         elif state is INCOMPLETE:
@@ -283,6 +289,14 @@ class NeighbourCache:
             self._ask_again(neighbour, self.config.ucast_solicit, now)
         else:  # STALE or FAILED
             self._forget(neighbour)
+
+    def _is_confirmed_after_all(self, neighbour: Neighbour, now: Instant) -> bool:
+        """See whether a doubtful neighbour was confirmed lately; then it is reachable."""
+        confirmed = neighbour.confirmed
+        if confirmed is None or now - confirmed > self.config.delay_first_probe_time:
+            return False
+        self._become_reachable(neighbour, confirmed)
+        return True
 
     def _start_asking(self, neighbour: Neighbour, state: NeighbourState, now: Instant) -> None:
         neighbour.probes = 0

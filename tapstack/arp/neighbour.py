@@ -59,16 +59,25 @@ class Neighbour:
     """When a request for it was sent last."""
     learnt: Instant = 0
     """When a packet last told or confirmed its address."""
+    confirmed: Instant | None = None
+    """When it last proved that it can hear us: by an answer, or by what arrived through it."""
     reachable_time: Duration = 0
-    """How long it counts as reachable, as drawn when it last became so, in µs."""
+    """How long it counts as reachable once confirmed, as drawn when it last became so, in µs."""
     waiting: deque[Waiting] = field(default_factory=deque)
     """Oldest first; empty but in INCOMPLETE."""
     waiting_octets: int = 0
     """What they are charged together."""
 
+    @property
+    def reachable_until(self) -> Instant:
+        """When it is to be doubted, unless it is confirmed again. Only once it was confirmed."""
+        assert self.confirmed is not None
+        return self.confirmed + self.reachable_time
+
     def time_left(self, now: Instant) -> Duration | None:
         """Tell how long the state lasts if nothing happens, in µs; None: for ever."""
-        deadline = self.timer.deadline
+        reachable = self.state is NeighbourState.REACHABLE
+        deadline = self.reachable_until if reachable else self.timer.deadline
         return None if deadline is None else max(deadline - now, 0)
 
     def put_waiting(self, datagram: Waiting) -> None:

@@ -157,6 +157,7 @@ class DatagramSender(Protocol):
         tos: int = 0,
         dont_fragment: bool | None = False,
         offload: Offload | None = None,
+        confirmed: bool = False,
     ) -> None:
         """Send one datagram whose payload is the parts, joined; a `source` of 0 is filled in.
 
@@ -165,6 +166,9 @@ class DatagramSender(Protocol):
 
         `offload` counts from the payload's first octet. A unit with a `segment_size` may be longer
         than the path's MTU: it is cut by the device, or at its edge.
+
+        `confirmed` tells that what was sent this way before has arrived, as the transport has just
+        learnt: the next hop is alive, and need not be asked (RFC 4861 §7.3.1).
 
         Raises: OSError with ENETUNREACH, EHOSTUNREACH, EMSGSIZE or EINVAL; nothing was sent.
         """
@@ -239,9 +243,12 @@ class Interface(Protocol):
         parts: Sequence[Buffer],
         offload: Offload | None,
         now: Instant,
+        *,
+        confirmed: bool = False,
     ) -> None:
         """Send a whole IP datagram to a neighbour: broadcast and multicast are known, the rest
-        is resolved, and waits for it in a bounded queue. `offload` counts from the IP header.
+        is resolved, and waits for it in a bounded queue. `offload` counts from the IP header;
+        `confirmed` tells that the neighbour passes on what it is sent.
         """
 
 

@@ -284,6 +284,7 @@ class Ip:
         tos: int = 0,
         dont_fragment: bool | None = False,
         offload: Offload | None = None,
+        confirmed: bool = False,
     ) -> None:
         """Send one datagram whose payload is the parts, joined; see `DatagramSender`."""
         hop = self._hop_to(destination, source)
@@ -312,7 +313,7 @@ class Ip:
         )
         whole = [plain, *parts]
         offload = offload.behind(HEADER_LENGTH) if offload is not None else None
-        hop.interface.send_datagram(hop.next_hop, whole, offload, now)
+        hop.interface.send_datagram(hop.next_hop, whole, offload, now, confirmed=confirmed)
         if hop.broadcast:
             self._loop_back(destination, whole, offload, now)
 

@@ -44,6 +44,8 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     update_send_window(tcb, seg)
     sacked = take_sack(ctx, tcb, seg, news)
     _advance(ctx, tcb, seg, news, sacked, now)
+    if outstanding and (news.una_advanced or sacked or news.plain):  # a duplicate tells it, too
+        tcb.next_hop_confirmed = True
     news.duplicate_ack = news.plain and not news.dsack and not seg.flags & (SYN | FIN)
     if outstanding:
         recovery.on_acknowledgment(ctx, tcb, news, now)

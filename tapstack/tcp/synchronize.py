@@ -71,6 +71,7 @@ def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) 
     tcb.send_buffer.release(sub(seg.ack, add(tcb.iss, 1)))
     tcb.statistics.bytes_acked += sub(seg.ack, tcb.iss)
     tcb.snd_una = seg.ack
+    tcb.next_hop_confirmed = True
     begin_transfer(ctx, tcb, seg, acked, transmissions, now)
 
 

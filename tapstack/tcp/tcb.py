@@ -211,6 +211,8 @@ class Tcb:
     """The user has closed it, and will not hear of it again."""
     error: int = 0
     """errno to be reported to the user once; 0: none."""
+    next_hop_confirmed: bool = False
+    """Something of ours has arrived: the next segment tells the link so (RFC 4861 §7.3.1)."""
     soft_error: int = 0
     """errno of an ICMP error that is reported only if a timeout follows (RFC 1122 §4.2.3.9)."""
     dirty: bool = False

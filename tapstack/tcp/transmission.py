@@ -134,6 +134,7 @@ def send_segment(
     if "tcp" in ctx.tracer.on:
         ctx.tracer.emit("tcp", f"{tcb.local} > {tcb.remote}: {segment.describe(length)} ({why})")
     header = build_segment_header(segment, source, destination, length)
+    confirmed, tcb.next_hop_confirmed = tcb.next_hop_confirmed, False
     try:
         ctx.ip.send_datagram(
             PROTOCOL_TCP,
@@ -145,6 +146,7 @@ def send_segment(
             tos=tcb.options.tos & ~ecn.MASK | codepoint,
             dont_fragment=True,
             offload=offload_for(size),
+            confirmed=confirmed,
         )
     except OSError as error:
         # RFC 9293 MUST-56 forbids to abort for a soft error; the retransmission tries again.

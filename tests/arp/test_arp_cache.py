@@ -217,37 +217,77 @@ def test_an_answer_renews_a_reachable_neighbour() -> None:
 # --- confirmation from above ---
 
 
-@pytest.mark.parametrize("seconds_after_sending", [0, 4, 6])
-def test_confirmation_makes_a_known_neighbour_reachable(seconds_after_sending: int) -> None:
+@pytest.mark.parametrize("seconds_after_sending", [0, 1, 5])
+def test_a_doubtful_neighbour_that_is_confirmed_is_not_asked(seconds_after_sending: int) -> None:
     link = stale_link()
     link.send()
-    link.run(seconds_after_sending * SECOND)
-    link.take_arp()
-    link.neighbours.confirm(THEM, link.now)
+    link.now += seconds_after_sending * SECOND
+    link.send(confirmed=True)
+    confirmed_at = link.now
+    link.run((5 - seconds_after_sending) * SECOND)
     assert link.state() == "REACHABLE"
-    link.run(14 * SECOND)
     assert link.take_arp() == []
+    left = link.neighbour().time_left(confirmed_at)
+    assert left is not None
+    assert 15 * SECOND <= left <= 45 * SECOND
+
+
+def test_confirmation_ends_the_asking() -> None:
+    link = stale_link()
+    link.send()
+    link.run(5 * SECOND)
+    assert link.state() == "PROBE"
+    link.send(confirmed=True)
+    link.run(10 * SECOND)
+    assert link.state() == "REACHABLE"
+    assert len(link.take_arp()) == 1
 
 
 def test_a_neighbour_confirmed_again_and_again_is_never_asked() -> None:
     link = reachable_link()
     for _ in range(100):
         link.run(10 * SECOND)
-        link.send()
-        link.neighbours.confirm(THEM, link.now)
-    assert link.state() == "REACHABLE"
+        link.send(confirmed=True)
+        assert link.state() == "REACHABLE"
     assert link.take_arp() == []
+
+
+def test_a_neighbour_is_doubted_as_long_after_its_last_confirmation_as_after_an_answer() -> None:
+    link = reachable_link()
+    duration = link.neighbour().time_left(link.now)
+    assert duration is not None
+    link.run(10 * SECOND)
+    link.send(confirmed=True)
+    assert link.neighbour().time_left(link.now) == duration
+    link.run(duration - 1)
+    assert link.state() == "REACHABLE"
+    link.run(1)
+    assert link.state() == "STALE"
+
+
+def test_confirmation_of_long_ago_does_not_count() -> None:
+    link = reachable_link()
+    link.send(confirmed=True)
+    link.run(46 * SECOND)
+    link.send()
+    link.run(5 * SECOND)
+    assert link.state() == "PROBE"
+
+
+def test_what_was_confirmed_of_one_address_is_not_of_the_next() -> None:
+    link = stale_link()
+    link.send(confirmed=True)
+    link.request(mac=OTHER_MAC)
+    link.send()
+    link.run(5 * SECOND)
+    assert [to for _, to, _ in link.take_arp()][-1] == OTHER_MAC
 
 
 def test_confirmation_makes_no_address_known() -> None:
     link = Link()
-    link.neighbours.confirm(THEM, link.now)
-    assert link.state() == "-"
-    link.send()
-    link.neighbours.confirm(THEM, link.now)
+    link.send(confirmed=True)
     assert link.state() == "INCOMPLETE"
     link.run(3 * SECOND)
-    link.neighbours.confirm(THEM, link.now)
     assert link.state() == "FAILED"
 
 
@@ -295,9 +335,9 @@ def test_a_permanent_neighbour_is_sent_to_and_never_changes() -> None:
     link.send(b"datagram")
     link.request(mac=OTHER_MAC)
     link.reply(mac=OTHER_MAC)
-    link.neighbours.confirm(THEM, link.now)
+    link.send(b"another", confirmed=True)
     link.run(1000 * SECOND)
-    assert link.take_datagrams() == [(THEIR_MAC, b"datagram")]
+    assert link.take_datagrams() == [(THEIR_MAC, b"datagram"), (THEIR_MAC, b"another")]
     assert link.state() == "PERMANENT"
     assert link.neighbour().mac == THEIR_MAC
     assert link.neighbour().time_left(link.now) is None
@@ -426,7 +466,7 @@ def test_whatever_happens_caps_hold_and_nobody_is_asked_twice_a_second(
         elif what == "announce":
             link.request(sender=address, mac=mac, target=address)
         elif what == "confirm":
-            link.neighbours.confirm(address, link.now)
+            link.send(bytes(700), to=address, confirmed=True)
         else:
             link.run(duration)
         assert len(link.neighbours) <= 4

@@ -212,8 +212,8 @@ class Link:
 
     # --- out ---
 
-    def send(self, octets: bytes = b"datagram", to: int = THEM) -> None:
-        self.interface.send_datagram(to, [octets], None, self.now)
+    def send(self, octets: bytes = b"datagram", to: int = THEM, *, confirmed: bool = False) -> None:
+        self.interface.send_datagram(to, [octets], None, self.now, confirmed=confirmed)
 
     def take(self, ethertype: int) -> list[Sent]:
         """Take the frames of a type that were written since the last time."""

@@ -61,7 +61,13 @@ class FakeInterface:
         return self._loopback
 
     def send_datagram(
-        self, next_hop: int, parts: Sequence[Buffer], offload: Offload | None, now: int
+        self,
+        next_hop: int,
+        parts: Sequence[Buffer],
+        offload: Offload | None,
+        now: int,
+        *,
+        confirmed: bool = False,
     ) -> None:
         if offload is not None and offload.checksum_start:
             octets = complete_checksum(list(parts), offload)

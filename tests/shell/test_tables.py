@@ -62,7 +62,9 @@ def neighbour(address: str, state: NeighbourState, mac: str = "", left: int = 0)
     if left:
         timer.arm(left)
     known = parse_mac(mac) if mac else None
-    return Neighbour(parse_ipv4(address), timer, state=state, mac=known)
+    return Neighbour(
+        parse_ipv4(address), timer, state=state, mac=known, confirmed=0, reachable_time=left or 0
+    )
 
 
 def test_neighbours_are_shown_with_state_and_time_left() -> None:

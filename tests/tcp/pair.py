@@ -67,6 +67,8 @@ class Host:
         self.tracer = Tracer()
         self.events: list[SocketEvent] = []
         self.outbox: deque[tuple[int, bytes]] = deque()
+        self.confirmations = 0
+        """How often TCP told that the next hop is alive."""
         self.tcp = Tcp(
             ip=self,
             timers=self.timers,
@@ -106,8 +108,10 @@ class Host:
         tos: int = 0,
         dont_fragment: bool | None = False,
         offload: Offload | None = None,
+        confirmed: bool = False,
     ) -> None:
         assert offload is not None
+        self.confirmations += confirmed
         for octets in cut(list(parts), offload, source, destination):
             assert len(octets) + 20 <= self.mtu
             self.outbox.append((destination, Wire(octets).marked(tos)))

@@ -51,6 +51,7 @@ class Multihomed(Host):
         tos: int = 0,
         dont_fragment: bool | None = False,
         offload: Offload | None = None,
+        confirmed: bool = False,
     ) -> None:
         self.sent_as.append((source, ttl, tos))
         super().send_datagram(protocol, source, destination, parts, now, offload=offload)
