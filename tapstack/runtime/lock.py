@@ -1,34 +1,46 @@
-"""The one lock of a stack, which a finalizer need not wait for.
+"""The one lock of a stack, which nobody waits for who has it already.
 
-The garbage collector may run anywhere, even in a thread that holds this lock, and finalize a socket
-there: to wait would be to wait for oneself. What a finalizer wants done is done by whoever holds
-the lock, as soon as he has given it back.
+Signal handlers and finalizers interrupt a thread anywhere, even where it holds this lock: to wait
+there would be to wait for oneself, and to go on would be to go on amid what was half done. So who
+enters gets an error there, and what is merely to be done soon, such as a close, is done as soon as
+the lock was given back.
 
 Not done here: what is done under it (`runtime.py`).
 """
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+import errno
 from collections import deque
 from collections.abc import Callable
+from threading import RLock
 
 
 class StackLock:
     """A lock for `with`, and tasks that are done under it by whoever can."""
 
-    __slots__ = ("_lock", "_tasks")
+    __slots__ = ("_inside", "_lock", "_tasks")
 
     def __init__(self) -> None:
-        self._lock = allocate_lock()
+        self._lock = RLock()
+        self._inside = False
+        # Whether the thread that has the lock has begun, and is not done.
         self._tasks: deque[Callable[[], None]] = deque()
 
     def __enter__(self) -> None:
-        """Wait for the lock, and take it."""
+        """Wait for the lock, and take it. Raises: OSError with EDEADLK where this thread has it."""
         self._lock.acquire()
+        if self._inside:
+            self._lock.release()
+            raise OSError(
+                errno.EDEADLK,
+                "A signal handler or finalizer has interrupted a call of this thread in the stack",
+            )
+        self._inside = True
 
     def __exit__(self, *_: object) -> None:
         """Give the lock back, and do what was left to be done meanwhile."""
+        self._inside = False
         self._lock.release()
         if self._tasks:
             self._work()
@@ -41,7 +53,13 @@ class StackLock:
     def _work(self) -> None:
         # Who does not get the lock may go: its holder looks for tasks after having released it.
         while self._tasks and self._lock.acquire(blocking=False):
+            if self._inside:
+                self._lock.release()
+                return
+            self._inside = True
             try:
-                self._tasks.popleft()()
+                if self._tasks:  # still: a signal handler may have come between
+                    self._tasks.popleft()()
             finally:
+                self._inside = False
                 self._lock.release()

@@ -78,7 +78,8 @@ class Runtime:
     def call(self, attempt: Callable[..., T], *arguments: Any) -> T:
         """Enter the stack: call `attempt(*arguments, now=…)`, and send what comes of it.
 
-        Raises: what the attempt raises; OSError with ENETDOWN when the stack is closed.
+        Raises: what the attempt raises; OSError with ENETDOWN when the stack is closed, and with
+        EDEADLK in a signal handler or finalizer that has interrupted another call of this thread.
         """
         with self._lock:
             if not self._refuses:

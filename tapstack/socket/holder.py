@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket as stdlib
 import warnings
 from collections.abc import Callable
-from errno import EBADF, ENETDOWN
+from errno import EBADF, EDEADLK, ENETDOWN
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -155,9 +155,12 @@ class SocketObject:
         try:
             seconds = self._host.call(held.open.give_back)
         except OSError as error:
-            if error.errno != ENETDOWN:
+            if error.errno == EDEADLK:
+                self._host.call_soon(held.open.give_back)  # when the call is over that has our lock
+            elif error.errno == ENETDOWN:
+                self._readiness.close()  # the stack is down, and has closed everything else
+            else:
                 raise
-            self._readiness.close()  # the stack is down, and has closed everything else
             return
         if seconds:
             self._wait_for_arrival(held.open.endpoint, seconds)

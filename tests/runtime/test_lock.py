@@ -1,6 +1,7 @@
 """The stack's lock: what a finalizer leaves to be done is done, and nobody waits for himself."""
 
 import threading
+from errno import EDEADLK
 
 import pytest
 
@@ -68,3 +69,17 @@ def test_tasks_are_done_one_at_a_time_and_none_is_lost() -> None:
     for thread in threads:
         thread.join(PATIENCE)
     assert done == [1] * 4000
+
+
+def test_who_has_the_lock_is_told_so_and_has_it_still() -> None:
+    lock, done = StackLock(), []
+    with lock:
+        for _ in range(2):
+            with pytest.raises(OSError, match="interrupted") as caught, lock:
+                raise AssertionError
+            assert caught.value.errno == EDEADLK
+        other = threading.Thread(target=lambda: lock.do_soon(lambda: done.append(1)))
+        other.start()
+        other.join(PATIENCE)
+        assert done == []
+    assert done == [1]
