@@ -314,6 +314,32 @@ def test_settings_have_effect_here_and_nowhere_else(far_end: FarEnd) -> None:
     assert far_end.segment().segment.options.timestamps is None
 
 
+def congestion_of(far_end: FarEnd, fd: int) -> bytes:
+    option = socket.IPPROTO_TCP, socket.TCP_CONGESTION
+    return far_end.call(lambda calls: calls.getsockopt(fd, *option, 16)).rstrip(b"\0")
+
+
+@pytest.mark.parametrize("name", ["reno", "cubic"])
+def test_any_congestion_control_can_be_chosen(far_end: FarEnd, name: str) -> None:
+    """Whatever the machine's default is, which decides what the kernel lets a namespace have."""
+    command = f"sysctl -q -w net.ipv4.tcp_sack=0 net.ipv4.tcp_congestion_control={name}"
+    assert far_end.host.shell(command) == (0, "")
+    assert far_end.host.shell("sysctl -n net.ipv4.tcp_sack").output == "0\n"
+    assert congestion_of(far_end, far_end.establish()) == name.encode()
+
+
+def test_the_last_choice_of_congestion_control_holds(far_end: FarEnd) -> None:
+    for name in ("cubic", "reno"):
+        far_end.host.shell(f"sysctl net.ipv4.tcp_congestion_control={name}")
+    assert congestion_of(far_end, far_end.establish()) == b"reno"
+
+
+def test_a_congestion_control_that_there_is_not_is_refused(host: KernelHost) -> None:
+    refused = host.shell("sysctl -w net.ipv4.tcp_congestion_control=nonesuch")
+    assert refused.status != 0
+    assert "tcp_congestion_control" in refused.output
+
+
 @pytest.mark.parametrize(
     "path",
     [

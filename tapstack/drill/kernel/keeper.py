@@ -28,6 +28,8 @@ from tapstack.device.tap import open_tun
 from tapstack.drill.kernel.setting import DEVICE, Setting, read_setting
 from tapstack.runtime.sealed import enter_sealed_namespace
 
+CHOSEN_CONGESTION = "CHOSEN_CONGESTION"
+"""The variable that names the file in which `sysctl.sh` leaves a word for the sockets."""
 LONGEST_MESSAGE = 64 * 1024
 _QUEUE = 10_000
 """Datagrams that may wait to be read: more than any window."""
@@ -96,6 +98,7 @@ class Keeper:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
+        self._chosen = Path(setting.environment[CHOSEN_CONGESTION])
 
     def serve(self, channel: socket.socket) -> None:
         """Do one request after another, until the other end closes."""
@@ -109,8 +112,13 @@ class Keeper:
                 _answer(channel, result, *fds)
 
     def do_socket(self, domain: int, kind: int, protocol: int) -> Any:
-        """As socket(2)."""
-        return 0, socket.socket(domain, kind, protocol).detach()
+        """As socket(2); one of TCP has the congestion control that a command has chosen."""
+        made = socket.socket(domain, kind, protocol)
+        is_tcp = made.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL) == socket.IPPROTO_TCP
+        if is_tcp and self._chosen.exists():
+            chosen = self._chosen.read_bytes().strip()
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, chosen)
+        return 0, made.detach()
 
     def do_open(self, path: str, flags: int) -> Any:
         """As open(2): below /proc and /sys is what belongs to the namespace."""

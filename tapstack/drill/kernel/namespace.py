@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from typing import NamedTuple
 
 import tapstack
 from tapstack.drill.contract import Shell
-from tapstack.drill.kernel.keeper import LONGEST_MESSAGE
+from tapstack.drill.kernel.keeper import CHOSEN_CONGESTION, LONGEST_MESSAGE
 from tapstack.drill.kernel.setting import Setting
 
 _PROGRAM = (
@@ -31,6 +32,7 @@ _PROGRAM = (
 )
 """Looks for modules where this process does, whatever became of its directory."""
 
+_SYSCTL = Path(__file__).with_name("sysctl.sh")
 _PATIENCE = 5.0
 """Seconds for a keeper to end."""
 
@@ -64,9 +66,18 @@ class KernelNamespace:
 
     def _environment(self, environment: dict[str, str]) -> dict[str, str]:
         """Let commands find the programs of root, and keep their memory out of others' hands."""
-        path = environment.get("PATH", os.defpath)
-        history = str(Path(self._own.name, "nstat"))
-        return {**environment, "PATH": f"{path}:/usr/sbin:/sbin", "NSTAT_HISTORY": history}
+        path = f"{environment.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+        own = Path(self._own.name)
+        real_sysctl = shutil.which("sysctl", path=path) or "sysctl"
+        shutil.copy(_SYSCTL, own / "sysctl")
+        (own / "sysctl").chmod(0o755)
+        return {
+            **environment,
+            "PATH": f"{own}:{path}",
+            "NSTAT_HISTORY": str(own / "nstat"),
+            "REAL_SYSCTL": real_sysctl,
+            CHOSEN_CONGESTION: str(own / "congestion"),
+        }
 
     def socket(self, domain: int, kind: int, protocol: int) -> int:
         """Make a socket inside. Raises: OSError, as socket(2)."""
