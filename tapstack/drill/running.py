@@ -70,7 +70,8 @@ def _run(source: bytes, path: Path, manner: Manner) -> tuple[Verdict, str]:
     text = source.decode(errors="replace")
     name = str(path)
     try:
-        script = parse(source, name)
+        definitions = read_options(manner.options, Settings()).definitions
+        script = parse(source, name, definitions)
         return _play(script, path.parent, manner)
     except ScriptError as error:
         return Verdict.UNREADABLE, report_mistake(name, text, error.message, error.position)

@@ -142,6 +142,15 @@ def test_a_unit_larger_than_a_segment_is_joined(script: Path) -> None:
     fails(script, small + "+0 > P. 1:1501(1500) ack 1\n", LINES + 2, manner=strict)
 
 
+def test_the_command_line_defines_before_the_script_does(script: Path) -> None:
+    text = "--define=LEVEL=SOL_IP\n" + SERVER + "+0 setsockopt(4, LEVEL, NAME, [1], 4) = 0\n"
+    command_line = option("define", "LEVEL=SOL_SOCKET"), option("define", "NAME=SO_KEEPALIVE")
+    passes(script, text, Manner(options=command_line))
+    verdict, report = play(script, text)
+    assert verdict is Verdict.UNREADABLE
+    assert "'NAME'" in report
+
+
 def test_connections_are_reset_at_the_end(script: Path) -> None:
     """So that no connection of one script is left when the next begins, on a kernel."""
     verdict, report = play(script, SERVER, Manner(verbose=True))
