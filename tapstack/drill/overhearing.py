@@ -53,6 +53,7 @@ class Overheard:
         """As connect(2)."""
         self._will_connect(remote)
         self._calls.connect(fd, remote)
+        self._conversations.on_bind(self._calls.getsockname(fd))
 
     def sendto(self, fd: int, data: bytes, flags: int, to: Endpoint | None) -> int:
         """As sendto(2), which connects, too (MSG_FASTOPEN)."""

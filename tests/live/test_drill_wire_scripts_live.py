@@ -1,0 +1,17 @@
+"""The Linux kernel plays the scripts about what is on the wire as the stack does."""
+
+from pathlib import Path
+
+import pytest
+
+from tapstack.drill.running import Manner, Verdict, run_file
+
+pytestmark = pytest.mark.usefixtures("able")
+
+SCRIPTS = sorted((Path(__file__).parents[1] / "drill" / "packets").glob("*.pkt"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_passes_on_linux(script: Path) -> None:
+    result = run_file(script, Manner(live=True, linux_tolerance=True))
+    assert (result.verdict, result.report) == (Verdict.PASSED, "")
