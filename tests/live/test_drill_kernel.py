@@ -427,12 +427,14 @@ def is_gone(pid: int) -> bool:
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
+    policy = os.sched_getscheduler(0)
     threads, fds = threading.active_count(), sorted(os.listdir("/proc/self/fd"))
     host = KernelHost(ADDRESSES, 1500, tmp_path)
     FarEnd(host).establish()
     left_running = int(host.shell("sleep 100 & echo $!").output)
     host.close()
     host.close()
+    assert os.sched_getscheduler(0) == policy
     assert threading.active_count() == threads
     assert sorted(os.listdir("/proc/self/fd")) == fds
     wait_until(lambda: is_gone(left_running), "the command is killed")

@@ -27,6 +27,7 @@ from tapstack.drill.kernel import libc
 from tapstack.drill.kernel.calls import KernelCalls
 from tapstack.drill.kernel.namespace import KernelNamespace
 from tapstack.drill.kernel.process import Begun, KernelProcess
+from tapstack.drill.kernel.promptness import Promptness
 from tapstack.drill.kernel.setting import Setting
 from tapstack.drill.kernel.wire import KernelWire
 from tapstack.runtime.clock import epoch_offset, monotonic
@@ -64,6 +65,7 @@ class KernelHost:
         self._process = KernelProcess(KernelCalls(self._namespace), self.now)
         if capture is not None:
             self._recording = PcapWriter(open(capture, "wb"), LINKTYPE_RAW)  # noqa: SIM115
+        self._promptness = Promptness()
         self._origin = monotonic()
         self.epoch = self._origin + epoch_offset()
 
@@ -144,6 +146,7 @@ class KernelHost:
         if self._closed:
             return
         self._closed = True
+        self._promptness.give_back()
         self._process.close()
         self._wire.close()
         self._namespace.close()

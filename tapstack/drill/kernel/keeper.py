@@ -25,6 +25,7 @@ from typing import Any
 from tapstack.base.address import Network, format_ipv4
 from tapstack.device import host, netlink
 from tapstack.device.tap import open_tun
+from tapstack.drill.kernel.promptness import be_prompt
 from tapstack.drill.kernel.setting import DEVICE, Setting, read_setting
 from tapstack.runtime.sealed import enter_sealed_namespace
 
@@ -47,6 +48,7 @@ def main() -> None:
     _answer(calls, 0, tun)
     keeper = Keeper(setting)
     Thread(target=keeper.serve, args=(commands,), daemon=True).start()
+    be_prompt()
     keeper.serve(calls)
     # Connections without a user keep the namespace until they have retried enough: minutes.
     with suppress(OSError):

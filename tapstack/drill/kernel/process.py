@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from tapstack.base.units import Instant
 from tapstack.drill.contract import Calls
 from tapstack.drill.kernel.calls import KernelCalls
+from tapstack.drill.kernel.promptness import be_prompt
 
 T = TypeVar("T")
 
@@ -48,8 +49,7 @@ class KernelProcess:
         self._threads = ThreadPoolExecutor(
             _MOST_THREADS,
             thread_name_prefix="the script's system calls",
-            initializer=signal.pthread_sigmask,
-            initargs=(signal.SIG_BLOCK, signal.valid_signals()),
+            initializer=_begin_thread,
         )
         self._threads.submit(int).result()  # the first call shall not pay for the thread's start
         self._woken = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -82,3 +82,8 @@ class KernelProcess:
         self._threads.shutdown()
         self._calls.end()
         os.close(self._woken)
+
+
+def _begin_thread() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    be_prompt()
