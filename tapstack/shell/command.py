@@ -6,11 +6,14 @@ Not done here: the commands (`commands/`), and running them (`session.py`).
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
     from tapstack.runtime.runtime import Runtime
     from tapstack.shell.interrupt import Interrupt
     from tapstack.shell.sockets import OpenSocket
@@ -85,6 +88,11 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse the arguments."""
         raise UsageError(f"{self.prog}: {message}")
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help, and let an output that takes nothing be known. Raises: OSError."""
+        (file or sys.stdout).write(self.format_help())
+        sys.stdout.flush()
 
 
 def argument(parse: Callable[[str], object]) -> Callable[[str], object]:

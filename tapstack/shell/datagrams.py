@@ -6,15 +6,30 @@ There is no end but Ctrl-C, silence where a limit was set, or an error.
 Not done here: choosing the peer (`snc_core.py`).
 """
 
+import os
+from contextlib import suppress
+from select import PIPE_BUF
 from time import monotonic
 
-from tapstack.shell.conversation import read_some, write_all
-from tapstack.shell.interrupt import INTERRUPTED, Interrupt, wait_readable
+from tapstack.shell.conversation import read_some
+from tapstack.shell.interrupt import INTERRUPTED, Interrupt, wait_readable, wait_writable
 from tapstack.shell.sockets import Socket
 
 PIECE = 16 * 1024
 """Octets of input in one datagram, at most: netcat's buffer."""
 MAX_DATAGRAM = 65535
+
+
+def write_datagram(stdout: int, data: bytes, interrupt: Interrupt) -> None:
+    """Write a datagram, or as much of it as the output takes when the user interrupts.
+
+    A file that is ready takes PIPE_BUF octets at once, and does not block (pipe(7)).
+    Raises: OSError.
+    """
+    rest = memoryview(data)
+    while rest and wait_writable(stdout, interrupt):
+        with suppress(BlockingIOError):
+            rest = rest[os.write(stdout, rest[:PIPE_BUF]) :]
 
 
 class Exchange:
@@ -64,8 +79,9 @@ class Exchange:
 
     def _receive(self) -> None:
         try:
-            while True:
-                write_all(self._stdout, self._datagrams.recv(MAX_DATAGRAM))
+            while not self._interrupt.is_up:
+                data = self._datagrams.recv(MAX_DATAGRAM)
+                write_datagram(self._stdout, data, self._interrupt)
         except BlockingIOError:
             return
 

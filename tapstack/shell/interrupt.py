@@ -60,11 +60,13 @@ def wait_readable(
     return [fd for fd, _ in poll.poll(milliseconds)]
 
 
-def wait_writable(file: int | HasFileno) -> None:
-    """Wait until a file takes octets without blocking, or fails at once."""
+def wait_writable(file: int, *flags: Flag) -> bool:
+    """Wait until a file takes octets without blocking, or fails at once; False: a flag is up."""
     poll = select.poll()
     poll.register(file, select.POLLOUT)
-    poll.poll()
+    for flag in flags:
+        poll.register(flag, select.POLLIN)
+    return any(fd == file for fd, _ in poll.poll())
 
 
 def run_interruptibly(command: Callable[[Interrupt], int]) -> int:

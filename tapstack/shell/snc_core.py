@@ -16,8 +16,8 @@ from select import POLLIN, POLLOUT, poll
 
 from tapstack.base.address import Endpoint, format_ipv4
 from tapstack.shell.command import USAGE_MISTAKE
-from tapstack.shell.conversation import Conversation, write_all
-from tapstack.shell.datagrams import MAX_DATAGRAM, Exchange
+from tapstack.shell.conversation import Conversation
+from tapstack.shell.datagrams import MAX_DATAGRAM, Exchange, write_datagram
 from tapstack.shell.interrupt import INTERRUPTED, Interrupt, wait_readable
 from tapstack.shell.snc_options import Plan
 from tapstack.shell.sockets import OpenSocket, Socket, name_of
@@ -183,7 +183,7 @@ class Snc:
         opened.connect(peer)
         self._welcome(peer)
         with suppress(BrokenPipeError):
-            write_all(self.stdout, data)
+            write_datagram(self.stdout, data, self.interrupt)
         return self._carry(opened)
 
     def _welcome(self, peer: tuple[str, int]) -> None:

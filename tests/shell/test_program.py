@@ -50,11 +50,22 @@ def test_no_file_of_ours_passes_for_a_closed_one() -> None:
     assert program.stdout == "/dev/null /dev/null /dev/null\n"
 
 
-@pytest.mark.parametrize("program", ["tapstack --help", "tapstack", "tapstack --version"])
-def test_an_output_that_takes_nothing_is_told_in_one_sentence(program: str) -> None:
-    ended = run_line(f"{program} > /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "program", ["tapstack --help", "tapstack", "tapstack --version", "snc -h", "tapstack snc -h"]
+)
+def test_an_output_that_takes_nothing_is_told_in_one_sentence(
+    program: str, unbuffered: str
+) -> None:
+    ended = run_line(f"PYTHONUNBUFFERED={unbuffered} {program} > /dev/full")
     assert ended.returncode == 1
-    assert ended.stderr == "tapstack: No space left on device\n"
+    assert ended.stderr == f"{program.split()[0]}: No space left on device\n"
+
+
+def test_a_command_whose_help_cannot_be_shown_says_so() -> None:
+    ended = run_line(f"{UP} -c 'ping -h' > /dev/full")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "ping: No space left on device"
 
 
 def test_an_error_output_that_takes_nothing_brings_nothing_to_the_output() -> None:

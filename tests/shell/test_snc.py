@@ -3,6 +3,7 @@ tell from ours, and over our own.
 """
 
 import errno
+import fcntl
 import os
 import random
 import select
@@ -324,6 +325,27 @@ def test_an_interrupt_ends_it_though_nobody_takes_its_output(snc: Peer, listener
         assert ended.result(PATIENCE) == 130
     os.close(reading)
     os.close(writing)
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+@pytest.mark.parametrize("line", ["-v -u -l {} 0", "-k -v -u -l {} 0"])
+def test_an_interrupt_ends_an_exchange_though_nobody_takes_its_output(
+    snc: Peer, sockets, line: str, blocking: bool
+) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, select.PIPE_BUF)
+    os.set_blocking(writing, blocking)
+    ended = snc.start(line.format(LOCAL), stdout=writing)
+    port = int(snc.wait_told("Bound on").split()[-1])
+    try:
+        with datagram_socket(sockets) as peer:
+            peer.sendto(bytes(10_000), (LOCAL, port))
+            assert read_exactly(reading, 1)  # and no more: the pipe is full
+            snc.interrupt.request(signal.SIGINT)
+            assert ended.result(PATIENCE) == 130
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 @pytest.mark.parametrize("line", ["-v -l 0", "-v -u -l 0", "-k -v -u -l 0"])
