@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from types import FrameType
+from types import FrameType, NoneType
 
 from tapstack.drill.failure import Failure
 from tapstack.drill.syntax import Position
@@ -16,6 +16,8 @@ FILE_NAME = "<code of the script>"
 """What the code is compiled as; its lines are the script's."""
 _MOST_SHOWN = 60
 """Characters of a value."""
+_PLAIN = (int, float, str, bytes, list, tuple, set, dict, NoneType)
+"""What tells something when it is shown; constants are known by their names."""
 
 
 def failure_of(error: BaseException, trees: Sequence[ast.Module]) -> Failure:
@@ -61,7 +63,7 @@ def _values_at(
             value = frame.f_globals[name]
         else:
             continue
-        if not callable(value) and not name.isupper():
+        if isinstance(value, _PLAIN) and not name.isupper():
             yield name, _shown(value)
 
 
