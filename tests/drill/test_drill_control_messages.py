@@ -16,9 +16,9 @@ def with_control(*controls: str) -> str:
     return f"recvmsg(5, {{{MESSAGE}, msg_control=[{', '.join(controls)}]}}, 0) = 4"
 
 
-def test_how_much_is_left(bench: Bench) -> None:
+def test_how_much_is_left(kernel: Bench) -> None:
     line = with_control("{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=6}")
-    assert shown(bench.play(*ASK_FOR_REST, line)) == []
+    assert shown(kernel.play(*ASK_FOR_REST, line)) == []
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ def test_how_much_is_left(bench: Bench) -> None:
         ),
     ],
 )
-def test_what_is_otherwise_is_told(bench: Bench, control: str, difference: str) -> None:
-    found = shown(bench.play(*ASK_FOR_REST, with_control(f"{{{control}}}")))
+def test_what_is_otherwise_is_told(kernel: Bench, control: str, difference: str) -> None:
+    found = shown(kernel.play(*ASK_FOR_REST, with_control(f"{{{control}}}")))
     assert f"msg_control[0] {difference}" in found
 
 
-def test_a_message_that_is_missing(bench: Bench) -> None:
+def test_a_message_that_is_missing(kernel: Bench) -> None:
     control = "{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=...}"
-    assert shown(bench.play(*ASK_FOR_REST, with_control(control, control))) == [
+    assert shown(kernel.play(*ASK_FOR_REST, with_control(control, control))) == [
         "number of control messages: 2, 1"
     ]
 
