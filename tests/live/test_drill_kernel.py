@@ -36,6 +36,7 @@ from tests.live.netns import PROGRAMS, Namespace, wait_until
 pytestmark = pytest.mark.usefixtures("able")
 
 EPOLL_CTL_ADD, EPOLLIN_ET = 1, select.EPOLLIN | select.EPOLLET
+MACHINES_DEFAULT = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().split()
 TOLERANCE = 4 * MILLISECOND
 """What the tool allows."""
 
@@ -319,7 +320,16 @@ def congestion_of(far_end: FarEnd, fd: int) -> bytes:
     return far_end.call(lambda calls: calls.getsockopt(fd, *option, 16)).rstrip(b"\0")
 
 
-@pytest.mark.parametrize("name", ["reno", "cubic"])
+def test_cubic_is_the_default_whatever_the_machines_is(far_end: FarEnd) -> None:
+    assert congestion_of(far_end, far_end.establish()) == b"cubic"
+
+
+def test_a_congestion_control_that_is_written_directly_holds(far_end: FarEnd) -> None:
+    far_end.host.shell("echo reno > /proc/sys/net/ipv4/tcp_congestion_control")
+    assert congestion_of(far_end, far_end.establish()) == b"reno"
+
+
+@pytest.mark.parametrize("name", [*MACHINES_DEFAULT, "reno", "cubic"])
 def test_any_congestion_control_can_be_chosen(far_end: FarEnd, name: str) -> None:
     """Whatever the machine's default is, which decides what the kernel lets a namespace have."""
     command = f"sysctl -q -w net.ipv4.tcp_sack=0 net.ipv4.tcp_congestion_control={name}"

@@ -14,7 +14,6 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from struct import Struct
 from time import monotonic_ns
 
@@ -31,9 +30,6 @@ _NO_FD = 0x3FFFFFFF
 _ABORT = Struct("=ii").pack(1, 0)
 """SO_LINGER: a close resets (socket(7))."""
 _DUPLICATES = (fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC)
-_KIND_MASK = 0xF  # socket(2): SOCK_NONBLOCK and SOCK_CLOEXEC are bits beyond
-_SYSTEM_DEFAULT = Path("/proc/sys/net/ipv4/tcp_congestion_control")
-_LONGEST_NAME = 16  # <net/tcp.h>: TCP_CA_NAME_MAX
 
 
 class KernelCalls:
@@ -59,10 +55,7 @@ class KernelCalls:
 
     def socket(self, domain: int, kind: int, protocol: int) -> int:
         """As socket(2)."""
-        fd = self._new(self._namespace.socket(domain, kind, protocol))
-        if kind & _KIND_MASK == socket.SOCK_STREAM:
-            _choose_cubic(fd)
-        return fd
+        return self._new(self._namespace.socket(domain, kind, protocol))
 
     def bind(self, fd: int, local: Endpoint) -> None:
         """As bind(2)."""
@@ -256,15 +249,3 @@ class KernelCalls:
             os.close(fd)
         self._fds.clear()
         os.close(self._stop)
-
-
-def _choose_cubic(fd: int) -> None:
-    """Give a TCP socket Linux's own default where the machine has another, such as BBR.
-
-    A namespace cannot have CUBIC as its default then; and what a script chose itself stays.
-    """
-    option = socket.IPPROTO_TCP, socket.TCP_CONGESTION
-    chosen = libc.getsockopt(fd, *option, _LONGEST_NAME).rstrip(b"\0")
-    if chosen == _SYSTEM_DEFAULT.read_bytes().strip():
-        with suppress(OSError):
-            libc.setsockopt(fd, *option, b"cubic")

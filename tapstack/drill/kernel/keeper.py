@@ -32,6 +32,8 @@ from tapstack.runtime.sealed import enter_sealed_namespace
 CHOSEN_CONGESTION = "CHOSEN_CONGESTION"
 """The variable that names the file in which `sysctl.sh` leaves a word for the sockets."""
 LONGEST_MESSAGE = 64 * 1024
+_CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+_LINUX_DEFAULT = "cubic"  # Linux: net/ipv4/Kconfig
 _QUEUE = 10_000
 """Datagrams that may wait to be read: more than any window."""
 
@@ -101,6 +103,7 @@ class Keeper:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._chosen = Path(setting.environment[CHOSEN_CONGESTION])
+        self._machines_default = _CONGESTION.read_text()
 
     def serve(self, channel: socket.socket) -> None:
         """Do one request after another, until the other end closes."""
@@ -114,13 +117,24 @@ class Keeper:
                 _answer(channel, result, *fds)
 
     def do_socket(self, domain: int, kind: int, protocol: int) -> Any:
-        """As socket(2); one of TCP has the congestion control that a command has chosen."""
+        """As socket(2)."""
         made = socket.socket(domain, kind, protocol)
-        is_tcp = made.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL) == socket.IPPROTO_TCP
-        if is_tcp and self._chosen.exists():
-            chosen = self._chosen.read_bytes().strip()
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, chosen)
+        if made.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL) == socket.IPPROTO_TCP:
+            self._choose_congestion(made)
         return 0, made.detach()
+
+    def _choose_congestion(self, made: socket.socket) -> None:
+        """Give a socket the congestion control that a command has chosen, or else Linux's default.
+
+        The machine may have another default, and forbid namespaces to have that one.
+        """
+        chosen = _LINUX_DEFAULT
+        if self._chosen.exists():
+            chosen = self._chosen.read_text().strip()
+        elif _CONGESTION.read_text() != self._machines_default:  # not by the program sysctl
+            return
+        with suppress(FileNotFoundError):  # the kernel has no CUBIC
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, chosen.encode())
 
     def do_open(self, path: str, flags: int) -> Any:
         """As open(2): below /proc and /sys is what belongs to the namespace."""
