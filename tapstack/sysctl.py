@@ -143,6 +143,8 @@ class Sysctls:
         setting = self._find(name)
         old: Value = getattr(setting.owner, setting.field)
         setattr(setting.owner, setting.field, _parse(setting, old, text.split()))
+        if setting.field == "tcp_fastopen_blackhole_timeout_sec":
+            self._stack.tcp.fast_open_peers.on_success()  # as in Linux, a pause ends
 
     def _find(self, name: str) -> _Setting:
         setting = self._table().get(name.replace("/", "."))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from tapstack.base.address import Ipv4Address, MacAddress
+from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
 from tapstack.base.units import Instant
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -110,6 +111,8 @@ class Path(NamedTuple):
     """The address of ours that datagrams on this path carry."""
     mtu: int
     """Octets of the largest datagram that the path is known to take whole, IP header included."""
+    metrics: RouteMetrics = NO_METRICS
+    """What else the route says; its MTU is heeded already."""
 
 
 # --- what an engine asks for ----------------------------------------------------------------------
@@ -153,13 +156,15 @@ class DatagramSender(Protocol):
         parts: Sequence[Buffer],
         now: Instant,
         *,
-        ttl: int = 64,
+        ttl: int = 0,
         tos: int = 0,
         dont_fragment: bool | None = False,
         offload: Offload | None = None,
         confirmed: bool = False,
     ) -> None:
         """Send one datagram whose payload is the parts, joined; a `source` of 0 is filled in.
+
+        A `ttl` of 0 leaves it to the route, or to the host's default.
 
         `dont_fragment` of None sets the DF bit on what fits the path, and fragments the rest: what
         Linux calls IP_PMTUDISC_WANT.

@@ -23,7 +23,8 @@ class DatagramSocket(Generic[T]):
 
     broadcast: bool = False
     """Whether sending to a broadcast address is allowed (SO_BROADCAST)."""
-    ttl: int = 64
+    ttl: int = 0
+    """IP_TTL; 0: the route's, or the host's."""
     tos: int = 0
     dont_fragment: bool | None = None
     """As `DatagramSender.send_datagram` has it (IP_MTU_DISCOVER)."""

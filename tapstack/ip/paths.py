@@ -17,6 +17,7 @@ from tapstack.base.address import (
     is_multicast,
 )
 from tapstack.base.contracts import Interface
+from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
 from tapstack.base.timers import TimerQueue
 from tapstack.base.units import Instant
 from tapstack.ip.addresses import Addresses
@@ -37,9 +38,11 @@ class Hop(NamedTuple):
     source: Ipv4Address
     """The address of ours that it carries unless another was asked for."""
     path_mtu: int
-    """What was learned of the path behind the interface; 65535 when that is nothing."""
+    """What was learned of the path behind the interface, or is told of it; 65535: nothing."""
     broadcast: bool
     """Whether we hear it too."""
+    metrics: RouteMetrics = NO_METRICS
+    """What the route says."""
 
     @property
     def mtu(self) -> int:
@@ -77,7 +80,7 @@ class Paths:
     def learn_mtu(self, destination: Ipv4Address, mtu: int, now: Instant) -> None:
         """Lower what is known of a path's MTU, which is never raised so."""
         hop = self.find(destination)
-        if hop is not None:
+        if hop is not None and "mtu" not in hop.metrics.locked:
             self._mtus.learn(destination, mtu, hop.mtu, now)
 
     def forget_mtus(self) -> None:
@@ -93,8 +96,8 @@ class Paths:
         next_hop = route.gateway or destination
         source = route.source or self.addresses.select_source(route.interface, next_hop)
         broadcast = self.addresses.is_broadcast(destination)
-        mtu = self._mtus.mtu_to(destination)
-        return Hop(route.interface, next_hop, source, mtu, broadcast)
+        mtu = min(self._mtus.mtu_to(destination), route.metrics.mtu or MAX_LENGTH)
+        return Hop(route.interface, next_hop, source, mtu, broadcast, route.metrics)
 
     def _find_ourselves(self, destination: Ipv4Address) -> Hop | None:
         """RFC 1122 §3.3.1.1: what is for ourselves never leaves the host."""

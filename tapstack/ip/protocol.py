@@ -254,7 +254,7 @@ class Ip:
         if source and not self._addresses.is_local(source):
             raise os_error(errno.EADDRNOTAVAIL)
         hop = self._hop_to(destination, source)
-        return Path(source or hop.source, hop.mtu)
+        return Path(source or hop.source, hop.mtu, hop.metrics)
 
     def is_local(self, address: Ipv4Address) -> bool:
         """Tell whether datagrams to this address are for us: ours, or in 127.0.0.0/8."""
@@ -280,7 +280,7 @@ class Ip:
         parts: Sequence[Buffer],
         now: Instant,
         *,
-        ttl: int = 64,
+        ttl: int = 0,
         tos: int = 0,
         dont_fragment: bool | None = False,
         offload: Offload | None = None,
@@ -297,6 +297,7 @@ class Ip:
         if "ip" in self._tracer.on:
             self._trace(">", destination, protocol, total_length)
         source = source or hop.source
+        ttl = ttl or hop.metrics.hoplimit or self.config.ip_default_ttl
         if not fits:
             header = wire.Header(tos, 0, 0, 0, 0, ttl, protocol, source, destination)
             payload = complete_checksum(list(parts), offload) if offload else b"".join(parts)

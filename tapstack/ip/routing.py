@@ -10,6 +10,8 @@ from typing import NamedTuple
 from tapstack.base.address import IPV4_ANY, Ipv4Address, Network, format_ipv4
 from tapstack.base.contracts import Interface
 from tapstack.base.errors import os_error
+from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
+from tapstack.base.units import MICROSECOND, MILLISECOND, SECOND, Duration
 
 
 class Route(NamedTuple):
@@ -26,6 +28,8 @@ class Route(NamedTuple):
     """The lower, the better."""
     protocol: str = "boot"
     """Who made it: `kernel` with an address, `boot` by hand, `static` by configuration."""
+    metrics: RouteMetrics = NO_METRICS
+    """What it says of the way."""
 
     @property
     def scope(self) -> str:
@@ -41,7 +45,7 @@ class Route(NamedTuple):
         words += ["scope", "link"] if not self.gateway else []
         words += ["src", format_ipv4(self.source)] if self.source else []
         words += ["metric", str(self.metric)] if self.metric else []
-        return " ".join(words)
+        return " ".join([*words, *describe_metrics(self.metrics)])
 
 
 DEFAULT = Network(IPV4_ANY, 0)
@@ -119,6 +123,32 @@ class RoutingTable:
             for prefix, routes in prefixes.items()
         ):
             yield from routes
+
+
+def describe_metrics(metrics: RouteMetrics) -> Iterator[str]:
+    """Give the words that `ip route` shows metrics with."""
+    for name, value in metrics._asdict().items():
+        if not value or name == "locked":
+            continue
+        lock = " lock" if name in metrics.locked else ""
+        if name == "ecn":
+            yield "features ecn"
+        elif name in _DURATIONS:
+            yield f"{name}{lock} {_describe_duration(value)}"
+        elif isinstance(value, bool):
+            yield f"{name} 1"
+        else:
+            yield f"{name}{lock} {value}"
+
+
+_DURATIONS = frozenset({"rtt", "rttvar", "rto_min"})
+
+
+def _describe_duration(duration: Duration) -> str:
+    for unit, name in ((SECOND, "s"), (MILLISECOND, "ms")):
+        if duration % unit == 0:
+            return f"{duration // unit}{name}"
+    return f"{duration // MICROSECOND}us"
 
 
 def _prefix(network: Network) -> str:

@@ -188,7 +188,7 @@ KEPT_OPTIONS: Table = {
 """Options that a kind of socket has which does not say otherwise."""
 
 IP_OPTIONS: Table = {
-    (constants.IPPROTO_IP, constants.IP_TTL): integer("ttl", 1, 255),
+    (constants.IPPROTO_IP, constants.IP_TTL): integer("ttl", 1, 255, 64),
     (constants.IPPROTO_IP, constants.IP_TOS): integer("tos", 0, 255),
 }
 """What every kind of socket has."""

@@ -34,6 +34,8 @@ class AckPolicy:
     """Something arrived that no ACK covers yet."""
     quick: int = 0
     """ACKs still to be sent at once."""
+    always_quick: bool = False
+    """The route wants no ACK delayed."""
     ato: Duration = 0
     """The ACK timeout, µs; 0 until text arrives."""
     interactive: bool = False
@@ -111,7 +113,7 @@ class AckPolicy:
 
     def is_quick(self) -> bool:
         """Tell whether ACKs are not to be delayed now."""
-        return self.quick > 0 and not self.interactive
+        return self.always_quick or (self.quick > 0 and not self.interactive)
 
     def on_text_sent(self, now: Instant) -> None:
         """Note that text of ours left: soon after the peer's, it counts as an answer."""

@@ -23,8 +23,8 @@ class TcpConfig:
     """Backed-off timeouts of text before a black hole is suspected: as 200 ms would double, 3 s."""
     tcp_retries2: int = 15
     """Backed-off timeouts of text before ETIMEDOUT: as 200 ms would double, 924.6 s."""
-    tcp_orphan_retries: int = 8
-    """The same, for a connection that its user has closed."""
+    tcp_orphan_retries: int = 0
+    """The same, for a connection that its user has closed; 0: 8."""
     tcp_fin_timeout: Duration = 60 * SECOND
     """How long a closed connection waits in FIN-WAIT-2 for the peer's FIN."""
     time_wait: Duration = 60 * SECOND

@@ -32,9 +32,9 @@ _QUICK_ACKS = 2
 # --- the handshake (§6.1.1) ---------------------------------------------------------------------
 
 
-def begins(config: TcpConfig) -> bool:
+def begins(config: TcpConfig, tcb: Tcb) -> bool:
     """Tell whether our SYNs are to offer ECN."""
-    return config.tcp_ecn == 1
+    return config.tcp_ecn == 1 or tcb.route.ecn
 
 
 def negotiate(config: TcpConfig, tcb: Tcb, seg: Segment) -> None:
@@ -46,7 +46,8 @@ def negotiate(config: TcpConfig, tcb: Tcb, seg: Segment) -> None:
         tcb.ecn = tcb.ecn and setup == _OFFER
     else:
         # §6.1.1: a SYN is never ECT; one that is comes from something else, or was tampered with.
-        tcb.ecn = bool(config.tcp_ecn) and setup == _OFFER and seg.ecn == NOT_ECT
+        is_on = bool(config.tcp_ecn) or tcb.route.ecn
+        tcb.ecn = is_on and setup == _OFFER and seg.ecn == NOT_ECT
 
 
 def flags_of_syn(config: TcpConfig, tcb: Tcb, flags: int) -> int:

@@ -111,7 +111,8 @@ def _may_carry_text(ctx: Context, tcb: Tcb, attempt: FastOpenAttempt, now: Insta
 
 
 def _goes_without_cookie(ctx: Context, tcb: Tcb) -> bool:
-    return bool(ctx.config.tcp_fastopen & WITHOUT_COOKIE) or tcb.options.fastopen_no_cookie
+    wanted = tcb.options.fastopen_no_cookie or tcb.route.fastopen_no_cookie
+    return wanted or bool(ctx.config.tcp_fastopen & WITHOUT_COOKIE)
 
 
 def _ask_for_cookie(ctx: Context, tcb: Tcb, attempt: FastOpenAttempt, now: Instant) -> None:

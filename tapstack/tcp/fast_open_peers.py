@@ -6,6 +6,7 @@ Not done here: using it (`fast_open_client.py`).
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tapstack.base.address import Ipv4Address
@@ -55,9 +56,17 @@ class FastOpenPeers:
         while len(self._peers) > _MOST_PEERS:
             self._peers.popitem(last=False)
 
+    def forget(self, address: Ipv4Address) -> bool:
+        """Forget one server; tell whether it was known."""
+        return self._peers.pop(address, None) is not None
+
     def clear(self) -> None:
         """Forget every server."""
         self._peers.clear()
+
+    def __iter__(self) -> Iterator[tuple[Ipv4Address, Peer]]:
+        """Go through those that are known, the one that was met last at the end."""
+        return iter(self._peers.items())
 
     # --- black holes ---
 

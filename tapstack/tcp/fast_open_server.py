@@ -66,7 +66,8 @@ def take_text(ctx: Context, listener: Listener, tcb: Tcb, seg: Segment, now: Ins
     mode, client, server = ctx.config.tcp_fastopen, tcb.remote.address, tcb.local.address
     keys = ctx.fast_open_keys.current(ctx.config, listener.options)
     number = None
-    if not (mode & NO_COOKIE_NEEDED or listener.options.fastopen_no_cookie):
+    without = listener.options.fastopen_no_cookie or tcb.route.fastopen_no_cookie
+    if not (mode & NO_COOKIE_NEEDED or without):
         if offered is None:
             return False
         number = match(keys, offered, client, server)

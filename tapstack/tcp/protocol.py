@@ -28,6 +28,7 @@ from tapstack.tcp.connections import Connections, PortBinding
 from tapstack.tcp.context import Context
 from tapstack.tcp.ephemeral_ports import EphemeralPorts
 from tapstack.tcp.fast_open_keys import FastOpenKeys
+from tapstack.tcp.fast_open_peers import FastOpenPeers
 from tapstack.tcp.fin_wait_2 import orphan_arrives
 from tapstack.tcp.handshake import closed_state, listen_state, syn_sent_state
 from tapstack.tcp.icmp_errors import icmp_error_arrives
@@ -321,6 +322,11 @@ class Tcp:
     def listeners(self) -> Iterable[Listener]:
         """Every listener."""
         return self._ctx.connections.listeners.values()
+
+    @property
+    def fast_open_peers(self) -> FastOpenPeers:
+        """What is remembered of servers, for Fast Open."""
+        return self._ctx.fast_open_peers
 
     @property
     def bound_ports(self) -> int:

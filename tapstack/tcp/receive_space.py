@@ -89,12 +89,12 @@ class ReceiveSpace:
     round_trip: RoundTrip = field(default_factory=RoundTrip)
 
 
-def make_receive_space(config: TcpConfig, options: UserOptions) -> ReceiveSpace:
-    """Make the buffer of a new connection."""
+def make_receive_space(config: TcpConfig, options: UserOptions, most: int = 0) -> ReceiveSpace:
+    """Make the buffer of a new connection; `most` is what the route lets be offered, 0: any."""
     least, first, _ = config.tcp_rmem
     locked = options.receive_buffer is not None
     buffer = max(options.receive_buffer, least) if options.receive_buffer is not None else first
-    clamp = options.window_clamp or MAX_UNSCALED << MAX_SHIFT
+    clamp = options.window_clamp or most or MAX_UNSCALED << MAX_SHIFT
     if locked:
         clamp = min(clamp, window_of(buffer))
     return ReceiveSpace(buffer, locked, clamp)
@@ -106,8 +106,12 @@ def offer_first_window(tcb: Tcb, most: int, mss: int, *, scaling: bool) -> None:
     `most` is the largest buffer that the engine lets grow, `mss` the text in a full segment.
     """
     space = tcb.receive_space
-    window = min(window_of(space.buffer), space.clamp)
+    first = tcb.route.initrwnd * mss
+    window = window_of(space.buffer)
+    window = min(max(window, first) if tcb.passive else window, space.clamp)
     space.threshold = window // mss * mss or window
+    if first:
+        space.threshold = min(space.threshold, first)
     tcb.rcv_wind_shift = shift_for(min(max(window, most), space.clamp)) if scaling else 0
     space.clamp = min(space.clamp, MAX_UNSCALED << tcb.rcv_wind_shift)
 

@@ -42,7 +42,7 @@ def take_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         )
     tcb.rcv_wnd = tcb.receive_space.threshold
     hint = min(tcb.advertised_mss, tcb.effective_mss, _MAX_MSS_HINT, tcb.rcv_wnd // 2)
-    tcb.acks = AckPolicy()
+    tcb.acks = AckPolicy(always_quick=tcb.route.quickack)
     tcb.acks.start(hint)
 
 

@@ -49,7 +49,7 @@ def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> boo
         # its least RTO for that.
         pto = 2 * tcb.rtt.srtt
         if tcb.sent.packets_out == 1:
-            pto += ctx.config.tcp_rto_min
+            pto += tcb.rtt.rto_min
     else:
         pto = INITIAL_RTO
     rto = tcb.rto() if rto_restarts else time_to_rto(tcb, now)

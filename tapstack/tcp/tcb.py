@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
+from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
 from tapstack.base.timers import Timer
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.ack_policy import AckPolicy
@@ -106,6 +107,8 @@ class Tcb:
     """What our SYN names: the interface's MTU less the fixed headers."""
     path_mtu: int = 576
     """Octets of the largest datagram that the path is known to take."""
+    route: RouteMetrics = NO_METRICS
+    """What the route said when the connection began."""
     path_asked_at: Instant = 0
     """When the network layer was last asked for that."""
     mtu_probing: MtuProbing = field(default_factory=MtuProbing)

@@ -37,6 +37,7 @@ def make_tcb(
     Raises: OSError with ENETUNREACH, or EADDRNOTAVAIL when the connection exists already.
     """
     tcb = draft_tcb(ctx, local, remote, options, binding, now)
+    options.congestion = tcb.route.congctl or options.congestion
     ctx.connections.add(tcb)
     return tcb
 
@@ -52,29 +53,32 @@ def draft_tcb(
     """Make a TCB that nothing knows yet. Raises: OSError with ENETUNREACH."""
     config = ctx.config
     path = ctx.ip.path_to(remote.address, local.address)
-    window = CongestionWindow(config.tcp_initial_cwnd)
+    route = path.metrics
+    window = CongestionWindow(route.initcwnd or config.tcp_initial_cwnd)
     timer = ctx.timers.timer
     tcb = Tcb(
         local=local,
         remote=remote,
         options=options,
         binding=binding,
-        rtt=RttEstimator(config.tcp_rto_min, config.tcp_rto_max),
+        rtt=RttEstimator(route.rto_min or config.tcp_rto_min, config.tcp_rto_max),
         window=window,
-        congestion=make_congestion_control(ctx, window, options.congestion),
-        receive_space=make_receive_space(config, options),
+        congestion=make_congestion_control(ctx, window, route.congctl or options.congestion),
+        receive_space=make_receive_space(config, options, route.window),
         retransmission_timer=timer(None, timeouts.on_retransmission_timeout),
         persist_timer=timer(None, timeouts.on_persist_timeout),
         delayed_ack_timer=timer(None, timeouts.on_delayed_ack_timeout),
         keepalive_timer=timer(None, timeouts.on_keepalive_timeout),
         wait_timer=timer(None, timeouts.on_wait_timeout),
     )
+    tcb.route = route
     tcb.recovery.reordering = config.tcp_reordering
     for each in timers_of(tcb):
         each.owner = (ctx, tcb)
-    tcb.ecn = ecn.begins(config)
+    tcb.ecn = ecn.begins(config, tcb)
     tcb.path_mtu, tcb.path_asked_at = path.mtu, now
-    tcb.advertised_mss = min(path.mtu - FIXED_HEADERS, options.maxseg or MAX_UNSCALED)
+    mss = route.advmss or path.mtu - FIXED_HEADERS
+    tcb.advertised_mss = min(mss, options.maxseg or MAX_UNSCALED)
     tcb.iss = ctx.keyed_hash.initial_sequence_number(local, remote, now)
     tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = tcb.iss
     tcb.ts_offset = ctx.keyed_hash.timestamp_offset(local, remote)

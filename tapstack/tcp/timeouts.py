@@ -20,11 +20,16 @@ from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
+    from tapstack.tcp.config import TcpConfig
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
 Owner: TypeAlias = "tuple[Context, Tcb]"
 
+_TICK: Duration = MILLISECOND
+"""What Linux's timers count in."""
+_ORPHAN_RETRIES = 8
+"""What a tcp_orphan_retries of 0 stands for, as in Linux."""
 _OPENING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
 """States in which our SYN is not acknowledged."""
 
@@ -92,7 +97,7 @@ def _is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if tcb.state is State.SYN_SENT:
         limit = (options.syncnt or config.tcp_syn_retries) + config.tcp_syn_linear_timeouts
         return tcb.retransmits >= limit
-    retries = config.tcp_orphan_retries if tcb.orphaned else config.tcp_retries2
+    retries = _orphan_retries(config) if tcb.orphaned else config.tcp_retries2
     if tcb.retransmits == 0 or options.user_timeout:
         return False
     return now - tcb.first_timeout_at >= patience(retries, config.tcp_rto_min, config.tcp_rto_max)
@@ -110,6 +115,10 @@ def _shrunk_window_is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if limit and unacknowledged >= limit:
         return True
     return unacknowledged > longest and now - tcb.last_received_at > longest
+
+
+def _orphan_retries(config: TcpConfig) -> int:
+    return config.tcp_orphan_retries or _ORPHAN_RETRIES
 
 
 def patience(retries: int, rto_min: Duration, rto_max: Duration) -> Duration:
@@ -194,7 +203,7 @@ def _has_probed_enough(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         return True
     if tcb.orphaned:
         backed_off = tcb.rto() >= tcb.rtt.rto_max
-        return backed_off or tcb.probes_out >= ctx.config.tcp_orphan_retries
+        return backed_off or tcb.probes_out >= _orphan_retries(ctx.config)
     return tcb.probes_out >= ctx.config.tcp_retries2
 
 
@@ -206,7 +215,8 @@ def delay_ack(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
     False where one that waits is about to leave: like in Linux, it may as well leave now.
     """
-    delay = tcb.acks.delay(tcb.rtt.srtt, ctx.config.tcp_delack_max)
+    longest = min(ctx.config.tcp_delack_max, max(tcb.rtt.rto_min, 2 * _TICK) - _TICK)
+    delay = tcb.acks.delay(tcb.rtt.srtt, longest)
     due = tcb.delayed_ack_timer.deadline
     if due is not None and due <= now + delay // 4:
         return False

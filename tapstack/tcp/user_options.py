@@ -59,8 +59,8 @@ class UserOptions:
     """TCP_FASTOPEN_NO_COOKIE."""
     fastopen_key: bytes = b""
     """TCP_FASTOPEN_KEY: 16 octets, or 32 for two keys; empty: the engine's."""
-    ttl: int = 64
-    """IP_TTL."""
+    ttl: int = 0
+    """IP_TTL; 0: the route's, or the host's."""
     tos: int = 0
     """IP_TOS."""
 

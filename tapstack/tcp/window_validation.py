@@ -69,7 +69,7 @@ def _shrink_to_use(ctx: Context, tcb: Tcb, now: Instant) -> None:
     use.full_at = now
     if tcb.recovery.phase is not Phase.OPEN or tcb.orphaned or tcb.send_blocked:
         return  # the application would send more, or never will
-    used = max(use.most_used, ctx.config.tcp_initial_cwnd)
+    used = max(use.most_used, _initial_cwnd(ctx, tcb))
     use.most_used = 0
     if used < window.cwnd:
         window.ssthresh = current_ssthresh(tcb)
@@ -93,7 +93,11 @@ def restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> None:
 def _decay(ctx: Context, tcb: Tcb, idle: Duration, now: Instant) -> None:
     window, rto = tcb.window, tcb.rto()
     window.ssthresh = current_ssthresh(tcb)
-    least = min(ctx.config.tcp_initial_cwnd, window.cwnd)
+    least = min(_initial_cwnd(ctx, tcb), window.cwnd)
     window.cwnd = max(window.cwnd >> (idle - 1) // rto, least)
     tcb.window_use.full_at = now
     tcb.window_use.most_used = 0
+
+
+def _initial_cwnd(ctx: Context, tcb: Tcb) -> int:
+    return tcb.route.initcwnd or ctx.config.tcp_initial_cwnd

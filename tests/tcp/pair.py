@@ -12,6 +12,7 @@ from tapstack.base.checksum import complete_checksum
 from tapstack.base.contracts import Buffer, Datagram, Offload, Path, SocketEvent
 from tapstack.base.counters import Counters
 from tapstack.base.errors import MalformedPacket
+from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import SECOND
@@ -60,6 +61,7 @@ class Host:
     mtu: int = 1500
     config: TcpConfig = field(default_factory=TcpConfig)
     seed: int = 1
+    metrics: RouteMetrics = NO_METRICS
 
     def __post_init__(self) -> None:
         self.timers = TimerQueue()
@@ -85,7 +87,7 @@ class Host:
         self.events.append(SocketEvent(endpoint, events))
 
     def path_to(self, destination: int, source: int = 0) -> Path:
-        return Path(source or self.address, self.mtu)
+        return Path(source or self.address, self.mtu, self.metrics)
 
     def learn_path_mtu(self, destination: int, mtu: int, now: int) -> None:
         self.mtu = mtu
@@ -104,7 +106,7 @@ class Host:
         parts: Sequence[Buffer],
         now: int,
         *,
-        ttl: int = 64,
+        ttl: int = 0,
         tos: int = 0,
         dont_fragment: bool | None = False,
         offload: Offload | None = None,
