@@ -140,7 +140,7 @@ class Player:
     # --- packets ---
 
     def _inject(self, event: Event, packet: Packet) -> None:
-        self._note(event, "<", packet.text)
+        self._note(event, "<", packet.text.removeprefix("<").lstrip())
         self._host.inject(self._matcher.inject(packet))
 
     def _expect(self, event: Event, packet: Packet, due: Due) -> None:

@@ -5,8 +5,9 @@ Not done here: the command line, and many scripts at once.
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from tapstack.drill.parser import parse
 from tapstack.drill.player import Player
 from tapstack.drill.report import report_failure, report_history, report_mistake
 from tapstack.drill.settings import LINUX_TOLERANCE, Settings, read_options
+from tapstack.drill.side_by_side import Played, compare_plays
 from tapstack.drill.simulated import SimulatedHost
 from tapstack.drill.syntax import Option, Script, ScriptError, UnsupportedError
 
@@ -50,6 +52,8 @@ class Manner:
 
     live: bool = False
     """On the Linux kernel, in real time."""
+    compare: bool = False
+    """On the stack and on the Linux kernel; to pass is to do the same."""
     linux_tolerance: bool = False
     options: tuple[Option, ...] = ()
     """Of the command line: they override the script's."""
@@ -86,7 +90,7 @@ def settings_of(script: Script, manner: Manner) -> Settings:
     Raises: ScriptError, UnsupportedError.
     """
     settings = Settings()
-    if manner.linux_tolerance or manner.live:
+    if manner.linux_tolerance or manner.live or manner.compare:
         usecs, percent = LINUX_TOLERANCE
         settings = Settings(tolerance_usecs=usecs, tolerance_percent=percent)
     return read_options(manner.options, read_options(script.options, settings))
@@ -96,15 +100,41 @@ def _play(script: Script, directory: Path, manner: Manner) -> tuple[Verdict, str
     settings = settings_of(script, manner)
     if settings.dry_run:
         return Verdict.PASSED, ""
+    if manner.compare:
+        return _compare(script, settings, directory, manner)
+    played, warnings = _play_once(script, settings, directory, manner)
+    if played.failure:
+        return Verdict.FAILED, report_failure(script, played.failure)
+    report = report_history(played.history, warnings) if manner.verbose else ""
+    return Verdict.PASSED, report
+
+
+def _compare(
+    script: Script, settings: Settings, directory: Path, manner: Manner
+) -> tuple[Verdict, str]:
+    """Play a script on both hosts, and tell where they part; only the stack's capture is kept."""
+    ours, _ = _play_once(script, settings, directory, manner)
+    theirs, _ = _play_once(script, settings, directory, replace(manner, live=True, capture=None))
+    report = compare_plays(ours, theirs)
+    if report:
+        return Verdict.FAILED, f"{script.name}: {report}"
+    return Verdict.PASSED, f"{ours}\n{theirs}" if manner.verbose else ""
+
+
+def _play_once(
+    script: Script, settings: Settings, directory: Path, manner: Manner
+) -> tuple[Played, list[str]]:
+    """Play a script on a new host; give how it went, and what the player warned of."""
     host = _make_host(settings, directory, manner)
+    name = f"Linux {os.uname().release}" if manner.live else "tapstack"
+    failure = None
     try:
         player = Player(script, host, settings)
         try:
             player.play()
         except FailedError as failed:
-            return Verdict.FAILED, report_failure(script, failed.failure)
-        report = report_history(player.history, player.warnings) if manner.verbose else ""
-        return Verdict.PASSED, report
+            failure = failed.failure
+        return Played(name, player.history, failure), player.warnings
     finally:
         host.close()
 

@@ -2,7 +2,8 @@
 
 Both hear the same until they say something different, and what comes after that follows from it:
 so the first difference is the one to look at. A timestamp's value is no difference, for it is the
-time; that is one when it is off by more than packetdrill allows.
+time; that is one when it is off by more than packetdrill allows. A window alone changes little of
+what follows: it is the one to look at only where there is no other.
 
 Not done here: playing.
 """
@@ -10,7 +11,7 @@ Not done here: playing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from tapstack.drill.settings import LINUX_TOLERANCE
 from tapstack.drill.timing import format_time
 
 _STAMP = re.compile(r"TS val \d+")
+_WINDOW = re.compile(r" win \d+")
 _TIME = 11
 """Columns of a time."""
 _BEFORE = 10
@@ -52,7 +54,7 @@ class _Row(NamedTuple):
 def compare_plays(one: Played, other: Played) -> str:
     """Show the first difference between two hosts, as lines for a screen; '' if there is none."""
     rows = [_Row(*pair) for pair in zip_longest(one.history, other.history)]
-    first = next(_differing(rows), None)
+    first = _first_difference(rows)
     if first is None and _verdict(one) == _verdict(other):
         return ""
     end = len(rows) if first is None else first + 1
@@ -67,25 +69,51 @@ def _verdict(played: Played) -> tuple[object, ...]:
     return () if failure is None else (failure.position, failure.differences, failure.actual)
 
 
-def _differing(rows: Sequence[_Row]) -> Iterator[int]:
-    """Find the rows in which the hosts differ."""
-    before = 0
-    for index, (one, other) in enumerate(rows):
-        if one is None or other is None or _differ(one, other, one.time - before):
+def _first_difference(rows: Sequence[_Row]) -> int | None:
+    """Find the row to look at."""
+    windows = [index for index, row in enumerate(rows) if _differ(row, _text)]
+    parting = next(_partings(rows), None)
+    if parting is None:
+        return windows[0] if windows else None
+    # A host that failed for a window has nothing to set beside what the other did next.
+    return parting - 1 if None in rows[parting] and parting - 1 in windows else parting
+
+
+def _partings(rows: Sequence[_Row]) -> Iterator[int]:
+    """Find the rows in which the hosts differ, but for windows."""
+    before = _Row(None, None)
+    for index, row in enumerate(rows):
+        if None in row or _differ(row, _without_window) or _is_off(before, row):
             yield index
-        before = one.time if one else before
+        before = row
 
 
-def _differ(one: Happening, other: Happening, gap: Duration) -> bool:
-    if (one.arrow, _comparable(one)) != (other.arrow, _comparable(other)):
-        return True
+def _text(happening: Happening) -> str:
+    return happening.arrow + _STAMP.sub("TS val", happening.text)
+
+
+def _without_window(happening: Happening) -> str:
+    return _WINDOW.sub("", _text(happening))
+
+
+def _differ(row: _Row, text: Callable[[Happening], str]) -> bool:
+    return bool(row.one and row.other and text(row.one) != text(row.other))
+
+
+def _is_off(before: _Row, row: _Row) -> bool:
+    """Tell whether a packet came at another time after the event before it.
+
+    Each counts from its own, since real time is late by and by.
+    """
+    if row.one is None or row.other is None or row.one.arrow != ">":
+        return False
+    gap, other = _gap(before.one, row.one), _gap(before.other, row.other)
     usecs, percent = LINUX_TOLERANCE
-    is_late = abs(one.time - other.time) > max(usecs, gap * percent / 100)
-    return one.arrow == ">" and is_late
+    return abs(gap - other) > max(usecs, gap * percent / 100)
 
 
-def _comparable(happening: Happening) -> str:
-    return _STAMP.sub("TS val", happening.text)
+def _gap(before: Happening | None, happening: Happening) -> Duration:
+    return happening.time - before.time if before else happening.time
 
 
 # --- the table ---
@@ -127,7 +155,7 @@ def _marks(row: _Row) -> _Line:
     if row.one is None or row.other is None:
         return _Line("", "", "", "")
     texts = row.one.text, row.other.text
-    if _comparable(row.one) == _comparable(row.other):
+    if not _differ(row, _text):
         return _Line("", "", "^" * _TIME, "^" * _TIME)
     margin = " " * (_TIME + 3)
     return _Line("", "", margin + _underline(*texts), margin + _underline(*reversed(texts)))

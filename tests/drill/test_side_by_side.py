@@ -70,3 +70,24 @@ def test_failing_otherwise_is_shown_even_where_the_packets_agree() -> None:
     shown = compare_plays(Played("tapstack", history, failure), played("Linux", history))
     assert shown.startswith("tapstack fails at line 6: no\nLinux passes\n")
     assert ">>" not in shown
+
+
+def test_a_window_is_looked_at_when_all_else_agrees() -> None:
+    windows = [sent(f"{SYN} win 1", 0, 5), sent(TEXT, 200, 7)]
+    one, other = played("tapstack", windows), played("Linux", [sent(f"{SYN} win 2", 0, 5)])
+    other = other._replace(history=[*other.history, sent(TEXT, 200, 7)])
+    assert ">>     5" in compare_plays(one, other)
+    parted = other._replace(history=[other.history[0], sent("F. 1:1(0)", 200, 7)])
+    assert ">>     7" in compare_plays(one, parted)
+
+
+def test_a_failure_for_a_window_is_shown_where_it_is() -> None:
+    one = played("tapstack", [sent(SYN, 0, 5), sent(f"{TEXT} win 1", 200, 7)], 7)
+    history = [sent(SYN, 0, 5), sent(f"{TEXT} win 2", 200, 7), sent(TEXT, 300, 8)]
+    assert ">>     7" in compare_plays(one, played("Linux", history))
+
+
+def test_real_time_that_is_late_by_and_by_is_no_difference() -> None:
+    ours = [sent(TEXT, 10 * each, each) for each in range(20)]
+    theirs = [sent(TEXT, 11 * each, each) for each in range(20)]
+    assert compare_plays(played("tapstack", ours), played("Linux", theirs)) == ""
