@@ -47,6 +47,11 @@ def refresh(ctx: Context, tcb: Tcb, now: Instant) -> None:
         _follow(ctx, tcb, now)
 
 
+def doubt(tcb: Tcb) -> None:
+    """Have the network layer asked again at the next occasion: its routes have changed."""
+    tcb.path_asked_at -= _FRESH
+
+
 def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.path_asked_at = now
     try:

@@ -52,13 +52,20 @@ def main(folder: Path) -> None:
     _mount(str(folder / "sys-net"), "/proc/sys/net", _BIND)
     if _CUBIC.is_dir():
         _mount(str(folder / "cubic"), str(_CUBIC), _BIND)
-    for place in {os.path.realpath(place) for place in _PLACES}:
-        for program in (folder / "bin").iterdir():
-            path = Path(place, program.name)
-            if path.is_file():
-                _mount(str(program), str(path), _BIND)
+    for path, program in _programs_of_the_system(folder / "bin").items():
+        _mount(str(program), path, _BIND)
     _lay_over_link(folder / "net-link", "/proc/net")
     os.execv("/bin/sh", ["sh"])
+
+
+def _programs_of_the_system(ours: Path) -> dict[str, Path]:
+    """Find where the system has programs of the names of ours, each once.
+
+    Not those that are one program under many names, such as busybox, which is `sh`, too.
+    """
+    places = (Path(place, program.name) for place in _PLACES for program in ours.iterdir())
+    found = {os.path.realpath(path) for path in places if path.is_file()}
+    return {path: ours / name for path in found if (ours / (name := Path(path).name)).is_file()}
 
 
 def _unshare() -> None:

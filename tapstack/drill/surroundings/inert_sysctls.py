@@ -158,7 +158,8 @@ calipso_cache_enable=1 fib_multipath_hash_fields=7 fib_multipath_hash_policy=0
 fib_notify_on_flag_change=0 flowlabel_consistency=1 flowlabel_reflect=0 flowlabel_state_ranges=0
 fwmark_reflect=0 icmp/echo_ignore_all=0 icmp/echo_ignore_anycast=0 icmp/echo_ignore_multicast=0
 icmp/error_anycast_as_unicast=0 icmp/ratelimit=100 icmp/ratemask=0-1,3-127 idgen_delay=1
-idgen_retries=3 ioam6_id=16777215 ioam6_id_wide=72057594037927935 ip6frag_high_thresh=4194304
+idgen_retries=3 ioam6_id=16777215[0..16777215] ioam6_id_wide=72057594037927935[0..72057594037927935]
+ip6frag_high_thresh=4194304
 ip6frag_low_thresh=3145728 ip6frag_secret_interval=0 ip6frag_time=60 ip_nonlocal_bind=0
 max_dst_opts_length=2147483647 max_dst_opts_number=8 max_hbh_length=2147483647
 max_hbh_opts_number=8 mld_max_msf=64 mld_qrv=2 route/flush=! route/gc_elasticity=9
@@ -236,7 +237,7 @@ disable_policy=0 disable_xfrm=0 drop_gratuitous_arp=0 drop_unicast_in_l2_multica
 force_igmp_version=0 forwarding=0 igmpv2_unsolicited_report_interval=10000
 igmpv3_unsolicited_report_interval=1000 ignore_routes_with_linkdown=0 log_martians=0
 mc_forwarding=0! medium_id=0 promote_secondaries=0 proxy_arp=0 proxy_arp_pvlan=0 route_localnet=0
-rp_filter=0 secure_redirects=1 shared_media=1 src_valid_mark=0 tag=0
+rp_filter=0 secure_redirects=1 send_redirects=1 shared_media=1 src_valid_mark=0 tag=0
 """,
     ),
     _Group(
@@ -249,7 +250,8 @@ accept_ra_rt_info_min_plen=0 accept_ra_rtr_pref=1 accept_redirects=1 accept_sour
 accept_untracked_na=0 addr_gen_mode=0 autoconf=1 dad_transmits=1 disable_ipv6=0 disable_policy=0
 drop_unicast_in_l2_multicast=0 drop_unsolicited_na=0 enhanced_dad=1 force_forwarding=0
 force_mld_version=0 force_tllao=0 forwarding=0 hop_limit=64 ignore_routes_with_linkdown=0
-ioam6_enabled=0 ioam6_id=65535 ioam6_id_wide=4294967295 keep_addr_on_down=0 max_addresses=16
+ioam6_enabled=0 ioam6_id=65535[0..65535] ioam6_id_wide=4294967295[0..4294967295]
+keep_addr_on_down=0 max_addresses=16
 max_desync_factor=600 mc_forwarding=0! mldv1_unsolicited_report_interval=10000
 mldv2_unsolicited_report_interval=1000 mtu=1280 ndisc_evict_nocarrier=1 ndisc_notify=0
 ndisc_tclass=0 optimistic_dad=0 proxy_ndp=0 ra_defrtr_metric=1024 ra_honor_pio_life=0

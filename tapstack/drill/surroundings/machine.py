@@ -35,6 +35,8 @@ class Machine:
     settings: Settings
     inert_used: dict[str, str] = field(default_factory=dict)
     """What was done without effect, and why it has none; beside the settings."""
+    queues: dict[str, str] = field(default_factory=dict)
+    """What `tc` has a device queue by, where it was told."""
     counted: dict[str, int] = field(default_factory=dict)
     """What the counters were when `nstat` last told them."""
 

@@ -98,6 +98,7 @@ class CommandShell:
             words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             bufsize=0,
             env=self._environment(),
             start_new_session=True,

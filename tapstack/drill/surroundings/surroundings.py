@@ -12,19 +12,21 @@ import atexit
 import os
 import re
 from collections.abc import Callable
-from errno import ENOENT
+from errno import EACCES, ENOENT
 from functools import lru_cache
 from pathlib import Path
 
 from tapstack.base.errors import os_error
-from tapstack.base.units import Duration
+from tapstack.base.units import Duration, Instant
 from tapstack.drill.contract import Shell
+from tapstack.drill.surroundings.cubic_parameters import CubicParameters
 from tapstack.drill.surroundings.file_tree import Values
 from tapstack.drill.surroundings.machine import Answer, Machine, WrongUse
 from tapstack.drill.surroundings.programs import PROGRAMS
 from tapstack.drill.surroundings.settings import Settings
 from tapstack.drill.surroundings.shell import TREES, CommandShell
 from tapstack.drill.surroundings.simple import SimpleCommand, read_simple
+from tapstack.drill.surroundings.views import net_files
 from tapstack.sim.host import Host
 
 _FILES = re.compile(r"/proc/(sys/|self/)?net\b|/sys/module/tcp_cubic\b")
@@ -53,13 +55,16 @@ class Surroundings:
         """Commands run in the directory; `sleep` lets virtual time pass."""
         self._directory = directory
         self._settings = Settings(host.stack)
+        self._cubic = CubicParameters(host.stack.tcp.config)
         self._machine = Machine(host, sleep, self._settings)
+        self._viewed_at: Instant | None = None
         self._files = {tree: Values() for tree in TREES}
 
     @property
     def inert_used(self) -> dict[str, str]:
         """What was set or done without any effect so far, and why it has none."""
-        return self._settings.inert_used | self._machine.inert_used
+        used = self._settings.inert_used | self._machine.inert_used
+        return used | self._cubic.inert_used
 
     def run(self, command: str) -> Shell:
         """Run what stands in backticks. Raises: OSError where no shell can be run."""
@@ -69,6 +74,7 @@ class Surroundings:
         shell = shell_of(os.getpid())
         if shell.why_no_files and (refusal := _refusal(command, shell.why_no_files)):
             return Shell(1, refusal)
+        self._viewed_at = None
         return shell.run(command, self._directory, self)
 
     def close(self) -> None:
@@ -94,14 +100,31 @@ class Surroundings:
 
     def tell(self, tree: str) -> Values:
         """Give what the files of a tree are to say."""
-        values = self._files[tree]
         if tree == "sys-net":
-            if not values:
-                self._settings.changed.update(self._settings.names())
-            for name in self._settings.changed:
-                values.change(_path_of(name), self._settings.get(name))
-            self._settings.changed.clear()
-        return values
+            self._tell_settings()
+        elif tree == "net":
+            self._tell_views()
+        elif not self._files[tree]:
+            for name in self._cubic.names():
+                self._files[tree].change(name, self._cubic.get(name))
+        return self._files[tree]
+
+    def _tell_settings(self) -> None:
+        values, changed = self._files["sys-net"], self._settings.changed
+        if not values:
+            changed.update(self._settings.names())
+        for name in changed:
+            values.change(_path_of(name), self._settings.get(name))
+        changed.clear()
+
+    def _tell_views(self) -> None:
+        """Tell what has become of counters and sockets, when time has passed."""
+        host, values = self._machine.host, self._files["net"]
+        if self._viewed_at != host.now():
+            self._viewed_at = host.now()
+            for name, text in net_files(host.stack, host.now()).items():
+                if values.get(name) != text:
+                    values.change(name, text)
 
     def take(self, tree: str, name: str, text: str) -> None:
         """Hear what was written to a file. Raises: OSError where it is refused."""
@@ -111,6 +134,13 @@ class Surroundings:
             setting = "net." + name.replace("/", ".")
             self._settings.changed.add(setting)  # the file is written anew, whatever it says now
             self._settings.set(setting, text)
+        elif tree == "cubic":
+            try:
+                self._cubic.set(name, text)
+            finally:
+                self._files[tree].change(name, self._cubic.get(name))
+        else:
+            raise os_error(EACCES)
 
 
 def _path_of(name: str) -> str:

@@ -1,11 +1,13 @@
 """`ss`: the sockets, as iproute2's ss shows them."""
 
+from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
 
 from tapstack.base.units import Instant
 from tapstack.shell.command import Command, CommandParser, Context
 from tapstack.shell.ss_rows import Selection, rows
-from tapstack.shell.ss_table import render
+from tapstack.shell.ss_table import Row, render
 from tapstack.stack import Stack
 
 
@@ -16,7 +18,14 @@ def run(context: Context, words: list[str]) -> int:
     if given.summary:
         context.say(context.runtime.call(summarize, stack))
         return 0
-    only_one = given.tcp != given.udp
+    lines = show(context.runtime.call(rows_for, stack, given), given)
+    if lines:
+        context.say("\n".join(lines))
+    return 0
+
+
+def rows_for(stack: Stack, given: Namespace, *, now: Instant) -> list[Row]:
+    """Give the sockets that the options ask for."""
     selection = Selection(
         tcp=given.tcp or not given.udp,
         udp=given.udp or not given.tcp,
@@ -28,17 +37,20 @@ def run(context: Context, words: list[str]) -> int:
         memory=given.memory,
         sequence=given.sequence,
     )
-    lines = render(
-        context.runtime.call(rows, stack, selection),
+    return rows(stack, selection, now=now)
+
+
+def show(found: Sequence[Row], given: Namespace) -> list[str]:
+    """Lay out sockets as the options ask for it."""
+    only_one = given.tcp != given.udp
+    return render(
+        found,
         header=not given.no_header,
         netid=not only_one,
         # Connected UDP sockets can only be in one state: ss leaves the column out, too.
-        state=not (only_one and given.udp) or selection.listening,
+        state=not (only_one and given.udp) or given.all or given.listening,
         one_line=given.one_line,
     )
-    if lines:
-        context.say("\n".join(lines))
-    return 0
 
 
 def make_parser() -> CommandParser:
