@@ -110,6 +110,16 @@ class TcpConfig:
     """Whether CUBIC is never slower than Reno (RFC 9438 §4.3); a parameter of tcp_cubic."""
     cubic_hystart: bool = True
     """Whether CUBIC leaves slow start before a loss says so; `hystart` of tcp_cubic."""
+    tcp_pacing_ss_ratio: int = 200
+    """Percent of a congestion window a round trip that make the rate of a slow start, ..."""
+    tcp_pacing_ca_ratio: int = 120
+    """... and of congestion avoidance. The rate decides how large units are."""
+    tcp_min_tso_segs: int = 2
+    """Least segments of a unit, where the windows have room for them."""
+    tcp_tso_rtt_log: int = 9
+    """Units double with each 2⁹ µs that the least round trip is shorter."""
+    tcp_tso_win_divisor: int = 3
+    """The part of a window that is sent at once, rather than wait until more is open; 0: all."""
     tcp_slow_start_after_idle: bool = True
     """Whether a congestion window that was not used for an RTO is brought down."""
     tcp_ecn: int = 2

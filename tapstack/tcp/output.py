@@ -35,7 +35,8 @@ from tapstack.tcp.state import HAS_RECEIVED_FIN, HAS_SENT_FIN, State
 from tapstack.tcp.statistics import watch_limit
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_persist, delay_ack, stop_probing
-from tapstack.tcp.transmission import current_mss, max_unit, sequence_of_ack, transmit
+from tapstack.tcp.transmission import current_mss, sequence_of_ack, transmit
+from tapstack.tcp.unit_size import Wait, unit_segments, wait_for_more
 from tapstack.tcp.window_validation import note_use, restart_after_idle
 
 _CAN_SEND_TEXT = frozenset({State.ESTABLISHED, State.CLOSE_WAIT}) | (
@@ -118,8 +119,10 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if _send_mtu_probe(ctx, tcb, now):
         while _send_next_unit(ctx, tcb, now):
             pass
-    if tcb.snd_nxt != before or tcb.sent.in_flight >= tcb.window.cwnd:
-        note_use(ctx, tcb, now)
+    held_back = _reason_to_wait(ctx, tcb, tcb.unsent(), now) is Wait.CONGESTION_WINDOW
+    limited = held_back or tcb.sent.in_flight >= tcb.window.cwnd
+    if tcb.snd_nxt != before or limited:
+        note_use(ctx, tcb, limited, now)
     if tcb.snd_nxt != before:
         tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False)
 
@@ -141,6 +144,8 @@ def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     unsent = tcb.unsent()
     if not unsent and not _fin_waits(tcb):
         return False
+    if _reason_to_wait(ctx, tcb, unsent, now) is not Wait.NO:
+        return False
     length = _sendable(ctx, tcb, unsent)
     if length and not tcb.sent.in_flight:
         restart_after_idle(ctx, tcb, now)
@@ -150,6 +155,15 @@ def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         _send_unit(ctx, tcb, length, fin, length == unsent, now)
         return True
     return False
+
+
+def _reason_to_wait(ctx: Context, tcb: Tcb, unsent: int, now: Instant) -> Wait:
+    """Tell why text of several segments waits although a window has room, if it does."""
+    mss = current_mss(tcb)
+    quota = tcb.window.cwnd - tcb.sent.in_flight
+    if unsent <= mss or quota <= 0:
+        return Wait.NO
+    return wait_for_more(ctx, tcb, unsent, _window_room(tcb), quota, mss, now)
 
 
 def _fin_waits(tcb: Tcb) -> bool:
@@ -181,7 +195,7 @@ def _sendable(ctx: Context, tcb: Tcb, unsent: int) -> int:
     # segment is worth waiting for only up to half of the largest that there was.
     if room < min(unsent, mss, max(tcb.max_snd_wnd // 2, 1)):
         return 0  # wait for more window, or for the persist timer
-    length = min(unsent, room, quota * mss, max_unit(ctx, tcb))
+    length = min(unsent, room, min(quota, unit_segments(ctx, tcb, mss)) * mss)
     partial = length % mss
     if partial and not _may_send_partial(tcb, partial_is_last=length == unsent):
         length -= partial
@@ -211,9 +225,9 @@ def _send_unit(
     uncut: bool = False,
 ) -> None:
     """Send one unit of new text for the first time; `uncut` as one segment, whatever its size."""
-    flags = (PSH if is_last and length and not tcb.more_coming else 0) | (FIN if fin else 0)
     mss = current_mss(tcb)
     size = length if uncut else mss
+    flags = (PSH if _is_pushed(tcb, length, size, is_last) else 0) | (FIN if fin else 0)
     segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, size, now)
     nothing_in_flight = not tcb.sent
     delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=nothing_in_flight)
@@ -229,6 +243,15 @@ def _send_unit(
     transmit(ctx, tcb, segment.seq, flags | ACK, length, now, why, is_new=True, uncut=uncut)
     if nothing_in_flight or is_armed_for(tcb, Purpose.PROBE):
         rearm_retransmission(tcb, now)
+
+
+def _is_pushed(tcb: Tcb, length: int, size: int, is_last: bool) -> bool:
+    """Tell whether PSH says that the receiver need not wait for more (RFC 9293 §3.9.1.2).
+
+    It is so with the last of what the user gave, and, as in Linux, with each unit of several
+    segments, so that a receiver who joins what arrives together hands it on.
+    """
+    return length > size or (is_last and length > 0 and not tcb.more_coming)
 
 
 # --- probes -------------------------------------------------------------------------------------

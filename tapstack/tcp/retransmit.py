@@ -16,7 +16,8 @@ from tapstack.tcp.segment import ACK, SYN
 from tapstack.tcp.seq import add, gt, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.transmission import current_mss, max_unit, transmit
+from tapstack.tcp.transmission import current_mss, transmit
+from tapstack.tcp.unit_size import unit_segments
 
 
 def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
@@ -29,7 +30,7 @@ def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
         room = tcb.window.cwnd - sent.in_flight
         if room <= 0 or not _fits_window(tcb, segment):
             return
-        unit = min(room, max_unit(ctx, tcb) // segment.segment_size)
+        unit = min(room, unit_segments(ctx, tcb, segment.segment_size))
         if segment.packets > unit:
             sent.split_packets(index, unit)
         _cut_to_window(tcb, index)

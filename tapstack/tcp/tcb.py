@@ -147,6 +147,8 @@ class Tcb:
     """Written by `window_validation.py`."""
     last_sent_at: Instant = 0
     """When text last left."""
+    transmitted_at: Instant = 0
+    """When any segment last left."""
     send_space: int = 0
     """Octets that the send buffer takes (SO_SNDBUF). Written by `send_space.py`."""
     more_coming: bool = False

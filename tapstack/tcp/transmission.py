@@ -103,6 +103,7 @@ def transmit(
     flags |= URG if up else 0
     segment = Segment(tcb.local.port, tcb.remote.port, seq, ack, flags, window, up, options, b"")
     text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length) if length else []
+    tcb.transmitted_at = now
     if length:
         tcb.last_sent_at = now
     if flags & ACK:

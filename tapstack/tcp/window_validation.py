@@ -45,10 +45,12 @@ class WindowUse:
         return self.limited or (window.in_slow_start and window.cwnd < 2 * self.most_out)
 
 
-def note_use(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Remember how far the window is used, after sending as much new text as may be sent."""
+def note_use(ctx: Context, tcb: Tcb, limited: bool, now: Instant) -> None:
+    """Remember how far the window is used, after sending as much new text as may be sent.
+
+    `limited`: the congestion window holds text back.
+    """
     use, sent = tcb.window_use, tcb.sent
-    limited = sent.in_flight >= tcb.window.cwnd
     new_round = ge(tcb.snd_una, use.round_end)
     if new_round or limited or (not use.limited and sent.packets_out > use.most_out):
         use.limited = limited

@@ -26,6 +26,10 @@ from tests.scenarios.lab import (
     road_of,
 )
 
+ONE_BY_ONE = {"max_segment_unit": 1500}
+"""Segments leave one by one, as without segmentation offload: none waits to leave with others."""
+
+
 # --- growth ---------------------------------------------------------------------------------------
 
 
@@ -36,7 +40,7 @@ from tests.scenarios.lab import (
 def test_slow_start_sends_so_many_packets_in_so_many_rounds(
     name: str, packets: int, rounds: int
 ) -> None:
-    with flow(tcp_congestion_control=name) as bulk:
+    with flow(tcp_congestion_control=name, **ONE_BY_ONE) as bulk:
         start = bulk.begin()
         assert bulk.transfer(packets) == rounds * RTT - RTT // 2
         sizes = [bulk.times(start).count(each * RTT) for each in range(rounds)]
@@ -88,7 +92,7 @@ def test_cubic_follows_its_curve() -> None:
 
 @pytest.mark.parametrize(("name", "seconds"), [("cubic", 2.83), ("reno", 2.5)])
 def test_the_time_to_come_back_to_100_segments_after_one_loss(name: str, seconds: float) -> None:
-    with after_one_loss(name, 100, 50 * MILLISECOND) as bulk:
+    with after_one_loss(name, 100, 50 * MILLISECOND, **ONE_BY_ONE) as bulk:
         start = bulk.wait(lambda: bulk.tcb.recovery.phase is Phase.OPEN)
         back = bulk.wait(lambda: bulk.window.cwnd >= 100)
         assert (back - start) / SECOND == pytest.approx(seconds, rel=0.1)

@@ -42,7 +42,7 @@ def grow(world: World, source: Tcb, sink: Tcb, packets: int) -> None:
     ("packets", "rounds"), [(10, 1), (30, 2), (70, 3), (150, 4), (310, 5), (630, 6)]
 )
 def test_so_many_packets_take_so_many_rounds(name: str, packets: int, rounds: int) -> None:
-    world, client, server = connected(tcp_congestion_control=name)
+    world, client, server = connected(tcp_congestion_control=name, max_segment_unit=1500)
     start = world.now
     world.transfer(client, server, bytes(packets * client.effective_mss))
     assert (world.now - start) / RTT == pytest.approx(rounds - 0.5, abs=0.01)

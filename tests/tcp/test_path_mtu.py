@@ -115,7 +115,7 @@ def test_in_flight_is_counted_in_the_segments_that_there_are_now() -> None:
     world.a.outbox.clear()
     report(world, client, 3, 4, seq=client.snd_una, mtu=776)
     assert client.effective_mss == 724
-    assert client.sent.packets_out == 20
+    assert client.sent.packets_out == 3 * 4 + 2 * 2  # units, of which three were begun anew
     assert client.sent.in_flight == client.window.cwnd == 10
 
 

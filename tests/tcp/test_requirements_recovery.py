@@ -123,7 +123,7 @@ def test_the_first_two_duplicate_acks_let_new_text_go_and_the_third_has_the_lost
     peer, host, tcb = quiet()
     sent = send(host, tcb, 30)
     assert len(sent) == 10
-    answers = [acknowledge(peer, 0, T0 + 100 + n) for n in range(3)]
+    answers = [acknowledge(peer, 0, T0 + n * 2 * MILLISECOND) for n in range(1, 4)]
     assert [[s.seq for s in answer] for answer in answers] == [
         [sent[-1].end],
         [(sent[-1].end + MSS) % 2**32],

@@ -131,12 +131,21 @@ def test_more_is_waited_for() -> None:
     assert texts(world, mark) == [10]
 
 
-def test_full_segments_do_not_wait_for_more_and_push_nothing() -> None:
+def test_a_full_segment_does_not_wait_for_more_and_pushes_nothing() -> None:
+    world = opened()
+    client, _ = ends(world)
+    mark = len(world.log)
+    send_more(world, client, bytes(1448))
+    assert [flags & PSH for _, length, flags in sent_since(world, mark) if length] == [0]
+
+
+def test_units_of_several_segments_are_pushed() -> None:
+    """As Linux's are: a receiver who joins what arrives together is to hand it on."""
     world = opened()
     client, _ = ends(world)
     mark = len(world.log)
     send_more(world, client, bytes(2 * 1448))
-    assert [flags & PSH for _, length, flags in sent_since(world, mark) if length] == [0, 0]
+    assert [flags & PSH for _, length, flags in sent_since(world, mark) if length] == [0, PSH]
 
 
 @pytest.mark.parametrize("how", ["cork", "more"])

@@ -79,9 +79,7 @@ _GROUPS = (
         "ipv4",
         "text leaves at once, in units as large as the window lets it",
         """
-tcp_autocorking=1[0..1] tcp_limit_output_bytes=4194304 tcp_min_tso_segs=2[1..255]
-tcp_pacing_ca_ratio=120[0..1000] tcp_pacing_ss_ratio=200[0..1000] tcp_tso_rtt_log=9[0..255]
-tcp_tso_win_divisor=3[0..255]
+tcp_autocorking=1[0..1] tcp_limit_output_bytes=4194304
 """,
     ),
     _Group(
