@@ -105,13 +105,13 @@ def test_sysctl_fails_loudly(bench: Bench, prefix: str) -> None:
 
 def test_what_has_no_effect_is_kept_and_listed(bench: Bench) -> None:
     assert bench.surroundings.inert_used == {}
-    assert bench.run("sysctl -q net.ipv4.tcp_pacing_ss_ratio=150").status == 0
-    assert bench.run("sysctl -n net.ipv4.tcp_pacing_ss_ratio").output == "150\n"
-    assert list(bench.surroundings.inert_used) == ["net.ipv4.tcp_pacing_ss_ratio"]
+    assert bench.run("sysctl -q net.ipv4.tcp_limit_output_bytes=150").status == 0
+    assert bench.run("sysctl -n net.ipv4.tcp_limit_output_bytes").output == "150\n"
+    assert list(bench.surroundings.inert_used) == ["net.ipv4.tcp_limit_output_bytes"]
     with World() as world:
         world.link(world.host("a"), world.host("b"))
         other = Bench(world.hosts["a"], bench.directory)
-        assert other.run("true; sysctl -n net.ipv4.tcp_pacing_ss_ratio").output == "200\n"
+        assert other.run("true; sysctl -n net.ipv4.tcp_limit_output_bytes").output == "4194304\n"
         assert other.surroundings.inert_used == {}
 
 
