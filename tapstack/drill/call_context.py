@@ -25,8 +25,8 @@ class Context:
     """One run of a script, as its system calls see it."""
 
     settings: Settings
-    lacking: frozenset[str] = LACKING
-    """Words that make a call unsupported."""
+    lacking: frozenset[str]
+    """Words that make a call unsupported; a host without any has all options of Linux."""
     descriptors: Descriptors = field(default_factory=Descriptors)
     epoch: Instant = 0
     """What the host's real-time clock shows at the script's time 0, µs: what timestamps that a

@@ -174,6 +174,9 @@ class TestedHost(Protocol):
     addresses: Addresses
     epoch: Instant
     """What its real-time clock shows at instant 0, µs since 1970."""
+    lacking: frozenset[str]
+    """Words of a script that ask for what it does not have; a host that has none has everything
+    that Linux has."""
     captured: deque[Captured]
     """What it sent and the player has not taken yet, in order."""
 

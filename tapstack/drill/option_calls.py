@@ -5,6 +5,9 @@ Not done here: the options.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import ENOPROTOOPT
 from typing import NamedTuple
 
 from tapstack.drill.call_arguments import Arguments
@@ -12,12 +15,30 @@ from tapstack.drill.call_results import Body, Returned, differ, differ_text, num
 from tapstack.drill.contract import Calls
 from tapstack.drill.failure import Difference
 from tapstack.drill.script_structs import LINGER, Linger, linger_of, written_length
-from tapstack.drill.syntax import Anything, Expression, Items, Text
+from tapstack.drill.syntax import Anything, Expression, Items, Text, Word
+from tapstack.drill.values import unparse
 
 _INT = 4
 _LARGE = 512
 """Octets of room for what the script does not look at: TCP_INFO has about 300."""
 _VALUES = '[1], "reno", {onoff=1, linger=10} or ...'
+
+
+@contextmanager
+def _known_to_be_lacking(arguments: Arguments) -> Iterator[None]:
+    """Tell an option that a host lacks from one that Linux lacks, too: the script knows.
+
+    Raises: UnsupportedError.
+    """
+    try:
+        yield
+    except OSError as error:
+        name, wanted = arguments[2], arguments.call.errno
+        is_expected = wanted is not None and wanted.name == "ENOPROTOOPT"
+        is_unknown = error.errno == ENOPROTOOPT and isinstance(name, Word)
+        if is_unknown and arguments.context.lacking and not is_expected:
+            raise arguments.lacks(name, unparse(name)) from None
+        raise
 
 
 # --- setsockopt -----------------------------------------------------------------------------------
@@ -33,7 +54,8 @@ def read_setsockopt(arguments: Arguments) -> Body:
     value = _octets_of(arguments, arguments[3], length)
 
     def body(calls: Calls) -> Returned:
-        calls.setsockopt(fd(), level, name, value)
+        with _known_to_be_lacking(arguments):
+            calls.setsockopt(fd(), level, name, value)
         return Returned(0)
 
     return body
@@ -85,7 +107,8 @@ def read_getsockopt(arguments: Arguments) -> Body:
         raise arguments.wrong(arguments[4], "the length of the value")
 
     def body(calls: Calls) -> Returned:
-        octets = calls.getsockopt(fd(), level, name, room)
+        with _known_to_be_lacking(arguments):
+            octets = calls.getsockopt(fd(), level, name, room)
         found = wanted.differences(octets)
         return Returned(0, found + differ("length", length, len(octets)))
 

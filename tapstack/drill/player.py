@@ -58,7 +58,7 @@ class Player:
         self._settings = settings
         self._times = Timetable(settings)
         self._matcher = Matcher(host.addresses, settings)
-        self._context = Context(settings)
+        self._context = Context(settings, host.lacking)
         self._snippets = Snippets(self._context.descriptors)
         self._calls: dict[Position, Call] = {}
         for event in script.events:

@@ -99,7 +99,8 @@ _UNSUPPORTED = frozenset({"cap_set"})
 def prepare(call: SystemCall, context: Context) -> Call:
     """Read a call, to be made later; calls are to be prepared in the script's order.
 
-    What is given makes the call, and so may block as it does; it never raises OSError.
+    What is given makes the call, and so may block as it does. It never raises OSError, but
+    UnsupportedError where the host turns out to lack an option.
 
     Raises: ScriptError for a call, arguments or a result that make no sense; UnsupportedError.
     """

@@ -19,8 +19,10 @@ from tapstack.base.address import Network, format_ipv4
 from tapstack.base.units import Duration, Instant
 from tapstack.capture.pcap import PcapWriter
 from tapstack.device.parcel import Parcel
+from tapstack.drill.call_context import LACKING
 from tapstack.drill.contract import Addresses, Calls, Captured, Shell
 from tapstack.drill.surroundings.surroundings import Surroundings
+from tapstack.drill.syntax import UnsupportedError
 from tapstack.eth import wire as eth
 from tapstack.shell.ss_rows import Selection, rows
 from tapstack.shell.ss_table import render
@@ -75,14 +77,14 @@ class Begun(Generic[T]):
         self._calls = calls
         self._call = call
         self._ended: Instant | None = None
-        self._error: OSError | None = None
+        self._error: OSError | UnsupportedError | None = None
         self._value: T
         clock.baton.spawn("the script's system call", self._run, ())
 
     def _run(self) -> None:
         try:
             self._value = self._call(self._calls)
-        except OSError as error:
+        except (OSError, UnsupportedError) as error:
             self._error = error
         self._ended = self._clock.now
 
@@ -91,7 +93,7 @@ class Begun(Generic[T]):
         return self._ended
 
     def result(self) -> T:
-        """Give what it returned. Raises: OSError, if it did."""
+        """Give what it returned. Raises: OSError, UnsupportedError, if it did."""
         if self._error is not None:
             raise self._error
         return self._value
@@ -106,6 +108,7 @@ class SimulatedHost:
         """Write what is on the wire to the file `capture`, if there is one. Raises: OSError."""
         self.addresses = addresses
         self.epoch: Instant = 0
+        self.lacking = LACKING
         self._clock = Clock()
         self._host = Host("tapstack", self._clock, seed="drill")
         self._tape = Tape()

@@ -286,9 +286,13 @@ def nearest(name: str, names: Iterable[str], cutoff: float = 0.75) -> str | None
     return folded[near[0]] if near else None
 
 
+_USUAL_ERRORS = {95: "EOPNOTSUPP", 524: "ENOTSUPP"}
+"""What the errors are called that the library calls otherwise, or not at all."""
+
+
 def errno_name(number: int) -> str:
     """Render an error as its macro; the number where there is none."""
-    return errorcode.get(number) or ("ENOTSUPP" if number == 524 else str(number))
+    return _USUAL_ERRORS.get(number) or errorcode.get(number, str(number))
 
 
 def bits_text(value: int, prefix: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tapstack.drill.call_context import LACKING
 from tapstack.drill.code import Snippets
 from tapstack.drill.failure import Difference
 from tapstack.drill.parser import parse
@@ -29,11 +30,13 @@ CONNECTED = (
 class Bench:
     """One run of a script: only its calls and its code, and no time but what they take."""
 
-    def __init__(self, calls: Any = None, port: int = 8080, **settings: Any) -> None:
+    def __init__(
+        self, calls: Any = None, port: int = 8080, lacking: frozenset[str] = LACKING
+    ) -> None:
         self.calls = calls
         ports = {"bind_port": port, "connect_port": port}
         addresses = {"local_ip": "127.0.0.1", "remote_ip": "127.0.0.1"}
-        self.context = Context(Settings(**ports, **addresses, **settings))
+        self.context = Context(Settings(**ports, **addresses), lacking)
         self.snippets = Snippets(self.context.descriptors)
 
     def prepare(self, *lines: str) -> list[Call]:

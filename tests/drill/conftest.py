@@ -24,7 +24,7 @@ def kernel() -> Iterator[Bench]:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
     calls = KernelCalls()
-    yield Bench(calls, port)
+    yield Bench(calls, port, lacking=frozenset())
     calls.end()
 
 

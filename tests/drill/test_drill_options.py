@@ -1,7 +1,11 @@
 """getsockopt and setsockopt of a script: values as numbers, strings and structs."""
 
+from pathlib import Path
+
 import pytest
 
+from tapstack.drill.running import Manner, Verdict, run_file
+from tapstack.drill.syntax import UnsupportedError
 from tests.drill.call_bench import CONNECTED, LISTENING, Bench, shown
 
 SET_AND_GET = [
@@ -84,3 +88,42 @@ def test_an_option_that_is_refused(bench: Bench) -> None:
         "getsockopt(3, SOL_TCP, 999, [0], [4]) = -1 ENOPROTOOPT (Protocol not available)",
     )
     assert shown(bench.play(*LISTENING, *lines)) == []
+
+
+ASKED = [
+    "setsockopt(3, SOL_SOCKET, SO_LOCK_FILTER, [1], 4) = 0",
+    "setsockopt(3, SOL_SOCKET, SO_LOCK_FILTER, [1], 4) = -1 EINVAL",
+    "getsockopt(3, SOL_SOCKET, SO_LOCK_FILTER, [0], [4]) = 0",
+]
+
+
+@pytest.mark.parametrize("line", ASKED)
+def test_an_option_that_only_the_stack_lacks_is_nobodys_failure(stack: Bench, line: str) -> None:
+    with pytest.raises(UnsupportedError) as unsupported:
+        stack.play(*LISTENING, line)
+    assert unsupported.value.construct == "SO_LOCK_FILTER"
+    assert unsupported.value.position == (4, 30)
+
+
+def test_an_option_that_linux_lacks_is_a_failure(bench: Bench) -> None:
+    line = "setsockopt(3, SOL_SOCKET, %s, [1], 4) = 0"
+    told = ["result: 0, -1 ENOPROTOOPT (Protocol not available)"]
+    assert shown(bench.play(*LISTENING, line % "999")) == told
+    error = line % "SO_TYPE"
+    assert shown(bench.play(error.replace("= 0", "= -1 ENOPROTOOPT"))) == []
+
+
+def test_the_kernel_has_the_last_word(kernel: Bench) -> None:
+    found = kernel.play(*LISTENING, "setsockopt(3, SOL_SOCKET, SO_PEERCRED, [1], 4) = 0")
+    assert shown(found) == ["result: 0, -1 ENOPROTOOPT (Protocol not available)"]
+
+
+def test_a_script_that_asks_for_such_an_option_is_unsupported(tmp_path: Path) -> None:
+    script = tmp_path / "script.pkt"
+    script.write_text(
+        "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n"
+        "+0 setsockopt(3, SOL_SOCKET, SO_LOCK_FILTER, [1], 4) = 0\n"
+    )
+    result = run_file(script, Manner())
+    assert result.verdict is Verdict.UNSUPPORTED
+    assert result.report.startswith(f"{script}:2:30: unsupported: SO_LOCK_FILTER\n")

@@ -54,6 +54,7 @@ class KernelHost:
         Raises: OSError with one clear sentence that says what it takes.
         """
         self.addresses = addresses
+        self.lacking: frozenset[str] = frozenset()
         self.captured: deque[Captured] = deque()
         self._closed = False
         self._recording = None
