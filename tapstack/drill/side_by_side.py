@@ -125,7 +125,7 @@ def _table(hosts: tuple[str, str], rows: Sequence[_Row], marked: bool) -> Iterat
     lines += [_Line("", _line_number(row), _show(row.one), _show(row.other)) for row in rows]
     if marked:
         lines[-1] = lines[-1]._replace(mark=">>")
-        lines.append(_marks(rows[-1]))
+        lines += _marks(rows[-1])
     width = max(len(line.left) for line in lines)
     for mark, number, left, right in lines:
         yield f"{mark:2}{number:>6}  {left:<{width}}  | {right}".rstrip()
@@ -150,15 +150,16 @@ def _line_number(row: _Row) -> str:
     return str(happening.position.line) if happening and happening.position else ""
 
 
-def _marks(row: _Row) -> _Line:
+def _marks(row: _Row) -> Iterator[_Line]:
     """Underline the words of either that the other has not, or else the times."""
     if row.one is None or row.other is None:
-        return _Line("", "", "", "")
+        return
     texts = row.one.text, row.other.text
     if not _differ(row, _text):
-        return _Line("", "", "^" * _TIME, "^" * _TIME)
+        yield _Line("", "", "^" * _TIME, "^" * _TIME)
+        return
     margin = " " * (_TIME + 3)
-    return _Line("", "", margin + _underline(*texts), margin + _underline(*reversed(texts)))
+    yield _Line("", "", margin + _underline(*texts), margin + _underline(*reversed(texts)))
 
 
 def _underline(text: str, other: str) -> str:

@@ -320,6 +320,11 @@ def congestion_of(far_end: FarEnd, fd: int) -> bytes:
     return far_end.call(lambda calls: calls.getsockopt(fd, *option, 16)).rstrip(b"\0")
 
 
+def test_buffers_are_of_linuxs_size_whatever_the_machines_are(host: KernelHost) -> None:
+    sizes = host.shell("sysctl -n net.ipv4.tcp_rmem net.ipv4.tcp_wmem").output.split("\n")
+    assert sizes[:2] == ["4096\t131072\t6291456", "4096\t16384\t4194304"]
+
+
 def test_cubic_is_the_default_whatever_the_machines_is(far_end: FarEnd) -> None:
     assert congestion_of(far_end, far_end.establish()) == b"cubic"
 

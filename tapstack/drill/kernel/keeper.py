@@ -33,6 +33,14 @@ CHOSEN_CONGESTION = "CHOSEN_CONGESTION"
 """The variable that names the file in which `sysctl.sh` leaves a word for the sockets."""
 LONGEST_MESSAGE = 64 * 1024
 _CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+_SETTINGS = {  # of net.ipv4
+    "ip_forward": "0",
+    "conf/all/rp_filter": "0",
+    f"conf/{DEVICE}/rp_filter": "0",
+    "tcp_rmem": "4096 131072 6291456",
+    "tcp_wmem": "4096 16384 4194304",
+}
+"""Linux's defaults of what a namespace has from its machine otherwise, which may be tuned."""
 _LINUX_DEFAULT = "cubic"  # Linux: net/ipv4/Kconfig
 _QUEUE = 10_000
 """Datagrams that may wait to be read: more than any window."""
@@ -62,11 +70,7 @@ def _set_up(setting: Setting) -> int:
     """Make the namespace and its device; give the descriptor of that. Raises: OSError."""
     enter_sealed_namespace()
     tun = open_tun(DEVICE)
-    for name, value in {
-        "ip_forward": 0,
-        "conf/all/rp_filter": 0,
-        f"conf/{DEVICE}/rp_filter": 0,
-    }.items():
+    for name, value in _SETTINGS.items():
         Path("/proc/sys/net/ipv4", name).write_text(f"{value}\n")
     host.set_mtu(DEVICE, setting.mtu)
     with suppress(PermissionError):  # that takes the machine's root
