@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -282,6 +283,58 @@ def test_nothing_is_left_behind(how: str, status: int) -> None:
             return
         os.sched_yield()
     pytest.fail("the folder is still there")
+
+
+# --- without namespaces -------------------------------------------------------------------------
+
+ALONE = """
+import sys
+from pathlib import Path
+from tapstack.drill.surroundings.surroundings import Surroundings
+from tapstack.sim import World
+with World() as world:
+    world.link(world.host("a"), world.host("b"))
+    surroundings = Surroundings(world.hosts["a"], Path("/"), lambda _: None)
+    for command in sys.argv[1:]:
+        print(tuple(surroundings.run(command)))
+"""
+NO_NAMESPACES = "for x in user mnt net; do echo 0 > /proc/sys/user/max_${x}_namespaces; done; "
+
+
+def play_alone(*commands: str, before: str) -> list[str]:
+    """Run commands where no namespace can be had, having run something there before."""
+    words = ["unshare", "-rmn", "sh", "-c", f'{before}exec "$@"', "sh"]
+    done = subprocess.run(
+        [*words, sys.executable, "-c", ALONE, *commands],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@needs_namespaces
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare")
+def test_where_no_namespaces_can_be_had_programs_on_the_path_remain() -> None:
+    read_only = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys; "
+    lines = play_alone(
+        "true; sysctl -n net.ipv4.tcp_sack",
+        f"cat {SACK}",
+        "grep x /proc/net/tcp",
+        before=NO_NAMESPACES + read_only,
+    )
+    assert lines[0] == "(0, '1\\n')"
+    assert lines[1] == lines[2]
+    assert lines[1].startswith("(1, \"the simulated stack's files cannot be had here: ")
+
+
+@needs_namespaces
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare")
+def test_nothing_is_run_that_could_change_the_real_settings() -> None:
+    lines = play_alone("sysctl -n net.ipv4.tcp_sack", "true", before=NO_NAMESPACES)
+    assert lines[0] == "(0, '1\\n')"  # which needs no shell
+    assert lines[1].startswith("(1, \"commands could change this system's own settings")
 
 
 # --- what needs no shell ------------------------------------------------------------------------

@@ -5,7 +5,9 @@ Not done here: what the values mean.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tapstack.drill.surroundings.watching_files import FileWatcher
@@ -29,43 +31,47 @@ class FileTree:
     """The files below one folder."""
 
     def __init__(self, folder: Path, watcher: FileWatcher) -> None:
-        self._folder = folder
+        self._prefix = f"{folder}/"
         self._watcher = watcher
         self._said: dict[str, str] = {}
         self._shown: Values | None = None
-        self._watched: set[Path] = set()
+        self._watched: set[str] = set()
         folder.mkdir()
 
     def show(self, values: Values) -> None:
         """Have the files say these values, and no others be there. Raises: OSError."""
         if values is not self._shown:
-            values.news.update(name for name, _ in values.items() - self._said.items())
+            values.news = {name for name, _ in values.items() - self._said.items()}
             for name in self._said.keys() - values.keys():
-                (self._folder / name).unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(self._prefix + name)
                 del self._said[name]
             self._shown = values
         if values.news:
-            self._write(values, sorted(values.news))
+            self._write(values, [n for n in values.news if values[n] != self._said.get(n)])
             values.news.clear()
 
     def _write(self, values: Values, names: list[str]) -> None:
+        folders = {os.path.dirname(self._prefix + name) for name in names} - self._watched
+        for folder in folders:
+            os.makedirs(folder, exist_ok=True)
         for name in names:
-            path, value = self._folder / name, values[name]
-            if path.parent not in self._watched:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{value}\n" if value else "")
-            self._said[name] = value
-        for parent in {(self._folder / name).parent for name in names} - self._watched:
-            self._watcher.watch(parent)
-            self._watched.add(parent)
+            self._said[name] = value = values[name]
+            with open(self._prefix + name, "w") as file:
+                file.write(f"{value}\n" if value else "")
+        for folder in folders:
+            self._watcher.watch(folder)
+        self._watched |= folders
 
-    def changed(self, written: list[Path]) -> Iterator[tuple[str, str]]:
+    def changed(self, written: list[str]) -> Iterator[tuple[str, str]]:
         """Give name and text of those of the written files that say something else now."""
         for path in written:
-            if path.is_relative_to(self._folder) and path.is_file():
-                name, text = str(path.relative_to(self._folder)), path.read_text()
+            if path.startswith(self._prefix) and os.path.isfile(path):
+                name = path.removeprefix(self._prefix)
+                with open(path, errors="replace") as file:
+                    text = file.read()
                 if name not in self._said:
-                    path.unlink()  # as if it could not have been made
+                    os.unlink(path)  # as if it could not have been made
                 elif text.rstrip("\n") == self._said[name]:
                     continue
                 else:

@@ -1,7 +1,9 @@
 """How a program of ours that a shell runs asks this process what to print, and is told.
 
 The program is a tiny script for `sh`. When its turn has come it writes its name, directory and
-arguments into one FIFO, and reads from another one a line of shell, which it evaluates.
+arguments into one FIFO, and reads from another one a line of shell, which it evaluates. As starting
+`sh` takes most of the time, the shells that we start know the same as functions, too, and so does
+every bash that they start.
 
 Not done here: the programs themselves (`programs/`), and the shell that runs them (`shell.py`).
 """
@@ -17,16 +19,18 @@ from typing import NamedTuple
 from tapstack.drill.surroundings.fifo import Fifo
 from tapstack.drill.surroundings.machine import Answer
 
-_SCRIPT = """\
-#!/bin/sh
-read -r x <{folder}/turn
-printf '%s\\0' "$#" {name} "$PWD" "$@" >{folder}/calls
-read -r x <{folder}/answers
-eval "$x"
-exit 1
+_FUNCTION = """\
+tapstack_call() {{
+    local x=
+    read -r x <{folder}/turn
+    printf '%s\\0' "$#" "$PWD" "$@" >{folder}/calls
+    x="return 1"
+    IFS= read -r x <{folder}/answers
+    eval "$x"
+}}
 """
-_BEFORE_WORDS = 3
-"""Fields of a call in front of its arguments: their number, the program, its directory."""
+_BEFORE_WORDS = 2
+"""Fields of a call in front of the program's name: how many follow, and the directory."""
 _LONGEST = 1000
 """Octets that the script prints itself: `read` takes them one by one."""
 
@@ -50,11 +54,19 @@ class ProgramCalls:
         self._answers = Fifo(folder / "answers")
         self._received = b""
         self._long_answers: list[Path] = []
-        (folder / "bin").mkdir()
+        self.functions = folder / "functions"
+        """A file that has the programs as functions of a shell."""
+        self._write_programs(folder / "bin", list(names))
+
+    def _write_programs(self, place: Path, names: list[str]) -> None:
+        place.mkdir()
+        function = _FUNCTION.format(folder=quote(str(self._folder)))
         for name in names:
-            path = folder / "bin" / name
-            path.write_text(_SCRIPT.format(folder=quote(str(folder)), name=name))
+            path = place / name
+            path.write_text(f'#!/bin/sh\n{function}tapstack_call {name} "$@"\n')
             path.chmod(0o755)
+        lines = (f'{n}() {{ tapstack_call {n} "$@"; }}\n' for n in names if n.isidentifier())
+        self.functions.write_text(function + "".join(lines))
 
     @property
     def fd(self) -> int:
@@ -77,13 +89,14 @@ class ProgramCalls:
         if not fields or len(fields) < int(fields[0]) + _BEFORE_WORDS:
             return None
         self._received = b""
-        return Call(fields[1], Path(fields[2]), fields[_BEFORE_WORDS:])
+        directory, program, *words = fields[1:]
+        return Call(program, Path(directory), words)
 
     def answer(self, answer: Answer) -> None:
         """Have the caller print something, give the turn to the next one, and end."""
         prints = self._printing(answer.out) + self._printing(answer.err, " >&2")
         turn = quote(str(self._folder / "turn"))
-        self._answers.put(f"echo >{turn}; {prints}exit {answer.status}\n".encode())
+        self._answers.put(f"echo >{turn}; {prints}return {answer.status}\n".encode())
 
     def _printing(self, text: str, to: str = "") -> str:
         """Give the shell's words that print a text; a long one comes out of a file."""

@@ -42,6 +42,10 @@ class Settings:
         """Give every name."""
         return {*self._real, *self._inert, *self._told}
 
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a setting of a name."""
+        return name in self._real or name in self._inert or name in self._told
+
     def get(self, name: str) -> str:
         """Give a value as its file has it, less the line's end. Raises: OSError with ENOENT."""
         if name in self._real:

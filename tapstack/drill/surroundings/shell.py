@@ -105,7 +105,8 @@ class CommandShell:
         )
         self._process = process
         with suppress(BrokenPipeError):
-            self._say(f"trap 'rm -rf {quote(str(self._folder))}' EXIT; echo {_READY}")
+            self._say(f"trap 'rm -rf {quote(str(self._folder))}' EXIT")
+            self._say(f". {quote(str(self._calls.functions))}; echo {_READY}")
         word = os.read(self._stdout, 4096).decode(errors="replace").strip()
         if word == _READY:
             return ""
@@ -114,8 +115,12 @@ class CommandShell:
 
     def _environment(self) -> dict[str, str]:
         """Put our programs first, and say what the tool says of itself."""
-        path = f"{self._folder / 'bin'}:{os.environ.get('PATH', os.defpath)}"
-        return {**os.environ, "PATH": path, "PACKETDRILL_PID": str(os.getpid())}
+        return {
+            **os.environ,
+            "PATH": f"{self._folder / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+            "BASH_ENV": str(self._calls.functions),
+            "PACKETDRILL_PID": str(os.getpid()),
+        }
 
     @property
     def _stdout(self) -> int:

@@ -72,7 +72,7 @@ def _heed(run: _Run, word: str) -> None:
 
 def _set(run: _Run, wanted: str, value: str, *, may_fail: bool = False) -> None:
     name = _dotted(wanted)
-    if name not in run.settings.names():
+    if name not in run.settings:
         if "-e" not in run.flags and not may_fail:
             run.fail(_missing(name))
         return
