@@ -50,7 +50,6 @@ _RANGES: dict[str, tuple[int, int]] = {
     "tcp_keepalive_time": _SECONDS,
     "tcp_max_reordering": (1, _LARGEST),
     "tcp_min_snd_mss": _SEGMENT_SIZES,
-    "tcp_min_tso_segs": (1, 255),
     "tcp_mtu_probe_floor": _SEGMENT_SIZES,
     "tcp_mtu_probing": _FLAGS,
     "tcp_min_tso_segs": (1, 255),
