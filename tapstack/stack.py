@@ -16,7 +16,7 @@ from tapstack.base.counters import Counters
 from tapstack.base.errors import MalformedPacket
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
-from tapstack.base.units import Instant
+from tapstack.base.units import Duration, Instant
 from tapstack.eth.wire import ETHERTYPE_IPV4
 from tapstack.interface import NetworkInterface
 from tapstack.ip.config import IpConfig
@@ -43,6 +43,8 @@ class Stack:
         self.timers = TimerQueue()
         self.interfaces: dict[str, NetworkInterface] = {}
         """By name."""
+        self.epoch: Duration = 0
+        """What to add to an instant to get µs since 1970, for users who are told the time."""
         self._entropy = entropy
         self._loopbacks: list[NetworkInterface] = []
         self._events: list[SocketEvent] = []

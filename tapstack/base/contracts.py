@@ -311,6 +311,8 @@ URGENT = 32
 """Urgent text came (RFC 9293 §3.8.5)."""
 ENDED = 64
 """One direction has ended, from here or from there: nothing more will go, or come, that way."""
+ERROR = 128
+"""An error waits to be told, in a socket's queue of errors or as its pending one."""
 
 
 class SocketEvent(NamedTuple):
@@ -319,7 +321,7 @@ class SocketEvent(NamedTuple):
     endpoint: object
     """The engine's own object: a Tcb, a Listener, a UdpSocket, a RawSocket."""
     events: int
-    """The sum of READABLE, WRITABLE, ACCEPTABLE, CONNECTED, CLOSED, URGENT, ENDED."""
+    """The sum of READABLE, WRITABLE, ACCEPTABLE, CONNECTED, CLOSED, URGENT, ENDED, ERROR."""
 
 
 class EventSink(Protocol):

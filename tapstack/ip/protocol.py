@@ -201,7 +201,7 @@ class Ip:
     def _deliver(self, datagram: Datagram, now: Instant) -> None:
         """Hand a whole datagram to raw sockets, then to its transport (RFC 1122 §3.2.1.1)."""
         protocol = datagram.protocol
-        wanted = protocol in self.raw.by_protocol and self.raw.deliver(datagram)
+        wanted = protocol in self.raw.by_protocol and self.raw.deliver(datagram, now)
         transport = self._transports.get(protocol)
         if transport is not None:
             self._counters["IpInDelivers"] += 1

@@ -8,7 +8,7 @@ Not done here: blocking (`socket/`), and ICMP filters.
 import errno
 from dataclasses import dataclass
 
-from tapstack.base.address import IPV4_ANY, Ipv4Address
+from tapstack.base.address import IPV4_ANY, Endpoint, Ipv4Address
 from tapstack.base.contracts import (
     CLOSED,
     READABLE,
@@ -19,7 +19,7 @@ from tapstack.base.contracts import (
     IcmpError,
 )
 from tapstack.base.counters import Counters
-from tapstack.base.datagram_socket import DatagramEngine, DatagramSocket
+from tapstack.base.datagram_socket import Arrival, DatagramEngine, DatagramSocket
 from tapstack.base.errors import Drop, MalformedPacket, os_error
 from tapstack.base.units import Instant
 from tapstack.ip import wire
@@ -29,7 +29,7 @@ from tapstack.ip.paths import Paths
 
 
 @dataclass(slots=True, eq=False)
-class RawSocket(DatagramSocket[tuple[bytes, Ipv4Address]]):
+class RawSocket(DatagramSocket):
     """One raw socket; what is not named `queue`, `local`, `remote` or `error` the user sets.
 
     What it receives are datagrams with their IP header, and where each came from.
@@ -161,9 +161,16 @@ class RawSockets(DatagramEngine):
         if protocol == wire.PROTOCOL_ICMP and payload:
             self._icmp.on_sent(destination, payload)
 
+    def receive_from(
+        self, socket: RawSocket, *, peek: bool = False
+    ) -> tuple[bytes, Ipv4Address] | None:
+        """Give the next datagram and its source; None: would block. Raises: as `receive_next`."""
+        arrival = self.receive_next(socket, peek=peek)
+        return None if arrival is None else (arrival.data, arrival.source.address)
+
     # --- what arrives -----------------------------------------------------------------------------
 
-    def deliver(self, datagram: Datagram) -> bool:
+    def deliver(self, datagram: Datagram, now: Instant) -> bool:
         """Hand out copies of a datagram; tell whether any socket wanted it."""
         wanting = [
             socket
@@ -172,9 +179,17 @@ class RawSockets(DatagramEngine):
         ]
         if not wanting:
             return False
-        copy = bytes(datagram.header) + datagram.payload
+        arrival = Arrival(
+            bytes(datagram.header) + datagram.payload,
+            Endpoint(datagram.source, 0),
+            datagram.destination,
+            datagram.ttl,
+            datagram.tos,
+            datagram.interface.name,
+            now,
+        )
         for socket in wanting:
-            if socket.queue.put((copy, datagram.source), len(copy)):
+            if socket.queue.put(arrival, len(arrival.data)):
                 self._events.report(socket, READABLE)
             else:
                 self._counters.drop(Drop.RAW_BUFFER_FULL)
@@ -184,4 +199,7 @@ class RawSockets(DatagramEngine):
         """Keep a hard error for the connected sockets that it is about, and learn the MTU."""
         for socket in self.by_protocol.get(error.protocol, ()):
             if socket.wants(error.destination, error.source):
-                self._keep_error(socket, error, now, is_connected=bool(socket.remote))
+                connected = bool(socket.remote)
+                self._keep_error(
+                    socket, error, now, port=0, payload=error.quote, is_connected=connected
+                )

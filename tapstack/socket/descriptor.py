@@ -179,6 +179,9 @@ class Readiness:
         if bits & _FOR_GOOD == select.POLLHUP:
             # It has no connection yet, and may get one: it is ready for what will fail at once.
             bits = select.POLLIN | select.POLLOUT
+        if bits & (select.POLLERR | select.POLLHUP) == select.POLLERR:
+            # A pair cannot show an error alone: it is ready for the call that will tell.
+            bits = bits & ~select.POLLERR | select.POLLIN
         self._descriptor.show(bits)
 
     def close(self) -> None:

@@ -151,6 +151,8 @@ class Socket(SocketObject):
         if size < 0:
             raise ValueError("negative buffersize in recv")
         receive = self._attempts().receive
+        if not size and self.type == stdlib.SOCK_STREAM:
+            return Message(b"")  # as the standard library, without asking
         if flags & MSG_DONTWAIT or self._timeout == 0:
             return self._call(receive, size, flags | MSG_DONTWAIT)
         # Only who may wait for ever waits for all: the standard library's timeouts make a socket

@@ -10,43 +10,43 @@ from __future__ import annotations
 
 import select
 import socket as constants
-from errno import EAGAIN, EBADF, EINVAL, ENOTCONN, ENOTTY, EOPNOTSUPP, EPIPE
+from errno import EAGAIN, EINVAL, ENOTCONN, ENOTTY, EOPNOTSUPP, EPIPE
 from typing import Any, ClassVar
 
 from tapstack.base.address import Endpoint
-from tapstack.base.contracts import READABLE, Buffer, EventSink
+from tapstack.base.contracts import READABLE, Buffer
+from tapstack.base.error_queue import take_next
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.ip.raw import RawSockets
 from tapstack.socket import options
+from tapstack.socket.any_endpoint import AnyEndpoint
 from tapstack.socket.contract import Message, SocketEndpoint
-from tapstack.socket.flags import MSG_PEEK, MSG_TRUNC
+from tapstack.socket.flags import MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC
 from tapstack.socket.ioctl import SIOCINQ, SIOCOUTQ
+from tapstack.socket.ip_options import DATAGRAM_OPTIONS, IP, IP_MTU, IP_RECVERR, limited, number
+from tapstack.socket.kept_options import KEPT_OPTIONS, Kept
 from tapstack.socket.options import Option, Table, Value
+from tapstack.socket.received import control_of, message_of
+from tapstack.stack import Stack
 from tapstack.udp.protocol import Udp
 
 
-class MessageEndpoint:
+class MessageEndpoint(AnyEndpoint):
     """What UDP and raw sockets have in common."""
 
     _options: ClassVar[Table]
 
-    def __init__(self, engine: Any, socket: Any, events: EventSink) -> None:
+    def __init__(self, engine: Any, socket: Any, stack: Stack) -> None:
+        super().__init__(stack, Kept())
         self._engine = engine
         self._socket = socket
-        self._events = events
-        self._kept = options.Kept()
-        self._closed = False
         self._read_shut = False
         self._write_shut = False
 
     def watched(self) -> object:
         """Give the engine's socket."""
         return self._socket
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise os_error(EBADF)
 
     def listen(self, backlog: int, *, now: Instant) -> None:  # noqa: ARG002
         """There are no connections here. Raises: OSError with EOPNOTSUPP."""
@@ -58,14 +58,6 @@ class MessageEndpoint:
 
     def finish_connect(self, *, now: Instant) -> None:
         """There is nothing to wait for: `connect` did it all."""
-
-    def receive_timeout(self) -> float | None:
-        """Tell how many seconds receiving may wait (SO_RCVTIMEO)."""
-        return self._kept.receive_timeout
-
-    def send_timeout(self) -> float | None:
-        """Tell how many seconds sending may wait (SO_SNDTIMEO): it never has to."""
-        return self._kept.send_timeout
 
     def linger(self) -> int:
         """There is nothing to wait for."""
@@ -82,20 +74,25 @@ class MessageEndpoint:
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:  # noqa: ARG002
         """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""
         self._check_open()
-        message = self._engine.receive_from(self._socket, peek=bool(flags & MSG_PEEK))
-        if message is None:
+        if flags & MSG_ERRQUEUE:
+            return self._take_error_message(size)
+        arrival = self._engine.receive_next(self._socket, peek=bool(flags & MSG_PEEK))
+        if arrival is None:
             if self._read_shut:
                 return Message(b"")
             raise os_error(EAGAIN)
-        data, source = message
-        cut = data[:size]
+        cut = arrival.data[:size]
         if flags & MSG_TRUNC:
-            cut = cut.ljust(len(data), b"\0")  # whose length tells how long the datagram was
-        return Message(
-            cut,
-            source if isinstance(source, Endpoint) else Endpoint(source, 0),
-            MSG_TRUNC if size < len(data) else 0,
-        )
+            cut = cut.ljust(len(arrival.data), b"\0")  # its length tells how long it was
+        control = control_of(arrival, self.kept, self._stack)
+        told = MSG_TRUNC if size < len(arrival.data) else 0
+        return Message(cut, arrival.source, told, control)
+
+    def _take_error_message(self, size: int) -> Message:
+        error = take_next(self._socket)
+        if error is None:
+            raise os_error(EAGAIN)
+        return message_of(error, size, self._stack.epoch)
 
     def receive_all(
         self,
@@ -110,7 +107,8 @@ class MessageEndpoint:
 
     def readiness(self, *, now: Instant) -> int:  # noqa: ARG002
         """Tell what poll(2) would: sending never blocks."""
-        bits = select.POLLOUT
+        bits = select.POLLOUT | select.POLLWRBAND
+        bits |= select.POLLERR if self._engine.has_error(self._socket) else 0
         if self._read_shut:
             bits |= select.POLLIN | select.POLLRDHUP
             bits |= select.POLLHUP if self._write_shut else 0
@@ -125,8 +123,8 @@ class MessageEndpoint:
             return 0
         if request != SIOCINQ:
             raise os_error(ENOTTY)
-        message = self._engine.receive_from(self._socket, peek=True)
-        return len(message[0]) if message else 0
+        arrival = self._engine.receive_next(self._socket, peek=True)
+        return len(arrival.data) if arrival else 0
 
     def shutdown(self, how: int, *, now: Instant) -> None:
         """End one direction or both, and tell who waits. Raises: OSError with EINVAL, ENOTCONN.
@@ -138,7 +136,7 @@ class MessageEndpoint:
         self._check_open()
         self._read_shut |= how != constants.SHUT_WR
         self._write_shut |= how != constants.SHUT_RD
-        self._events.report(self._socket, READABLE)
+        self._stack.report(self._socket, READABLE)
         self.remote(now=now)
 
     def remote(self, *, now: Instant) -> Endpoint:
@@ -151,11 +149,13 @@ class MessageEndpoint:
             self._closed = True
             self._engine.close(self._socket)
 
-    def get_option(self, level: int, name: int, *, now: Instant) -> Value:  # noqa: ARG002
+    def get_option(self, level: int, name: int, *, now: Instant) -> Value:
         """Read an option. Raises: OSError with ENOPROTOOPT."""
         self._check_open()
         if (level, name) == (constants.SOL_SOCKET, constants.SO_ERROR):
             return int(self._engine.take_error(self._socket))
+        if (level, name) == (IP, IP_MTU):
+            return self._stack.ip.path_to(self.remote(now=now).address).mtu
         return options.get_option(*self._table_for(level, name), level, name)
 
     def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:  # noqa: ARG002
@@ -165,8 +165,8 @@ class MessageEndpoint:
 
     def _table_for(self, level: int, name: int) -> tuple[Table, object]:
         """Give the table that has an option, and the object that it is about."""
-        if (level, name) in options.KEPT_OPTIONS and (level, name) not in self._options:
-            return options.KEPT_OPTIONS, self._kept
+        if (level, name) in KEPT_OPTIONS and (level, name) not in self._options:
+            return KEPT_OPTIONS, self.kept
         return self._options, self._socket
 
 
@@ -185,24 +185,15 @@ class _Queue:
         options.buffer("limit", 0).set(socket.queue, value)  # type: ignore[misc]
 
 
-def _get_discovery(socket: Any) -> Value:
-    return _DISCOVERY.index(socket.dont_fragment)
+def _set_error_queue(socket: Any, value: Value) -> None:
+    socket.recverr = number(value) != 0
+    if not socket.recverr:
+        socket.errors = None
 
-
-def _set_discovery(socket: Any, value: Value) -> None:
-    wanted = options.number(value)
-    if not 0 <= wanted < len(_DISCOVERY):
-        raise os_error(EINVAL)
-    socket.dont_fragment = _DISCOVERY[wanted]
-
-
-_IP_MTU_DISCOVER = 10  # <linux/in.h>; the standard library names it from Python 3.14 on
-_DISCOVERY = (False, None, True)
-"""What IP_PMTUDISC_DONT, _WANT and _DO, 0 to 2, mean to the engines."""
 
 _MESSAGE_OPTIONS: Table = {
-    **options.IP_OPTIONS,
-    (constants.IPPROTO_IP, _IP_MTU_DISCOVER): Option(_get_discovery, _set_discovery),
+    **DATAGRAM_OPTIONS,
+    (IP, IP_RECVERR): Option(lambda socket: int(socket.recverr), _set_error_queue),
     (_SO, constants.SO_BROADCAST): options.flag("broadcast"),
     (_SO, constants.SO_RCVBUF): Option(_Queue.get, _Queue.set),
     (_SO, constants.SO_DOMAIN): options.read_only(lambda _: int(constants.AF_INET)),
@@ -219,13 +210,11 @@ class DatagramEndpoint(MessageEndpoint):
         (_SO, constants.SO_REUSEPORT): options.flag("reuse_port"),
         (_SO, constants.SO_TYPE): options.read_only(lambda _: int(constants.SOCK_DGRAM)),
         (_SO, constants.SO_PROTOCOL): options.read_only(lambda _: constants.IPPROTO_UDP),
-        (constants.IPPROTO_IP, constants.IP_MULTICAST_TTL): options.integer(
-            "multicast_ttl", 0, 255
-        ),
+        (IP, constants.IP_MULTICAST_TTL): limited("multicast_ttl", 0, 255, 1),
     }
 
-    def __init__(self, udp: Udp, events: EventSink) -> None:
-        super().__init__(udp, udp.open(), events)
+    def __init__(self, udp: Udp, stack: Stack) -> None:
+        super().__init__(udp, udp.open(), stack)
         self._udp = udp
 
     def bind(self, local: Endpoint, *, now: Instant) -> None:  # noqa: ARG002
@@ -266,8 +255,8 @@ class RawEndpoint(MessageEndpoint):
         (constants.IPPROTO_IP, constants.IP_HDRINCL): options.flag("header_included"),
     }
 
-    def __init__(self, raw: RawSockets, events: EventSink, protocol: int) -> None:
-        super().__init__(raw, raw.open(protocol), events)
+    def __init__(self, raw: RawSockets, stack: Stack, protocol: int) -> None:
+        super().__init__(raw, raw.open(protocol), stack)
         self._raw = raw
 
     def bind(self, local: Endpoint, *, now: Instant) -> None:  # noqa: ARG002

@@ -5,9 +5,8 @@ Not done here: what the options do.
 
 from __future__ import annotations
 
-import socket as constants
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from errno import EDOM, EINVAL, ENOPROTOOPT
 from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
@@ -17,16 +16,17 @@ from tapstack.base.units import SECOND
 
 Value: TypeAlias = "int | bytes"
 
+_INT = 4
+"""Octets of an int of C."""
+_IP = 0  # IPPROTO_IP, whose options may be a char
 _linger = Struct("@ii")  # struct linger of socket(7)
 _timeval = Struct("@ll")  # struct timeval of <sys/time.h>
-_TICK = 4000
+TICK = 4000
 """µs to which Linux rounds a timeout up (a jiffy of CONFIG_HZ=250)."""
-_MIN_BUFFER = 2304
-"""Least octets of a buffer that the user sets (Linux's SOCK_MIN_RCVBUF)."""
+LEAST_RECEIVE_BUFFER, LEAST_SEND_BUFFER = 2304, 4608
+"""Least octets of a buffer that the user sets (Linux's SOCK_MIN_RCVBUF, SOCK_MIN_SNDBUF)."""
 _MAX_BUFFER = 4_194_304
 """Most octets that the user sets, before doubling (net.core.rmem_max, wmem_max)."""
-_DEFAULT_BUFFER = 212_992
-"""Octets of a buffer that nobody has set (net.core.rmem_default, wmem_default)."""
 
 
 class Option(NamedTuple):
@@ -45,9 +45,9 @@ def number(value: Value) -> int:
     """Read an option's value as a C int. Raises: OSError with EINVAL when it is shorter."""
     if isinstance(value, int):
         return value
-    if len(value) < 4:
+    if len(value) < _INT:
         raise os_error(EINVAL)
-    return int.from_bytes(value[:4], "little", signed=True)
+    return int.from_bytes(value[:_INT], sys.byteorder, signed=True)
 
 
 def flag(attribute: str) -> Option:
@@ -74,11 +74,11 @@ def integer(attribute: str, least: int, most: int, default: int = 0) -> Option:
     return Option(get_integer, set_integer, attribute)
 
 
-def buffer(attribute: str, default: int) -> Option:
+def buffer(attribute: str, default: int, least: int = LEAST_RECEIVE_BUFFER) -> Option:
     """Make an option of a buffer size: like Linux, twice what is asked for is kept (socket(7))."""
 
     def set_buffer(target: object, value: Value) -> None:
-        setattr(target, attribute, doubled(number(value)))
+        setattr(target, attribute, doubled(number(value), least))
 
     def get_buffer(target: object) -> int:
         value = getattr(target, attribute)
@@ -87,12 +87,12 @@ def buffer(attribute: str, default: int) -> Option:
     return Option(get_buffer, set_buffer, attribute)
 
 
-def doubled(wanted: int) -> int:
+def doubled(wanted: int, least: int) -> int:
     """Give the buffer that is kept for one of `wanted` octets: it holds Linux's overhead, too.
 
     A negative size counts as unsigned, and so is cut to the largest.
     """
-    return max(2 * min(wanted if wanted >= 0 else _MAX_BUFFER, _MAX_BUFFER), _MIN_BUFFER)
+    return max(2 * min(wanted if wanted >= 0 else _MAX_BUFFER, _MAX_BUFFER), least)
 
 
 def read_only(get: Callable[[Any], Value]) -> Option:
@@ -121,7 +121,7 @@ def timeout(attribute: str) -> Option:
         seconds, microseconds = _timeval.unpack_from(value)
         if not 0 <= microseconds < SECOND:
             raise os_error(EDOM)
-        ticks = seconds * SECOND + -(-microseconds // _TICK) * _TICK
+        ticks = seconds * SECOND + -(-microseconds // TICK) * TICK
         setattr(target, attribute, max(ticks, 0) / SECOND if ticks else None)
 
     def get_timeout(target: object) -> bytes:
@@ -150,45 +150,7 @@ def set_option(table: Table, target: object, level: int, name: int, value: Value
     """
     option = table.get((level, name))
     if option is None or option.set is None:
+        number(value if level != _IP else 0)  # as Linux, its size is looked at first
         raise os_error(ENOPROTOOPT)
     option.set(target, value)
     return option.attribute
-
-
-@dataclass(slots=True)
-class Kept:
-    """What any socket is asked to remember, although its kind may not heed it (socket(7))."""
-
-    broadcast: bool = False
-    keepalive: bool = False
-    reuse_address: bool = False
-    reuse_port: bool = False
-    linger: int | None = None
-    """Seconds; None: off."""
-    receive_timeout: float | None = None
-    """Seconds; None: for ever. 0: not at all."""
-    send_timeout: float | None = None
-    """Seconds; None: for ever. 0: not at all."""
-    send_buffer: int | None = None
-    """Octets; None: nobody set it. Sending a datagram never waits for room."""
-
-
-_SO = constants.SOL_SOCKET
-
-KEPT_OPTIONS: Table = {
-    (_SO, constants.SO_BROADCAST): flag("broadcast"),
-    (_SO, constants.SO_KEEPALIVE): flag("keepalive"),
-    (_SO, constants.SO_REUSEADDR): flag("reuse_address"),
-    (_SO, constants.SO_REUSEPORT): flag("reuse_port"),
-    (_SO, constants.SO_LINGER): LINGER,
-    (_SO, constants.SO_RCVTIMEO): timeout("receive_timeout"),
-    (_SO, constants.SO_SNDTIMEO): timeout("send_timeout"),
-    (_SO, constants.SO_SNDBUF): buffer("send_buffer", _DEFAULT_BUFFER),
-}
-"""Options that a kind of socket has which does not say otherwise."""
-
-IP_OPTIONS: Table = {
-    (constants.IPPROTO_IP, constants.IP_TTL): integer("ttl", 1, 255, 64),
-    (constants.IPPROTO_IP, constants.IP_TOS): integer("tos", 0, 255),
-}
-"""What every kind of socket has."""

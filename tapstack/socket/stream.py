@@ -7,33 +7,36 @@ from __future__ import annotations
 
 import select
 import socket as constants
-from collections.abc import Callable
 from errno import (
     EAGAIN,
     EALREADY,
-    EBADF,
     ECONNABORTED,
+    ECONNRESET,
     EINPROGRESS,
     EINVAL,
     EISCONN,
     ENOTCONN,
-    ENOTTY,
     EOPNOTSUPP,
     EPIPE,
 )
 from os import strerror
 
 from tapstack.base.address import ANY_ENDPOINT, IPV4_ANY, IPV4_LOOPBACK, Endpoint
-from tapstack.base.contracts import CLOSED, READABLE, WRITABLE, Buffer, EventSink
+from tapstack.base.contracts import CLOSED, ENDED, READABLE, WRITABLE, Buffer
+from tapstack.base.error_queue import take_next
 from tapstack.base.errors import os_error
-from tapstack.base.units import Instant
-from tapstack.socket import options
+from tapstack.base.units import MILLISECOND, Instant
+from tapstack.socket import options, stream_text
+from tapstack.socket.any_endpoint import AnyEndpoint
 from tapstack.socket.contract import Message
-from tapstack.socket.flags import MSG_DONTWAIT, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
-from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
+from tapstack.socket.flags import MSG_ERRQUEUE, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK
+from tapstack.socket.kept_options import KEPT_OPTIONS, Kept
 from tapstack.socket.options import Table, Value
+from tapstack.socket.received import message_of
+from tapstack.socket.scattered import Item
 from tapstack.socket.stream_options import SOCKET_OPTIONS, USER_OPTIONS
 from tapstack.socket.tcp_info import pack_tcp_info
+from tapstack.stack import Stack
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.fast_open_client import CLIENT_ENABLED, is_deferred
@@ -43,21 +46,28 @@ from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.user_options import UserOptions
 
+TCP_TIMESTAMP = 24  # <linux/tcp.h>
 _CONNECTING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
 
 
-class StreamEndpoint:
+class StreamEndpoint(AnyEndpoint):
     """One TCP socket."""
 
-    def __init__(self, tcp: Tcp, events: EventSink, tcb: Tcb | None = None) -> None:
+    def __init__(
+        self, tcp: Tcp, stack: Stack, tcb: Tcb | None = None, kept: Kept | None = None
+    ) -> None:
+        super().__init__(stack, kept or Kept())
         self._tcp = tcp
-        self._events = events
         self._tcb = tcb
         self._listener: Listener | None = None
         self._binding: PortBinding | None = None
-        self._closed = False
         self._connect_reported = tcb is not None
-        self._kept = options.Kept()
+        self._chosen = ANY_ENDPOINT
+        """What the user has bound it to."""
+        self._past: Tcb | None = None
+        """The connection that could not be made, or was dissolved, for what is left to be told."""
+        self._shut_before_connecting = 0
+        """What poll(2) tells of directions that were shut down while there was no connection."""
         self.options: UserOptions = tcb.options if tcb else _options_of(tcp)
         self.reuse_address = False
         self.reuse_port = False
@@ -65,10 +75,6 @@ class StreamEndpoint:
     def watched(self) -> object:
         """Give the connection or the listener; this object itself while it is neither."""
         return self._tcb or self._listener or self
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise os_error(EBADF)
 
     def _connection(self) -> Tcb:
         """Give the connection. Raises: OSError with ENOTCONN, EBADF."""
@@ -84,6 +90,7 @@ class StreamEndpoint:
         self._check_open()
         if self._binding or self._tcb or self._listener:
             raise os_error(EINVAL)
+        self._chosen = local
         self._binding = self._tcp.bind(
             local, reuse_address=self.reuse_address, reuse_port=self.reuse_port
         )
@@ -127,13 +134,16 @@ class StreamEndpoint:
         tcb = self._tcp.accept(self._listener)
         if tcb is None:
             raise os_error(EAGAIN)
-        return StreamEndpoint(self._tcp, self._events, tcb), tcb.remote
+        return StreamEndpoint(self._tcp, self._stack, tcb, self.kept.copy()), tcb.remote
 
     def connect(self, remote: Endpoint | None, *, now: Instant) -> None:
         """Begin a connection: raises EINPROGRESS, or OSError when it cannot be begun."""
         self._check_open()
-        if self._listener or remote is None:
-            raise os_error(EISCONN if self._listener else EOPNOTSUPP)
+        if remote is None:
+            self._disconnect(now)
+            return
+        if self._listener:
+            raise os_error(EISCONN)
         if self._tcb and not self._connect_reported:
             self.finish_connect(now=now)
             return
@@ -148,6 +158,22 @@ class StreamEndpoint:
             return  # as Linux: it connects when there is text for the SYN (TCP_FASTOPEN_CONNECT)
         raise os_error(EINPROGRESS)
 
+    def _disconnect(self, now: Instant) -> None:
+        """Become as new, as connect(2) does to an address of AF_UNSPEC; a peer is reset.
+
+        What the user had bound stays bound.
+        """
+        if self._listener:
+            self._stop_listening(constants.SHUT_RDWR, now)
+        elif self._tcb:
+            self._tcp.abort(self._tcb, ECONNRESET)
+            self._tcb, self._past = None, self._tcb
+        if self._chosen != ANY_ENDPOINT and self._binding is None:
+            self._binding = self._tcp.bind(
+                self._chosen, reuse_address=self.reuse_address, reuse_port=self.reuse_port
+            )
+        self._shut_before_connecting = 0
+
     def finish_connect(self, *, now: Instant) -> None:  # noqa: ARG002
         """Tell once how the connection that was begun came out. Raises: OSError with EALREADY, why.
 
@@ -158,7 +184,7 @@ class StreamEndpoint:
             raise os_error(EALREADY)
         self._connect_reported = True
         if tcb.state is State.CLOSED:
-            self._tcb = None
+            self._tcb, self._past = None, tcb
             raise os_error(self._tcp.take_error(tcb) or ECONNABORTED)
 
     # --- text ---
@@ -213,23 +239,27 @@ class StreamEndpoint:
 
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take text, b"" at its end. Raises: OSError with EAGAIN, ENOTCONN, why it ended."""
-        peek = bool(flags & MSG_PEEK)
+        if flags & MSG_ERRQUEUE:
+            return self._take_error_message(size)
         if flags & MSG_OOB:
-            return Message(self._receive_urgent(peek)[:size], flags=MSG_OOB)
-        tcb = self._connection()
-        if size == 0:
+            return Message(self._receive_urgent(bool(flags & MSG_PEEK))[:size], flags=MSG_OOB)
+        if self._tcb is None and self._shut_before_connecting & select.POLLIN:
             return Message(b"")
-        if not flags & MSG_DONTWAIT and not self._is_worth_reading(tcb, size):
-            raise os_error(EAGAIN)
-        text = self._tcp.receive_text(tcb, size, now, peek=peek)
-        if text is None:
-            raise os_error(EAGAIN)
-        # Linux discards what MSG_TRUNC asks for, and tells how much that was.
-        return Message(bytes(len(text)) if flags & MSG_TRUNC else text)
+        tcb = self._connection()
+        text = stream_text.receive(self._tcp, tcb, size, flags, now)
+        return Message(text, control=self._control_of(tcb))
 
-    def _is_worth_reading(self, tcb: Tcb, size: int) -> bool:
-        """Tell whether who may wait is to get what there is: SO_RCVLOWAT, or `size` if less."""
-        return self._tcp.is_readable(tcb, least=min(tcb.options.rcvlowat, size))
+    def receive_all(self, size: int, flags: int, text: bytearray, *, now: Instant) -> Message:
+        """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL), and give it.
+
+        Raises: OSError with EAGAIN while more may come, ENOTCONN, why it ended.
+        """
+        tcb = self._connection()
+        message = stream_text.receive_all(self._tcp, tcb, size, flags, text, now)
+        return message._replace(control=self._control_of(tcb))
+
+    def _control_of(self, tcb: Tcb) -> tuple[Item, ...]:
+        return stream_text.control_of(self._tcp, tcb, self.kept, self._stack.epoch)
 
     def _receive_urgent(self, peek: bool) -> bytes:
         """Take the urgent octet. Raises: OSError with EINVAL (there is none), EAGAIN."""
@@ -240,48 +270,30 @@ class StreamEndpoint:
             raise os_error(EINVAL)
         return self._tcp.receive_urgent(self._tcb, peek=peek)
 
-    def receive_all(self, size: int, flags: int, text: bytearray, *, now: Instant) -> Message:
-        """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL), and give it.
-
-        Raises: OSError with EAGAIN while more may come. Why the connection ended is left for the
-        next call where there is text to be given first.
-        """
-        while len(text) < size:
-            tcb = self._connection()
-            if text and (tcb.error or self._tcp.is_at_mark(tcb)):
-                break  # like any read, it stops at the urgent mark
-            piece = self.receive(size - len(text), 0, now=now).data
-            if not piece:
-                break
-            text += piece
-        return Message(bytes(len(text)) if flags & MSG_TRUNC else bytes(text))
+    def _take_error_message(self, size: int) -> Message:
+        """Take an error from the queue. Raises: OSError with EAGAIN when there is none."""
+        self._check_open()
+        tcb = self._tcb or self._past
+        error = take_next(tcb) if tcb else None
+        if error is None:
+            raise os_error(EAGAIN)
+        return message_of(error, size, self._stack.epoch)
 
     def readiness(self, *, now: Instant) -> int:  # noqa: ARG002
         """Tell what poll(2) would."""
         if self._listener:
             return select.POLLIN if self._listener.accept_queue else 0
-        if self._tcb is None:
-            return select.POLLOUT | select.POLLHUP
-        return self._readiness_of(self._tcb)
-
-    def _readiness_of(self, tcb: Tcb) -> int:
-        tcp, closed = self._tcp, tcb.state is State.CLOSED
-        read_ended = tcp.has_ended(tcb)
-        bits = select.POLLIN if tcp.is_readable(tcb) else 0
-        bits |= select.POLLOUT if tcp.is_writable(tcb) else 0
-        bits |= select.POLLPRI if tcp.has_urgent(tcb) else 0
-        bits |= select.POLLRDHUP if read_ended else 0
-        bits |= select.POLLHUP if closed or (read_ended and tcb.fin_queued) else 0
-        return bits | (select.POLLERR if tcb.error else 0)
+        if self._tcb is not None:
+            return stream_text.readiness(self._tcp, self._tcb)
+        bits = select.POLLOUT | select.POLLHUP
+        if self._past is not None and stream_text.has_error(self._past):
+            bits |= select.POLLERR
+        return bits | self._shut_before_connecting
 
     def ioctl(self, request: int, *, now: Instant) -> int:  # noqa: ARG002
         """Answer what tcp(7) lists. Raises: OSError with EINVAL of a listener, ENOTTY."""
         self._check_open()
-        if request not in _REQUESTS:
-            raise os_error(ENOTTY)
-        if self._listener and request != SIOCATMARK:
-            raise os_error(EINVAL)
-        return int(_REQUESTS[request](self._tcp, self._tcb)) if self._tcb else 0
+        return stream_text.answer(request, self._tcp, self._tcb, is_listening=self.listening)
 
     # --- the end ---
 
@@ -293,6 +305,9 @@ class StreamEndpoint:
         if self._listener:
             self._stop_listening(how, now)
             return
+        if self._tcb is None and how != constants.SHUT_WR:
+            self._shut_before_connecting |= select.POLLIN | select.POLLRDHUP
+            self._stack.report(self, ENDED)
         self._tcp.shutdown(
             self._connection(), read=how != constants.SHUT_WR, write=how != constants.SHUT_RD
         )
@@ -300,7 +315,7 @@ class StreamEndpoint:
     def _stop_listening(self, how: int, now: Instant) -> None:
         """Like Linux, listen no more when receiving is shut down: who waits in `accept` is told."""
         if self._listener and how != constants.SHUT_WR:
-            self._events.report(self._listener, CLOSED)
+            self._stack.report(self._listener, CLOSED)
             self._tcp.close(self._listener, now)
             self._listener = None
 
@@ -309,21 +324,13 @@ class StreamEndpoint:
         if self._closed:
             return
         self._closed = True
-        self._events.report(self.watched(), CLOSED | READABLE | WRITABLE)
+        self._stack.report(self.watched(), CLOSED | READABLE | WRITABLE)
         if self._tcb:
             self._tcp.close(self._tcb, now)
         elif self._listener:
             self._tcp.close(self._listener, now)
         elif self._binding:
             self._tcp.release(self._binding)
-
-    def receive_timeout(self) -> float | None:
-        """Tell how many seconds receiving may wait (SO_RCVTIMEO)."""
-        return self._kept.receive_timeout
-
-    def send_timeout(self) -> float | None:
-        """Tell how many seconds sending and connecting may wait (SO_SNDTIMEO)."""
-        return self._kept.send_timeout
 
     def linger(self) -> int:
         """Tell how many seconds `close` is to wait (SO_LINGER)."""
@@ -341,6 +348,8 @@ class StreamEndpoint:
         self._check_open()
         if (level, name) == (constants.IPPROTO_TCP, constants.TCP_INFO):
             return pack_tcp_info(self._tcp.info(self._tcb or self._listener, now))
+        if (level, name) == (constants.IPPROTO_TCP, TCP_TIMESTAMP):
+            return self._tcb.timestamp_now(now) if self._tcb else now // MILLISECOND
         return options.get_option(*self._table_for(level, name), level, name)
 
     def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:
@@ -354,13 +363,14 @@ class StreamEndpoint:
         """Give the table that has an option, and the object that it is about."""
         if (level, name) in SOCKET_OPTIONS:
             return SOCKET_OPTIONS, self
-        if (level, name) in options.KEPT_OPTIONS and (level, name) not in USER_OPTIONS:
-            return options.KEPT_OPTIONS, self._kept
+        if (level, name) in KEPT_OPTIONS and (level, name) not in USER_OPTIONS:
+            return KEPT_OPTIONS, self.kept
         return USER_OPTIONS, self.options
 
     def take_error(self) -> int:
-        """Give and clear the error that waits (SO_ERROR)."""
-        return self._tcp.take_error(self._tcb) if self._tcb else 0
+        """Give and clear the error that waits (SO_ERROR), or else one that ended nothing."""
+        tcb = self._tcb or self._past
+        return (self._tcp.take_error(tcb) or self._tcp.take_soft_error(tcb)) if tcb else 0
 
     @property
     def tcb(self) -> Tcb | None:
@@ -376,14 +386,6 @@ class StreamEndpoint:
     def listening(self) -> bool:
         """Tell whether it takes connections (SO_ACCEPTCONN)."""
         return self._listener is not None
-
-
-_REQUESTS: dict[int, Callable[[Tcp, Tcb], int]] = {
-    SIOCINQ: Tcp.unread,
-    SIOCOUTQ: Tcp.unacknowledged,
-    SIOCOUTQNSD: Tcp.unsent,
-    SIOCATMARK: Tcp.is_at_mark,
-}
 
 
 def _options_of(tcp: Tcp) -> UserOptions:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import socket as constants
 from collections.abc import Callable
-from errno import EINVAL, ENOENT, EOPNOTSUPP
+from errno import EINVAL, ENOENT, ENOTCONN, EOPNOTSUPP
 from typing import TYPE_CHECKING
 
 from tapstack.base.errors import os_error
 from tapstack.base.siphash import KEY_LENGTH
-from tapstack.base.units import SECOND
+from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.socket import options
+from tapstack.socket.ip_options import IP, IP_MTU, IP_OPTIONS, type_of_service
 from tapstack.socket.options import Option, Table, Value
+from tapstack.socket.stream_text import TCP_INQ
 from tapstack.tcp import ecn
 from tapstack.tcp.congestion import ALGORITHMS
 from tapstack.tcp.fast_open_client import CLIENT_ENABLED
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 _SO, _TCP = constants.SOL_SOCKET, constants.IPPROTO_TCP
 TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE = 30, 33, 34
+TCP_THIN_LINEAR_TIMEOUTS, TCP_THIN_DUPACK, TCP_CC_INFO = 16, 17, 26
+TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_DELACK_MAX_US = 44, 45, 46
 """Of <linux/tcp.h>: Python 3.10 has no names for them."""
 _MAX_SECONDS = 32767
 """tcp(7): MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL."""
@@ -40,8 +44,6 @@ _LEAST_MSS, _MAX_MSS = 88, 32767
 _MOST_LINGER2 = 120
 """Seconds (Linux's TCP_FIN_TIMEOUT_MAX)."""
 _SYN_RETRIES = 6  # tcp(7): tcp_syn_retries
-_LEAST_SEND_BUFFER = 4608
-"""Least SO_SNDBUF of a stream (Linux's SOCK_MIN_SNDBUF)."""
 _UNSIGNED = 0xFFFFFFFF
 
 
@@ -114,6 +116,42 @@ def _check_segment_size(_: StreamEndpoint, wanted: int) -> int:
     return wanted
 
 
+def _rounded_up(microseconds: int) -> int:
+    """Round to what Linux's clock can tell (a jiffy of CONFIG_HZ=250)."""
+    return -(-microseconds // options.TICK) * options.TICK
+
+
+def _duration(
+    attribute: str, unit: int, least: int, most: int, default: Callable[[StreamEndpoint], int]
+) -> Option:
+    """Make an option of a time within limits, which is kept in µs."""
+
+    def change(_: StreamEndpoint, wanted: int) -> int:
+        if not least <= wanted <= most:
+            raise os_error(EINVAL)
+        return _rounded_up(wanted * unit)
+
+    def get(target: StreamEndpoint) -> int:
+        return (getattr(target.options, attribute) or default(target)) // unit
+
+    return _set(options.read_only(get), attribute, change)
+
+
+def _yes_or_no(_: StreamEndpoint, wanted: int) -> bool:
+    if wanted not in (0, 1):
+        raise os_error(EINVAL)
+    return bool(wanted)
+
+
+def _pass_over(target: StreamEndpoint, value: Value) -> None:
+    """Take 0 or 1; like Linux, do nothing about it."""
+    _yes_or_no(target, options.number(value))
+
+
+def _set_inq(target: StreamEndpoint, value: Value) -> None:
+    target.kept.inq = _yes_or_no(target, options.number(value))
+
+
 def _fin_patience(target: StreamEndpoint) -> int:
     return target.options.linger2 or target.config.tcp_fin_timeout // SECOND
 
@@ -157,7 +195,9 @@ def _set_fast_open_key(target: UserOptions, value: Value) -> None:
 
 
 def _set_congestion(target: UserOptions, value: Value) -> None:
-    name = value.rstrip(b"\0").decode("ascii", "replace") if isinstance(value, bytes) else ""
+    if isinstance(value, bytes) and not value:
+        raise os_error(EINVAL)
+    name = value.split(b"\0")[0].decode("ascii", "replace") if isinstance(value, bytes) else ""
     if name not in ALGORITHMS:
         raise os_error(ENOENT)
     target.congestion = name
@@ -167,14 +207,10 @@ def _get_congestion(target: UserOptions) -> bytes:
     return target.congestion.encode().ljust(16, b"\0")
 
 
-_TOS = options.integer("tos", 0, 255)
-
-
-def _set_tos(target: UserOptions, value: Value) -> None:
-    """Set all but the ECN field, which is TCP's own (RFC 3168 §5)."""
-    assert _TOS.set is not None
-    _TOS.set(target, value)
-    target.tos &= ~ecn.MASK
+def _path_mtu(target: StreamEndpoint) -> Value:
+    if target.tcb is None or target.tcb.state is State.CLOSED:
+        raise os_error(ENOTCONN)
+    return target.tcb.path_mtu
 
 
 SOCKET_OPTIONS: Table = {
@@ -185,16 +221,16 @@ SOCKET_OPTIONS: Table = {
     (_SO, constants.SO_TYPE): options.read_only(lambda _: int(constants.SOCK_STREAM)),
     (_SO, constants.SO_PROTOCOL): options.read_only(lambda _: _TCP),
     (_SO, constants.SO_DOMAIN): options.read_only(lambda _: int(constants.AF_INET)),
-    (_SO, constants.SO_SNDLOWAT): options.read_only(lambda _: 1),
+    (IP, IP_MTU): options.read_only(_path_mtu),
     (_SO, constants.SO_RCVBUF): _set(
         _live(lambda tcb: tcb.receive_space.buffer, _receive_buffer),
         "receive_buffer",
-        lambda _, wanted: options.doubled(wanted),
+        lambda _, wanted: options.doubled(wanted, options.LEAST_RECEIVE_BUFFER),
     ),
     (_SO, constants.SO_SNDBUF): _set(
         _live(lambda tcb: tcb.send_space, _send_buffer),
         "send_buffer",
-        lambda _, wanted: max(options.doubled(wanted), _LEAST_SEND_BUFFER),
+        lambda _, wanted: options.doubled(wanted, options.LEAST_SEND_BUFFER),
     ),
     (_SO, constants.SO_RCVLOWAT): _set(
         options.read_only(lambda target: target.options.rcvlowat), "rcvlowat", _low_water
@@ -230,6 +266,23 @@ SOCKET_OPTIONS: Table = {
         "defer_accept",
         lambda target, seconds: timeouts_in(seconds, target.config.tcp_rto_max),
     ),
+    (_TCP, TCP_RTO_MAX_MS): _duration(
+        "rto_max", MILLISECOND, 1000, 120_000, lambda target: target.config.tcp_rto_max
+    ),
+    (_TCP, TCP_RTO_MIN_US): _duration(
+        "rto_min", 1, 8000, 200_000, lambda target: target.config.tcp_rto_min
+    ),
+    (_TCP, TCP_DELACK_MAX_US): _duration(
+        "delack_max", 1, 8000, 200_000, lambda target: target.config.tcp_delack_max
+    ),
+    (_TCP, TCP_THIN_LINEAR_TIMEOUTS): _set(
+        options.read_only(lambda target: int(target.options.thin_linear_timeouts)),
+        "thin_linear_timeouts",
+        _yes_or_no,
+    ),
+    (_TCP, TCP_THIN_DUPACK): Option(lambda _: 0, _pass_over),
+    (_TCP, TCP_INQ): Option(lambda target: int(target.kept.inq), _set_inq),
+    (_TCP, TCP_CC_INFO): options.read_only(lambda _: b""),
     (_TCP, constants.TCP_QUICKACK): _set(
         _live(
             lambda tcb: int(not tcb.acks.interactive),
@@ -242,8 +295,9 @@ SOCKET_OPTIONS: Table = {
 """Options that are about the socket object, or that only it can read."""
 
 USER_OPTIONS: Table = {
-    **options.IP_OPTIONS,
-    (constants.IPPROTO_IP, constants.IP_TOS): _TOS._replace(set=_set_tos),
+    **IP_OPTIONS,
+    # All but the ECN field is the user's; that is TCP's own (RFC 3168 §5).
+    (IP, constants.IP_TOS): type_of_service(lambda tos: tos & ~ecn.MASK),
     (_SO, constants.SO_KEEPALIVE): options.flag("keepalive"),
     (_SO, constants.SO_LINGER): options.LINGER,
     (_SO, constants.SO_OOBINLINE): options.flag("oobinline"),

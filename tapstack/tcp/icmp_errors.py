@@ -12,6 +12,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from tapstack.base.contracts import ERROR, READABLE, WRITABLE
+from tapstack.base.error_queue import ErrorQueue, from_icmp
 from tapstack.base.icmp_errors import DESTINATION_UNREACHABLE, FRAGMENTATION_NEEDED, meaning_of
 from tapstack.tcp import path_mtu
 from tapstack.tcp.lifetime import destroy
@@ -36,15 +38,25 @@ def icmp_error_arrives(ctx: Context, error: IcmpError, now: Instant) -> None:
         ctx.counters["TcpExtOutOfWindowIcmps"] += 1
         return
     if error.type == DESTINATION_UNREACHABLE and error.code == FRAGMENTATION_NEEDED:
-        path_mtu.learn(ctx, tcb, error.mtu, now)
+        if tcb.options.follows_path_mtu:
+            path_mtu.learn(ctx, tcb, error.mtu, now)
     else:
-        _take_error(ctx, tcb, meaning_of(error).errno)
+        _take_error(ctx, tcb, error)
 
 
-def _take_error(ctx: Context, tcb: Tcb, number: int) -> None:
-    """End a connection attempt; merely remember the error on a connection that stands."""
+def _take_error(ctx: Context, tcb: Tcb, error: IcmpError) -> None:
+    """End a connection attempt; merely remember the error on a connection that stands.
+
+    As Linux: what ended an attempt is queued, too, whether anybody asked for it or not.
+    """
+    number = meaning_of(error).errno
     if tcb.state in (State.SYN_SENT, State.SYN_RECEIVED) and not tcb.passive:
         ctx.counters["TcpAttemptFails"] += 1
+        tcb.errors = ErrorQueue()
+        tcb.errors.put(from_icmp(error, number, tcb.remote.port, error.quote), len(error.quote))
         destroy(ctx, tcb, number)
+    elif tcb.options.recverr:
+        tcb.error = number
+        ctx.report(tcb, ERROR | READABLE | WRITABLE)
     else:
         tcb.soft_error = number

@@ -269,6 +269,11 @@ class Tcp:
         number, tcb.error = tcb.error, 0
         return number
 
+    def take_soft_error(self, tcb: Tcb) -> int:
+        """Give and clear the errno of what did not end the connection; 0: there was nothing."""
+        number, tcb.soft_error = tcb.soft_error, 0
+        return number
+
     def option_changed(self, tcb: Tcb, name: str, now: Instant) -> None:
         """Heed an attribute of its `UserOptions` that the user has just set on a connection."""
         option_changed(self._ctx, tcb, name, now)
@@ -309,6 +314,10 @@ class Tcp:
     def unread(self, tcb: Tcb) -> int:
         """Count the octets that may be read before the mark or the end (SIOCINQ)."""
         return user_calls.unread(tcb)
+
+    def unread_with_fin(self, tcb: Tcb) -> int:
+        """Count what the user has not read: octets, and the peer's FIN for as long as it lives."""
+        return user_calls.unread_with_fin(tcb)
 
     def unacknowledged(self, tcb: Tcb) -> int:
         """Count the octets that are queued or in flight, and our FIN (SIOCOUTQ)."""

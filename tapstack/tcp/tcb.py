@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
+from tapstack.base.error_queue import ErrorQueue
 from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
 from tapstack.base.timers import Timer
 from tapstack.base.units import MILLISECOND, Duration, Instant
@@ -218,6 +219,8 @@ class Tcb:
     """errno to be reported to the user once; 0: none."""
     next_hop_confirmed: bool = False
     """Something of ours has arrived: the next segment tells the link so (RFC 4861 §7.3.1)."""
+    errors: ErrorQueue | None = None
+    """Errors and times that are told one by one (MSG_ERRQUEUE of recv(2)); None: there are none."""
     soft_error: int = 0
     """errno of an ICMP error that is reported only if a timeout follows (RFC 1122 §4.2.3.9)."""
     dirty: bool = False

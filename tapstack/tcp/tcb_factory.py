@@ -61,7 +61,10 @@ def draft_tcb(
         remote=remote,
         options=options,
         binding=binding,
-        rtt=RttEstimator(route.rto_min or config.tcp_rto_min, config.tcp_rto_max),
+        rtt=RttEstimator(
+            route.rto_min or options.rto_min or config.tcp_rto_min,
+            options.rto_max or config.tcp_rto_max,
+        ),
         window=window,
         congestion=make_congestion_control(ctx, window, route.congctl or options.congestion),
         receive_space=make_receive_space(config, options, route.window),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.tcp import fast_open_path, loss_phase, mtu_probing, recovery, syn_ack
+from tapstack.tcp.congestion.window import INFINITE_SSTHRESH
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.replies import reset_peer
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission
@@ -32,6 +33,10 @@ _ORPHAN_RETRIES = 8
 """What a tcp_orphan_retries of 0 stands for, as in Linux."""
 _OPENING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
 """States in which our SYN is not acknowledged."""
+
+
+_THIN, _THIN_RETRIES = 4, 6
+"""Segments that are never fast retransmitted, and Linux's TCP_THIN_LINEAR_RETRIES."""
 
 
 # --- retransmission -----------------------------------------------------------------------------
@@ -67,7 +72,9 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.retransmits += 1
     tcb.statistics.on_timeout(now)
     ctx.counters["TcpExtTCPTimeouts"] += 1
-    if tcb.state is not State.SYN_SENT or tcb.retransmits > ctx.config.tcp_syn_linear_timeouts:
+    if _is_thin(tcb):
+        tcb.backoff = 0
+    elif tcb.state is not State.SYN_SENT or tcb.retransmits > ctx.config.tcp_syn_linear_timeouts:
         tcb.backoff += 1
     if tcb.state in _OPENING:
         # A lost SYN says nothing of a window that was not used yet.
@@ -78,10 +85,21 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
     arm_retransmission(tcb, now)
 
 
+def _is_thin(tcb: Tcb) -> bool:
+    """Tell whether so little is in flight that its user does not want to back off (tcp(7))."""
+    return (
+        tcb.options.thin_linear_timeouts
+        and tcb.state is State.ESTABLISHED
+        and tcb.sent.packets_out < _THIN
+        and tcb.window.ssthresh < INFINITE_SSTHRESH
+        and tcb.retransmits <= _THIN_RETRIES
+    )
+
+
 def _is_black_hole(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Tell whether threshold R1 is reached (RFC 9293 §3.8.3): something is wrong with the path."""
     config = ctx.config
-    r1 = patience(config.tcp_retries1, config.tcp_rto_min, config.tcp_rto_max)
+    r1 = patience(config.tcp_retries1, config.tcp_rto_min, tcb.rtt.rto_max)
     return tcb.retransmits > 0 and now - tcb.retransmitting_since >= r1
 
 
@@ -89,7 +107,7 @@ def _is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Tell whether threshold R2 is reached (RFC 9293 §3.8.3)."""
     config, options = ctx.config, tcb.options
     if not (tcb.snd_wnd or tcb.orphaned or tcb.state in _OPENING):
-        return _shrunk_window_is_given_up(ctx, tcb, now)
+        return _shrunk_window_is_given_up(tcb, now)
     if options.user_timeout and tcb.retransmits:
         waited = now - tcb.retransmitting_since
         if waited >= options.user_timeout * MILLISECOND:
@@ -100,17 +118,17 @@ def _is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     retries = _orphan_retries(config) if tcb.orphaned else config.tcp_retries2
     if tcb.retransmits == 0 or options.user_timeout:
         return False
-    return now - tcb.first_timeout_at >= patience(retries, config.tcp_rto_min, config.tcp_rto_max)
+    return now - tcb.first_timeout_at >= patience(retries, config.tcp_rto_min, tcb.rtt.rto_max)
 
 
-def _shrunk_window_is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+def _shrunk_window_is_given_up(tcb: Tcb, now: Instant) -> bool:
     """Tell whether to give up a peer that has shut its window on what is in flight.
 
     RFC 9293 SHLD-17: what it does not take ends nothing, as long as it answers. Like Linux, silence
     is borne with for twice the longest RTO; the user's own time-out counts in any case.
     """
     unacknowledged = now - tcb.retransmitting_since
-    longest = 2 * ctx.config.tcp_rto_max
+    longest = 2 * tcb.rtt.rto_max
     limit = tcb.options.user_timeout * MILLISECOND
     if limit and unacknowledged >= limit:
         return True
@@ -122,9 +140,10 @@ def _longest_delay(config: TcpConfig, tcb: Tcb) -> Duration:
 
     Deviation: by default both are 200 ms, and Linux delays one of its ticks less.
     """
+    longest = tcb.options.delack_max or config.tcp_delack_max
     if tcb.rtt.rto_min >= config.tcp_delack_max:
-        return config.tcp_delack_max
-    return max(tcb.rtt.rto_min - _TICK, _TICK)
+        return longest
+    return min(longest, max(tcb.rtt.rto_min - _TICK, _TICK))
 
 
 def _orphan_retries(config: TcpConfig) -> int:

@@ -145,7 +145,7 @@ def send_segment(
             now,
             ttl=tcb.options.ttl,
             tos=tcb.options.tos & ~ecn.MASK | codepoint,
-            dont_fragment=True,
+            dont_fragment=tcb.options.follows_path_mtu,
             offload=offload_for(size),
             confirmed=confirmed,
         )

@@ -239,6 +239,11 @@ def unread(tcb: Tcb) -> int:
     return 0 if urgent.is_lifted_out(tcb) else urgent.octets_before_mark(tcb, text)
 
 
+def unread_with_fin(tcb: Tcb) -> int:
+    """Count the octets that the user has not taken; the peer's FIN is one (TCP_INQ)."""
+    return sub(tcb.rcv_nxt, tcb.copied_seq)
+
+
 def has_ended(tcb: Tcb) -> bool:
     """Tell whether no more text will come behind what is queued."""
     return tcb.read_shut or tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN

@@ -59,10 +59,27 @@ class UserOptions:
     """TCP_FASTOPEN_NO_COOKIE."""
     fastopen_key: bytes = b""
     """TCP_FASTOPEN_KEY: 16 octets, or 32 for two keys; empty: the engine's."""
+    rto_min: int = 0
+    """TCP_RTO_MIN_US, µs; 0: the engine's setting."""
+    rto_max: int = 0
+    """TCP_RTO_MAX_MS, µs; 0: the engine's setting."""
+    delack_max: int = 0
+    """TCP_DELACK_MAX_US, µs; 0: the engine's setting."""
+    thin_linear_timeouts: bool = False
+    """TCP_THIN_LINEAR_TIMEOUTS: who sends little times out without backing off, six times."""
     ttl: int = 0
     """IP_TTL; 0: the route's, or the host's."""
     tos: int = 0
     """IP_TOS."""
+    discovery: int = 1
+    """IP_MTU_DISCOVER: 0 never, 1 if the host does, 2 always; other numbers are for datagrams."""
+    recverr: bool = False
+    """IP_RECVERR: ICMP errors are told at once, though they do not end a connection."""
+
+    @property
+    def follows_path_mtu(self) -> bool:
+        """Tell whether segments are fitted to the path, and never fragmented."""
+        return self.discovery in (1, 2)
 
     def copy(self) -> "UserOptions":
         """Make the options that an accepted connection starts with."""

@@ -78,6 +78,11 @@ def _set_congestion(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG0
         tcb.congestion = make_congestion_control(ctx, tcb.window, tcb.options.congestion)
 
 
+def _set_rto_bounds(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
+    tcb.rtt.rto_min = tcb.route.rto_min or tcb.options.rto_min or ctx.config.tcp_rto_min
+    tcb.rtt.rto_max = tcb.options.rto_max or ctx.config.tcp_rto_max
+
+
 _ACTIONS: dict[str, _Action] = {
     "nodelay": _push,
     "cork": _push,
@@ -90,4 +95,6 @@ _ACTIONS: dict[str, _Action] = {
     "rcvlowat": _set_low_water,
     "notsent_lowat": _offer_room,
     "congestion": _set_congestion,
+    "rto_min": _set_rto_bounds,
+    "rto_max": _set_rto_bounds,
 }

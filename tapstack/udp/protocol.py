@@ -28,7 +28,7 @@ from tapstack.base.contracts import (
     Offload,
 )
 from tapstack.base.counters import Counters
-from tapstack.base.datagram_socket import DatagramEngine
+from tapstack.base.datagram_socket import Arrival, DatagramEngine
 from tapstack.base.errors import Drop, MalformedPacket, os_error
 from tapstack.base.icmp_errors import PORT_UNREACHABLE
 from tapstack.base.trace import Tracer
@@ -136,17 +136,21 @@ class Udp(DatagramEngine):
         if "udp" in self._tracer.on:
             local = Endpoint(source, socket.local.port)
             self._tracer.emit("udp", f"{local} > {to}: length {len(data)}")
-        self._ip.send_datagram(
-            PROTOCOL_UDP,
-            source,
-            to.address,
-            [header, data],
-            now,
-            ttl=socket.multicast_ttl if is_multicast(to.address) else socket.ttl,
-            tos=socket.tos,
-            dont_fragment=socket.dont_fragment,
-            offload=_OFFLOAD,
-        )
+        try:
+            self._ip.send_datagram(
+                PROTOCOL_UDP,
+                source,
+                to.address,
+                [header, data],
+                now,
+                ttl=socket.multicast_ttl if is_multicast(to.address) else socket.ttl,
+                tos=socket.tos,
+                dont_fragment=socket.dont_fragment,
+                offload=_OFFLOAD,
+            )
+        except OSError as error:
+            self._queue_local_error(socket, error, to)
+            raise
         self._counters["UdpOutDatagrams"] += 1
 
     def close(self, socket: UdpSocket) -> None:
@@ -162,6 +166,13 @@ class Udp(DatagramEngine):
         if local.port:
             self._table.insert(socket)
 
+    def receive_from(
+        self, socket: UdpSocket, *, peek: bool = False
+    ) -> tuple[bytes, Endpoint] | None:
+        """Give the next datagram and its source; None: would block. Raises: as `receive_next`."""
+        arrival = self.receive_next(socket, peek=peek)
+        return None if arrival is None else (arrival.data, arrival.source)
+
     # --- what arrives: Transport ------------------------------------------------------------------
 
     def on_icmp_error(self, error: IcmpError, now: Instant) -> None:
@@ -175,7 +186,14 @@ class Udp(DatagramEngine):
         remote = Endpoint(error.destination, header.destination_port)
         socket = self._table.find(local, remote)
         if socket is not None:
-            self._keep_error(socket, error, now, is_connected=socket.is_connected)
+            self._keep_error(
+                socket,
+                error,
+                now,
+                port=remote.port,
+                payload=error.quote[HEADER_LENGTH:],
+                is_connected=socket.is_connected,
+            )
 
     def receive(self, datagram: Datagram, now: Instant) -> None:
         """Take a datagram from IP. Raises: MalformedPacket."""
@@ -187,29 +205,38 @@ class Udp(DatagramEngine):
         if "udp" in self._tracer.on:
             self._tracer.emit("udp", f"{remote} > {local}: length {header.length - HEADER_LENGTH}")
         if self._is_group(datagram.destination):
-            self._receive_for_all(datagram, header, local, remote)
+            self._receive_for_all(_arrival_of(datagram, header, now), local)
             return
         socket = self._table.find(local, remote)
         if socket is None:
             self._counters.drop(Drop.UDP_NO_PORT)
             self._icmp.send_unreachable(datagram, PORT_UNREACHABLE, now)
         else:
-            self._enqueue(socket, bytes(datagram.payload[HEADER_LENGTH : header.length]), remote)
+            self._enqueue(socket, _arrival_of(datagram, header, now))
 
-    def _receive_for_all(
-        self, datagram: Datagram, header: UdpHeader, local: Endpoint, remote: Endpoint
-    ) -> None:
+    def _receive_for_all(self, arrival: Arrival, local: Endpoint) -> None:
         """RFC 1122 §3.2.2: nobody is told when no socket wanted what was sent to a group."""
-        data = bytes(datagram.payload[HEADER_LENGTH : header.length])
-        for socket in self._table.find_all(local, remote):
-            self._enqueue(socket, data, remote)
+        for socket in self._table.find_all(local, arrival.source):
+            self._enqueue(socket, arrival)
 
-    def _enqueue(self, socket: UdpSocket, data: bytes, remote: Endpoint) -> None:
-        if socket.queue.put((data, remote), len(data)):
+    def _enqueue(self, socket: UdpSocket, arrival: Arrival) -> None:
+        if socket.queue.put(arrival, len(arrival.data)):
             self._counters["UdpInDatagrams"] += 1
             self._events.report(socket, READABLE)
         else:
             self._counters.drop(Drop.UDP_BUFFER_FULL)
+
+
+def _arrival_of(datagram: Datagram, header: UdpHeader, now: Instant) -> Arrival:
+    return Arrival(
+        bytes(datagram.payload[HEADER_LENGTH : header.length]),
+        Endpoint(datagram.source, header.source_port),
+        datagram.destination,
+        datagram.ttl,
+        datagram.tos,
+        datagram.interface.name,
+        now,
+    )
 
 
 def _verify_checksum(datagram: Datagram, length: int) -> None:

@@ -23,7 +23,7 @@ EPHEMERAL_PORTS = range(32768, 61000)
 
 
 @dataclass(slots=True, eq=False)
-class UdpSocket(DatagramSocket[tuple[bytes, Endpoint]]):
+class UdpSocket(DatagramSocket):
     """One UDP socket; the user sets the options, `Udp` the rest."""
 
     local: Endpoint = ANY_ENDPOINT

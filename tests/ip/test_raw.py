@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from tapstack.base.address import parse_ipv4
-from tapstack.base.contracts import CLOSED, READABLE, WRITABLE
+from tapstack.base.contracts import CLOSED, ERROR, READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.ip import icmp_wire
 from tapstack.ip.icmp_wire import Message
@@ -201,8 +201,8 @@ def test_a_hard_error_reaches_connected_sockets_once() -> None:
     rig.ip.raw.connect(connected, HOST)
     rig.ip.raw.send(connected, b"x" * 8, None, rig.now)
     rig.receive(unreachable(2, rig.drain()[0].octets))
-    assert rig.events == [(connected, READABLE | WRITABLE)]
-    assert rig.ip.raw.is_readable(connected)
+    assert rig.events == [(connected, ERROR | READABLE | WRITABLE)]
+    assert rig.ip.raw.has_error(connected)
     assert not rig.ip.raw.is_readable(other)
     with pytest.raises(OSError) as caught:  # noqa: PT011
         rig.ip.raw.receive_from(connected)

@@ -111,4 +111,4 @@ def compare(scenario: Scenario) -> None:
         for index, (mine, theirs) in enumerate(zip(ours, kernel, strict=True))
         if mine != theirs
     ]
-    assert not lines, "\n".join(["", *lines])
+    assert not lines, "\n".join(["", *lines[:9]])

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from tapstack.base.address import ANY_ENDPOINT, Endpoint, parse_ipv4, parse_network
 from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
-from tapstack.base.contracts import CLOSED, READABLE, WRITABLE
+from tapstack.base.contracts import CLOSED, ERROR, READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.ip import icmp_wire
 from tapstack.ip.icmp_wire import Message
@@ -340,8 +340,8 @@ def test_a_hard_error_reaches_the_connected_socket(type_: int, code: int, number
     socket = connected(rig)
     rig.udp.send(socket, b"x", None, rig.now)
     error_about(rig, type_, code)
-    assert rig.events == ([(socket, READABLE | WRITABLE)] if number else [])
-    assert rig.udp.is_readable(socket) == bool(number)
+    assert rig.events == ([(socket, ERROR | READABLE | WRITABLE)] if number else [])
+    assert rig.udp.has_error(socket) == bool(number)
     assert rig.udp.take_error(socket) == number
     assert rig.udp.take_error(socket) == 0
 

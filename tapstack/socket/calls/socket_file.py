@@ -18,6 +18,7 @@ from tapstack.base.contracts import (
     CLOSED,
     CONNECTED,
     ENDED,
+    ERROR,
     READABLE,
     URGENT,
     WRITABLE,
@@ -36,6 +37,7 @@ _OUT = select.POLLOUT | select.POLLWRNORM
 _KEYS = (
     (READABLE | ACCEPTABLE | URGENT, _IN | select.POLLPRI | select.POLLRDBAND),
     (WRITABLE, _OUT | select.POLLWRBAND),
+    (ERROR, select.POLLERR),
 )
 """What Linux tells who waits of an event; of others, it says that anything may have changed."""
 _ANYTHING = CONNECTED | CLOSED | ENDED
@@ -107,6 +109,8 @@ class SocketFile(OpenFile):
 
     def read(self, size: int) -> bytes:
         """As read(2). Raises: OSError."""
+        if not size:
+            return b""  # as Linux, without asking
         return reading.receive(self, size, 0).data
 
     def write(self, data: bytes) -> int:

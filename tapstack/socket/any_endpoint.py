@@ -1,0 +1,38 @@
+"""What the attempts of every socket have in common, of whatever kind (socket(7)).
+
+Not done here: the attempts (`stream.py`, `messages.py`).
+"""
+
+from __future__ import annotations
+
+from errno import EBADF
+
+from tapstack.base.errors import os_error
+from tapstack.base.units import Duration
+from tapstack.socket.kept_options import Kept
+from tapstack.stack import Stack
+
+
+class AnyEndpoint:
+    """A socket: open or closed, with what it was asked to remember."""
+
+    def __init__(self, stack: Stack, kept: Kept) -> None:
+        self._stack = stack
+        self.kept = kept
+        self._closed = False
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise os_error(EBADF)
+
+    def receive_timeout(self) -> float | None:
+        """Tell how many seconds receiving may wait (SO_RCVTIMEO)."""
+        return self.kept.receive_timeout
+
+    def send_timeout(self) -> float | None:
+        """Tell how many seconds sending and connecting may wait (SO_SNDTIMEO)."""
+        return self.kept.send_timeout
+
+    @property
+    def _epoch(self) -> Duration:
+        return self._stack.epoch

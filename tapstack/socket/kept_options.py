@@ -1,0 +1,177 @@
+"""Options that every socket has, of whatever kind (socket(7), ip(7)).
+
+Not done here: what the options do: some are only remembered, as in Linux on a machine whose devices
+have no use for them.
+"""
+
+from __future__ import annotations
+
+import socket as constants
+from dataclasses import dataclass, field, replace
+from errno import EINVAL
+from struct import Struct
+
+from tapstack.base.errors import os_error
+from tapstack.socket import options
+from tapstack.socket.ip_options import TOLD_OPTIONS
+from tapstack.socket.options import Option, Table, Value
+from tapstack.socket.timestamping import TIMESTAMPING_OPTIONS, Timestamping
+
+_SO, _IP = constants.SOL_SOCKET, constants.IPPROTO_IP
+_DEFAULT_BUFFER = 212_992
+"""Octets of a buffer that nobody has set (net.core.wmem_default)."""
+_NO_RATE = (1 << 64) - 1
+"""SO_MAX_PACING_RATE of who is not paced."""
+_rate = Struct("@Q")
+
+# Of <asm-generic/socket.h> and <linux/in.h>: Python 3.10 has no names for them.
+SO_NO_CHECK, SO_BSDCOMPAT, SO_RXQ_OVFL, SO_WIFI_STATUS, SO_NOFCS = 11, 14, 40, 41, 43
+SO_SELECT_ERR_QUEUE, SO_BUSY_POLL, SO_MAX_PACING_RATE, SO_INCOMING_CPU = 45, 46, 47, 49
+SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW, SO_RCVMARK, SO_RCVPRIORITY = 66, 67, 75, 82
+
+
+@dataclass(slots=True)
+class Kept:
+    """What any socket is asked to remember, although its kind may not heed it (socket(7))."""
+
+    broadcast: bool = False
+    keepalive: bool = False
+    oobinline: bool = False
+    reuse_address: bool = False
+    reuse_port: bool = False
+    linger: int | None = None
+    """Seconds; None: off."""
+    receive_timeout: float | None = None
+    """Seconds; None: for ever. 0: not at all."""
+    send_timeout: float | None = None
+    """Seconds; None: for ever. 0: not at all."""
+    send_buffer: int | None = None
+    """Octets; None: nobody set it. Sending a datagram never waits for room."""
+    rcvlowat: int = 1
+    """Octets. A datagram is always worth waking for."""
+    pktinfo: bool = False
+    """Tell where a datagram came in (IP_PKTINFO)."""
+    recvttl: bool = False
+    """Tell a datagram's TTL (IP_RECVTTL)."""
+    recvtos: bool = False
+    """Tell a datagram's type of service (IP_RECVTOS)."""
+    timestamping: Timestamping = field(default_factory=Timestamping)
+    """Tell when things happened."""
+    inq: bool = False
+    """Tell how much text is left behind what was received (TCP_INQ)."""
+    max_pacing_rate: int = _NO_RATE
+    """Octets a second."""
+    remembered: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Values of options that nothing here depends on, by level and name."""
+
+    def copy(self) -> Kept:
+        """Make what an accepted connection starts with."""
+        return replace(
+            self,
+            remembered=dict(self.remembered),
+            timestamping=replace(self.timestamping),
+        )
+
+
+def _remembered(
+    level: int, name: int, *, default: int = 0, least: int = -(1 << 31), most: int = (1 << 31) - 1
+) -> Table:
+    """Make an option that is only remembered."""
+
+    def get(kept: Kept) -> Value:
+        return kept.remembered.get((level, name), default)
+
+    def set_it(kept: Kept, value: Value) -> None:
+        wanted = options.number(value)
+        if not least <= wanted <= most:
+            raise os_error(EINVAL)
+        kept.remembered[level, name] = wanted
+
+    return {(level, name): Option(get, set_it)}
+
+
+def _remembered_flag(level: int, name: int) -> Table:
+    """Make an option that is only remembered, as 0 or 1."""
+
+    def get(kept: Kept) -> Value:
+        return kept.remembered.get((level, name), 0)
+
+    def set_it(kept: Kept, value: Value) -> None:
+        kept.remembered[level, name] = int(options.number(value) != 0)
+
+    return {(level, name): Option(get, set_it)}
+
+
+def _get_rate(kept: Kept) -> Value:
+    return _rate.pack(kept.max_pacing_rate)
+
+
+def _set_rate(kept: Kept, value: Value) -> None:
+    """Take an unsigned int, or an unsigned long; the largest int means no limit, too."""
+    if isinstance(value, bytes) and len(value) == _rate.size:
+        kept.max_pacing_rate = _rate.unpack(value)[0]
+        return
+    wanted = options.number(value) & 0xFFFFFFFF
+    kept.max_pacing_rate = _NO_RATE if wanted == 0xFFFFFFFF else wanted
+
+
+def _set_nothing(_: Kept, value: Value) -> None:
+    """Take any int, and pass over it."""
+    options.number(value)
+
+
+_FLAGS = (
+    (_SO, constants.SO_DEBUG),
+    (_SO, constants.SO_DONTROUTE),
+    (_SO, SO_NO_CHECK),
+    (_SO, SO_RXQ_OVFL),
+    (_SO, SO_WIFI_STATUS),
+    (_SO, SO_NOFCS),
+    (_SO, SO_SELECT_ERR_QUEUE),
+    (_SO, SO_RCVMARK),
+    (_SO, SO_RCVPRIORITY),
+)
+
+
+def _of_timestamping(option: Option) -> Option:
+    """Make an option of what `Kept` has for timestamps an option of `Kept`."""
+    get, set_it = option.get, option.set
+    assert get is not None
+    assert set_it is not None
+    return Option(
+        lambda kept: get(kept.timestamping), lambda kept, value: set_it(kept.timestamping, value)
+    )
+
+
+def _set_low_water(kept: Kept, value: Value) -> None:
+    wanted = options.number(value)
+    kept.rcvlowat = ((1 << 31) - 1 if wanted < 0 else wanted) or 1
+
+
+KEPT_OPTIONS: Table = {
+    **TOLD_OPTIONS,
+    **{key: _of_timestamping(option) for key, option in TIMESTAMPING_OPTIONS.items()},
+    (_SO, constants.SO_RCVLOWAT): Option(lambda kept: kept.rcvlowat, _set_low_water),
+    (_SO, constants.SO_BROADCAST): options.flag("broadcast"),
+    (_SO, constants.SO_KEEPALIVE): options.flag("keepalive"),
+    (_SO, constants.SO_OOBINLINE): options.flag("oobinline"),
+    (_SO, constants.SO_REUSEADDR): options.flag("reuse_address"),
+    (_SO, constants.SO_REUSEPORT): options.flag("reuse_port"),
+    (_SO, constants.SO_LINGER): options.LINGER,
+    (_SO, constants.SO_RCVTIMEO): options.timeout("receive_timeout"),
+    (_SO, constants.SO_SNDTIMEO): options.timeout("send_timeout"),
+    (_SO, SO_RCVTIMEO_NEW): options.timeout("receive_timeout"),
+    (_SO, SO_SNDTIMEO_NEW): options.timeout("send_timeout"),
+    (_SO, constants.SO_SNDBUF): options.buffer(
+        "send_buffer", _DEFAULT_BUFFER, options.LEAST_SEND_BUFFER
+    ),
+    (_SO, constants.SO_SNDLOWAT): options.read_only(lambda _: 1),
+    (_SO, SO_BSDCOMPAT): Option(lambda _: 0, _set_nothing),
+    (_SO, SO_MAX_PACING_RATE): Option(_get_rate, _set_rate),
+    **_remembered(_SO, constants.SO_PRIORITY),
+    **_remembered(_SO, constants.SO_MARK),
+    **_remembered(_SO, SO_BUSY_POLL, least=0),
+    **_remembered(_SO, SO_INCOMING_CPU, default=-1),
+    **{key: option for pair in _FLAGS for key, option in _remembered_flag(*pair).items()},
+}
+"""Options that a kind of socket has which does not say otherwise."""

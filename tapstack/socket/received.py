@@ -1,0 +1,70 @@
+"""What comes with what is received: control data (cmsg(3), ip(7)), and queued errors.
+
+Not done here: which of it a socket asked for (`ip_options.py`, `timestamping.py`).
+"""
+
+from __future__ import annotations
+
+import socket as constants
+import sys
+from collections.abc import Iterable
+from struct import Struct
+
+from tapstack.base.datagram_socket import Arrival
+from tapstack.base.error_queue import ORIGIN_ICMP, QueuedError
+from tapstack.base.units import Duration
+from tapstack.socket.contract import Message
+from tapstack.socket.flags import MSG_ERRQUEUE, MSG_TRUNC
+from tapstack.socket.ip_options import IP, IP_PKTINFO, IP_RECVERR
+from tapstack.socket.kept_options import Kept
+from tapstack.socket.scattered import Item
+from tapstack.socket.timestamping import report
+from tapstack.stack import Stack
+
+_error = Struct("@IBBBxII")  # struct sock_extended_err
+_address = Struct("@H2x4s8x")  # struct sockaddr_in, of no port
+
+
+def _int(value: int) -> bytes:
+    return value.to_bytes(4, sys.byteorder, signed=True)
+
+
+def control_of(arrival: Arrival, kept: Kept, stack: Stack) -> tuple[Item, ...]:
+    """Tell of a datagram what its receiver asked for, in Linux's order."""
+    items = kept.timestamping.tell(arrival.at + stack.epoch)
+    if kept.pktinfo:
+        items.append((IP, IP_PKTINFO, _packet_info(arrival, stack)))
+    if kept.recvttl:
+        items.append((IP, constants.IP_TTL, _int(arrival.ttl)))
+    if kept.recvtos:
+        items.append((IP, constants.IP_TOS, bytes([arrival.tos])))
+    return tuple(items)
+
+
+def _packet_info(arrival: Arrival, stack: Stack) -> bytes:
+    """Make struct in_pktinfo: the interface's index, our address, and the header's."""
+    destination = arrival.destination
+    interface = stack.interfaces[arrival.interface]
+    ours = destination
+    if not stack.ip.is_local(destination):
+        ours = interface.networks[0].address
+    index = 1 + list(stack.interfaces).index(arrival.interface)
+    return _int(index) + ours.to_bytes(4, "big") + destination.to_bytes(4, "big")
+
+
+def message_of(error: QueuedError, size: int, epoch: Duration) -> Message:
+    """Give an error as recvmsg(2) does with MSG_ERRQUEUE."""
+    flags = MSG_ERRQUEUE | (MSG_TRUNC if size < len(error.payload) else 0)
+    return Message(
+        error.payload[:size], error.destination, flags, tuple(_control_of_error(error, epoch))
+    )
+
+
+def _control_of_error(error: QueuedError, epoch: Duration) -> Iterable[Item]:
+    if error.at is not None:
+        yield report(error.at + epoch)
+    told = _error.pack(error.errno, error.origin, error.type, error.code, error.info, error.data)
+    family, offender = 0, 0
+    if error.origin == ORIGIN_ICMP:
+        family, offender = constants.AF_INET, error.offender
+    yield IP, IP_RECVERR, told + _address.pack(family, offender.to_bytes(4, "big"))

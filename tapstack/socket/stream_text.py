@@ -1,0 +1,102 @@
+"""What a connection's user sees of its text: receiving it, and whether it is ready (tcp(7)).
+
+Not done here: waiting, and sockets that have no connection (`stream.py`).
+"""
+
+from __future__ import annotations
+
+import select
+import socket as constants
+import sys
+from collections.abc import Callable
+from errno import EAGAIN, EINVAL, ENOTTY
+
+from tapstack.base.errors import os_error
+from tapstack.base.units import Duration, Instant
+from tapstack.socket.contract import Message
+from tapstack.socket.flags import MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC
+from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
+from tapstack.socket.kept_options import Kept
+from tapstack.socket.scattered import Item
+from tapstack.tcp.protocol import Tcp
+from tapstack.tcp.state import State
+from tapstack.tcp.tcb import Tcb
+
+TCP_INQ = 36
+"""Of <linux/tcp.h>, where its control data is called TCP_CM_INQ: octets that wait behind."""
+
+
+def receive(tcp: Tcp, tcb: Tcb, size: int, flags: int, now: Instant) -> bytes:
+    """Take text, b"" at its end. Raises: OSError with EAGAIN, why it ended."""
+    if not flags & MSG_DONTWAIT and not _is_worth_reading(tcp, tcb, size):
+        raise os_error(EAGAIN)
+    text = tcp.receive_text(tcb, size, now, peek=bool(flags & MSG_PEEK))
+    if text is None:
+        raise os_error(EAGAIN)
+    # Linux discards what MSG_TRUNC asks for, and tells how much that was.
+    return bytes(len(text)) if flags & MSG_TRUNC else text
+
+
+def _is_worth_reading(tcp: Tcp, tcb: Tcb, size: int) -> bool:
+    """Tell whether who may wait is to get what there is: SO_RCVLOWAT, or `size` if less."""
+    return tcp.is_readable(tcb, least=min(tcb.options.rcvlowat, size) or 1)
+
+
+def receive_all(
+    tcp: Tcp, tcb: Tcb, size: int, flags: int, text: bytearray, now: Instant
+) -> Message:
+    """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL), and give it.
+
+    Raises: OSError with EAGAIN while more may come. Why the connection ended is left for the next
+    call where there is text to be given first.
+    """
+    while len(text) < size:
+        if text and (tcb.error or tcp.is_at_mark(tcb)):
+            break  # like any read, it stops at the urgent mark
+        piece = receive(tcp, tcb, size - len(text), 0, now)
+        if not piece:
+            break
+        text += piece
+    return Message(bytes(len(text)) if flags & MSG_TRUNC else bytes(text))
+
+
+def control_of(tcp: Tcp, tcb: Tcb, kept: Kept, epoch: Duration) -> tuple[Item, ...]:
+    """Tell of text that was taken what its user asked for, in Linux's order."""
+    items = kept.timestamping.tell(tcb.acks.last_text_at + epoch)
+    if kept.inq:
+        count = tcp.unread_with_fin(tcb)
+        items.append((constants.IPPROTO_TCP, TCP_INQ, count.to_bytes(4, sys.byteorder)))
+    return tuple(items)
+
+
+def readiness(tcp: Tcp, tcb: Tcb) -> int:
+    """Tell what poll(2) would."""
+    closed, read_ended = tcb.state is State.CLOSED, tcp.has_ended(tcb)
+    bits = select.POLLIN if tcp.is_readable(tcb) else 0
+    bits |= select.POLLOUT if tcp.is_writable(tcb) else 0
+    bits |= select.POLLPRI if tcp.has_urgent(tcb) else 0
+    bits |= select.POLLRDHUP if read_ended else 0
+    bits |= select.POLLHUP if closed or (read_ended and tcb.fin_queued) else 0
+    return bits | (select.POLLERR if has_error(tcb) else 0)
+
+
+def has_error(tcb: Tcb) -> bool:
+    """Tell whether an error waits to be told, pending or queued."""
+    return bool(tcb.error) or bool(tcb.errors)
+
+
+def answer(request: int, tcp: Tcp, tcb: Tcb | None, *, is_listening: bool) -> int:
+    """Answer what ioctl(2) asks. Raises: OSError with EINVAL of a listener, ENOTTY."""
+    if request not in _REQUESTS:
+        raise os_error(ENOTTY)
+    if is_listening and request != SIOCATMARK:
+        raise os_error(EINVAL)
+    return int(_REQUESTS[request](tcp, tcb)) if tcb else 0
+
+
+_REQUESTS: dict[int, Callable[[Tcp, Tcb], int]] = {
+    SIOCINQ: Tcp.unread,
+    SIOCOUTQ: Tcp.unacknowledged,
+    SIOCOUTQNSD: Tcp.unsent,
+    SIOCATMARK: Tcp.is_at_mark,
+}

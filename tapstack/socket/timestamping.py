@@ -1,0 +1,87 @@
+"""Timestamps that a user asks for: options, and what recvmsg(2) is told (socket(7)).
+
+The time is that of the stack's clock, as µs since 1970; there is no hardware that has its own.
+
+Not done here: taking note of the time (the engines).
+"""
+
+from __future__ import annotations
+
+import socket as constants
+from dataclasses import dataclass
+from errno import EINVAL, EOPNOTSUPP
+from struct import Struct
+
+from tapstack.base.errors import os_error
+from tapstack.base.units import SECOND, Instant
+from tapstack.socket import options
+from tapstack.socket.options import Option, Table, Value
+from tapstack.socket.scattered import Item
+
+_SO = constants.SOL_SOCKET
+SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING = 29, 35, 37  # <asm-generic/socket.h>
+# <linux/net_tstamp.h>: SOF_TIMESTAMPING_…
+TX_SOFTWARE, RX_SOFTWARE, SOFTWARE = 1 << 1, 1 << 3, 1 << 4
+OPT_ID, TX_SCHED, TX_ACK, OPT_TSONLY = 1 << 7, 1 << 8, 1 << 9, 1 << 11
+OPT_STATS, BIND_PHC, OPT_ID_TCP, OPT_RX_FILTER = 1 << 12, 1 << 15, 1 << 16, 1 << 17
+_ALL = (1 << 19) - 1
+_timeval, _timespec = Struct("@ll"), Struct("@ll")
+_settings = Struct("@ii")  # struct so_timestamping
+_MICROSECONDS, _NANOSECONDS = 1, 1000
+
+
+@dataclass(slots=True)
+class Timestamping:
+    """What one user asked for."""
+
+    unit: int = 0
+    """SO_TIMESTAMP (1) or SO_TIMESTAMPNS (1000), in units a µs; 0: neither."""
+    flags: int = 0
+    """SO_TIMESTAMPING."""
+
+    def tell(self, at: Instant) -> list[Item]:
+        """Make control data of when something was received, µs since 1970."""
+        items: list[Item] = []
+        if self.unit:
+            kind = SO_TIMESTAMP if self.unit == _MICROSECONDS else SO_TIMESTAMPNS
+            seconds, rest = divmod(at, SECOND)
+            items.append((_SO, kind, _timeval.pack(seconds, rest * self.unit)))
+        if self.flags & SOFTWARE and self.flags & RX_SOFTWARE:
+            items.append(report(at))
+        return items
+
+
+def report(at: Instant) -> Item:
+    """Make SCM_TIMESTAMPING of an instant: in software, and twice nothing for the hardware's."""
+    seconds, rest = divmod(at, SECOND)
+    stamps = _timespec.pack(seconds, rest * _NANOSECONDS) + bytes(2 * _timespec.size)
+    return _SO, SO_TIMESTAMPING, stamps
+
+
+def _unit_option(unit: int) -> Option:
+    def set_it(target: Timestamping, value: Value) -> None:
+        target.unit = unit if options.number(value) else 0
+
+    return Option(lambda target: int(target.unit == unit), set_it)
+
+
+def _get_flags(target: Timestamping) -> Value:
+    return _settings.pack(target.flags, 0)
+
+
+def _set_flags(target: Timestamping, value: Value) -> None:
+    wanted = options.number(value)
+    if wanted & ~_ALL or (wanted & OPT_ID_TCP and not wanted & OPT_ID):
+        raise os_error(EINVAL)
+    if wanted & OPT_STATS and not wanted & OPT_TSONLY:
+        raise os_error(EINVAL)
+    if wanted & BIND_PHC:
+        raise os_error(EOPNOTSUPP)
+    target.flags = wanted
+
+
+TIMESTAMPING_OPTIONS: Table = {
+    (_SO, SO_TIMESTAMP): _unit_option(_MICROSECONDS),
+    (_SO, SO_TIMESTAMPNS): _unit_option(_NANOSECONDS),
+    (_SO, SO_TIMESTAMPING): Option(_get_flags, _set_flags),
+}
