@@ -195,7 +195,9 @@ def _sendable(ctx: Context, tcb: Tcb, unsent: int) -> int:
     # segment is worth waiting for only up to half of the largest that there was.
     if room < min(unsent, mss, max(tcb.max_snd_wnd // 2, 1)):
         return 0  # wait for more window, or for the persist timer
-    length = min(unsent, room, min(quota, unit_segments(ctx, tcb, mss)) * mss)
+    # Like Linux, no unit is more than half a window, so that one comes while another is acked.
+    packets = min(quota, max(tcb.window.cwnd // 2, 1), unit_segments(ctx, tcb, mss))
+    length = min(unsent, room, packets * mss)
     partial = length % mss
     if partial and not _may_send_partial(tcb, partial_is_last=length == unsent):
         length -= partial

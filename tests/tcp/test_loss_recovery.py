@@ -109,7 +109,7 @@ def test_a_probe_of_the_last_new_text_takes_the_fin_along() -> None:
     world.close(client)
     world.run_for(3 * RTT)
     flights = [(len(each.text), each.flags) for _, who, each in world.log[mark:] if who == A]
-    assert flights == [(MSS, ACK), (MSS, ACK | PSH), (100, ACK | PSH | FIN)]
+    assert flights == [(MSS, ACK), (MSS, ACK), (100, ACK | PSH | FIN)]
 
 
 def test_a_probe_that_repairs_the_loss_reduces_the_window_once() -> None:

@@ -28,7 +28,7 @@ def lengths(rtt: Duration, octets: int, **config: object) -> list[int]:
     [
         (100 * MILLISECOND, [2, 2, 2, 2, 2]),  # two windows a round trip are 290 octets in 2⁻¹⁰ s
         (6 * MILLISECOND, [3, 3, 3, 1]),  # 4.9 KB in 2⁻¹⁰ s, and 65 KB >> 11
-        (MILLISECOND, [10]),
+        (MILLISECOND, [5, 5]),  # half a window
     ],
 )
 def test_units_are_what_leaves_within_a_millisecond(rtt: Duration, expected: list[int]) -> None:
