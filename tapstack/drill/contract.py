@@ -202,5 +202,8 @@ class TestedHost(Protocol):
     def describe(self) -> str:
         """Show the state of the connections, for a report; '' where the host does not tell."""
 
+    def remarks(self) -> list[str]:
+        """Tell what a user may want to know of how it was used, each in one line."""
+
     def close(self) -> None:
         """Give everything back. A second call does nothing."""

@@ -26,7 +26,7 @@ class Happening(NamedTuple):
 
     time: Instant
     arrow: str
-    """`>` sent, `<` injected, ` ` neither."""
+    """`>` sent, `<` injected, `|` printed by a command, ` ` none of these."""
     text: str
     why: str = ""
     """Why it was sent."""

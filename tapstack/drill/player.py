@@ -49,9 +49,21 @@ class _Begun(NamedTuple):
 class Player:
     """One script, on one host, once."""
 
-    def __init__(self, script: Script, host: TestedHost, settings: Settings) -> None:
-        """Look at every event. Raises: ScriptError, UnsupportedError."""
+    def __init__(
+        self,
+        script: Script,
+        host: TestedHost,
+        settings: Settings,
+        watch: Callable[[Happening], None] | None = None,
+    ) -> None:
+        """Look at every event; `watch` will hear what happens, also what commands print.
+
+        Raises: ScriptError, UnsupportedError.
+        """
+        self.position = script.events[0].position
+        """Of what is being played."""
         self.history: list[Happening] = []
+        """What has happened."""
         self.warnings: list[str] = []
         self._script = script
         self._host = host
@@ -68,6 +80,7 @@ class Player:
                 self._calls[event.position] = self._snippets.prepare(event.action)
             elif isinstance(event.action, Packet):
                 self._matcher.check(event.action)
+        self._watch = watch
         self._start: Instant = 0
         self._begun: _Begun | None = None
 
@@ -93,6 +106,7 @@ class Player:
             raise FailedError(replace(failed.failure, history=tuple(self.history))) from None
 
     def _play_event(self, event: Event) -> None:
+        self.position = event.position
         is_inbound = isinstance(event.action, Packet) and event.action.direction is Direction.IN
         due = self._times.due(event.time, is_inbound)
         if isinstance(event.action, SystemCall):
@@ -113,7 +127,7 @@ class Player:
             case Command():
                 self._run_command(event.action)
             case Code():
-                self._capture(event)
+                self._capture(event, event.action)
 
     # --- time ---
 
@@ -140,7 +154,7 @@ class Player:
     # --- packets ---
 
     def _inject(self, event: Event, packet: Packet) -> None:
-        self._note(event, "<", packet.text.removeprefix("<").lstrip())
+        self._note(event.position, "<", packet.text.removeprefix("<").lstrip())
         self._host.inject(self._matcher.inject(packet))
 
     def _expect(self, event: Event, packet: Packet, due: Due) -> None:
@@ -150,7 +164,7 @@ class Player:
         if outcome is None:
             self._fail_for_want(event, packet, due)
             return
-        self._note(event, ">", outcome.actual, outcome.why, outcome.time)
+        self._note(event.position, ">", outcome.actual, outcome.why, outcome.time)
         if outcome.differences:
             self._fail(
                 event,
@@ -182,7 +196,7 @@ class Player:
         if later is None:
             self._fail(event, f"nothing was sent by {format_time(waited)}", expected=expected)
         elif later.differences:
-            self._note(event, ">", later.actual, later.why, later.time)
+            self._note(event.position, ">", later.actual, later.why, later.time)
             self._fail(
                 event,
                 f"this was not sent by {due}; what is sent next, at "
@@ -242,7 +256,7 @@ class Player:
             self._fail_call(begun, "the call does not return, and nothing more happens")
             return
         differences = tuple(begun.pending.result())
-        self._note(begun.event, " ", begun.action.text)
+        self._note(begun.event.position, " ", begun.action.text)
         if differences:
             self._fail_call(begun, "the system call came out otherwise", differences)
         elif not begun.due.is_end_met(ended - self._start):
@@ -255,18 +269,24 @@ class Player:
     ) -> None:
         self._fail(begun.event, headline, expected=begun.action.text, differences=differences)
 
-    def _capture(self, event: Event) -> None:
+    def _capture(self, event: Event, code: Code) -> None:
         """Keep TCP_INFO for a snippet; that never blocks, also while a call of the script does."""
         pending = self._host.begin(self._calls[event.position])
         self._run(self._now() + _LONGEST_WAIT, lambda: pending.ended() is not None)
         differences = tuple(pending.result())
         if differences:
             self._fail(event, "there is nothing to capture", differences=differences)
+        self._note(event.position, " ", _first_line(f"%{{{code.text}}}%"))
 
     # --- the rest ---
 
     def _run_command(self, command: Command) -> None:
+        self.position = command.position
         shell = self._host.shell(command.text)
+        self._note(command.position, " ", _first_line(f"`{command.text}`"))
+        if self._watch:
+            for line in shell.output.splitlines():
+                self._watch(Happening(self._now(), "|", line, "", command.position))
         if shell.status:
             self._fail_at(
                 command.position,
@@ -282,10 +302,13 @@ class Player:
     # --- telling ---
 
     def _note(
-        self, event: Event, arrow: str, text: str, why: str = "", time: Instant | None = None
+        self, position: Position, arrow: str, text: str, why: str = "", time: Instant | None = None
     ) -> None:
         instant = self._now() if time is None else time - self._start
-        self.history.append(Happening(instant, arrow, text, why, event.position))
+        happening = Happening(instant, arrow, text, why, position)
+        self.history.append(happening)
+        if self._watch:
+            self._watch(happening)
 
     def _fail(self, event: Event, headline: str, **told: Any) -> None:
         """Fail, unless the script says that this kind of event only warns. Raises: FailedError."""
@@ -305,3 +328,9 @@ class Player:
                 **told,
             )
         )
+
+
+def _first_line(text: str) -> str:
+    """Give as much of a text as fits into one line."""
+    lines = text.splitlines()
+    return lines[0] if len(lines) == 1 else f"{lines[0].rstrip()} ..."

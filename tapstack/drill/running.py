@@ -7,81 +7,71 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
-from enum import Enum
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from tapstack.drill.contract import TestedHost
-from tapstack.drill.failure import FailedError
-from tapstack.drill.kernel import KernelHost
+from tapstack.drill.failure import FailedError, Failure, Happening
+from tapstack.drill.outcome import Manner as Manner, Result as Result, Verdict as Verdict
 from tapstack.drill.parser import parse
 from tapstack.drill.player import Player
-from tapstack.drill.report import report_failure, report_history, report_mistake
+from tapstack.drill.report import report_bug, report_failure, report_mistake, show_happening
 from tapstack.drill.settings import LINUX_TOLERANCE, Settings, read_options
 from tapstack.drill.side_by_side import Played, compare_plays
 from tapstack.drill.simulated import SimulatedHost
-from tapstack.drill.syntax import Option, Script, ScriptError, UnsupportedError
+from tapstack.drill.syntax import Script, ScriptError, UnsupportedError
+from tapstack.drill.time_limit import TimeUpError
+
+Say = Callable[[str], object]
+"""Take a line for a screen."""
 
 
-class Verdict(Enum):
-    """How a script came out."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    UNSUPPORTED = "unsupported"
-    """It asks for what there is not: it has neither passed nor failed."""
-    UNREADABLE = "unreadable"
-    """It is no script."""
+class _NoHostError(Exception):
+    """There is no host to play a script on; the message says why not."""
 
 
-class Result(NamedTuple):
-    """One script's outcome."""
+def run_file(path: Path, manner: Manner, say: Say | None = None) -> Result:
+    """Run a script. What is wrong with it is in the result. Raises: TimeUpError.
 
-    name: str
-    verdict: Verdict
-    report: str
-    """Lines for a screen; '' where there is nothing to say."""
-    seconds: float
-    """Of real time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How scripts are to be run."""
-
-    live: bool = False
-    """On the Linux kernel, in real time."""
-    compare: bool = False
-    """On the stack and on the Linux kernel; to pass is to do the same."""
-    linux_tolerance: bool = False
-    options: tuple[Option, ...] = ()
-    """Of the command line: they override the script's."""
-    capture: Path | None = None
-    """Where to write what was on the wire."""
-    verbose: bool = False
-    """Report every event, also of a script that passes."""
-
-
-def run_file(path: Path, manner: Manner) -> Result:
-    """Run a script. What is wrong with it is in the result. Raises: OSError."""
+    In a verbose manner `say` hears every event as it is played; without, the report has them.
+    """
     began = time.monotonic()
-    verdict, report = _run(path.read_bytes(), path, manner)
-    return Result(str(path), verdict, report, time.monotonic() - began)
+    told: list[str] = []
+    result = _run(path, manner, say or told.append)
+    report = "\n".join([*told, *result.report.splitlines()])
+    return result._replace(report=report, seconds=time.monotonic() - began)
 
 
-def _run(source: bytes, path: Path, manner: Manner) -> tuple[Verdict, str]:
-    text = source.decode(errors="replace")
+def _run(path: Path, manner: Manner, say: Say) -> Result:
+    """Run a script, whatever comes of it."""
     name = str(path)
     try:
+        source = path.read_bytes()
+    except OSError as error:
+        reason = f"it cannot be read: {error.strerror}"
+        return Result(name, Verdict.UNREADABLE, f"{name}: {reason}", 0, reason)
+    try:
+        return _run_source(source, path, manner, say)
+    except Exception as error:  # noqa: BLE001 - ours, and other scripts shall not suffer from it
+        report = report_bug(name, traceback.format_exc())
+        return Result(name, Verdict.BROKEN, report, 0, f"{type(error).__name__}: {error}")
+
+
+def _run_source(source: bytes, path: Path, manner: Manner, say: Say) -> Result:
+    name, text = str(path), source.decode(errors="replace")
+    try:
         definitions = read_options(manner.options, Settings()).definitions
-        script = parse(source, name, definitions)
-        return _play(script, path.parent, manner)
+        return _play(parse(source, name, definitions), path.parent, manner, say)
     except ScriptError as error:
-        return Verdict.UNREADABLE, report_mistake(name, text, error.message, error.position)
+        report = report_mistake(name, text, error.message, error.position)
+        return Result(name, Verdict.UNREADABLE, report, 0, error.message)
     except UnsupportedError as error:
-        message = f"unsupported: {error.construct}"
-        return Verdict.UNSUPPORTED, report_mistake(name, text, message, error.position)
+        report = report_mistake(name, text, f"unsupported: {error.construct}", error.position)
+        return Result(name, Verdict.UNSUPPORTED, report, 0, error.construct)
+    except _NoHostError as error:
+        return Result(name, Verdict.FAILED, f"{name}: {error}", 0, str(error))
 
 
 def settings_of(script: Script, manner: Manner) -> Settings:
@@ -96,49 +86,74 @@ def settings_of(script: Script, manner: Manner) -> Settings:
     return read_options(manner.options, read_options(script.options, settings))
 
 
-def _play(script: Script, directory: Path, manner: Manner) -> tuple[Verdict, str]:
+def _play(script: Script, directory: Path, manner: Manner, say: Say) -> Result:
     settings = settings_of(script, manner)
+    manner = replace(manner, verbose=manner.verbose or settings.verbose)
     if settings.dry_run:
-        return Verdict.PASSED, ""
+        return Result(script.name, Verdict.PASSED, "", 0)
     if manner.compare:
         return _compare(script, settings, directory, manner)
-    played, warnings = _play_once(script, settings, directory, manner)
-    if played.failure:
-        return Verdict.FAILED, report_failure(script, played.failure)
-    report = report_history(played.history, warnings) if manner.verbose else ""
-    return Verdict.PASSED, report
+    failure = _play_once(script, settings, directory, manner, say).failure
+    if failure is None:
+        return Result(script.name, Verdict.PASSED, "", 0)
+    report = report_failure(script, failure, with_history=not manner.verbose)
+    reason = f"line {failure.position.line}: {failure.headline}"
+    return Result(script.name, Verdict.FAILED, report, 0, reason)
 
 
-def _compare(
-    script: Script, settings: Settings, directory: Path, manner: Manner
-) -> tuple[Verdict, str]:
+def _compare(script: Script, settings: Settings, directory: Path, manner: Manner) -> Result:
     """Play a script on both hosts, and tell where they part; only the stack's capture is kept."""
-    ours, _ = _play_once(script, settings, directory, manner)
-    theirs, _ = _play_once(script, settings, directory, replace(manner, live=True, capture=None))
+    quiet = replace(manner, verbose=False)
+    ours = _play_once(script, settings, directory, quiet)
+    theirs = _play_once(script, settings, directory, replace(quiet, live=True, capture=None))
     report = compare_plays(ours, theirs)
     if report:
-        return Verdict.FAILED, f"{script.name}: {report}"
-    return Verdict.PASSED, f"{ours}\n{theirs}" if manner.verbose else ""
+        reason = "the stack and Linux part"
+        return Result(script.name, Verdict.FAILED, f"{script.name}: {report}", 0, reason)
+    return Result(script.name, Verdict.PASSED, f"{ours}\n{theirs}" if manner.verbose else "", 0)
 
 
 def _play_once(
-    script: Script, settings: Settings, directory: Path, manner: Manner
-) -> tuple[Played, list[str]]:
-    """Play a script on a new host; give how it went, and what the player warned of."""
+    script: Script, settings: Settings, directory: Path, manner: Manner, say: Say | None = None
+) -> Played:
+    """Play a script on a new host; tell `say` of it in a verbose manner."""
     host = _make_host(settings, directory, manner)
     name = f"Linux {os.uname().release}" if manner.live else "tapstack"
-    failure = None
+    tell = say if manner.verbose else None
+
+    def watch(happening: Happening) -> None:
+        if tell:
+            tell(show_happening(happening))
+
     try:
-        player = Player(script, host, settings)
-        try:
-            player.play()
-        except FailedError as failed:
-            failure = failed.failure
-        return Played(name, player.history, failure), player.warnings
+        player = Player(script, host, settings, watch)
+        failure = _failure_of(player)
+        if tell:
+            for line in (*player.warnings, *host.remarks()):
+                tell(line)
+        return Played(name, player.history, failure)
     finally:
         host.close()
 
 
+def _failure_of(player: Player) -> Failure | None:
+    try:
+        player.play()
+    except FailedError as failed:
+        return failed.failure
+    except TimeUpError as late:
+        return Failure(player.position, str(late), history=tuple(player.history))
+    return None
+
+
 def _make_host(settings: Settings, directory: Path, manner: Manner) -> TestedHost:
-    kind = KernelHost if manner.live else SimulatedHost
-    return kind(settings.addresses, settings.mtu, directory, manner.capture)
+    """Make what a script is played on. Raises: _NoHostError."""
+    try:
+        if not manner.live:
+            return SimulatedHost(settings.addresses, settings.mtu, directory, manner.capture)
+        from tapstack.drill.kernel import KernelHost
+
+        return KernelHost(settings.addresses, settings.mtu, directory, manner.capture)
+    except OSError as error:
+        where = "the Linux kernel" if manner.live else "the stack"
+        raise _NoHostError(f"it cannot be played on {where}: {error.strerror or error}") from None

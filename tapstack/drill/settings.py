@@ -65,6 +65,11 @@ def read_options(options: Iterable[Option], settings: Settings) -> Settings:
     return settings
 
 
+def takes_value(name: str) -> bool:
+    """Tell whether an option of this name takes a value, as far as it is known."""
+    return name in _READERS and name not in _FLAGS
+
+
 def _change(settings: Settings, name: str, value: str | None, position: Position) -> Settings:
     if name in _UNSUPPORTED:
         if value in _UNSUPPORTED[name]:
@@ -164,6 +169,7 @@ def _define(settings: Settings, value: str | None) -> dict[str, Any]:
     return {"definitions": {**settings.definitions, symbol: text}}
 
 
+_FLAGS = ("tcp_ts_ecr_scaled", "strict_segments", "dry_run", "send_omit_free", "verbose")
 _READERS: dict[str, Reader] = {
     "bind_port": _number("bind_port", 65535),
     "connect_port": _number("connect_port", 65535),
@@ -176,14 +182,10 @@ _READERS: dict[str, Reader] = {
     "tolerance_usecs": _number("tolerance_usecs", 10**9),
     "tolerance_percent": _percent,
     "tcp_ts_tick_usecs": _number("tcp_ts_tick_usecs", 1_000_000),
-    "tcp_ts_ecr_scaled": _flag("tcp_ts_ecr_scaled"),
-    "strict_segments": _flag("strict_segments"),
     "non_fatal": _non_fatal,
-    "dry_run": _flag("dry_run"),
-    "send_omit_free": _flag("send_omit_free"),
     "init_scripts": _scripts,
     "define": _define,
-    "verbose": _flag("verbose"),
+    **{name: _flag(name) for name in _FLAGS},
 }
 _UNSUPPORTED: dict[str, tuple[str | None, ...]] = {
     # the option: the values that change nothing

@@ -181,6 +181,11 @@ class SimulatedHost:
         )
         return "\n".join(render(shown, header=False)) if shown else ""
 
+    def remarks(self) -> list[str]:
+        """Tell what commands did without effect, and why it has none."""
+        used = self.surroundings.inert_used
+        return [f"without effect: {name} ({reason})" for name, reason in sorted(used.items())]
+
     def close(self) -> None:
         """Give everything back. A second call does nothing."""
         self._clock.baton.kill_processes()

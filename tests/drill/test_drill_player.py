@@ -115,7 +115,7 @@ def test_another_packet_is_shown_beside_the_one_expected(script: Path) -> None:
         script,
         SERVER + "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 2\n",
         LINES + 2,
-        "expected  > P. 1:11(10) ack 2",
+        "expected  P. 1:11(10) ack 2",
         "ack: expected 2, got 1",
         "new text",
         "SND.NXT",

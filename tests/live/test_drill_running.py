@@ -39,7 +39,7 @@ def test_the_kernel_fails_what_no_host_does(tmp_path: Path) -> None:
     wrong = SERVER.replace("> P. 1:11(10)", "> P. 1:12(11)")
     result = run_file(written(tmp_path, wrong), Manner(live=True))
     assert result.verdict is Verdict.FAILED
-    assert "actual  P. 1:11(10) ack 1" in result.report
+    assert "actual    P. 1:11(10) ack 1" in result.report
     assert "192.168.0.1:8080" in result.report, "the kernel's sockets are shown"
 
 

@@ -142,6 +142,10 @@ class KernelHost:
         ended = self.shell("ss -tinom")
         return ended.output if ended.status == 0 else ""
 
+    def remarks(self) -> list[str]:
+        """Tell nothing: on the kernel every setting has its effect."""
+        return []
+
     def close(self) -> None:
         """Give everything back. A second call does nothing."""
         if self._closed:
