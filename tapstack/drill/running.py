@@ -129,7 +129,7 @@ def _play_once(
         player = Player(script, host, settings, watch)
         failure = _failure_of(player)
         if tell:
-            for line in (*player.warnings, *host.remarks()):
+            for line in (*(f"warning: {each}" for each in player.warnings), *host.remarks()):
                 tell(line)
         return Played(name, player.history, failure)
     finally:
