@@ -35,6 +35,8 @@ class TcpConfig:
     """Connections that may live on without their user; one more is reset."""
     tcp_rto_min: Duration = 200 * MILLISECOND
     """Least variance term of the RTO (Linux's TCP_RTO_MIN; RFC 6298 §2.4 says 1 s for the RTO)."""
+    tcp_min_rtt_wlen: int = 300
+    """Seconds that the least round trip is believed."""
     tcp_rto_max: Duration = 2 * MINUTE
     """Most that a RTO backs off to (RFC 6298 §2.5 asks for 60 s at least)."""
     tcp_delack_max: Duration = 200 * MILLISECOND
@@ -70,10 +72,12 @@ class TcpConfig:
     """Most that the path is believed to reorder by, segments."""
     tcp_retrans_collapse: bool = True
     """Whether small segments that are sent again are joined up to a full one."""
-    tcp_timestamps: bool = True
-    """Whether SYNs offer timestamps (RFC 7323)."""
+    tcp_timestamps: int = 1
+    """Whether SYNs offer timestamps (RFC 7323): 0 no, 1 yes, 2 without a random offset."""
     tcp_sack: bool = True
     """Whether SYNs permit selective acknowledgments (RFC 2018)."""
+    tcp_dsack: bool = True
+    """Whether these tell of text that came twice, too (RFC 2883)."""
     tcp_window_scaling: bool = True
     """Whether SYNs offer window scaling (RFC 7323)."""
     tcp_rmem: tuple[int, int, int] = (4096, 131072, 6291456)

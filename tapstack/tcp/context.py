@@ -5,6 +5,7 @@ Not done here: protocol.
 
 from dataclasses import dataclass, field
 
+from tapstack.base.address import Endpoint
 from tapstack.base.contracts import DatagramSender, Entropy, EventSink
 from tapstack.base.counters import Counters
 from tapstack.base.timers import TimerQueue
@@ -41,6 +42,12 @@ class Context:
     """Connections that the flush is to reset, and why; they may have ended by then."""
     orphans: int = 0
     """Connections whose user has closed them, but for those that have ended or are in TIME-WAIT."""
+
+    def timestamp_offset(self, local: Endpoint, remote: Endpoint) -> int:
+        """Choose what is added to the clock to make TSval, ms; as Linux, nothing where it is 2."""
+        if self.config.tcp_timestamps != 1:
+            return 0
+        return self.keyed_hash.timestamp_offset(local, remote)
 
     def mark_dirty(self, tcb: Tcb) -> None:
         """Ask the flush to look at a connection."""

@@ -54,8 +54,8 @@ def answer_invalid(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, why: str)
     ctx.mark_dirty(tcb)
 
 
-def note_duplicate(tcb: Tcb, seg: Segment) -> None:
+def note_duplicate(ctx: Context, tcb: Tcb, seg: Segment) -> None:
     """Have the next ACK tell what of a segment came a second time: a D-SACK (RFC 2883 §4)."""
-    if seg.length and not seg.flags & SYN and lt(seg.seq, tcb.rcv_nxt):
+    if ctx.config.tcp_dsack and seg.length and not seg.flags & SYN and lt(seg.seq, tcb.rcv_nxt):
         end = tcb.rcv_nxt if gt(seg.end, tcb.rcv_nxt) else seg.end
         tcb.acks.duplicate = SackBlock(seg.seq, end)

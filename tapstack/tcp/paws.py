@@ -38,7 +38,7 @@ def check_timestamps(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool
     if seg.text:
         # It may be the original of what was sent again: the peer should know that it was but late.
         tcb.acks.enter_quick_mode(tcb.rcv_wnd)
-        note_duplicate(tcb, seg)
+        note_duplicate(ctx, tcb, seg)
     answer_invalid(ctx, tcb, seg, now, "PAWS")
     return False
 

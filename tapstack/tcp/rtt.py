@@ -12,8 +12,6 @@ INITIAL_RTO: Duration = 1 * SECOND
 FALLBACK_RTO: Duration = 3 * SECOND
 """RFC 6298 §5.7: the RTO for text after a handshake whose SYN timed out."""
 CLOCK_GRANULARITY: Duration = 1
-MIN_RTT_LIFETIME: Duration = 300 * SECOND
-"""How long the least round trip is believed (Linux's tcp_min_rtt_wlen)."""
 
 
 @dataclass(slots=True)
@@ -27,6 +25,8 @@ class RttEstimator:
     """Least variance term of the RTO, µs."""
     rto_max: Duration
     """Most that the RTO may be, µs."""
+    min_rtt_lifetime: Duration = 300 * SECOND
+    """How long the least round trip is believed, µs."""
     rto: Duration = INITIAL_RTO
     """The retransmission timeout, µs, not backed off."""
     srtt_8: int = 0
@@ -54,7 +54,8 @@ class RttEstimator:
         Gives what was observed, by the clock's granularity.
         """
         rtt = max(rtt, CLOCK_GRANULARITY)
-        if self.min_rtt is None or rtt <= self.min_rtt or now - self.min_rtt_at > MIN_RTT_LIFETIME:
+        is_old = now - self.min_rtt_at > self.min_rtt_lifetime
+        if self.min_rtt is None or rtt <= self.min_rtt or is_old:
             self.min_rtt = rtt
             self.min_rtt_at = now
         return rtt

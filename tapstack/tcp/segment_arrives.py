@@ -75,7 +75,7 @@ def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
         # "If an incoming segment is not acceptable, an acknowledgment should be sent in reply".
         if seg.text:
             tcb.acks.enter_quick_mode(tcb.rcv_wnd)
-        note_duplicate(tcb, seg)
+        note_duplicate(ctx, tcb, seg)
         answer_invalid(ctx, tcb, seg, now, "out of window")
     return False
 
@@ -230,7 +230,7 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
     """Take the text that lies in the window: in order to the user, beyond a gap to reassembly."""
     if tcb.state not in _TAKES_TEXT:
         if lt(seg.seq, tcb.rcv_nxt):
-            _acknowledge_again(tcb, seg)  # the peer has not heard that we have its FIN
+            _acknowledge_again(ctx, tcb, seg)  # the peer has not heard that we have its FIN
         return
     if not seg.text:
         return
@@ -243,11 +243,11 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
         return
     seq, text = _trim_to_window(tcb, seg)
     if not text:
-        _acknowledge_again(tcb, seg)
+        _acknowledge_again(ctx, tcb, seg)
         return
     ecn.on_text(tcb, seg)
     if seq == tcb.rcv_nxt:
-        note_duplicate(tcb, seg)
+        note_duplicate(ctx, tcb, seg)
         _receive_in_order(ctx, tcb, text)
         tcb.acks.on_text(
             segment_size or len(seg.text),
@@ -266,11 +266,11 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
             receive_space.offer_more(tcb, len(seg.text))
 
 
-def _acknowledge_again(tcb: Tcb, seg: Segment) -> None:
+def _acknowledge_again(ctx: Context, tcb: Tcb, seg: Segment) -> None:
     """Answer at once what adds nothing to what is here: an ACK was lost, or the window is shut."""
     if seg.length:
         tcb.acks.enter_quick_mode(tcb.rcv_wnd)
-        note_duplicate(tcb, seg)
+        note_duplicate(ctx, tcb, seg)
         tcb.acks.due = True
 
 
@@ -305,7 +305,8 @@ def _receive_in_order(ctx: Context, tcb: Tcb, text: memoryview) -> None:
 def _receive_out_of_order(ctx: Context, tcb: Tcb, seq: int, text: memoryview) -> None:
     """Keep text beyond a gap, and say so at once (RFC 5681 §4.2: an immediate duplicate ACK)."""
     ctx.counters["TcpExtTCPOFOQueue"] += 1
-    tcb.acks.duplicate = tcb.reassembly.insert(seq, text, tcb.rcv_nxt)
+    duplicate = tcb.reassembly.insert(seq, text, tcb.rcv_nxt)
+    tcb.acks.duplicate = duplicate if ctx.config.tcp_dsack else None
     tcb.acks.due = True
 
 

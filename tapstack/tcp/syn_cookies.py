@@ -132,7 +132,7 @@ def recall_syn(
     offered: tuple[Options, bool] | None = Options(), False
     stamps = seg.options.timestamps
     if stamps is not None and stamps.echo:
-        offset = ctx.keyed_hash.timestamp_offset(local, remote)
+        offset = ctx.timestamp_offset(local, remote)
         offered = _options_of(sub(stamps.echo, offset), stamps.value, ctx.config)
     if offered is None:
         return None

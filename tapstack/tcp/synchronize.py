@@ -57,7 +57,7 @@ def _negotiate(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         tcb.snd_wind_shift = tcb.rcv_wind_shift = 0
     tcb.sack_permitted = config.tcp_sack and offered.sack_permitted
     ecn.negotiate(config, tcb, seg)
-    tcb.timestamps = config.tcp_timestamps and offered.timestamps is not None
+    tcb.timestamps = bool(config.tcp_timestamps) and offered.timestamps is not None
     if offered.timestamps is not None:
         tcb.ts_recent = offered.timestamps.value
         tcb.ts_recent_at = now

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
-from tapstack.base.units import Instant
+from tapstack.base.units import SECOND, Instant
 from tapstack.tcp import ecn, send_space, timeouts
 from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
@@ -64,6 +64,7 @@ def draft_tcb(
         rtt=RttEstimator(
             route.rto_min or options.rto_min or config.tcp_rto_min,
             options.rto_max or config.tcp_rto_max,
+            config.tcp_min_rtt_wlen * SECOND,
         ),
         window=window,
         congestion=make_congestion_control(ctx, window, route.congctl or options.congestion),
@@ -84,7 +85,7 @@ def draft_tcb(
     tcb.advertised_mss = min(mss, options.maxseg or MAX_UNSCALED)
     tcb.iss = ctx.keyed_hash.initial_sequence_number(local, remote, now)
     tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = tcb.iss
-    tcb.ts_offset = ctx.keyed_hash.timestamp_offset(local, remote)
+    tcb.ts_offset = ctx.timestamp_offset(local, remote)
     offer_first_window(
         tcb, config.tcp_rmem[2], tcb.advertised_mss, scaling=config.tcp_window_scaling
     )
