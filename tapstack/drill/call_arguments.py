@@ -30,6 +30,10 @@ Live = Callable[[], int]
 """Gives the live descriptor when the call is made. Raises: OSError with EBADF."""
 
 
+_MOST_OCTETS = 1 << 28
+"""Of one buffer: more are a slip."""
+
+
 class Arguments:
     """The arguments of one call, by their place; all methods raise ScriptError at the argument."""
 
@@ -66,11 +70,18 @@ class Arguments:
     # --- numbers ---
 
     def number(self, place: int, otherwise: int | None = None) -> int:
-        """Read a number; `...` means `otherwise`, where there is such a meaning."""
-        return self.number_in(self._items[place], otherwise)
+        """Read an int of C; `...` means `otherwise`, where there is such a meaning."""
+        return self.short_in(self._items[place], otherwise)
+
+    def short_in(self, expression: Expression, otherwise: int | None = None) -> int:
+        """Read an int of C anywhere in an argument; what is too large for its sign is negative."""
+        number = self.number_in(expression, otherwise)
+        if not -(1 << 31) <= number < 1 << 32:
+            raise self.wrong(expression, "a number of 32 bits")
+        return number - (1 << 32) if number >= 1 << 31 else number
 
     def number_in(self, expression: Expression, otherwise: int | None = None) -> int:
-        """Read a number anywhere in an argument."""
+        """Read a number, of 64 bits at most, anywhere in an argument."""
         if isinstance(expression, Anything):
             if otherwise is None:
                 raise self.wrong(expression, "a number, not '...',")
@@ -78,6 +89,17 @@ class Arguments:
         if isinstance(expression, Text | Items):
             raise self.wrong(expression, "a number")
         return number_of(expression)
+
+    def size(self, place: int) -> int:
+        """Read the size of a buffer."""
+        return self.size_in(self._items[place])
+
+    def size_in(self, expression: Expression, otherwise: int | None = None) -> int:
+        """Read the size of a buffer anywhere in an argument."""
+        size = self.number_in(expression, otherwise)
+        if not 0 <= size <= _MOST_OCTETS:
+            raise self.wrong(expression, f"a number of octets, at most {_MOST_OCTETS},")
+        return size
 
     def fd(self, place: int) -> Live:
         """Read a descriptor."""
@@ -92,7 +114,7 @@ class Arguments:
 
     def descriptor_number(self, expression: Expression) -> int:
         """Read the script's number of a descriptor that a call before this one gives."""
-        number = self.number_in(expression)
+        number = self.short_in(expression)
         errno = self.call.errno
         is_bad_on_purpose = number < 0 or (errno is not None and errno.name == "EBADF")
         if not is_bad_on_purpose and not self.context.descriptors.is_foreseen(number):
@@ -123,9 +145,7 @@ class Arguments:
     def octets_to_send(self, buffer: Expression, size: Expression) -> bytes:
         """Read what is to be sent: a buffer's first octets; `...` is zeros."""
         text = self.text_in(buffer)
-        length = self.number_in(size, None if text is None else len(text.octets))
-        if length < 0:
-            raise self.wrong(size, "a number of octets")
+        length = self.size_in(size, None if text is None else len(text.octets))
         return (b"" if text is None else text.octets[:length]).ljust(length, b"\0")
 
     def is_null(self, place: int) -> bool:

@@ -146,10 +146,16 @@ def control_of(arguments: Arguments, expression: Expression) -> Control:
     fields = fields_of(arguments, expression, "cmsg_level cmsg_type cmsg_data", _WANTED)
     return Control(
         expression,
-        number_or_any(value_in(fields, "cmsg_level")),
-        number_or_any(value_in(fields, "cmsg_type")),
+        _short_or_any(arguments, value_in(fields, "cmsg_level")),
+        _short_or_any(arguments, value_in(fields, "cmsg_type")),
         _data_of(arguments, value_in(fields, "cmsg_data")),
     )
+
+
+def _short_or_any(arguments: Arguments, expression: Expression | None) -> int | None:
+    if expression is None or isinstance(expression, Anything):
+        return None
+    return arguments.short_in(expression)
 
 
 def _data_of(arguments: Arguments, expression: Expression | None) -> Data:

@@ -21,7 +21,14 @@ from tapstack.drill.values import unparse
 _INT = 4
 _LARGE = 512
 """Octets of room for what the script does not look at: TCP_INFO has about 300."""
+_MOST_LENGTH = 1 << 16
+"""Octets of a value: more are a slip."""
 _VALUES = '[1], "reno", {onoff=1, linger=10} or ...'
+
+
+def _check_length(arguments: Arguments, length: int | None) -> None:
+    if length is not None and not 0 <= length <= _MOST_LENGTH:
+        raise arguments.wrong(arguments[4], "the length of the value")
 
 
 @contextmanager
@@ -49,8 +56,7 @@ def read_setsockopt(arguments: Arguments) -> Body:
     arguments.count(5)
     fd, level, name = arguments.fd(0), arguments.number(1), arguments.number(2)
     length = number_or_any(arguments[4])
-    if length is not None and length < 0:
-        raise arguments.wrong(arguments[4], "the length of the value")
+    _check_length(arguments, length)
     value = _octets_of(arguments, arguments[3], length)
 
     def body(calls: Calls) -> Returned:
@@ -102,9 +108,8 @@ def read_getsockopt(arguments: Arguments) -> Body:
     fd, level, name = arguments.fd(0), arguments.number(1), arguments.number(2)
     wanted = _wanted_value(arguments, arguments[3])
     length = written_length(arguments, 4)
+    _check_length(arguments, length)
     room = wanted.room if length is None else length
-    if room < 0:
-        raise arguments.wrong(arguments[4], "the length of the value")
 
     def body(calls: Calls) -> Returned:
         with _known_to_be_lacking(arguments):

@@ -21,77 +21,79 @@ from tapstack.drill.failure import Difference
 from tapstack.drill.symbols import nearest
 from tapstack.drill.syntax import ScriptError, SystemCall, UnsupportedError
 
-__all__ = ["Call", "Context", "prepare"]
+__all__ = ["FORMS", "Call", "Context", "prepare"]
 
 Call: TypeAlias = Callable[[Calls], "list[Difference]"]
 """Makes a system call, and tells how it came out otherwise than the script has it."""
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
     """How a call is read, and written."""
 
     read: Callable[[Arguments], Body]
     written: str
+    """An example, as errors show it."""
     gives_descriptor: bool = False
     gives_connection: bool = False
 
 
-_FORMS: dict[str, _Form] = {
-    "socket": _Form(
+FORMS: dict[str, Form] = {
+    "socket": Form(
         socket_calls.read_socket, "socket(..., SOCK_STREAM, IPPROTO_TCP) = 3", gives_descriptor=True
     ),
-    "bind": _Form(socket_calls.read_bind, "bind(3, ..., ...) = 0"),
-    "listen": _Form(socket_calls.read_listen, "listen(3, 1) = 0"),
-    "accept": _Form(
+    "bind": Form(socket_calls.read_bind, "bind(3, ..., ...) = 0"),
+    "listen": Form(socket_calls.read_listen, "listen(3, 1) = 0"),
+    "accept": Form(
         socket_calls.read_accept,
         "accept(3, ..., ...) = 4",
         gives_descriptor=True,
         gives_connection=True,
     ),
-    "connect": _Form(socket_calls.read_connect, "connect(4, ..., ...) = 0"),
-    "read": _Form(transfer_calls.read_read, "read(4, ..., 1000) = 1000"),
-    "readv": _Form(transfer_calls.read_readv, "readv(4, [{..., 1000}, {..., 500}], 2) = 1500"),
-    "recv": _Form(transfer_calls.read_recv, "recv(4, ..., 1000, 0) = 1000"),
-    "recvfrom": _Form(transfer_calls.read_recvfrom, "recvfrom(4, ..., 1000, 0, ..., ...) = 1000"),
-    "recvmsg": _Form(
+    "connect": Form(socket_calls.read_connect, "connect(4, ..., ...) = 0"),
+    "read": Form(transfer_calls.read_read, "read(4, ..., 1000) = 1000"),
+    "readv": Form(transfer_calls.read_readv, "readv(4, [{..., 1000}, {..., 500}], 2) = 1500"),
+    "recv": Form(transfer_calls.read_recv, "recv(4, ..., 1000, 0) = 1000"),
+    "recvfrom": Form(transfer_calls.read_recvfrom, "recvfrom(4, ..., 1000, 0, ..., ...) = 1000"),
+    "recvmsg": Form(
         transfer_calls.read_recvmsg,
         "recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 1000}], msg_flags=0}, 0) = 1000",
     ),
-    "write": _Form(transfer_calls.read_write, "write(4, ..., 1000) = 1000"),
-    "writev": _Form(transfer_calls.read_writev, "writev(4, [{..., 1000}, {..., 500}], 2) = 1500"),
-    "send": _Form(transfer_calls.read_send, "send(4, ..., 1000, 0) = 1000"),
-    "sendto": _Form(transfer_calls.read_sendto, "sendto(4, ..., 1000, 0, ..., ...) = 1000"),
-    "sendmsg": _Form(
+    "write": Form(transfer_calls.read_write, "write(4, ..., 1000) = 1000"),
+    "writev": Form(transfer_calls.read_writev, "writev(4, [{..., 1000}, {..., 500}], 2) = 1500"),
+    "send": Form(transfer_calls.read_send, "send(4, ..., 1000, 0) = 1000"),
+    "sendto": Form(transfer_calls.read_sendto, "sendto(4, ..., 1000, 0, ..., ...) = 1000"),
+    "sendmsg": Form(
         transfer_calls.read_sendmsg,
         "sendmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 1000}], msg_flags=0}, 0) = 1000",
     ),
-    "fcntl": _Form(socket_calls.read_fcntl, "fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0"),
-    "ioctl": _Form(socket_calls.read_ioctl, "ioctl(4, SIOCINQ, [1000]) = 0"),
-    "close": _Form(socket_calls.read_close, "close(4) = 0"),
-    "shutdown": _Form(socket_calls.read_shutdown, "shutdown(4, SHUT_WR) = 0"),
-    "getsockopt": _Form(
+    "fcntl": Form(socket_calls.read_fcntl, "fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0"),
+    "ioctl": Form(socket_calls.read_ioctl, "ioctl(4, SIOCINQ, [1000]) = 0"),
+    "close": Form(socket_calls.read_close, "close(4) = 0"),
+    "shutdown": Form(socket_calls.read_shutdown, "shutdown(4, SHUT_WR) = 0"),
+    "getsockopt": Form(
         option_calls.read_getsockopt, "getsockopt(4, SOL_TCP, TCP_NODELAY, [1], [4]) = 0"
     ),
-    "setsockopt": _Form(
+    "setsockopt": Form(
         option_calls.read_setsockopt, "setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0"
     ),
-    "poll": _Form(
+    "poll": Form(
         waiting_calls.read_poll, "poll([{fd=4, events=POLLIN, revents=POLLIN}], 1, 0) = 1"
     ),
-    "open": _Form(socket_calls.read_open, 'open("file", O_RDONLY) = 5', gives_descriptor=True),
-    "sendfile": _Form(transfer_calls.read_sendfile, "sendfile(4, 5, [0], 1000) = 1000"),
-    "epoll_create": _Form(
+    "open": Form(socket_calls.read_open, 'open("file", O_RDONLY) = 5', gives_descriptor=True),
+    "sendfile": Form(transfer_calls.read_sendfile, "sendfile(4, 5, [0], 1000) = 1000"),
+    "epoll_create": Form(
         waiting_calls.read_epoll_create, "epoll_create(1) = 5", gives_descriptor=True
     ),
-    "epoll_ctl": _Form(
+    "epoll_ctl": Form(
         waiting_calls.read_epoll_ctl, "epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLIN, fd=4}) = 0"
     ),
-    "epoll_wait": _Form(
+    "epoll_wait": Form(
         waiting_calls.read_epoll_wait, "epoll_wait(5, {events=EPOLLIN, fd=4}, 1, 0) = 1"
     ),
-    "pipe": _Form(socket_calls.read_pipe, "pipe([5, 6]) = 0"),
-    "splice": _Form(transfer_calls.read_splice, "splice(4, NULL, 6, NULL, 1000, 0) = 1000"),
+    "pipe": Form(socket_calls.read_pipe, "pipe([5, 6]) = 0"),
+    "splice": Form(transfer_calls.read_splice, "splice(4, NULL, 6, NULL, 1000, 0) = 1000"),
 }
+"""Every call that there is, by its name."""
 _UNSUPPORTED = frozenset({"cap_set"})
 """Calls of the language that no host here has."""
 
@@ -130,12 +132,12 @@ def prepare(call: SystemCall, context: Context) -> Call:
     return make
 
 
-def _form_of(call: SystemCall) -> _Form:
+def _form_of(call: SystemCall) -> Form:
     if call.name in _UNSUPPORTED:
         raise UnsupportedError(call.name, call.position)
-    form = _FORMS.get(call.name)
+    form = FORMS.get(call.name)
     if form is None:
-        near = nearest(call.name, _FORMS)
-        hint = f"; is {near} meant?" if near else f"; there are {', '.join(_FORMS)}"
+        near = nearest(call.name, FORMS)
+        hint = f"; is {near} meant?" if near else f"; there are {', '.join(FORMS)}"
         raise ScriptError(f"there is no system call {call.name}{hint}", call.position)
     return form

@@ -128,7 +128,7 @@ class Incoming:
         if header.name is not None:
             self._address = socket_address(arguments, header.name)
         self._texts = [arguments.text_in(buffer.text) for buffer in header.buffers]
-        self._sizes = [arguments.number_in(buffer.size) for buffer in header.buffers]
+        self._sizes = [arguments.size_in(buffer.size) for buffer in header.buffers]
         self.size = sum(self._sizes)
         """Octets of all buffers."""
         self.control_room = header.control_room

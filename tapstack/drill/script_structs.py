@@ -198,7 +198,7 @@ def watched_of(arguments: Arguments, expression: Expression) -> Watched:
     return Watched(
         arguments.fd_in(fd),
         arguments.descriptor_number(fd),
-        arguments.number_in(events),
+        arguments.short_in(events) & 0xFFFF,
         number_or_any(value_in(fields, "revents")),
     )
 
@@ -228,7 +228,10 @@ def epoll_event(arguments: Arguments, expression: Expression) -> EpollEvent:
         return EpollEvent(None, "u64", None)
     wanted = "a struct such as {events=EPOLLIN, fd=4}"
     fields = fields_of(arguments, expression, "events fd ptr u32 u64", wanted)
-    events = number_or_any(value_in(fields, "events"))
+    written = value_in(fields, "events")
+    events = None
+    if written is not None and not isinstance(written, Anything):
+        events = arguments.short_in(written) & 0xFFFFFFFF
     members = [name for name in fields if name in _DATA_BITS]
     if not members:
         return EpollEvent(events, "u64", None)

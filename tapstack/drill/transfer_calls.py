@@ -22,7 +22,7 @@ from tapstack.socket.flags import MSG_FASTOPEN
 def read_read(arguments: Arguments) -> Body:
     """`read(4, ..., 1000)`."""
     arguments.count(3)
-    fd, text, size = arguments.fd(0), arguments.text_in(arguments[1]), arguments.number(2)
+    fd, text, size = arguments.fd(0), arguments.text_in(arguments[1]), arguments.size(2)
 
     def body(calls: Calls) -> Returned:
         data = calls.read(fd(), size)
@@ -34,7 +34,7 @@ def read_read(arguments: Arguments) -> Body:
 def read_recv(arguments: Arguments) -> Body:
     """`recv(4, ..., 1000, MSG_PEEK)`."""
     arguments.count(4)
-    fd, text, size = arguments.fd(0), arguments.text_in(arguments[1]), arguments.number(2)
+    fd, text, size = arguments.fd(0), arguments.text_in(arguments[1]), arguments.size(2)
     flags = arguments.number(3)
 
     def body(calls: Calls) -> Returned:
@@ -47,7 +47,7 @@ def read_recv(arguments: Arguments) -> Body:
 def read_recvfrom(arguments: Arguments) -> Body:
     """`recvfrom(4, ..., 1000, 0, ..., ...)`."""
     arguments.count(6)
-    fd, text, size = arguments.fd(0), arguments.text_in(arguments[1]), arguments.number(2)
+    fd, text, size = arguments.fd(0), arguments.text_in(arguments[1]), arguments.size(2)
     flags, wanted = arguments.number(3), written_address(arguments, 4)
 
     def body(calls: Calls) -> Returned:
@@ -63,7 +63,7 @@ def read_readv(arguments: Arguments) -> Body:
     buffers = _counted_buffers(arguments)
     fd = arguments.fd(0)
     texts = [arguments.text_in(buffer.text) for buffer in buffers]
-    sizes = [arguments.number_in(buffer.size) for buffer in buffers]
+    sizes = [arguments.size_in(buffer.size) for buffer in buffers]
 
     def body(calls: Calls) -> Returned:
         data = calls.readv(fd(), sizes)
@@ -168,7 +168,7 @@ def read_sendfile(arguments: Arguments) -> Body:
     """`sendfile(4, 5, [0], 1000)`: to, from, where to begin, how many octets."""
     arguments.count(4)
     target, source = arguments.fd(0), arguments.fd(1)
-    offset, size = _offset(arguments, 2), arguments.number(3)
+    offset, size = _offset(arguments, 2), arguments.size(3)
     return lambda calls: Returned(calls.sendfile(target(), source(), offset, size))
 
 
@@ -179,7 +179,7 @@ def read_splice(arguments: Arguments) -> Body:
     for place in (1, 3):
         if _offset(arguments, place) is not None:
             raise arguments.lacks(arguments[place], "splice at an offset")
-    size, flags = arguments.number(4), arguments.number(5)
+    size, flags = arguments.size(4), arguments.number(5) & 0xFFFFFFFF
     return lambda calls: Returned(calls.splice(source(), target(), size, flags))
 
 
@@ -194,4 +194,4 @@ def _offset(arguments: Arguments, place: int) -> int | None:
     items = arguments.items(place, _OFFSET)
     if len(items) != 1:
         raise arguments.wrong(expression, _OFFSET)
-    return arguments.number_in(items[0])
+    return arguments.short_in(items[0])

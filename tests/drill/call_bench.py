@@ -42,9 +42,10 @@ class Bench:
     def prepare(self, *lines: str) -> list[Call]:
         """Read lines, with no times in front."""
         text = "".join(f"+0 {line}\n" for line in lines)
-        return [self._prepared(event.action) for event in parse(text, "script.pkt").events]
+        return [self.prepare_one(event.action) for event in parse(text, "script.pkt").events]
 
-    def _prepared(self, action: object) -> Call:
+    def prepare_one(self, action: object) -> Call:
+        """Read one call, or one snippet of code."""
         if isinstance(action, Code):
             return self.snippets.prepare(action)
         assert isinstance(action, SystemCall)

@@ -112,7 +112,7 @@ def test_control_messages_are_sent(kernel: Bench) -> None:
     [
         ("{level=SOL_TCP}", "recvmsg takes a control message such as {cmsg_level=SOL_TCP, cmsg"),
         ("{cmsg_data={scm_sec=1, ee_errno=1}}", "recvmsg takes data such as {ee_errno=0, ee_or"),
-        ("{cmsg_level=[1]}", "this is to be a number"),
+        ("{cmsg_level=[1]}", "recvmsg takes a number here"),
     ],
 )
 def test_what_is_no_control_message_is_refused(control: str, message: str) -> None:
