@@ -227,9 +227,9 @@ def _send_unit(
     uncut: bool = False,
 ) -> None:
     """Send one unit of new text for the first time; `uncut` as one segment, whatever its size."""
+    flags = (PSH if is_last and length and not tcb.more_coming else 0) | (FIN if fin else 0)
     mss = current_mss(tcb)
     size = length if uncut else mss
-    flags = (PSH if _is_pushed(tcb, length, size, is_last) else 0) | (FIN if fin else 0)
     segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, size, now)
     nothing_in_flight = not tcb.sent
     delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=nothing_in_flight)
@@ -245,15 +245,6 @@ def _send_unit(
     transmit(ctx, tcb, segment.seq, flags | ACK, length, now, why, is_new=True, uncut=uncut)
     if nothing_in_flight or is_armed_for(tcb, Purpose.PROBE):
         rearm_retransmission(tcb, now)
-
-
-def _is_pushed(tcb: Tcb, length: int, size: int, is_last: bool) -> bool:
-    """Tell whether PSH says that the receiver need not wait for more (RFC 9293 §3.9.1.2).
-
-    It is so with the last of what the user gave, and, as in Linux, with each unit of several
-    segments, so that a receiver who joins what arrives together hands it on.
-    """
-    return length > size or (is_last and length > 0 and not tcb.more_coming)
 
 
 # --- probes -------------------------------------------------------------------------------------

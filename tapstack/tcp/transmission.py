@@ -22,6 +22,7 @@ from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.retransmission_queue import packets_of
 from tapstack.tcp.segment import (
     ACK,
+    PSH,
     SYN,
     URG,
     FastOpen,
@@ -101,6 +102,10 @@ def transmit(
     ack = tcb.rcv_nxt if flags & ACK else 0
     up = 0 if syn else pointer_for(tcb, seq)
     flags |= URG if up else 0
+    mss = tcb.effective_mss - sack_length(len(options.sack))
+    size = mss if length > mss and not uncut else 0
+    # Like Linux, a unit of several is pushed, so that who joins what arrives together hands it on.
+    flags |= PSH if size else 0
     segment = Segment(tcb.local.port, tcb.remote.port, seq, ack, flags, window, up, options, b"")
     text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length) if length else []
     tcb.transmitted_at = now
@@ -108,11 +113,9 @@ def transmit(
         tcb.last_sent_at = now
     if flags & ACK:
         _on_ack_sent(tcb)
-    mss = tcb.effective_mss - sack_length(len(options.sack))
     packets = 1 if uncut else packets_of(length, mss)
     ctx.counters["TcpOutSegs"] += packets
     tcb.statistics.on_transmitted(packets, length)
-    size = mss if length > mss and not uncut else 0
     send_segment(ctx, tcb, segment, text, length, size, now, why, codepoint)
 
 
