@@ -77,7 +77,7 @@ class _Worker:
         try:
             what = self.channel.recv()
         except (EOFError, OSError):
-            what = self._lost(f"the process that played it {_how(self.end())}")
+            what = self._lost(self.task)
         if isinstance(what, Result):
             self.task = None
         return Told(self.place, what)
@@ -85,17 +85,18 @@ class _Worker:
     def cut_off(self) -> Told:
         """End it in the middle of a script that takes too long."""
         assert self.task is not None
+        task = self.task
         self.end()
-        reason = f"it takes more than {self.task.limit:g} s of real time, and was killed"
-        result = self.task.failed_for_time(reason, time.monotonic() - self._begun)
-        self.task = None
+        reason = f"it takes more than {task.limit:g} s of real time, and was killed"
+        result = task.failed_for_time(reason, time.monotonic() - self._begun)
         return Told(self.place, result)
 
-    def _lost(self, reason: str) -> Result:
-        assert self.task is not None
-        name, seconds = str(self.task.path), time.monotonic() - self._begun
-        report = f"{name}: this is a bug in tapstack: {reason}"
-        return Result(name, Verdict.BROKEN, report, seconds, reason)
+    def _lost(self, task: Task) -> Result:
+        """Give the result of a script over which the process died."""
+        reason = f"the process that played it {_how(self.end())}"
+        report = f"{task.path}: this is a bug in tapstack: {reason}"
+        seconds = time.monotonic() - self._begun
+        return Result(str(task.path), Verdict.BROKEN, report, seconds, reason)
 
     def leave(self) -> None:
         """Have it end in its own way, at once when it plays."""
@@ -108,6 +109,7 @@ class _Worker:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.channel.close()
+        self.task = None
         return self.process.wait()
 
 
@@ -140,15 +142,17 @@ class Crew:
     def play(self, tasks: Iterable[Task]) -> Iterator[Told]:
         """Play scripts; give what is told of them, as it comes. Raises: OSError."""
         waiting = deque(enumerate(tasks))
-        while True:
-            self._hand_out(waiting)
-            busy = [worker for worker in self._workers if worker.task is not None]
-            if not busy:
-                return
-            yield from self._hear(busy)
+        try:
+            while self._hand_out(waiting):
+                yield from self._hear()
+        finally:
+            _dismiss(self._busy())
 
-    def _hand_out(self, waiting: deque[tuple[int, Task]]) -> None:
-        """Give everybody something to do."""
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.task is not None]
+
+    def _hand_out(self, waiting: deque[tuple[int, Task]]) -> bool:
+        """Give everybody something to do; tell whether there was anything."""
         self._workers = [worker for worker in self._workers if not worker.channel.closed]
         idle = [worker for worker in self._workers if worker.task is None]
         while waiting and (idle or len(self._workers) < self._size):
@@ -156,9 +160,11 @@ class Crew:
                 idle.append(_Worker())
                 self._workers.append(idle[-1])
             idle.pop().give(*waiting.popleft())
+        return bool(self._busy())
 
-    def _hear(self, busy: Sequence[_Worker]) -> Iterator[Told]:
+    def _hear(self) -> Iterator[Told]:
         """Wait until somebody says something, or has taken too long."""
+        busy = self._busy()
         ready = wait([worker.channel for worker in busy], max(0, min(map(_Worker.left, busy))))
         for worker in busy:
             if worker.left() <= 0:
@@ -168,14 +174,19 @@ class Crew:
 
     def close(self) -> None:
         """End all of them, also in the middle of a script."""
-        for worker in self._workers:
-            worker.leave()
-        deadline = time.monotonic() + _PATIENCE
-        for worker in self._workers:
-            with suppress(subprocess.TimeoutExpired):
-                worker.process.wait(max(0, deadline - time.monotonic()))
-            worker.end()
+        _dismiss(self._workers)
         self._workers.clear()
+
+
+def _dismiss(workers: Sequence[_Worker]) -> None:
+    """Have workers end: in their own way, or else in ours."""
+    for worker in workers:
+        worker.leave()
+    deadline = time.monotonic() + _PATIENCE
+    for worker in workers:
+        with suppress(subprocess.TimeoutExpired):
+            worker.process.wait(max(0, deadline - time.monotonic()))
+        worker.end()
 
 
 def in_order(told: Iterable[Told]) -> Iterator[Told]:

@@ -6,6 +6,7 @@ Not done here: the command line, and many scripts at once.
 from __future__ import annotations
 
 import os
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -21,11 +22,15 @@ from tapstack.drill.report import report_bug, report_failure, report_mistake, sh
 from tapstack.drill.settings import LINUX_TOLERANCE, Settings, read_options
 from tapstack.drill.side_by_side import Played, compare_plays
 from tapstack.drill.simulated import SimulatedHost
-from tapstack.drill.syntax import Script, ScriptError, UnsupportedError
+from tapstack.drill.syntax import Position, Script, ScriptError, UnsupportedError
 from tapstack.drill.time_limit import TimeUpError
 
 Say = Callable[[str], object]
 """Take a line for a screen."""
+
+
+_NOT_LIVE = re.compile(r"//\s*(not live:.*)")
+"""A comment in the second line."""
 
 
 class _NoHostError(Exception):
@@ -89,6 +94,8 @@ def settings_of(script: Script, manner: Manner) -> Settings:
 def _play(script: Script, directory: Path, manner: Manner, say: Say) -> Result:
     settings = settings_of(script, manner)
     manner = replace(manner, verbose=manner.verbose or settings.verbose)
+    if manner.live or manner.compare:
+        _check_live(script)
     if settings.dry_run:
         return Result(script.name, Verdict.PASSED, "", 0)
     if manner.compare:
@@ -99,6 +106,14 @@ def _play(script: Script, directory: Path, manner: Manner, say: Say) -> Result:
     report = report_failure(script, failure, with_history=not manner.verbose)
     reason = f"line {failure.position.line}: {failure.headline}"
     return Result(script.name, Verdict.FAILED, report, 0, reason)
+
+
+def _check_live(script: Script) -> None:
+    """Raise UnsupportedError where a script says that it is not for a kernel."""
+    lines = script.text.splitlines()
+    reason = _NOT_LIVE.match(lines[1]) if len(lines) > 1 else None
+    if reason:
+        raise UnsupportedError(reason[1].strip(), Position(2, 1))
 
 
 def _compare(script: Script, settings: Settings, directory: Path, manner: Manner) -> Result:
