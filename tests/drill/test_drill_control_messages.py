@@ -16,9 +16,9 @@ def with_control(*controls: str) -> str:
     return f"recvmsg(5, {{{MESSAGE}, msg_control=[{', '.join(controls)}]}}, 0) = 4"
 
 
-def test_how_much_is_left(kernel: Bench) -> None:
+def test_how_much_is_left(bench: Bench) -> None:
     line = with_control("{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=6}")
-    assert shown(kernel.play(*ASK_FOR_REST, line)) == []
+    assert shown(bench.play(*ASK_FOR_REST, line)) == []
 
 
 @pytest.mark.parametrize(
@@ -34,21 +34,21 @@ def test_how_much_is_left(kernel: Bench) -> None:
         ),
     ],
 )
-def test_what_is_otherwise_is_told(kernel: Bench, control: str, difference: str) -> None:
-    found = shown(kernel.play(*ASK_FOR_REST, with_control(f"{{{control}}}")))
+def test_what_is_otherwise_is_told(bench: Bench, control: str, difference: str) -> None:
+    found = shown(bench.play(*ASK_FOR_REST, with_control(f"{{{control}}}")))
     assert f"msg_control[0] {difference}" in found
 
 
-def test_a_message_that_is_missing(kernel: Bench) -> None:
+def test_a_message_that_is_missing(bench: Bench) -> None:
     control = "{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=...}"
-    assert shown(kernel.play(*ASK_FOR_REST, with_control(control, control))) == [
+    assert shown(bench.play(*ASK_FOR_REST, with_control(control, control))) == [
         "number of control messages: 2, 1"
     ]
 
 
-def test_without_room_the_system_cuts_them_off(kernel: Bench) -> None:
+def test_without_room_the_system_cuts_them_off(bench: Bench) -> None:
     line = f"recvmsg(5, {{{MESSAGE}}}, 0) = 4"
-    assert shown(kernel.play(*ASK_FOR_REST, line)) == ["msg_flags: 0, MSG_CTRUNC"]
+    assert shown(bench.play(*ASK_FOR_REST, line)) == ["msg_flags: 0, MSG_CTRUNC"]
 
 
 TIMESTAMPS = (
@@ -91,6 +91,24 @@ def test_a_time_and_a_report_that_are_otherwise(stamped: Bench) -> None:
 
 def test_any_time_will_do(stamped: Bench) -> None:
     assert shown(stamped.play(ON_ERROR_QUEUE % ("...", 9))) == []
+
+
+def test_in_virtual_time_it_is_exact(stack: Bench) -> None:
+    flags = "SOF_TIMESTAMPING_RX_SOFTWARE|SOF_TIMESTAMPING_SOFTWARE"
+    stamp = (
+        "{cmsg_level=SOL_SOCKET, cmsg_type=SCM_TIMESTAMPING, cmsg_data={scm_sec=%d, scm_nsec=0}}"
+    )
+    lines = (
+        *CONNECTED,
+        f"setsockopt(5, SOL_SOCKET, SO_TIMESTAMPING, [{flags}], 4) = 0",
+        "write(4, ..., 8) = 8",
+        with_control(stamp % 0),
+    )
+    assert shown(stack.play(*lines)) == []
+    stack.context.epoch = -2_000_000
+    assert shown(stack.play(with_control(stamp % 1))) == [
+        "msg_control[0] cmsg_data: 1.000000, 2.000000"
+    ]
 
 
 def test_control_messages_are_sent(kernel: Bench) -> None:

@@ -59,6 +59,7 @@ from tests.drill.call_bench import CONNECTED, LISTENING, Bench, shown
         ),
         ("socket(..., SOCK_STREAM, 0) = 3", "connect(3, ..., ...) = -1 ECONNREFUSED (refused)"),
         ("socket(..., SOCK_DGRAM, 0) = 3", "connect(3, {sa_family=AF_UNSPEC}, 16) = 0"),
+        (*CONNECTED, "connect(4, {sa_family=AF_UNSPEC}, 16) = 0"),
         ("socket(..., 77, 0) = -1 EINVAL",),
         ("socket(..., SOCK_STREAM, 0) = ...",),
         ("close(99) = -1 EBADF",),
