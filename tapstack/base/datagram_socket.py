@@ -38,6 +38,18 @@ class Arrival(NamedTuple):
     at: Instant
 
 
+class Manner(NamedTuple):
+    """What one datagram is to be sent with, instead of what its socket has."""
+
+    ttl: int | None = None
+    tos: int | None = None
+    source: Ipv4Address = IPV4_ANY
+    """0: any that fits."""
+
+
+AS_USUAL = Manner()
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class DatagramSocket:
     """The part of a socket that does not depend on its protocol."""

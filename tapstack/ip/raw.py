@@ -19,7 +19,7 @@ from tapstack.base.contracts import (
     IcmpError,
 )
 from tapstack.base.counters import Counters
-from tapstack.base.datagram_socket import Arrival, DatagramEngine, DatagramSocket
+from tapstack.base.datagram_socket import AS_USUAL, Arrival, DatagramEngine, DatagramSocket, Manner
 from tapstack.base.errors import Drop, MalformedPacket, os_error
 from tapstack.base.units import Instant
 from tapstack.ip import wire
@@ -106,7 +106,14 @@ class RawSockets(DatagramEngine):
         socket.local = socket.local or path.source
         socket.remote = address
 
-    def send(self, socket: RawSocket, data: Buffer, to: Ipv4Address | None, now: Instant) -> int:
+    def send(
+        self,
+        socket: RawSocket,
+        data: Buffer,
+        to: Ipv4Address | None,
+        now: Instant,
+        manner: Manner = AS_USUAL,
+    ) -> int:
         """Send one datagram; give the octets of `data`.
 
         Raises: OSError with EDESTADDRREQ, EACCES, EMSGSIZE, EINVAL, ENETUNREACH, or the pending
@@ -123,12 +130,12 @@ class RawSockets(DatagramEngine):
         else:
             self._ip.send_datagram(
                 socket.protocol,
-                self._source_from(socket.local),
+                manner.source or self._source_from(socket.local),
                 destination,
                 [octets],
                 now,
-                ttl=socket.ttl,
-                tos=socket.tos,
+                ttl=socket.ttl if manner.ttl is None else manner.ttl,
+                tos=socket.tos if manner.tos is None else manner.tos,
                 dont_fragment=socket.dont_fragment,
             )
             self._note_sent(socket.protocol, destination, octets)

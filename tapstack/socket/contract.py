@@ -8,7 +8,7 @@ Not done here: anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -49,7 +49,15 @@ class SocketEndpoint(Protocol):
     def finish_connect(self, *, now: Instant) -> None:
         """See whether the connection that was begun stands. Raises: OSError."""
 
-    def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:
+    def send(
+        self,
+        data: Buffer,
+        flags: int,
+        to: Endpoint | None,
+        control: Sequence[tuple[int, int, bytes]] = (),
+        *,
+        now: Instant,
+    ) -> int:
         """Send what finds room; give its octets. Raises: OSError."""
 
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:

@@ -36,6 +36,7 @@ from tapstack.socket.scattered import (
 
 T = TypeVar("T")
 
+_NOTHING: Ancillary = []
 _INCOMING = READABLE | CLOSED
 _OUTGOING = WRITABLE | CLOSED
 
@@ -202,33 +203,40 @@ class Socket(SocketObject):
     ) -> int:
         """Send what some buffers hold, as one; give how many octets found room. Raises: OSError."""
         data = gather(buffers)
-        check_ancillary(ancdata)
+        control = check_ancillary(ancdata)
         to = None if address is None else read_address(address)
-        return self._send_whole(data, flags, to)
+        return self._send_whole(data, flags, to, control)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file, or `count` octets of it; give how many were sent. Raises: OSError."""
         self._attempts()
         return send_file(self, file, offset, count)
 
-    def _send_whole(self, octets: memoryview, flags: int, to: Endpoint | None) -> int:
+    def _send_whole(
+        self, octets: memoryview, flags: int, to: Endpoint | None, control: Ancillary = _NOTHING
+    ) -> int:
         """Send what finds room, or all, for who may wait for ever."""
-        sent = self._send(self._timeout, octets, flags, to)
+        sent = self._send(self._timeout, octets, flags, to, control)
         if self._timeout is None and not flags & MSG_DONTWAIT:
             flags &= ~MSG_FASTOPEN
             with suppress(ConnectionError):  # the octets count first; the next call is told
                 while sent < len(octets):
-                    sent += self._send(None, octets[sent:], flags, to)
+                    sent += self._send(None, octets[sent:], flags, to, control)
         return sent
 
     def _send(
-        self, timeout: float | None, data: memoryview, flags: int, to: Endpoint | None
+        self,
+        timeout: float | None,
+        data: memoryview,
+        flags: int,
+        to: Endpoint | None,
+        control: Ancillary = _NOTHING,
     ) -> int:
         send = self._attempts().send
         try:
             if flags & MSG_DONTWAIT:
-                return self._call(send, data, flags, to)
-            return self._block(timeout, _OUTGOING, send, data, flags, to)
+                return self._call(send, data, flags, to, control)
+            return self._block(timeout, _OUTGOING, send, data, flags, to, control)
         except BlockingIOError as begun:
             if begun.errno != EINPROGRESS:
                 raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import select
 import socket as constants
+from collections.abc import Sequence
 from errno import EAGAIN, EINVAL, ENOTCONN, ENOTTY, EOPNOTSUPP, EPIPE
 from typing import Any, ClassVar
 
@@ -22,12 +23,14 @@ from tapstack.ip.raw import RawSockets
 from tapstack.socket import options
 from tapstack.socket.any_endpoint import AnyEndpoint
 from tapstack.socket.contract import Message, SocketEndpoint
-from tapstack.socket.flags import MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC
+from tapstack.socket.flags import MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC
 from tapstack.socket.ioctl import SIOCINQ, SIOCOUTQ
 from tapstack.socket.ip_options import DATAGRAM_OPTIONS, IP, IP_MTU, IP_RECVERR, limited, number
 from tapstack.socket.kept_options import KEPT_OPTIONS, Kept
 from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.received import control_of, message_of
+from tapstack.socket.scattered import Item
+from tapstack.socket.sent_control import SentControl, read_control
 from tapstack.stack import Stack
 from tapstack.udp.protocol import Udp
 
@@ -66,10 +69,14 @@ class MessageEndpoint(AnyEndpoint):
     def finish_close(self, *, now: Instant) -> None:
         """There is nothing to wait for."""
 
-    def _check_can_send(self) -> None:
+    def _prepare(self, flags: int, control: Sequence[Item]) -> SentControl:
+        """See that it can send, and how. Raises: OSError with EPIPE, EOPNOTSUPP, EINVAL."""
         self._check_open()
         if self._write_shut:
             raise os_error(EPIPE)
+        if flags & MSG_OOB:
+            raise os_error(EOPNOTSUPP)
+        return read_control(control, of_datagram=True)
 
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:  # noqa: ARG002
         """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""
@@ -78,8 +85,8 @@ class MessageEndpoint(AnyEndpoint):
             return self._take_error_message(size)
         arrival = self._engine.receive_next(self._socket, peek=bool(flags & MSG_PEEK))
         if arrival is None:
-            if self._read_shut:
-                return Message(b"")
+            if self._read_shut and not flags & MSG_DONTWAIT:
+                return Message(b"")  # as Linux, only for who would wait
             raise os_error(EAGAIN)
         cut = arrival.data[:size]
         if flags & MSG_TRUNC:
@@ -227,10 +234,18 @@ class DatagramEndpoint(MessageEndpoint):
         self._check_open()
         self._udp.connect(self._socket, remote)
 
-    def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:  # noqa: ARG002
+    def send(
+        self,
+        data: Buffer,
+        flags: int,
+        to: Endpoint | None,
+        control: Sequence[Item] = (),
+        *,
+        now: Instant,
+    ) -> int:
         """Send one datagram. Raises: OSError."""
-        self._check_can_send()
-        return self._udp.send(self._socket, data, to, now)
+        said = self._prepare(flags, control)
+        return self._udp.send(self._socket, data, to, now, said.manner)
 
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
         """Give the local address."""
@@ -269,10 +284,18 @@ class RawEndpoint(MessageEndpoint):
         self._check_open()
         self._raw.connect(self._socket, remote.address if remote else None)
 
-    def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:  # noqa: ARG002
+    def send(
+        self,
+        data: Buffer,
+        flags: int,
+        to: Endpoint | None,
+        control: Sequence[Item] = (),
+        *,
+        now: Instant,
+    ) -> int:
         """Send one datagram. Raises: OSError."""
-        self._check_can_send()
-        return self._raw.send(self._socket, data, to.address if to else None, now)
+        said = self._prepare(flags, control)
+        return self._raw.send(self._socket, data, to.address if to else None, now, said.manner)
 
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
         """Give the local address."""

@@ -7,19 +7,13 @@ from __future__ import annotations
 
 import socket as constants
 from collections.abc import Iterable, Sequence
-from errno import EINVAL
 from typing import Any, TypeAlias
-
-from tapstack.base.errors import os_error
 
 Item: TypeAlias = "tuple[int, int, bytes]"
 """One item of ancillary data, which C calls control data: level, type, data (cmsg(3))."""
 Ancillary: TypeAlias = "list[Item]"
 
 _HEADER = constants.CMSG_LEN(0)
-
-_PASSED_OVER = (constants.SCM_RIGHTS, constants.SCM_CREDENTIALS)
-"""What only UNIX sockets heed (unix(7)), and all others take."""
 
 
 def octets_of(data: Any) -> memoryview:
@@ -49,20 +43,17 @@ def scatter(data: bytes, views: Sequence[memoryview]) -> None:
         view[: len(part)] = part
 
 
-def check_ancillary(items: Iterable[Any]) -> None:
-    """See that ancillary data are well formed, and ask for nothing that there is not.
-
-    Raises: TypeError; OSError with EINVAL.
-    """
+def check_ancillary(items: Iterable[Any]) -> Ancillary:
+    """See that ancillary data are well formed. Raises: TypeError."""
+    checked: Ancillary = []
     for item in items:
         if not isinstance(item, Sequence) or len(item) != 3:
             raise TypeError("sendmsg() argument 2 must be an iterable of (level, type, data)")
         level, kind, data = item
         if not isinstance(level, int) or not isinstance(kind, int):
             raise TypeError("level and type of ancillary data must be integers")
-        octets_of(data)
-        if level == constants.SOL_SOCKET and kind not in _PASSED_OVER:
-            raise os_error(EINVAL)
+        checked.append((level, kind, bytes(octets_of(data))))
+    return checked
 
 
 def cut_control(items: Sequence[Item], room: int) -> tuple[Ancillary, int]:

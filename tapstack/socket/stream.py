@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import select
 import socket as constants
+from collections.abc import Sequence
 from errno import (
     EAGAIN,
     EALREADY,
@@ -19,7 +20,6 @@ from errno import (
     EOPNOTSUPP,
     EPIPE,
 )
-from os import strerror
 
 from tapstack.base.address import ANY_ENDPOINT, IPV4_ANY, IPV4_LOOPBACK, Endpoint
 from tapstack.base.contracts import CLOSED, ENDED, READABLE, WRITABLE, Buffer
@@ -29,11 +29,12 @@ from tapstack.base.units import MILLISECOND, Instant
 from tapstack.socket import options, stream_text
 from tapstack.socket.any_endpoint import AnyEndpoint
 from tapstack.socket.contract import Message
-from tapstack.socket.flags import MSG_ERRQUEUE, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK
+from tapstack.socket.flags import MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, MSG_PEEK
 from tapstack.socket.kept_options import KEPT_OPTIONS, Kept
 from tapstack.socket.options import Table, Value
 from tapstack.socket.received import message_of
 from tapstack.socket.scattered import Item
+from tapstack.socket.sent_control import read_control
 from tapstack.socket.stream_options import SOCKET_OPTIONS, USER_OPTIONS
 from tapstack.socket.tcp_info import pack_tcp_info
 from tapstack.stack import Stack
@@ -48,6 +49,7 @@ from tapstack.tcp.user_options import UserOptions
 
 TCP_TIMESTAMP = 24  # <linux/tcp.h>
 _CONNECTING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
+_WITHOUT_PEER = frozenset({State.SYN_SENT, State.TIME_WAIT, State.CLOSED})
 
 
 class StreamEndpoint(AnyEndpoint):
@@ -107,7 +109,7 @@ class StreamEndpoint(AnyEndpoint):
     def remote(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
         """Give the peer's address. Raises: OSError with ENOTCONN."""
         tcb = self._connection()
-        if tcb.state in (State.SYN_SENT, State.CLOSED):
+        if tcb.state in _WITHOUT_PEER:
             raise os_error(ENOTCONN)
         return tcb.remote
 
@@ -147,7 +149,7 @@ class StreamEndpoint(AnyEndpoint):
         if self._tcb and not self._connect_reported:
             self.finish_connect(now=now)
             return
-        if self._tcb and self._tcb.state is not State.CLOSED:
+        if self._tcb:
             raise os_error(EISCONN)
         if remote.address == IPV4_ANY:
             remote = Endpoint(IPV4_LOOPBACK, remote.port)  # like Linux: this host
@@ -189,32 +191,30 @@ class StreamEndpoint(AnyEndpoint):
 
     # --- text ---
 
-    def send(self, data: Buffer, flags: int, to: Endpoint | None, *, now: Instant) -> int:
+    def send(
+        self,
+        data: Buffer,
+        flags: int,
+        to: Endpoint | None,
+        control: Sequence[Item] = (),
+        *,
+        now: Instant,
+    ) -> int:
         """Queue what finds room. Raises: OSError with EAGAIN, EPIPE, ENOTCONN, why it ended.
 
         With MSG_FASTOPEN it connects first, and always raises: BlockingIOError with EINPROGRESS
         tells by its `characters_written` how much went with the SYN.
         """
         self._check_open()
+        read_control(control, of_datagram=False)
         if flags & MSG_FASTOPEN:
             self._open_with_text(to, now)
-        if self._tcb and is_deferred(self._tcb):
-            begun = BlockingIOError(EINPROGRESS, strerror(EINPROGRESS))
-            begun.characters_written = self._tcp.send(self._tcb, data, now)
-            self._connect_reported = False
-            raise begun
         if self._tcb is None:
             raise os_error(EPIPE)
-        taken = self._tcp.send(
-            self._tcb,
-            data,
-            now,
-            out_of_band=bool(flags & MSG_OOB),
-            more=bool(flags & MSG_MORE),
-        )
-        if taken == 0 and len(data):
-            raise os_error(EAGAIN)
-        return taken
+        if is_deferred(self._tcb):
+            self._connect_reported = False
+            stream_text.send_first(self._tcp, self._tcb, data, now)
+        return stream_text.send(self._tcp, self._tcb, data, flags, now)
 
     def _open_with_text(self, to: Endpoint | None, now: Instant) -> None:
         """Begin a connection whose SYN waits for text (RFC 7413), unless one waits already.
@@ -228,7 +228,7 @@ class StreamEndpoint(AnyEndpoint):
             return
         if tcb and tcb.state in _CONNECTING and not self._connect_reported:
             raise os_error(EALREADY)
-        if self._listener or (tcb and tcb.state is not State.CLOSED):
+        if self._listener or tcb:
             raise os_error(EISCONN)
         if to is None:
             raise os_error(EINVAL)

@@ -1,4 +1,4 @@
-"""What a connection's user sees of its text: receiving it, and whether it is ready (tcp(7)).
+"""A connection's text as its user sees it: sending, receiving, and whether it is ready (tcp(7)).
 
 Not done here: waiting, and sockets that have no connection (`stream.py`).
 """
@@ -9,12 +9,15 @@ import select
 import socket as constants
 import sys
 from collections.abc import Callable
-from errno import EAGAIN, EINVAL, ENOTTY
+from errno import EAGAIN, EINPROGRESS, EINVAL, ENOTTY
+from os import strerror
+from typing import NoReturn
 
+from tapstack.base.contracts import Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import Duration, Instant
 from tapstack.socket.contract import Message
-from tapstack.socket.flags import MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC
+from tapstack.socket.flags import MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
 from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.scattered import Item
@@ -24,6 +27,25 @@ from tapstack.tcp.tcb import Tcb
 
 TCP_INQ = 36
 """Of <linux/tcp.h>, where its control data is called TCP_CM_INQ: octets that wait behind."""
+
+
+def send(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, now: Instant) -> int:
+    """Queue what finds room. Raises: OSError with EAGAIN, EPIPE, ENOTCONN, why it ended."""
+    out_of_band, more = bool(flags & MSG_OOB), bool(flags & MSG_MORE)
+    taken = tcp.send(tcb, data, now, out_of_band=out_of_band, more=more)
+    if taken == 0 and len(data):
+        raise os_error(EAGAIN)
+    return taken
+
+
+def send_first(tcp: Tcp, tcb: Tcb, data: Buffer, now: Instant) -> NoReturn:
+    """Connect, with text in the SYN (RFC 7413).
+
+    Raises: BlockingIOError with EINPROGRESS, whose `characters_written` tell how much went with it.
+    """
+    begun = BlockingIOError(EINPROGRESS, strerror(EINPROGRESS))
+    begun.characters_written = tcp.send(tcb, data, now)
+    raise begun
 
 
 def receive(tcp: Tcp, tcb: Tcb, size: int, flags: int, now: Instant) -> bytes:

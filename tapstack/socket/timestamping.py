@@ -21,9 +21,11 @@ from tapstack.socket.scattered import Item
 _SO = constants.SOL_SOCKET
 SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING = 29, 35, 37  # <asm-generic/socket.h>
 # <linux/net_tstamp.h>: SOF_TIMESTAMPING_…
-TX_SOFTWARE, RX_SOFTWARE, SOFTWARE = 1 << 1, 1 << 3, 1 << 4
+TX_HARDWARE, TX_SOFTWARE, RX_SOFTWARE, SOFTWARE = 1 << 0, 1 << 1, 1 << 3, 1 << 4
 OPT_ID, TX_SCHED, TX_ACK, OPT_TSONLY = 1 << 7, 1 << 8, 1 << 9, 1 << 11
 OPT_STATS, BIND_PHC, OPT_ID_TCP, OPT_RX_FILTER = 1 << 12, 1 << 15, 1 << 16, 1 << 17
+TX_KINDS = TX_HARDWARE | TX_SOFTWARE | TX_SCHED | TX_ACK
+"""What is told of what is sent."""
 _ALL = (1 << 19) - 1
 _timeval, _timespec = Struct("@ll"), Struct("@ll")
 _settings = Struct("@ii")  # struct so_timestamping

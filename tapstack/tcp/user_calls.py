@@ -219,6 +219,8 @@ def receive(ctx: Context, tcb: Tcb, size: int, now: Instant, peek: bool) -> byte
         text = queue.take(urgent.octets_before_mark(tcb, size))
         _on_taken(ctx, tcb, len(text), now)
         return text
+    if unread_with_fin(tcb) > len(queue):
+        return b""  # as Linux: what comes behind the peer's FIN is of no concern to who reads
     _raise_error(tcb)
     return b"" if has_ended(tcb) else None
 

@@ -11,7 +11,6 @@ from tapstack.base.address import (
     IPV4_ANY,
     IPV4_LOOPBACK,
     Endpoint,
-    Ipv4Address,
     is_multicast,
 )
 from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
@@ -28,7 +27,7 @@ from tapstack.base.contracts import (
     Offload,
 )
 from tapstack.base.counters import Counters
-from tapstack.base.datagram_socket import Arrival, DatagramEngine
+from tapstack.base.datagram_socket import AS_USUAL, Arrival, DatagramEngine, Manner
 from tapstack.base.errors import Drop, MalformedPacket, os_error
 from tapstack.base.icmp_errors import PORT_UNREACHABLE
 from tapstack.base.trace import Tracer
@@ -104,7 +103,14 @@ class Udp(DatagramEngine):
         port = socket.local.port or self._table.choose_port(address, self._entropy)
         self._place(socket, Endpoint(address, port), remote)
 
-    def send(self, socket: UdpSocket, data: Buffer, to: Endpoint | None, now: Instant) -> int:
+    def send(
+        self,
+        socket: UdpSocket,
+        data: Buffer,
+        to: Endpoint | None,
+        now: Instant,
+        manner: Manner = AS_USUAL,
+    ) -> int:
         """Send one datagram to `to`, or to whom the socket is connected; give its octets.
 
         Raises: OSError with EDESTADDRREQ, EINVAL, EACCES, EMSGSIZE, ENETUNREACH, EADDRINUSE, or
@@ -120,17 +126,19 @@ class Udp(DatagramEngine):
         self._raise_pending_error(socket)
         to = _ourselves_for_any(to)
         self._check_broadcast(socket, to.address)
-        source = self._ip.path_to(to.address, self._source_from(socket.local.address)).source
+        chosen = manner.source or self._source_from(socket.local.address)
+        source = self._ip.path_to(to.address, chosen).source
         if not socket.local.port:
             port = self._table.choose_port(IPV4_ANY, self._entropy)
             self._place(socket, Endpoint(IPV4_ANY, port), socket.remote)
-        self._transmit(socket, bytes(data), source, to, now)
+        self._transmit(socket, bytes(data), manner._replace(source=source), to, now)
         return len(data)
 
     def _transmit(
-        self, socket: UdpSocket, data: bytes, source: Ipv4Address, to: Endpoint, now: Instant
+        self, socket: UdpSocket, data: bytes, manner: Manner, to: Endpoint, now: Instant
     ) -> None:
-        length = HEADER_LENGTH + len(data)
+        length, source = HEADER_LENGTH + len(data), manner.source
+        ttl = socket.multicast_ttl if is_multicast(to.address) else socket.ttl
         pseudo = pseudo_header_sum(source, to.address, PROTOCOL_UDP, length)
         header = wire.build(UdpHeader(socket.local.port, to.port, length, pseudo))
         if "udp" in self._tracer.on:
@@ -143,8 +151,8 @@ class Udp(DatagramEngine):
                 to.address,
                 [header, data],
                 now,
-                ttl=socket.multicast_ttl if is_multicast(to.address) else socket.ttl,
-                tos=socket.tos,
+                ttl=ttl if manner.ttl is None else manner.ttl,
+                tos=socket.tos if manner.tos is None else manner.tos,
                 dont_fragment=socket.dont_fragment,
                 offload=_OFFLOAD,
             )

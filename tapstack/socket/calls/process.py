@@ -30,7 +30,7 @@ from tapstack.socket.calls.pipes import make_pipe
 from tapstack.socket.calls.received import Received
 from tapstack.socket.calls.socket_file import SocketFile
 from tapstack.socket.contract import SocketHost
-from tapstack.socket.scattered import check_ancillary, cut_control
+from tapstack.socket.scattered import cut_control
 
 
 class Process:
@@ -186,9 +186,7 @@ class Process:
         to: Endpoint | None,
     ) -> int:
         """As sendmsg(2)."""
-        file = self._socket(fd)
-        check_ancillary(control)
-        return writing.send(file, b"".join(parts), flags, to)
+        return writing.send(self._socket(fd), b"".join(parts), flags, to, control)
 
     # --- waiting for several ---
 

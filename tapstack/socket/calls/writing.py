@@ -5,6 +5,7 @@ Not done here: one attempt at it (`socket/stream.py`, `socket/messages.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from errno import EINPROGRESS
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tapstack.base.address import Endpoint
 from tapstack.base.contracts import CLOSED, CONNECTED, WRITABLE
 from tapstack.base.units import SECOND
 from tapstack.socket.flags import MSG_DONTWAIT, MSG_FASTOPEN
+from tapstack.socket.scattered import Item
 
 if TYPE_CHECKING:
     from tapstack.socket.calls.socket_file import SocketFile
@@ -19,30 +21,41 @@ if TYPE_CHECKING:
 _OUTGOING = WRITABLE | CLOSED
 
 
-def send(file: SocketFile, data: bytes, flags: int, to: Endpoint | None) -> int:
+def send(
+    file: SocketFile,
+    data: bytes,
+    flags: int,
+    to: Endpoint | None,
+    control: Sequence[Item] = (),
+) -> int:
     """Send what finds room, or wait until all does; give how many octets did. Raises: OSError."""
     patience = file.endpoint.send_timeout() if file.may_block else 0
     if flags & MSG_DONTWAIT:
         patience = 0
     deadline = None if patience is None else file.host.now() + round(patience * SECOND)
-    sent = _send_once(file, memoryview(data), flags, to, patience)
+    sent = _send_once(file, memoryview(data), flags, to, control, patience)
     while sent < len(data) and patience != 0:
         if deadline is not None:
             patience = max(0, (deadline - file.host.now()) / SECOND)
         rest = memoryview(data)[sent:]
         try:
-            sent += _send_once(file, rest, flags & ~MSG_FASTOPEN, None, patience)
+            sent += _send_once(file, rest, flags & ~MSG_FASTOPEN, None, control, patience)
         except OSError:  # the octets that were taken count; the next call is told
             break
     return sent
 
 
 def _send_once(
-    file: SocketFile, data: memoryview, flags: int, to: Endpoint | None, patience: float | None
+    file: SocketFile,
+    data: memoryview,
+    flags: int,
+    to: Endpoint | None,
+    control: Sequence[Item],
+    patience: float | None,
 ) -> int:
     """Send what finds room, at least one octet; or connect with a SYN that carries text."""
     try:
-        return file.block(patience, _OUTGOING, file.endpoint.send, data, flags, to)
+        return file.block(patience, _OUTGOING, file.endpoint.send, data, flags, to, control)
     except BlockingIOError as begun:
         if begun.errno != EINPROGRESS:
             raise
