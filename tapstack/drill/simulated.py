@@ -41,6 +41,8 @@ _INTERFACE = "tun0"
 """What the tool calls its device, and scripts too."""
 _SCRIPT_MAC = bytes.fromhex("020000000001")
 """The script's Ethernet address: that of every neighbour."""
+_REMOTE_PREFIX_LENGTH = 24
+"""As the tool has it of the network that the remote host is in."""
 _REASON = re.compile(r"length \d+ \((.*)\)$")
 """Where a traced segment says why it is sent."""
 
@@ -132,7 +134,10 @@ class SimulatedHost:
             gateway ^= 1
         for neighbour in (gateway, addresses.remote):
             self._host.know_neighbour(_INTERFACE, neighbour, _SCRIPT_MAC)
-        self._host.add_route("default", via=format_ipv4(gateway))
+        beyond = Network(addresses.remote, _REMOTE_PREFIX_LENGTH)
+        beyond = Network(beyond.prefix, beyond.prefix_length)
+        for target in ("default", str(beyond)):  # whom scripts change the route to
+            self._host.add_route(target, via=format_ipv4(gateway))
 
     # --- time ---
 

@@ -8,7 +8,8 @@ from tapstack.drill.running import Manner, Verdict, run_file
 
 pytestmark = pytest.mark.usefixtures("able")
 
-SCRIPTS = sorted((Path(__file__).parents[1] / "drill" / "packets").glob("*.pkt"))
+FOLDER = Path(__file__).parents[1] / "drill"
+SCRIPTS = sorted([*FOLDER.glob("packets/*.pkt"), *FOLDER.glob("commands/*.pkt")])
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
