@@ -27,7 +27,7 @@ LIBRARIES = {  # third-party library -> the modules that may import it, by prefi
     "pytun": ("tapstack.device.tap",),
     "click": ("tapstack.cli",),
     "lark": tuple(
-        f"tapstack.drill.{module}"
+        f"tapstack.drill.language.{module}"
         for module in ("parser", "packet_builder", "refusals", "tree_builder")
     ),
     "prompt_toolkit": ("tapstack.shell",),

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tapstack.drill.language.syntax import Option, Position, ScriptError, UnsupportedError
 from tapstack.drill.outcome import Manner, Request
 from tapstack.drill.settings import Settings, read_options, takes_value
-from tapstack.drill.syntax import Option, Position, ScriptError, UnsupportedError
 
 ON_COMMAND_LINE = Position(0, 0)
 """Where an option stands that is not in the script."""

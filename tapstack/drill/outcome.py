@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from tapstack.drill.syntax import Option
+from tapstack.drill.language.syntax import Option
 
 
 class Verdict(Enum):

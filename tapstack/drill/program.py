@@ -16,7 +16,7 @@ from types import FrameType
 from tapstack.drill.crew import Crew, Told, in_order
 from tapstack.drill.junit import write_junit
 from tapstack.drill.outcome import Request, Result, Verdict
-from tapstack.drill.report import ways_on
+from tapstack.drill.reports.report import ways_on
 from tapstack.drill.summary import has_failed, summarize
 
 PASSED, FAILED, UNSUPPORTED = 0, 1, 3

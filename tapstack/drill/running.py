@@ -14,15 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from tapstack.drill.contract import TestedHost
-from tapstack.drill.failure import FailedError, Failure, Happening
+from tapstack.drill.language.parser import parse
+from tapstack.drill.language.syntax import Position, Script, ScriptError, UnsupportedError
 from tapstack.drill.outcome import Manner as Manner, Result as Result, Verdict as Verdict
-from tapstack.drill.parser import parse
-from tapstack.drill.player import Player
-from tapstack.drill.report import report_bug, report_failure, report_mistake, show_happening
+from tapstack.drill.playing.player import Player
+from tapstack.drill.reports.failure import FailedError, Failure, Happening
+from tapstack.drill.reports.report import report_bug, report_failure, report_mistake, show_happening
+from tapstack.drill.reports.side_by_side import Played, compare_plays
 from tapstack.drill.settings import LINUX_TOLERANCE, Settings, read_options
-from tapstack.drill.side_by_side import Played, compare_plays
 from tapstack.drill.simulated import SimulatedHost
-from tapstack.drill.syntax import Position, Script, ScriptError, UnsupportedError
 from tapstack.drill.time_limit import TimeUpError
 
 Say = Callable[[str], object]

@@ -12,7 +12,7 @@ from typing import Any
 
 from tapstack.base.address import format_ipv4, parse_ipv4, parse_network
 from tapstack.drill.contract import Addresses
-from tapstack.drill.syntax import Option, Position, ScriptError, UnsupportedError
+from tapstack.drill.language.syntax import Option, Position, ScriptError, UnsupportedError
 
 LINUX_TOLERANCE = (4_000, 12.5)
 """µs, and percent of the time since the previous event: what the tool allows real time."""

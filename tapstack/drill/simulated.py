@@ -19,10 +19,10 @@ from tapstack.base.address import Network, format_ipv4
 from tapstack.base.units import Duration, Instant
 from tapstack.capture.pcap import PcapWriter
 from tapstack.device.parcel import Parcel
-from tapstack.drill.call_context import LACKING
+from tapstack.drill.calls.context import LACKING
 from tapstack.drill.contract import Addresses, Calls, Captured, Shell
+from tapstack.drill.language.syntax import UnsupportedError
 from tapstack.drill.surroundings.surroundings import Surroundings
-from tapstack.drill.syntax import UnsupportedError
 from tapstack.eth import wire as eth
 from tapstack.shell.ss_rows import Selection, rows
 from tapstack.shell.ss_table import render

@@ -2,10 +2,7 @@
 
 from tapstack.base.address import Endpoint, parse_ipv4
 from tapstack.drill.contract import Addresses, Captured
-from tapstack.drill.notation import format_packet
-from tapstack.drill.numbering import Payload
-from tapstack.drill.packets import build
-from tapstack.drill.syntax import (
+from tapstack.drill.language.syntax import (
     Direction,
     IcmpMessage,
     IpInfo,
@@ -17,6 +14,9 @@ from tapstack.drill.syntax import (
     TcpSegment,
     UdpDatagram,
 )
+from tapstack.drill.wire.notation import format_packet
+from tapstack.drill.wire.numbering import Payload
+from tapstack.drill.wire.packets import build
 from tapstack.tcp.seq import add
 
 HERE = Position(1, 1)

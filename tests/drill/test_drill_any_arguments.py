@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings, strategies as st
 
-from tapstack.drill.parser import parse
-from tapstack.drill.script_calls import FORMS
-from tapstack.drill.syntax import (
+from tapstack.drill.calls.table import FORMS
+from tapstack.drill.language.parser import parse
+from tapstack.drill.language.syntax import (
     Expression,
     Field,
     Items,

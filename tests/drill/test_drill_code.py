@@ -2,8 +2,8 @@
 
 import pytest
 
-from tapstack.drill.failure import FailedError
-from tapstack.drill.syntax import ScriptError
+from tapstack.drill.language.syntax import ScriptError
+from tapstack.drill.reports.failure import FailedError
 from tests.drill.call_bench import CONNECTED, LISTENING, Bench, shown
 
 

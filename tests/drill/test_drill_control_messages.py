@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tapstack.drill.syntax import ScriptError
+from tapstack.drill.language.syntax import ScriptError
 from tests.drill.call_bench import CONNECTED, Bench, shown
 
 MESSAGE = "msg_name(...)=..., msg_iov(1)=[{..., 4}], msg_flags=0"

@@ -4,14 +4,14 @@ import pytest
 
 from tapstack.base.address import Endpoint
 from tapstack.drill.contract import Captured
-from tapstack.drill.failure import Difference
-from tapstack.drill.matching import Matcher, Outcome, Verdict
-from tapstack.drill.numbering import Payload
-from tapstack.drill.packets import build
-from tapstack.drill.reading import read
+from tapstack.drill.language.syntax import IcmpMessage, IpInfo, Ports, Quoted, TcpOption, TcpSegment
+from tapstack.drill.reports.failure import Difference
 from tapstack.drill.settings import Settings
-from tapstack.drill.syntax import IcmpMessage, IpInfo, Ports, Quoted, TcpOption, TcpSegment
-from tapstack.drill.tcp_options import NOWHERE
+from tapstack.drill.wire.matching import Matcher, Outcome, Verdict
+from tapstack.drill.wire.numbering import Payload
+from tapstack.drill.wire.packets import build
+from tapstack.drill.wire.reading import read
+from tapstack.drill.wire.tcp_options import NOWHERE
 from tapstack.ip.wire import PROTOCOL_ICMP
 from tapstack.tcp.wire import PROTOCOL_TCP
 from tapstack.udp.wire import PROTOCOL_UDP

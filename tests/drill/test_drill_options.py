@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tapstack.drill.language.syntax import UnsupportedError
 from tapstack.drill.running import Manner, Verdict, run_file
-from tapstack.drill.syntax import UnsupportedError
 from tests.drill.call_bench import CONNECTED, LISTENING, Bench, shown
 
 SET_AND_GET = [

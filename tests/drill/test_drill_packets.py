@@ -6,15 +6,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tapstack.base.address import Endpoint
-from tapstack.drill.failure import Difference
-from tapstack.drill.matching import Matcher, Verdict
-from tapstack.drill.notation import format_packet
-from tapstack.drill.numbering import Payload
-from tapstack.drill.packets import build, letters
-from tapstack.drill.parser import parse
-from tapstack.drill.reading import read
-from tapstack.drill.settings import Settings
-from tapstack.drill.syntax import (
+from tapstack.drill.language.parser import parse
+from tapstack.drill.language.syntax import (
     Direction,
     Encapsulation,
     IcmpMessage,
@@ -25,7 +18,14 @@ from tapstack.drill.syntax import (
     TcpSegment,
     UnsupportedError,
 )
-from tapstack.drill.tcp_options import build_options, format_options, read_options
+from tapstack.drill.reports.failure import Difference
+from tapstack.drill.settings import Settings
+from tapstack.drill.wire.matching import Matcher, Verdict
+from tapstack.drill.wire.notation import format_packet
+from tapstack.drill.wire.numbering import Payload
+from tapstack.drill.wire.packets import build, letters
+from tapstack.drill.wire.reading import read
+from tapstack.drill.wire.tcp_options import build_options, format_options, read_options
 from tapstack.ip import wire as ip_wire
 from tapstack.tcp import wire as tcp_wire
 from tapstack.tcp.seq import add

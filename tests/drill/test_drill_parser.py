@@ -2,8 +2,8 @@
 
 import pytest
 
-from tapstack.drill.parser import parse
-from tapstack.drill.syntax import (
+from tapstack.drill.language.parser import parse
+from tapstack.drill.language.syntax import (
     Anything,
     Applied,
     Base,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tapstack.drill.language.syntax import Option, Position
 from tapstack.drill.running import Manner, Verdict, run_file
-from tapstack.drill.syntax import Option, Position
 
 SERVER = """\
 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3

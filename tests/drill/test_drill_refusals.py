@@ -5,8 +5,8 @@ import re
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from tapstack.drill.parser import parse
-from tapstack.drill.syntax import Script, ScriptError, UnsupportedError
+from tapstack.drill.language.parser import parse
+from tapstack.drill.language.syntax import Script, ScriptError, UnsupportedError
 
 GOOD = r"""// every part of the language
 --tolerance_usecs=10000 --ip_version=ipv4

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tapstack.drill.syntax import ScriptError, UnsupportedError
+from tapstack.drill.language.syntax import ScriptError, UnsupportedError
 from tests.drill.call_bench import CONNECTED, LISTENING, Bench, shown
 
 # --- what passes ---

@@ -11,10 +11,10 @@ from types import ModuleType
 import pytest
 from hypothesis import given, strategies as st
 
-from tapstack.drill.parser import parse
-from tapstack.drill.symbols import CODE_NAMES, NUMBERS, bits_text, errno_name
-from tapstack.drill.syntax import Expression, ScriptError, SystemCall, UnsupportedError
-from tapstack.drill.values import number_of, quote, unparse
+from tapstack.drill.language.parser import parse
+from tapstack.drill.language.symbols import CODE_NAMES, NUMBERS, bits_text, errno_name
+from tapstack.drill.language.syntax import Expression, ScriptError, SystemCall, UnsupportedError
+from tapstack.drill.language.values import number_of, quote, unparse
 
 
 def expression(written: str) -> Expression:

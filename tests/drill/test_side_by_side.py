@@ -1,9 +1,9 @@
 """Two hosts that part are shown side by side, at the place where they do."""
 
 from tapstack.base.units import MILLISECOND, Instant
-from tapstack.drill.failure import Difference, Failure, Happening
-from tapstack.drill.side_by_side import Played, compare_plays
-from tapstack.drill.syntax import Position
+from tapstack.drill.language.syntax import Position
+from tapstack.drill.reports.failure import Difference, Failure, Happening
+from tapstack.drill.reports.side_by_side import Played, compare_plays
 
 SYN = "S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 100 ecr 7,nop,wscale 8>"
 TEXT = "P. 1:1001(1000) ack 1"

@@ -1,0 +1,188 @@
+"""Control messages as scripts write them: numbers, strings, reports of errors, timestamps.
+
+`{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=1000}` and its like (cmsg(3)).
+
+Not done here: the message that they come with (`messages.py`).
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple
+
+from tapstack.base.units import SECOND
+from tapstack.drill.calls.arguments import Arguments
+from tapstack.drill.calls.context import Context
+from tapstack.drill.calls.results import differ, differ_text, number_or_any, show_octets
+from tapstack.drill.calls.structs import fields_of, value_in
+from tapstack.drill.language.syntax import Anything, Expression, Items, Text
+from tapstack.drill.playing.timing import format_time
+from tapstack.drill.reports.failure import Difference
+
+_INT = 4
+_ERROR = Struct("=IBBBxII")
+"""struct sock_extended_err of ip(7): errno, origin, type, code, info, data."""
+_ERROR_FIELDS = "ee_errno ee_origin ee_type ee_code ee_info ee_data"
+_OFFENDER = 16
+"""Octets of the address behind a sock_extended_err: SO_EE_OFFENDER."""
+_TIMESTAMP = Struct("@qq")
+"""struct timespec; a struct scm_timestamping is three: the first is the software's."""
+_TIMESTAMPS = 3 * _TIMESTAMP.size
+_ANY = 64
+"""Octets for data that do not matter."""
+
+Cmsg = tuple[int, int, bytes]
+
+
+class Numeral(NamedTuple):
+    """An int."""
+
+    value: int
+    room: int = _INT
+
+    def octets(self) -> bytes:
+        """Give the data to be sent."""
+        return (self.value & 0xFFFFFFFF).to_bytes(_INT, "little")
+
+    def differences(self, what: str, data: bytes, _: Context) -> list[Difference]:
+        """Compare with what was received: an int of any length."""
+        return differ(what, self.value, int.from_bytes(data, "little", signed=True))
+
+
+class Octets(NamedTuple):
+    """A string, or anything."""
+
+    text: Text | None
+    room: int
+
+    def octets(self) -> bytes:
+        """Give the data to be sent."""
+        return b"" if self.text is None else self.text.octets
+
+    def differences(self, what: str, data: bytes, _: Context) -> list[Difference]:
+        """Compare with what was received."""
+        return differ_text(what, self.text, data)
+
+
+class ErrorReport(NamedTuple):
+    """A struct sock_extended_err; None: that field does not matter."""
+
+    fields: tuple[int | None, ...]
+    room: int = _ERROR.size + _OFFENDER
+
+    def octets(self) -> bytes:
+        """Give the data to be sent."""
+        return _ERROR.pack(*(value or 0 for value in self.fields))
+
+    def differences(self, what: str, data: bytes, _: Context) -> list[Difference]:
+        """Compare with what was received."""
+        if len(data) < _ERROR.size:
+            return [Difference(what, "a struct sock_extended_err", show_octets(data))]
+        found: list[Difference] = []
+        for name, wanted, actual in zip(
+            _ERROR_FIELDS.split(), self.fields, _ERROR.unpack_from(data), strict=True
+        ):
+            found += differ(f"{what} {name}", wanted, actual)
+        return found
+
+
+class Timestamp(NamedTuple):
+    """The first of a struct scm_timestamping, in the script's time."""
+
+    instant: int | None
+    """µs since the script began; None: any."""
+    room: int = _TIMESTAMPS
+
+    def octets(self) -> bytes:
+        """Give the data to be sent."""
+        return bytes(_TIMESTAMPS)
+
+    def differences(self, what: str, data: bytes, context: Context) -> list[Difference]:
+        """Compare with what was received, within the tolerance of the script."""
+        if len(data) < _TIMESTAMP.size:
+            return [Difference(what, "a struct scm_timestamping", show_octets(data))]
+        seconds, nanoseconds = _TIMESTAMP.unpack_from(data)
+        actual = seconds * SECOND + nanoseconds // 1000 - context.epoch
+        tolerance = context.settings.tolerance_usecs
+        if self.instant is None or abs(actual - self.instant) <= tolerance:
+            return []
+        return [Difference(what, format_time(self.instant), format_time(actual))]
+
+
+Data = Numeral | Octets | ErrorReport | Timestamp
+
+
+class Control(NamedTuple):
+    """One control message; None: that does not matter."""
+
+    expression: Expression
+    level: int | None
+    type: int | None
+    data: Data
+
+    @property
+    def room(self) -> int:
+        """Octets of its data."""
+        return self.data.room
+
+    def packed(self, arguments: Arguments) -> Cmsg:
+        """Give it to be sent. Raises: ScriptError where it does not say all."""
+        if self.level is None or self.type is None:
+            raise arguments.wrong(self.expression, _WANTED)
+        return self.level, self.type, self.data.octets()
+
+    def differences(self, what: str, actual: Cmsg, context: Context) -> list[Difference]:
+        """Compare with what was received: data of another kind are not looked into."""
+        found = differ(f"{what} cmsg_level", self.level, actual[0])
+        found += differ(f"{what} cmsg_type", self.type, actual[1])
+        return found or self.data.differences(f"{what} cmsg_data", actual[2], context)
+
+
+_WANTED = "a control message such as {cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=1000}"
+
+
+def control_of(arguments: Arguments, expression: Expression) -> Control:
+    """Read one control message. Raises: ScriptError."""
+    fields = fields_of(arguments, expression, "cmsg_level cmsg_type cmsg_data", _WANTED)
+    return Control(
+        expression,
+        _short_or_any(arguments, value_in(fields, "cmsg_level")),
+        _short_or_any(arguments, value_in(fields, "cmsg_type")),
+        _data_of(arguments, value_in(fields, "cmsg_data")),
+    )
+
+
+def _short_or_any(arguments: Arguments, expression: Expression | None) -> int | None:
+    if expression is None or isinstance(expression, Anything):
+        return None
+    return arguments.short_in(expression)
+
+
+def _data_of(arguments: Arguments, expression: Expression | None) -> Data:
+    match expression:
+        case None | Anything():
+            return Octets(None, _ANY)
+        case Text(octets=octets):
+            return Octets(expression, len(octets))
+        case Items(is_struct=True):
+            return _struct_of(arguments, expression)
+        case Items(items=(number,)):  # an int may stand in an array of one
+            return Numeral(arguments.number_in(number))
+        case _:
+            return Numeral(arguments.number_in(expression))
+
+
+def _struct_of(arguments: Arguments, expression: Items) -> ErrorReport | Timestamp:
+    wanted = "data such as {ee_errno=0, ee_origin=..., ...} or {scm_sec=0, scm_nsec=100000000}"
+    fields = fields_of(arguments, expression, f"{_ERROR_FIELDS} scm_sec scm_nsec", wanted)
+    if "scm_sec" not in fields and "scm_nsec" not in fields:
+        names = _ERROR_FIELDS.split()
+        return ErrorReport(tuple(number_or_any(value_in(fields, name)) for name in names))
+    if not fields.keys() <= {"scm_sec", "scm_nsec"}:
+        raise arguments.wrong(expression, wanted)
+    seconds, nanoseconds = value_in(fields, "scm_sec"), value_in(fields, "scm_nsec")
+    if isinstance(seconds, Anything) or isinstance(nanoseconds, Anything):
+        return Timestamp(None)
+    return Timestamp(
+        (number_or_any(seconds) or 0) * SECOND + (number_or_any(nanoseconds) or 0) // 1000
+    )

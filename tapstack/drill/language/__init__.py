@@ -1,0 +1,1 @@
+"""The language: a script's text to its tree, and what its names and expressions mean."""

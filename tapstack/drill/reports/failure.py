@@ -1,0 +1,65 @@
+"""What went wrong while a script was played: what a report is made of.
+
+Not done here: writing the report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tapstack.base.units import Instant
+from tapstack.drill.language.syntax import Position
+
+
+class Difference(NamedTuple):
+    """One thing that is not as the script has it."""
+
+    what: str
+    """A field's name, or an argument's: `ack`, `result`, `revents`."""
+    expected: str
+    actual: str
+
+
+class Happening(NamedTuple):
+    """Something that happened while the script was played, for the ladder of the last events."""
+
+    time: Instant
+    arrow: str
+    """`>` sent, `<` injected, `|` printed by a command, ` ` none of these."""
+    text: str
+    why: str = ""
+    """Why it was sent."""
+    position: Position | None = None
+    """Of the event of the script that it belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a script failed."""
+
+    position: Position
+    """Of the event, or of the line of code."""
+    headline: str
+    """One clear sentence."""
+    differences: tuple[Difference, ...] = ()
+    expected: str = ""
+    """The packet or the call that the script has, in its own notation."""
+    actual: str = ""
+    """What came instead."""
+    why: str = ""
+    """Why the stack sent it."""
+    hint: str = ""
+    """What to do next."""
+    history: tuple[Happening, ...] = ()
+    connections: str = ""
+    """Their state then."""
+    warnings: tuple[str, ...] = field(default=())
+
+
+class FailedError(Exception):
+    """Playing ends here: the script has failed."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.headline)
+        self.failure = failure
