@@ -27,7 +27,7 @@ _PROGRAM = (
     "from tapstack.drill.worker import main; main()"
 )
 """Looks for modules where this process does."""
-_GRACE = 5.0
+_GRACE = 3.0
 """Seconds beyond a script's limit: to start, and to tell that the time is up."""
 _PATIENCE = 1.0
 """Seconds for processes that are asked to end at once."""
@@ -80,6 +80,8 @@ class _Worker:
             what = self._lost(self.task)
         if isinstance(what, Result):
             self.task = None
+            if what.verdict is Verdict.BROKEN:  # others are better off with a new one
+                self.end()
         return Told(self.place, what)
 
     def cut_off(self) -> Told:
@@ -93,6 +95,8 @@ class _Worker:
 
     def _lost(self, task: Task) -> Result:
         """Give the result of a script over which the process died."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_PATIENCE)
         reason = f"the process that played it {_how(self.end())}"
         report = f"{task.path}: this is a bug in tapstack: {reason}"
         seconds = time.monotonic() - self._begun

@@ -5,6 +5,7 @@ Not done here: the command line (`tapstack/cli.py`), and playing (`crew.py`, `ru
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -14,7 +15,6 @@ from contextlib import contextmanager
 from types import FrameType
 
 from tapstack.drill.crew import Crew, Told, in_order
-from tapstack.drill.junit import write_junit
 from tapstack.drill.outcome import Request, Result, Verdict
 from tapstack.drill.reports.report import ways_on
 from tapstack.drill.summary import has_failed, summarize
@@ -26,6 +26,8 @@ PASSED, FAILED, UNSUPPORTED = 0, 1, 3
 def drill(request: Request) -> int:
     """Play scripts; give the exit status. Raises: OSError; SystemExit after a signal."""
     begun = time.monotonic()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # scripts may have characters that it has not
+        sys.stdout.reconfigure(errors="backslashreplace")
     tasks = request.tasks()
     teller = _Teller(request, sys.stderr.isatty() and not request.quiet)
     jobs = request.jobs or len(os.sched_getaffinity(0))
@@ -34,6 +36,8 @@ def drill(request: Request) -> int:
             teller.tell(told)
         teller.conclude(time.monotonic() - begun)
     if request.junit is not None:
+        from tapstack.drill.junit import write_junit
+
         write_junit(request.junit, teller.results)
     return _status(teller.results)
 

@@ -104,7 +104,9 @@ class ScriptItem(pytest.Item):
 
         result = self._play()
         if result.verdict is Verdict.UNSUPPORTED:
-            raise pytest.skip.Exception(f"unsupported: {result.reason}", _use_item_location=True)
+            is_own_wish = result.reason.startswith("not live:")
+            reason = result.reason if is_own_wish else f"unsupported: {result.reason}"
+            raise pytest.skip.Exception(reason, _use_item_location=True)
         if result.verdict is not Verdict.PASSED:
             raise ScriptFailedError(result)
 

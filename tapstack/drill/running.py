@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tapstack.drill.contract import TestedHost
 from tapstack.drill.language.parser import parse
-from tapstack.drill.language.syntax import Position, Script, ScriptError, UnsupportedError
+from tapstack.drill.language.syntax import Script, ScriptError, UnsupportedError
 from tapstack.drill.outcome import Manner as Manner, Result as Result, Verdict as Verdict
 from tapstack.drill.playing.player import Player
 from tapstack.drill.reports.failure import FailedError, Failure, Happening
@@ -94,8 +94,8 @@ def settings_of(script: Script, manner: Manner) -> Settings:
 def _play(script: Script, directory: Path, manner: Manner, say: Say) -> Result:
     settings = settings_of(script, manner)
     manner = replace(manner, verbose=manner.verbose or settings.verbose)
-    if manner.live or manner.compare:
-        _check_live(script)
+    if (manner.live or manner.compare) and (reason := _why_not_live(script)):
+        return Result(script.name, Verdict.UNSUPPORTED, f"{script.name}:2: {reason}", 0, reason)
     if settings.dry_run:
         return Result(script.name, Verdict.PASSED, "", 0)
     if manner.compare:
@@ -108,12 +108,11 @@ def _play(script: Script, directory: Path, manner: Manner, say: Say) -> Result:
     return Result(script.name, Verdict.FAILED, report, 0, reason)
 
 
-def _check_live(script: Script) -> None:
-    """Raise UnsupportedError where a script says that it is not for a kernel."""
+def _why_not_live(script: Script) -> str:
+    """Tell why a script is not for a kernel, if it says so; else ''."""
     lines = script.text.splitlines()
     reason = _NOT_LIVE.match(lines[1]) if len(lines) > 1 else None
-    if reason:
-        raise UnsupportedError(reason[1].strip(), Position(2, 1))
+    return reason[1].strip() if reason else ""
 
 
 def _compare(script: Script, settings: Settings, directory: Path, manner: Manner) -> Result:

@@ -16,8 +16,10 @@ import time
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from multiprocessing.connection import Connection
 from types import FrameType
+from typing import NoReturn
 
 from tapstack.drill.outcome import Result, Task
+from tapstack.drill.parser import get_ready
 from tapstack.drill.running import run_file
 from tapstack.drill.time_limit import TimeUpError, limited_to
 
@@ -39,18 +41,19 @@ class _Told(io.TextIOBase):
         return len(text)
 
 
-def main() -> None:
-    """Play whatever comes over the channel, until it is closed."""
+def main() -> NoReturn:
+    """Play whatever comes over the channel; end when that is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started us
     signal.signal(signal.SIGTERM, _leave)
     channel = Connection(int(sys.argv[1]))
     told = _Told(channel)
     home = os.getcwd()
+    get_ready()
     while True:
         try:
             task: Task = channel.recv()
         except EOFError:
-            return
+            os._exit(0)  # tidying up takes Python longer than a script, and nothing needs it
         os.chdir(home)  # a script's code may have left it
         with redirect_stdout(told), redirect_stderr(told):
             result = _play(task, told)
