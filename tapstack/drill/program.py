@@ -1,6 +1,6 @@
 """`tapstack drill`: scripts are played, and what is to be told of them is written.
 
-Not done here: the command line (`tapstack/cli.py`), and playing (`crew.py`, `running.py`).
+Not done here: the command line (`tapstack/cli.py`), and playing (`crew/crew.py`, `running.py`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from tapstack.drill.crew import Crew, Told, in_order
+from tapstack.drill.crew.crew import Crew, Told, in_order
 from tapstack.drill.outcome import Request, Result, Verdict
 from tapstack.drill.reports.report import ways_on
-from tapstack.drill.summary import has_failed, summarize
+from tapstack.drill.reports.summary import has_failed, summarize
 
 PASSED, FAILED, UNSUPPORTED = 0, 1, 3
 """Exit statuses; wrong usage has 2, as usual."""
@@ -36,7 +36,7 @@ def drill(request: Request) -> int:
             teller.tell(told)
         teller.conclude(time.monotonic() - begun)
     if request.junit is not None:
-        from tapstack.drill.junit import write_junit
+        from tapstack.drill.reports.junit import write_junit
 
         write_junit(request.junit, teller.results)
     return _status(teller.results)

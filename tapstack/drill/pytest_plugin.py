@@ -3,7 +3,7 @@
 They are played in a process of their own, so that none can hang or end the session. Without its
 options the plugin does nothing, and costs its own import alone.
 
-Not done here: playing (`crew.py`).
+Not done here: playing (`crew/crew.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tapstack.drill.crew import Crew
+    from tapstack.drill.crew.crew import Crew
     from tapstack.drill.outcome import Result
 
 _CREW: pytest.StashKey[Crew] = pytest.StashKey()
@@ -125,7 +125,7 @@ class ScriptItem(pytest.Item):
         raise AssertionError("every script has a result")
 
     def _crew(self) -> Crew:
-        from tapstack.drill.crew import Crew
+        from tapstack.drill.crew.crew import Crew
 
         if _CREW not in self.config.stash:
             self.config.stash[_CREW] = Crew(1)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tapstack.drill.contract import TestedHost
+from tapstack.drill.crew.time_limit import TimeUpError
 from tapstack.drill.language.parser import parse
 from tapstack.drill.language.syntax import Script, ScriptError, UnsupportedError
 from tapstack.drill.outcome import Manner as Manner, Result as Result, Verdict as Verdict
@@ -23,7 +24,6 @@ from tapstack.drill.reports.report import report_bug, report_failure, report_mis
 from tapstack.drill.reports.side_by_side import Played, compare_plays
 from tapstack.drill.settings import LINUX_TOLERANCE, Settings, read_options
 from tapstack.drill.simulated import SimulatedHost
-from tapstack.drill.time_limit import TimeUpError
 
 Say = Callable[[str], object]
 """Take a line for a screen."""

@@ -350,7 +350,7 @@ def test_a_process_that_dies_does_not_stop_the_others(folder: Path, code: str, w
 
 
 def test_our_own_mistake_is_told_with_its_traceback(folder: Path) -> None:
-    spoil = "+0 %{ import tapstack.drill.player as player; player.Player.play = None }%\n"
+    spoil = "+0 %{ import tapstack.drill.playing.player as player; player.Player.play = None }%\n"
     write(folder, a=PASSING + spoil, b=PASSING, c=PASSING)
     done = Done("-j1", ".")
     assert (done.status, done.err) == (1, "")

@@ -22,7 +22,6 @@ MUTATIONS = [  # line, what stands there, what is put in its place: one characte
     (19, "F.", "R."),
     (19, "ack 2", "ack 3"),
     (19, "+0", "+3"),
-    (21, "sleep", "sleet"),  # a command
 ]
 
 

@@ -24,7 +24,7 @@ from tapstack.drill.outcome import Result, Task, Verdict
 
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
-    "from tapstack.drill.worker import main; main()"
+    "from tapstack.drill.crew.worker import main; main()"
 )
 """Looks for modules where this process does."""
 _GRACE = 3.0

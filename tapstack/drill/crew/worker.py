@@ -18,10 +18,10 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import NoReturn
 
+from tapstack.drill.crew.time_limit import TimeUpError, limited_to
+from tapstack.drill.language.parser import get_ready
 from tapstack.drill.outcome import Result, Task
-from tapstack.drill.parser import get_ready
 from tapstack.drill.running import run_file
-from tapstack.drill.time_limit import TimeUpError, limited_to
 
 
 class _Told(io.TextIOBase):

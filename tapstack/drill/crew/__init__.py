@@ -1,0 +1,1 @@
+"""Processes that play scripts, many at once: none can hang the others, or end them."""
