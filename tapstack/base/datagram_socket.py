@@ -138,7 +138,7 @@ class DatagramEngine:
             self._ip.learn_path_mtu(error.destination, error.mtu, now)
             hard = socket.dont_fragment is not False
         if socket.recverr and (hard or number != errno.EMSGSIZE):
-            self._queue_error(socket, from_icmp(error, number, port, payload))
+            self.queue_error(socket, from_icmp(error, number, port, payload))
         elif not hard or not is_connected:
             return
         socket.error = number
@@ -148,11 +148,12 @@ class DatagramEngine:
         """Queue, for who asked for it, that what was to be sent is too large for the path."""
         if socket.recverr and error.errno == errno.EMSGSIZE:
             mtu = self._ip.path_to(to.address).mtu
-            self._queue_error(
+            self.queue_error(
                 socket, QueuedError(errno.EMSGSIZE, ORIGIN_LOCAL, info=mtu, destination=to)
             )
 
-    def _queue_error(self, socket: DatagramSocket, error: QueuedError) -> None:
+    def queue_error(self, socket: DatagramSocket, error: QueuedError) -> None:
+        """Have an error told, or a time."""
         if socket.errors is None:
             socket.errors = ErrorQueue()
         if socket.errors.put(error, len(error.payload)):

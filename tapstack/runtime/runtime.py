@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from tapstack.base.contracts import CLOSED, WRITABLE
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.interface import NetworkInterface
-from tapstack.runtime.clock import monotonic
+from tapstack.runtime.clock import epoch_offset, monotonic
 from tapstack.runtime.gone import give_up_interface
 from tapstack.runtime.lock import StackLock
 from tapstack.runtime.waiters import Waiter
@@ -51,6 +51,7 @@ class Runtime:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
+        stack.epoch = epoch_offset()
         self._lock = StackLock()
         self._watchers = Watchers()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

@@ -78,6 +78,11 @@ class MessageEndpoint(AnyEndpoint):
             raise os_error(EOPNOTSUPP)
         return read_control(control, of_datagram=True)
 
+    def _tell_departure(self, said: SentControl, data: Buffer, now: Instant) -> None:
+        """Tell who asked when a datagram left (SO_TIMESTAMPING)."""
+        for departure in self.kept.timestamping.departures(said.timestamps, data, now):
+            self._engine.queue_error(self._socket, departure)
+
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:  # noqa: ARG002
         """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""
         self._check_open()
@@ -99,7 +104,7 @@ class MessageEndpoint(AnyEndpoint):
         error = take_next(self._socket)
         if error is None:
             raise os_error(EAGAIN)
-        return message_of(error, size, self._stack.epoch)
+        return message_of(error, size, self.kept, self._stack.epoch)
 
     def receive_all(
         self,
@@ -245,7 +250,9 @@ class DatagramEndpoint(MessageEndpoint):
     ) -> int:
         """Send one datagram. Raises: OSError."""
         said = self._prepare(flags, control)
-        return self._udp.send(self._socket, data, to, now, said.manner)
+        sent = self._udp.send(self._socket, data, to, now, said.manner)
+        self._tell_departure(said, data, now)
+        return sent
 
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
         """Give the local address."""
@@ -295,7 +302,10 @@ class RawEndpoint(MessageEndpoint):
     ) -> int:
         """Send one datagram. Raises: OSError."""
         said = self._prepare(flags, control)
-        return self._raw.send(self._socket, data, to.address if to else None, now, said.manner)
+        address = to.address if to else None
+        sent = self._raw.send(self._socket, data, address, now, said.manner)
+        self._tell_departure(said, data, now)
+        return sent
 
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
         """Give the local address."""

@@ -52,16 +52,16 @@ def _packet_info(arrival: Arrival, stack: Stack) -> bytes:
     return _int(index) + ours.to_bytes(4, "big") + destination.to_bytes(4, "big")
 
 
-def message_of(error: QueuedError, size: int, epoch: Duration) -> Message:
+def message_of(error: QueuedError, size: int, kept: Kept, epoch: Duration) -> Message:
     """Give an error as recvmsg(2) does with MSG_ERRQUEUE."""
     flags = MSG_ERRQUEUE | (MSG_TRUNC if size < len(error.payload) else 0)
     return Message(
-        error.payload[:size], error.destination, flags, tuple(_control_of_error(error, epoch))
+        error.payload[:size], error.destination, flags, tuple(_control_of_error(error, kept, epoch))
     )
 
 
-def _control_of_error(error: QueuedError, epoch: Duration) -> Iterable[Item]:
-    if error.at is not None:
+def _control_of_error(error: QueuedError, kept: Kept, epoch: Duration) -> Iterable[Item]:
+    if error.at is not None and kept.timestamping.tells_software_s:
         yield report(error.at + epoch)
     told = _error.pack(error.errno, error.origin, error.type, error.code, error.info, error.data)
     family, offender = 0, 0

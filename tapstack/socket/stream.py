@@ -206,7 +206,7 @@ class StreamEndpoint(AnyEndpoint):
         tells by its `characters_written` how much went with the SYN.
         """
         self._check_open()
-        read_control(control, of_datagram=False)
+        said = read_control(control, of_datagram=False)
         if flags & MSG_FASTOPEN:
             self._open_with_text(to, now)
         if self._tcb is None:
@@ -214,7 +214,11 @@ class StreamEndpoint(AnyEndpoint):
         if is_deferred(self._tcb):
             self._connect_reported = False
             stream_text.send_first(self._tcp, self._tcb, data, now)
-        return stream_text.send(self._tcp, self._tcb, data, flags, now)
+        taken = stream_text.send(self._tcp, self._tcb, data, flags, now)
+        wish = self.kept.timestamping.wish(said.timestamps)
+        if wish and taken:
+            self._tcp.note_queued(self._tcb, wish)
+        return taken
 
     def _open_with_text(self, to: Endpoint | None, now: Instant) -> None:
         """Begin a connection whose SYN waits for text (RFC 7413), unless one waits already.
@@ -277,7 +281,7 @@ class StreamEndpoint(AnyEndpoint):
         error = take_next(tcb) if tcb else None
         if error is None:
             raise os_error(EAGAIN)
-        return message_of(error, size, self._stack.epoch)
+        return message_of(error, size, self.kept, self._stack.epoch)
 
     def readiness(self, *, now: Instant) -> int:  # noqa: ARG002
         """Tell what poll(2) would."""

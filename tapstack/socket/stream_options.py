@@ -20,7 +20,14 @@ from tapstack.socket import options
 from tapstack.socket.ip_options import IP, IP_MTU, IP_OPTIONS, type_of_service
 from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.stream_text import TCP_INQ
-from tapstack.tcp import ecn
+from tapstack.socket.timestamping import (
+    OPT_ID,
+    OPT_ID_TCP,
+    SO_TIMESTAMPING,
+    get_flags,
+    read_flags,
+)
+from tapstack.tcp import ecn, transmit_timestamps
 from tapstack.tcp.congestion import ALGORITHMS
 from tapstack.tcp.fast_open_client import CLIENT_ENABLED
 from tapstack.tcp.receive_space import LEAST_CLAMP
@@ -152,6 +159,18 @@ def _set_inq(target: StreamEndpoint, value: Value) -> None:
     target.kept.inq = _yes_or_no(target, options.number(value))
 
 
+def _set_timestamping(target: StreamEndpoint, value: Value) -> None:
+    """Set SO_TIMESTAMPING; octets can only be counted on a connection."""
+    stamps, wanted, tcb = target.kept.timestamping, read_flags(value), target.tcb
+    if wanted & OPT_ID and not stamps.flags & OPT_ID:
+        if tcb is None or tcb.state is State.CLOSED:
+            raise os_error(EINVAL)
+        transmit_timestamps.count_from(tcb, next_octet=bool(wanted & OPT_ID_TCP))
+    elif stamps.flags & ~wanted & OPT_ID and tcb is not None:
+        transmit_timestamps.count_no_more(tcb)
+    stamps.flags = wanted
+
+
 def _fin_patience(target: StreamEndpoint) -> int:
     return target.options.linger2 or target.config.tcp_fin_timeout // SECOND
 
@@ -281,6 +300,9 @@ SOCKET_OPTIONS: Table = {
         _yes_or_no,
     ),
     (_TCP, TCP_THIN_DUPACK): Option(lambda _: 0, _pass_over),
+    (_SO, SO_TIMESTAMPING): Option(
+        lambda target: get_flags(target.kept.timestamping), _set_timestamping
+    ),
     (_TCP, TCP_INQ): Option(lambda target: int(target.kept.inq), _set_inq),
     (_TCP, TCP_CC_INFO): options.read_only(lambda _: b""),
     (_TCP, constants.TCP_QUICKACK): _set(

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import socket as constants
 from dataclasses import dataclass
-from errno import EINVAL, EOPNOTSUPP
+from errno import EINVAL, ENOMSG, EOPNOTSUPP
 from struct import Struct
 
+from tapstack.base.contracts import Buffer
+from tapstack.base.error_queue import ORIGIN_TIMESTAMPING, QueuedError
 from tapstack.base.errors import os_error
 from tapstack.base.units import SECOND, Instant
 from tapstack.socket import options
 from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.scattered import Item
+from tapstack.tcp.transmit_timestamps import Moment, Wish
 
 _SO = constants.SOL_SOCKET
 SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING = 29, 35, 37  # <asm-generic/socket.h>
@@ -32,6 +35,13 @@ _settings = Struct("@ii")  # struct so_timestamping
 _MICROSECONDS, _NANOSECONDS = 1, 1000
 
 
+_MOMENTS = (
+    (TX_SCHED, Moment.SCHEDULED),
+    (TX_SOFTWARE, Moment.SENT),
+    (TX_ACK, Moment.ACKNOWLEDGED),
+)
+
+
 @dataclass(slots=True)
 class Timestamping:
     """What one user asked for."""
@@ -40,6 +50,38 @@ class Timestamping:
     """SO_TIMESTAMP (1) or SO_TIMESTAMPNS (1000), in units a µs; 0: neither."""
     flags: int = 0
     """SO_TIMESTAMPING."""
+    next_number: int = 0
+    """The number of the next datagram that is told of (SOF_TIMESTAMPING_OPT_ID)."""
+
+    def wish(self, kinds: int | None) -> Wish | None:
+        """Give what is to be told of text; `kinds` of this message alone (None: as of others)."""
+        asked = self.flags if kinds is None else kinds
+        if not asked & TX_KINDS:
+            return None
+        moments = frozenset(moment for flag, moment in _MOMENTS if asked & flag)
+        return Wish(moments, with_text=not self.flags & OPT_TSONLY)
+
+    def departures(self, kinds: int | None, data: Buffer, now: Instant) -> list[QueuedError]:
+        """Make what is told of a datagram that was sent: it leaves as soon as it is scheduled."""
+        wish = self.wish(kinds)
+        if wish is None:
+            return []
+        number = 0
+        if self.flags & OPT_ID:
+            number, self.next_number = self.next_number, self.next_number + 1
+        payload = bytes(data) if wish.with_text else b""
+        return [
+            QueuedError(
+                ENOMSG, ORIGIN_TIMESTAMPING, info=moment, data=number, payload=payload, at=now
+            )
+            for moment in (Moment.SCHEDULED, Moment.SENT)
+            if moment in wish.moments
+        ]
+
+    @property
+    def tells_software_s(self) -> bool:
+        """Tell whether the times that the stack took are told, and not only of what."""
+        return bool(self.flags & SOFTWARE)
 
     def tell(self, at: Instant) -> list[Item]:
         """Make control data of when something was received, µs since 1970."""
@@ -67,11 +109,13 @@ def _unit_option(unit: int) -> Option:
     return Option(lambda target: int(target.unit == unit), set_it)
 
 
-def _get_flags(target: Timestamping) -> Value:
+def get_flags(target: Timestamping) -> Value:
+    """Tell SO_TIMESTAMPING."""
     return _settings.pack(target.flags, 0)
 
 
-def _set_flags(target: Timestamping, value: Value) -> None:
+def read_flags(value: Value) -> int:
+    """Read SO_TIMESTAMPING. Raises: OSError with EINVAL, EOPNOTSUPP."""
     wanted = options.number(value)
     if wanted & ~_ALL or (wanted & OPT_ID_TCP and not wanted & OPT_ID):
         raise os_error(EINVAL)
@@ -79,11 +123,18 @@ def _set_flags(target: Timestamping, value: Value) -> None:
         raise os_error(EINVAL)
     if wanted & BIND_PHC:
         raise os_error(EOPNOTSUPP)
+    return wanted
+
+
+def _set_flags(target: Timestamping, value: Value) -> None:
+    wanted = read_flags(value)
+    if wanted & ~target.flags & OPT_ID:
+        target.next_number = 0
     target.flags = wanted
 
 
 TIMESTAMPING_OPTIONS: Table = {
     (_SO, SO_TIMESTAMP): _unit_option(_MICROSECONDS),
     (_SO, SO_TIMESTAMPNS): _unit_option(_NANOSECONDS),
-    (_SO, SO_TIMESTAMPING): Option(_get_flags, _set_flags),
+    (_SO, SO_TIMESTAMPING): Option(get_flags, _set_flags),
 }

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp import delivery_rate, ecn, mtu_probing, recovery, urgent
+from tapstack.tcp import delivery_rate, ecn, mtu_probing, recovery, transmit_timestamps, urgent
 from tapstack.tcp.ack_news import AckNews
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import on_cumulative_ack_without_sack
@@ -149,6 +149,8 @@ def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged
     mtu_probing.on_acknowledged(ctx, tcb)
     tcb.retransmits = 0
     tcb.soft_error = 0
+    if tcb.transmit_timestamps is not None:
+        transmit_timestamps.on_acknowledged(ctx, tcb, news.now)
     return acked
 
 

@@ -22,7 +22,7 @@ from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, fast_open_client, path_mtu, user_calls
+from tapstack.tcp import ecn, fast_open_client, path_mtu, transmit_timestamps, user_calls
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import Connections, PortBinding
 from tapstack.tcp.context import Context
@@ -44,10 +44,12 @@ from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.time_wait import time_wait_state
 from tapstack.tcp.transmission import (
     build_segment_header,
+    max_unit,
     offload_for,
     sequence_of_ack,
     transmit,
 )
+from tapstack.tcp.transmit_timestamps import Wish
 from tapstack.tcp.urgent import UrgentOctet, is_at_mark
 from tapstack.tcp.user_options import UserOptions
 from tapstack.tcp.user_settings import option_changed
@@ -238,6 +240,10 @@ class Tcp:
         if fast_open_client.is_deferred(tcb):
             return fast_open_client.send_first(self._ctx, tcb, data, now)
         return user_calls.send(self._ctx, tcb, data, out_of_band=out_of_band, more=more)
+
+    def note_queued(self, tcb: Tcb, wish: Wish) -> None:
+        """Have its user told of what the last `send` queued."""
+        transmit_timestamps.note_queued(tcb, wish, max_unit(self._ctx, tcb))
 
     def receive_text(
         self, tcb: Tcb, size: int, now: Instant, *, peek: bool = False

@@ -13,7 +13,7 @@ from functools import lru_cache
 from tapstack.base.checksum import pseudo_header_sum
 from tapstack.base.contracts import Buffer, Offload
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, path_mtu
+from tapstack.tcp import ecn, path_mtu, transmit_timestamps
 from tapstack.tcp.context import Context
 from tapstack.tcp.mss import LEAST_TEXT
 from tapstack.tcp.options import max_sack_blocks, sack_length
@@ -117,6 +117,8 @@ def transmit(
     ctx.counters["TcpOutSegs"] += packets
     tcb.statistics.on_transmitted(packets, length)
     send_segment(ctx, tcb, segment, text, length, size, now, why, codepoint)
+    if length and tcb.transmit_timestamps is not None:
+        transmit_timestamps.on_transmitted(ctx, tcb, add(seq, syn), text, length, now)
 
 
 def send_segment(

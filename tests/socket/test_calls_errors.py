@@ -1,12 +1,15 @@
 """The queue of errors, and what else recvmsg(2) tells: as over the kernel."""
 
+import errno
 import socket
 import struct
 from collections.abc import Callable
 
 import pytest
 
-from tapstack.base.address import IPV4_LOOPBACK, Endpoint
+from tapstack.base.address import IPV4_LOOPBACK, Endpoint, parse_ipv4
+from tapstack.sim import World
+from tapstack.socket.calls.process import Process
 from tests.socket.both_calls import Recorder, compare
 
 SO, IP, TCP = socket.SOL_SOCKET, socket.IPPROTO_IP, socket.IPPROTO_TCP
@@ -134,6 +137,27 @@ def flags_of_messages(do: Recorder) -> None:
     do.arrived(server, events=2)
     do.recvmsg(server, 4, 0, socket.MSG_OOB)
     do.recvmsg(server, 4, 0, socket.MSG_OOB)
+
+
+def test_why_no_connection_could_be_made_is_queued() -> None:
+    with World() as world:
+        client, router, server = world.host("client"), world.router("router"), world.host("server")
+        world.link(client, router)
+        world.link(router, server, arp=True)
+        client.add_route("default", router.address)
+        process = Process(client)
+        fd = process.socket(2, 1, 0)
+        nobody = Endpoint(parse_ipv4(server.address) + 50, 80)
+        with pytest.raises(OSError, match="No route to host"):
+            process.connect(fd, nobody)
+        assert process.poll([(fd, 0xFFF)], 0)[0] & ERR
+        _, name, ((level, kind, told),), flags = process.recvmsg(fd, 0, 100, socket.MSG_ERRQUEUE)
+        assert (level, kind, name) == (IP, RECVERR, nobody)
+        assert flags == socket.MSG_ERRQUEUE | socket.MSG_TRUNC
+        offender = socket.inet_ntoa(told[20:24])
+        assert struct.unpack("=IBBB", told[:7]) == (errno.EHOSTUNREACH, 2, 3, 1)
+        assert offender == router.address
+        assert not process.poll([(fd, 0xFFF)], 0)[0] & ERR
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import IcmpError
+from tapstack.base.error_queue import ORIGIN_ICMP
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.segment import ACK, PSH, RST, SYN, Options, Timestamps, format_flags
@@ -70,6 +71,40 @@ def test_an_icmp_error_does_not_end_a_connection_but_explains_its_timeout() -> N
     report(world, client, 3, 1, seq=client.snd_una)
     world.run(lambda: client.state is State.CLOSED)
     assert client.error == EHOSTUNREACH
+
+
+def test_who_asks_is_told_of_an_icmp_error_at_once() -> None:
+    """IP_RECVERR, as Linux: the connection stands, and the error is pending."""
+    world = World()
+    client, _ = world.pair()
+    client.options.recverr = True
+    world.fate = lambda octets, chance: []
+    world.send(client, b"lost")
+    report(world, client, 3, 1, seq=client.snd_una)
+    assert (client.state, client.error) == (State.ESTABLISHED, EHOSTUNREACH)
+
+
+def test_what_ended_an_attempt_is_queued() -> None:
+    world = World(fate=lambda octets, chance: [])
+    tcb = world.connect()
+    report(world, tcb, 3, 1, seq=tcb.iss)
+    assert tcb.errors is not None
+    told = tcb.errors.take()
+    assert told is not None
+    assert (told.errno, told.origin, told.type, told.code) == (EHOSTUNREACH, ORIGIN_ICMP, 3, 1)
+    assert (told.destination, told.offender) == (tcb.remote, 0x0A0000FE)
+
+
+def test_who_does_not_want_it_is_not_fitted_to_the_path() -> None:
+    """IP_PMTUDISC_DONT: segments stay as they are, and routers may fragment them."""
+    world = World()
+    client, _ = world.pair()
+    client.options.discovery = 0
+    mss = client.effective_mss
+    world.fate = lambda octets, chance: []
+    world.send(client, b"lost")
+    report(world, client, 3, 4, seq=client.snd_una, mtu=1000)
+    assert client.effective_mss == mss
 
 
 def test_fragmentation_needed_makes_segments_smaller_at_once() -> None:

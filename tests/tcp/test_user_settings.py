@@ -381,3 +381,64 @@ def test_maxseg_counts_both_ways_and_only_before_the_handshake() -> None:
     mark = len(world.log)
     world.send(client, bytes(688))
     assert texts(world, mark) == [688]
+
+
+# --- how long is waited -------------------------------------------------------------------------
+
+
+def gaps_of_retransmissions(world: World, link: Link, count: int) -> list[int]:
+    """Cut the link, send an octet, and give the ms between its transmissions."""
+    client, _ = ends(world)
+    link.dark = True
+    mark = len(world.log)
+    world.send(client, b"x")
+    world.run(lambda: len(sent_since(world, mark)) > count)
+    times = [time for time, *_ in sent_since(world, mark)]
+    return [later - sooner for sooner, later in pairwise(times)]
+
+
+def test_the_longest_timeout_is_the_user_s() -> None:
+    link = Link()
+    world = opened(link, rto_max=1000 * MS)
+    assert gaps_of_retransmissions(world, link, 8)[-3:] == [1000] * 3
+
+
+def test_the_longest_timeout_may_be_set_later() -> None:
+    link = Link()
+    world = opened(link)
+    set_option(world, ends(world)[0], "rto_max", 2000 * MS)
+    assert gaps_of_retransmissions(world, link, 9)[-3:] == [2000] * 3
+
+
+def test_the_least_variance_is_the_user_s() -> None:
+    world = opened()
+    client, server = ends(world)
+    set_option(world, client, "rto_min", 8 * MS)
+    for _ in range(30):
+        world.transfer(client, server, bytes(100))
+        world.run_for(SECOND)
+    assert client.rtt.srtt < client.rtt.rto < client.rtt.srtt + 50 * MS
+
+
+def test_thin_streams_may_time_out_without_backing_off() -> None:
+    link = Link()
+    world = opened(link, thin_linear_timeouts=True)
+    client, _ = ends(world)
+    client.window.ssthresh = 20  # as after a loss: the first slow start is over
+    gaps = gaps_of_retransmissions(world, link, 9)
+    linear = gaps[1:7]  # the first is the tail loss probe's
+    assert len(set(linear)) == 1
+    assert gaps[-1] > linear[-1]
+
+
+@pytest.mark.parametrize(("longest", "delay"), [(8 * MS, 8), (0, 40)])
+def test_the_longest_delay_of_an_ack_is_the_user_s(longest: int, delay: int) -> None:
+    world = opened(delay=0)
+    client, server = ends(world)
+    server.options.delack_max = longest
+    set_option(world, server, "quickack", False)
+    mark = len(world.log)
+    world.send(client, b"x")
+    world.run(lambda: bool(sent_since(world, mark, B)))
+    times = [when for when, who, _ in world.log[mark:]]
+    assert (times[-1] - times[0]) // MS == delay

@@ -1,0 +1,121 @@
+"""When text left and when it was acknowledged, for a user who asked to be told (SO_TIMESTAMPING).
+
+Not in any RFC. As in Linux, what one call of `send` queued is told of by its last octet, in the
+socket's queue of errors; what joins text that waits is told of together with it.
+
+Deviation: a copy of what was sent, for who did not decline one, is of its text, without headers.
+
+Not done here: the options, and what the user reads (`tapstack/socket/timestamping.py`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import IntEnum
+from errno import ENOMSG
+from typing import TYPE_CHECKING
+
+from tapstack.base.contracts import ERROR, Buffer
+from tapstack.base.error_queue import ORIGIN_TIMESTAMPING, ErrorQueue, QueuedError
+from tapstack.base.units import Instant
+from tapstack.tcp.seq import add, ge, le, lt, sub
+
+if TYPE_CHECKING:
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+
+class Moment(IntEnum):
+    """What is told, by the number that the user sees (Linux's SCM_TSTAMP_…)."""
+
+    SENT = 0
+    SCHEDULED = 1
+    ACKNOWLEDGED = 2
+
+
+@dataclass(slots=True)
+class Wish:
+    """What the user of one call of `send` wants to be told."""
+
+    moments: frozenset[Moment]
+    with_text: bool = True
+    """Whether with a copy of what was sent."""
+
+
+@dataclass(slots=True)
+class _Mark:
+    seq: int
+    """Of the last octet."""
+    wish: Wish
+    text: bytes = b""
+    """What was last sent of it, for who wants a copy."""
+
+
+@dataclass(slots=True)
+class TransmitTimestamps:
+    """What one connection's user is to be told."""
+
+    base: int | None = None
+    """The sequence number that octets are counted from; None: they are not."""
+    marks: deque[_Mark] = field(default_factory=deque)
+
+
+def count_from(tcb: Tcb, *, next_octet: bool) -> None:
+    """Count octets from the oldest that is in flight, or from the next one to be queued."""
+    stamps = _of(tcb)
+    stamps.base = add(tcb.snd_nxt, tcb.unsent()) if next_octet else tcb.snd_una
+
+
+def count_no_more(tcb: Tcb) -> None:
+    """Count octets no more."""
+    _of(tcb).base = None
+
+
+def note_queued(tcb: Tcb, wish: Wish, unit: int) -> None:
+    """Hear that text was queued; what waits in the same unit, of so many octets, it joins."""
+    marks = _of(tcb).marks
+    if marks and ge(marks[-1].seq, tcb.snd_nxt) and tcb.unsent() <= unit:
+        marks.pop()
+    marks.append(_Mark(add(tcb.snd_nxt, tcb.unsent() - 1), wish))
+
+
+def on_transmitted(
+    ctx: Context, tcb: Tcb, seq: int, text: list[Buffer], length: int, now: Instant
+) -> None:
+    """Tell of text that leaves, for the first time or again."""
+    assert tcb.transmit_timestamps is not None
+    end = add(seq, length)
+    for mark in tcb.transmit_timestamps.marks:
+        if le(seq, mark.seq) and lt(mark.seq, end):
+            mark.text = b"".join(text) if mark.wish.with_text else b""
+            _tell(ctx, tcb, mark, Moment.SCHEDULED, now)
+            _tell(ctx, tcb, mark, Moment.SENT, now)
+
+
+def on_acknowledged(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Tell of text that SND.UNA has passed."""
+    assert tcb.transmit_timestamps is not None
+    marks = tcb.transmit_timestamps.marks
+    while marks and lt(marks[0].seq, tcb.snd_una):
+        _tell(ctx, tcb, marks.popleft(), Moment.ACKNOWLEDGED, now)
+
+
+def _tell(ctx: Context, tcb: Tcb, mark: _Mark, moment: Moment, now: Instant) -> None:
+    if moment not in mark.wish.moments:
+        return
+    base = _of(tcb).base
+    number = 0 if base is None else sub(mark.seq, base)
+    told = QueuedError(
+        ENOMSG, ORIGIN_TIMESTAMPING, info=moment, data=number, payload=mark.text, at=now
+    )
+    if tcb.errors is None:
+        tcb.errors = ErrorQueue()
+    if tcb.errors.put(told, len(mark.text)):
+        ctx.report(tcb, ERROR)
+
+
+def _of(tcb: Tcb) -> TransmitTimestamps:
+    if tcb.transmit_timestamps is None:
+        tcb.transmit_timestamps = TransmitTimestamps()
+    return tcb.transmit_timestamps
