@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DELETE_ON_ERROR:
-.PHONY: help setup up test check lint live bench scenarios worlds worst-link clean tools
+.PHONY: help setup up test check lint live drill bench scenarios worlds worst-link clean tools
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,6 +29,9 @@ check: setup lint ## check what needs neither root nor a TAP device
 
 live: setup tools ## run only the live tests
 	$(BIN)/python -m pytest -m live
+
+drill: setup ## play the scripts of tests/drill on the stack, in virtual time
+	$(BIN)/tapstack drill tests/drill
 
 bench: setup tools ## compare with the kernel, side by side
 	$(BIN)/python -m bench.compare

@@ -51,3 +51,32 @@ def test_every_file_named_in_the_design_is_there() -> None:
     tree = [f"/{path.relative_to(ROOT)}" for path in (ROOT / "tapstack").rglob("*.py")]
     for name in named:
         assert (ROOT / name).exists() or any(f"/{name}" in path for path in tree), name
+
+
+SCRIPT = re.search(r"```packetdrill\n(.*?)```", README, re.S)
+
+
+def drill(script: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from tapstack.cli import main; main()", "drill", script.name],
+        cwd=script.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=30,
+        text=True,
+    )
+
+
+def test_the_script_passes_and_fails_as_the_readme_shows(tmp_path: Path) -> None:
+    assert SCRIPT is not None
+    script = tmp_path / "hello.pkt"
+    script.write_text(SCRIPT[1])
+    done = drill(script)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    script.write_text(SCRIPT[1].replace("P. 1:6(5) ack 1", "P. 1:6(5) ack 2"))
+    done = drill(script)
+    begin = README.index("    hello.pkt:9: another packet")
+    shown = README[begin : README.index("\n\n", begin)].replace("\n    ", "\n").strip()
+    assert done.returncode == 1
+    assert done.stdout.startswith(shown + "\n")
