@@ -22,7 +22,7 @@ from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_queue import Acknowledged, SentSegment
 from tapstack.tcp.sack import look_for_filled_hole, note_arrivals, take_sack
 from tapstack.tcp.segment import FIN, SYN, Segment
-from tapstack.tcp.seq import gt, le, lt, sub
+from tapstack.tcp.seq import gt, lt, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import on_probe_answered
 
@@ -40,6 +40,8 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
     news.ece = ecn.is_echo(tcb, seg)
     news.plain = not seg.text and not news.una_advanced and not updates_window(tcb, seg)
+    if news.una_advanced or not seg.text:
+        tcb.more_coming = False  # as in Linux, where text alone has nothing sent but an ACK
     outstanding = bool(tcb.sent)
     update_send_window(tcb, seg)
     sacked = take_sack(ctx, tcb, seg, news)
@@ -81,10 +83,7 @@ def _take_old_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
 
 
 def update_send_window(tcb: Tcb, seg: Segment) -> None:
-    """Take SEG.WND, unless it is older than what we know.
-
-    "If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)), set SND.WND".
-    """
+    """Take SEG.WND, unless it is older than what we know (§3.10.7.4)."""
     if _is_newer(tcb, seg):
         if seg.wnd and not tcb.snd_wnd:
             tcb.retransmits = 0  # what was sent again meanwhile only probed the closed window
@@ -97,7 +96,10 @@ def update_send_window(tcb: Tcb, seg: Segment) -> None:
 
 def _is_newer(tcb: Tcb, seg: Segment) -> bool:
     """Tell whether a segment's window is to be taken; one that advances SND.UNA always is."""
-    newer = lt(tcb.snd_wl1, seg.seq) or (tcb.snd_wl1 == seg.seq and le(tcb.snd_wl2, seg.ack))
+    # Deviation: of two segments with the same numbers the RFC takes the later one's window. Like
+    # Linux, we do only where that is larger, or 0: what was reordered is no shrunk window.
+    wnd = seg.wnd << tcb.snd_wind_shift
+    newer = lt(tcb.snd_wl1, seg.seq) or (tcb.snd_wl1 == seg.seq and (wnd > tcb.snd_wnd or wnd == 0))
     return newer or gt(seg.ack, tcb.snd_una)
 
 

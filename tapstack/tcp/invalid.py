@@ -30,7 +30,7 @@ _KINDS_OF_REASON = {
 
 def is_limited(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, kind: str) -> bool:
     """Tell whether a segment is not to be answered, as another was lately; count it then."""
-    if not seg.length or seg.flags & SYN:
+    if kind == "Challenge" or not seg.length or seg.flags & SYN:
         last = tcb.last_invalid_reply_at
         if last is not None and 0 <= now - last < ctx.config.tcp_invalid_ratelimit:
             ctx.counters[f"TcpExtTCPACKSkipped{kind}"] += 1
@@ -43,8 +43,8 @@ def answer_invalid(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, why: str)
     """Have an ACK sent, unless one answered an empty invalid segment less than 500 ms ago.
 
     The limit stops two desynchronised hosts from answering each other for ever. It is kept for each
-    connection, so that nobody can measure it from another one. Text and a FIN are always answered:
-    their sender waits for the ACK, and they are no answer to an ACK.
+    connection, so that nobody can measure it from another one. Text and a FIN beyond the window are
+    always answered: their sender waits for the ACK, and they are no answer to an ACK.
     """
     if is_limited(ctx, tcb, seg, now, _KINDS.get(tcb.state) or _KINDS_OF_REASON[why]):
         return

@@ -60,7 +60,6 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
             _send_probe(ctx, tcb, now)
         _watch_closed_window(ctx, tcb, now)
         watch_limit(tcb, now)
-        tcb.more_coming = False
         send_space.report_room(ctx, tcb)
     acknowledge(ctx, tcb, now)
 
@@ -227,7 +226,7 @@ def _send_unit(
     uncut: bool = False,
 ) -> None:
     """Send one unit of new text for the first time; `uncut` as one segment, whatever its size."""
-    flags = (PSH if is_last and length and not tcb.more_coming else 0) | (FIN if fin else 0)
+    flags = (PSH if is_last and length and tcb.pushed else 0) | (FIN if fin else 0)
     mss = current_mss(tcb)
     size = length if uncut else mss
     segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, size, now)

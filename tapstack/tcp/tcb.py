@@ -154,7 +154,10 @@ class Tcb:
     send_space: int = 0
     """Octets that the send buffer takes (SO_SNDBUF). Written by `send_space.py`."""
     more_coming: bool = False
-    """The user said that more follows at once (MSG_MORE): until the flush, what is small waits."""
+    """The user said that more follows at once (MSG_MORE): until the peer's next ACK or the user's
+    next text, what is small waits."""
+    pushed: bool = True
+    """The last of the send buffer's text leaves with PSH: the user did not say so of it."""
     push_pending: bool = False
     """What waits is to leave, though it be small; until the user sends more."""
     send_blocked: bool = False

@@ -154,6 +154,7 @@ def send(ctx: Context, tcb: Tcb, data: Buffer, *, out_of_band: bool, more: bool)
     delivery_rate.on_user_sends(tcb)
     room = send_space.room(ctx, tcb)
     tcb.more_coming = more and len(data) <= room
+    tcb.pushed = not tcb.more_coming
     if room < len(data):
         tcb.send_blocked = True
         if room <= 0:

@@ -198,9 +198,9 @@ def test_an_ack_keeps_to_the_window_of_a_peer_who_shrank_it() -> None:
     sender.host.tcp.send(sender.tcb, bytes(5000), sender.now)
     sender.host.tcp.flush(sender.now)
     sender.host.sent()
-    sender.host.inject(sender.now, flags=ACK, seq=1001, ack=sender.ack, wnd=2000)
+    sender.host.inject(sender.now, flags=ACK, seq=1001, ack=sender.ack, text=b".")
     sent = sender.host.inject(
-        sender.now, flags=ACK, seq=1001, ack=sender.ack, wnd=2000, text=bytes(1000)
+        sender.now, flags=ACK, seq=1002, ack=sender.ack, wnd=2000, text=bytes(1000)
     )
     assert [s.seq for s in sent] == [sender.ack + 2000]
 

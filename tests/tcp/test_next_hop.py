@@ -70,7 +70,7 @@ def confirmations(sender: Sender, **fields: object) -> int:
     sender.host.tcp.send(sender.tcb, bytes(2000), T0)
     sender.host.tcp.flush(T0)
     sender.host.confirmations = 0
-    sender.host.inject(T0, seq=1001, **{"ack": sender.ack, "flags": ACK, **fields})
+    sender.host.inject(T0, **{"seq": 1001, "ack": sender.ack, "flags": ACK, **fields})
     sender.host.tcp.send(sender.tcb, bytes(3000), T0 + MILLISECOND)
     sender.host.tcp.flush(T0 + MILLISECOND)
     return sender.host.confirmations
@@ -85,4 +85,7 @@ def test_a_duplicate_ack_and_a_sack_tell_that_something_has_arrived() -> None:
 
 def test_text_and_window_updates_tell_nothing_of_what_we_sent() -> None:
     assert confirmations(Sender(), text=b"text of his own") == 0
-    assert confirmations(Sender(), wnd=60_000) == 0
+    sender = Sender()
+    sender.host.inject(T0, flags=ACK, seq=1001, ack=sender.ack, text=b".")
+    sender.host.inject(T0, flags=ACK, seq=1002, ack=sender.ack, wnd=50_000)
+    assert confirmations(sender, wnd=60_000, seq=1002) == 0

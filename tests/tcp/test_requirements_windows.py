@@ -59,13 +59,20 @@ def test_a_receiver_never_takes_back_what_it_has_offered() -> None:
 
 
 def shrunk(keep: int) -> tuple[Peer, Host, Tcb, list[Segment]]:
-    """Send ten segments into a window that then shrinks to `keep` octets."""
+    """Send ten segments into a window that then shrinks to `keep` octets.
+
+    One that does not close is believed only of a segment that is newer than the last.
+    """
     peer, host, tcb = established(20_000)
     host.tcp.send(tcb, bytes(20 * 1000), T0)
     host.tcp.flush(T0)
     sent = host.sent()
     assert len(sent) == 10
-    host.inject(T0, flags=ACK, seq=peer.rcv_nxt, ack=peer.snd_nxt, wnd=keep)
+    seq = peer.rcv_nxt
+    if keep:
+        host.inject(T0, flags=ACK, seq=seq, ack=peer.snd_nxt, text=b".")
+        seq += 1
+    host.inject(T0, flags=ACK, seq=seq, ack=peer.snd_nxt, wnd=keep)
     return peer, host, tcb, sent
 
 

@@ -85,7 +85,8 @@ def test_a_window_smaller_than_a_segment_is_left_alone_until_the_override_timeou
     peer = Peer("ESTABLISHED", 1000)
     host, tcb = peer.host, peer.tcb
     assert tcb is not None
-    host.inject(T0, flags=ACK, seq=peer.rcv_nxt, ack=peer.snd_nxt, wnd=100)
+    host.inject(T0, flags=ACK, seq=peer.rcv_nxt, ack=peer.snd_nxt, text=b".")
+    host.inject(T0, flags=ACK, seq=peer.rcv_nxt + 1, ack=peer.snd_nxt, wnd=100)
     host.tcp.send(tcb, b"x" * 1000, T0)
     host.tcp.flush(T0)
     assert host.sent() == []
@@ -100,14 +101,24 @@ def test_a_shrunk_window_holds_new_text_back_and_breaks_nothing() -> None:
     peer = Peer("ESTABLISHED", 1000)
     host, tcb = peer.host, peer.tcb
     assert tcb is not None
-    host.inject(T0, flags=ACK, seq=peer.rcv_nxt, ack=peer.snd_nxt, wnd=5000)
+    host.inject(T0, flags=ACK, seq=peer.rcv_nxt, ack=peer.snd_nxt, text=b".")
+    host.inject(T0, flags=ACK, seq=peer.rcv_nxt + 1, ack=peer.snd_nxt, wnd=5000)
     host.tcp.send(tcb, b"x" * 20_000, T0)
     host.tcp.flush(T0)
     assert sum(len(s.text) for s in host.sent()) <= 5000
-    shrunk = host.inject(T0, flags=ACK, seq=peer.rcv_nxt, ack=peer.snd_nxt + 1460, wnd=100)
+    shrunk = host.inject(T0, flags=ACK, seq=peer.rcv_nxt + 1, ack=peer.snd_nxt + 1460, wnd=100)
     assert shrunk == []
-    opened = host.inject(T0, flags=ACK, seq=peer.rcv_nxt, ack=peer.snd_nxt + 1460, wnd=9000)
+    opened = host.inject(T0, flags=ACK, seq=peer.rcv_nxt + 1, ack=peer.snd_nxt + 1460, wnd=9000)
     assert sum(len(s.text) for s in opened) > 0
+
+
+def test_a_window_that_shrinks_without_anything_new_is_not_believed() -> None:
+    """As Linux has it: the segment may be older than the last."""
+    peer = Peer("ESTABLISHED", 1000)
+    for wnd, believed in ((5000, False), (65_535, True), (0, True), (100, True), (50, False)):
+        before = peer.tcb.snd_wnd
+        peer.host.inject(T0, flags=ACK, seq=peer.rcv_nxt, ack=peer.snd_nxt, wnd=wnd)
+        assert peer.tcb.snd_wnd == (wnd if believed else before)
 
 
 def test_an_old_segment_does_not_change_the_window() -> None:
