@@ -64,6 +64,11 @@ class Kept:
     remembered: dict[tuple[int, int], int] = field(default_factory=dict)
     """Values of options that nothing here depends on, by level and name."""
 
+    @property
+    def tells_of_text(self) -> bool:
+        """Tell whether there are control data with what a stream receives."""
+        return self.inq or self.timestamping.unit != 0 or self.timestamping.flags != 0
+
     def copy(self) -> Kept:
         """Make what an accepted connection starts with."""
         return replace(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket as constants
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from errno import EINVAL
 
@@ -45,8 +45,13 @@ class SentControl:
         return Manner(self.ttl, self.tos, self.source)
 
 
-def read_control(items: Iterable[Item], *, of_datagram: bool) -> SentControl:
+NOTHING_SAID = SentControl()
+
+
+def read_control(items: Sequence[Item], *, of_datagram: bool) -> SentControl:
     """Read control data; a stream heeds only those of sockets. Raises: OSError with EINVAL."""
+    if not items:
+        return NOTHING_SAID
     said = SentControl()
     for level, kind, data in items:
         if level == _SO:

@@ -84,6 +84,8 @@ def receive_all(
 
 def control_of(tcp: Tcp, tcb: Tcb, kept: Kept, epoch: Duration) -> tuple[Item, ...]:
     """Tell of text that was taken what its user asked for, in Linux's order."""
+    if not kept.tells_of_text:
+        return ()
     items = kept.timestamping.tell(tcb.acks.last_text_at + epoch)
     if kept.inq:
         count = tcp.unread_with_fin(tcb)

@@ -117,6 +117,48 @@ def connecting(do: Recorder) -> None:
     do.epoll_wait(watch, 10, NOW)
 
 
+def each_connection_is_an_edge(do: Recorder) -> None:
+    listener, watch = do.listener(), do.epoll_create(1)
+    do.epoll_ctl(watch, ADD, listener, IN | ET, 1)
+    for _ in range(3):
+        do.connect(do.socket(2, 1, 0), do._calls.getsockname(listener))
+        do.epoll_wait(watch, 10, 2000)
+        do.epoll_wait(watch, 10, NOW)
+    do.accept(listener)
+    do.epoll_wait(watch, 10, NOW)
+
+
+def an_error_is_an_edge(do: Recorder) -> None:
+    watch, udp = do.epoll_create(1), do.socket(2, 2, 0)
+    do.setsockopt(udp, 0, 11, b"\1\0\0\0")
+    do.epoll_ctl(watch, ADD, udp, IN | ET, 1)
+    for _ in range(2):
+        do.sendto(udp, b"x", 0, Endpoint(IPV4_LOOPBACK, 1))
+        do.epoll_wait(watch, 10, 2000)
+        do.epoll_wait(watch, 10, NOW)
+        do.getsockopt(udp, socket.SOL_SOCKET, socket.SO_ERROR, 4)
+
+
+def urgent_text_is_an_edge(do: Recorder) -> None:
+    client, server = do.pair()
+    watch = do.epoll_create(1)
+    do.epoll_ctl(watch, ADD, server, PRI | ET, 1)
+    do.send(client, b"!", socket.MSG_OOB)
+    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, NOW)
+
+
+def a_reset_is_an_edge(do: Recorder) -> None:
+    client, server = do.pair()
+    watch = do.epoll_create(1)
+    do.epoll_ctl(watch, ADD, server, OUT | ET, 1)
+    do.epoll_wait(watch, 10, NOW)
+    do.setsockopt(client, socket.SOL_SOCKET, socket.SO_LINGER, b"\1" + bytes(7))
+    do.close(client)
+    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, NOW)
+
+
 def refused(do: Recorder) -> None:
     watch = do.epoll_create(1)
     fd = do.socket(2, 1 | socket.SOCK_NONBLOCK, 0)
@@ -218,6 +260,10 @@ def pipes_too(do: Recorder) -> None:
         one_shot,
         first_come_first_served,
         connecting,
+        each_connection_is_an_edge,
+        an_error_is_an_edge,
+        urgent_text_is_an_edge,
+        a_reset_is_an_edge,
         refused,
         what_cannot_be,
         exclusive,
