@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any
 
 from tapstack.base.address import format_ipv4, parse_ipv4, parse_network
 from tapstack.drill.contract import Addresses
+from tapstack.drill.language.symbols import hint
 from tapstack.drill.language.syntax import Option, Position, ScriptError, UnsupportedError
 
 LINUX_TOLERANCE = (4_000, 12.5)
@@ -79,17 +79,13 @@ def _change(settings: Settings, name: str, value: str | None, position: Position
         return settings
     read = _READERS.get(name)
     if read is None:
-        raise ScriptError(f"there is no option --{name}{_hint(name)}", position)
+        likely = hint(name, [*_READERS, *_UNSUPPORTED, *_IDLE], "--{}", 0.6)
+        raise ScriptError(f"there is no option --{name}{likely}", position)
     try:
         return replace(settings, **read(settings, value))
     except ValueError as error:
         what = f"--{name}={value}" if value is not None else f"--{name}"
         raise ScriptError(f"{what}: {error}", position) from None
-
-
-def _hint(name: str) -> str:
-    near = get_close_matches(name, [*_READERS, *_UNSUPPORTED, *_IDLE], 1)
-    return f"; is --{near[0]} meant?" if near else ""
 
 
 Reader = Callable[[Settings, "str | None"], "dict[str, Any]"]

@@ -194,6 +194,5 @@ class SimulatedHost:
     def close(self) -> None:
         """Give everything back. A second call does nothing."""
         self._clock.baton.kill_processes()
-        self.surroundings.close()
         if self._recording is not None:
             self._recording.close()

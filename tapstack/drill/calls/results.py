@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from tapstack.drill.contract import Calls
-from tapstack.drill.language.symbols import ERRNO_NUMBERS, bits_text, errno_name, nearest
+from tapstack.drill.language.symbols import ERRNO_NUMBERS, bits_text, errno_name
 from tapstack.drill.language.syntax import (
     Anything,
     Errno,
@@ -62,16 +62,7 @@ def wanted_result(call: SystemCall) -> Wanted:
     if number is not None and number >= 0:
         what = f"a call that fails with {call.errno.name} returns -1, not {number}"
         raise ScriptError(what, call.errno.position)
-    return Wanted(number, call.errno, _number_of_error(call.errno))
-
-
-def _number_of_error(error: Errno) -> int:
-    number = ERRNO_NUMBERS.get(error.name)
-    if number is None:
-        near = nearest(error.name, ERRNO_NUMBERS)
-        hint = f"; is {near} meant?" if near else ""
-        raise ScriptError(f"there is no error {error.name}{hint}", error.position)
-    return number
+    return Wanted(number, call.errno, ERRNO_NUMBERS[call.errno.name])
 
 
 def judge_result(wanted: Wanted, result: int, gives_descriptor: bool) -> list[Difference]:

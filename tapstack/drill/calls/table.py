@@ -17,7 +17,7 @@ from tapstack.drill.calls.arguments import Arguments, words_of
 from tapstack.drill.calls.context import Context
 from tapstack.drill.calls.results import Body, judge_error, judge_result, wanted_result
 from tapstack.drill.contract import Calls
-from tapstack.drill.language.symbols import nearest
+from tapstack.drill.language.symbols import hint
 from tapstack.drill.language.syntax import ScriptError, SystemCall, UnsupportedError
 from tapstack.drill.reports.failure import Difference
 
@@ -137,7 +137,6 @@ def _form_of(call: SystemCall) -> Form:
         raise UnsupportedError(call.name, call.position)
     form = FORMS.get(call.name)
     if form is None:
-        near = nearest(call.name, FORMS)
-        hint = f"; is {near} meant?" if near else f"; there are {', '.join(FORMS)}"
-        raise ScriptError(f"there is no system call {call.name}{hint}", call.position)
+        likely = hint(call.name, FORMS, "{}") or f"; there are {', '.join(FORMS)}"
+        raise ScriptError(f"there is no system call {call.name}{likely}", call.position)
     return form

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tapstack.drill.language.literals import read_natural, read_octets
-from tapstack.drill.language.symbols import nearest
+from tapstack.drill.language.symbols import hint
 from tapstack.drill.language.syntax import (
     Direction,
     IpInfo,
@@ -158,10 +158,9 @@ def make_ip_info(position: Position, fields: Sequence[IpField]) -> IpInfo:
 def _check_ip_field(field: IpField) -> None:
     bits = _FIELDS.get(field.name)
     if bits is None and field.name not in _ECN:
-        near = nearest(field.name, (*_ECN, *_FIELDS))
-        hint = f"; is '{near}' meant?" if near else ""
         what = "of an IP header, noecn, ect0, ect1, ce, ect01, tos, ttl and flowlabel can be said"
-        raise ScriptError(f"{what}, not '{field.name}'{hint}", field.position)
+        likely = hint(field.name, (*_ECN, *_FIELDS))
+        raise ScriptError(f"{what}, not '{field.name}'{likely}", field.position)
     if bits is None and field.value is not None:
         raise ScriptError(f"'{field.name}' takes no number", field.position)
     if bits is not None and (field.value is None or not 0 <= field.value < 1 << bits):

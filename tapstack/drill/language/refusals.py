@@ -13,7 +13,7 @@ from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedT
 from lark.lexer import PatternStr
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
-from tapstack.drill.language.symbols import nearest
+from tapstack.drill.language.symbols import hint
 from tapstack.drill.language.syntax import Position, ScriptError, UnsupportedError
 
 _UNENDED = (
@@ -88,8 +88,8 @@ def explain(refusal: UnexpectedInput, text: str, grammar: Lark) -> ScriptError |
     accepts: Callable[[], set[str]] = _parser(refusal).accepts
     accepted = accepts()
     expected = _expected(accepted, _last_token(refusal), grammar)
-    hint = _hint(accepted, text, offset, grammar)
-    return ScriptError(f"expected {expected}, found {_found(text, offset)}{hint}", position)
+    likely = _likely(accepted, text, offset, grammar)
+    return ScriptError(f"expected {expected}, found {_found(text, offset)}{likely}", position)
 
 
 def _offset(refusal: UnexpectedInput, text: str) -> int:
@@ -191,12 +191,11 @@ def _whole_word(text: str, offset: int) -> str:
     return "" if word is None else word[0]
 
 
-def _hint(accepted: set[str], text: str, offset: int, grammar: Lark) -> str:
+def _likely(accepted: set[str], text: str, offset: int, grammar: Lark) -> str:
     """Name the word of the language that is likely meant."""
     whole = _whole_word(text, offset)
     names, cutoff = accepted, 0.6
     if not text.startswith(whole, offset):  # its beginning was taken for another word
         names, cutoff = {terminal.name for terminal in grammar.terminals}, 0.75
     words = [literal for name in names if (literal := _literal(name, grammar)).isalnum()]
-    near = nearest(whole, sorted(words), cutoff)
-    return f"; is '{near}' meant?" if near else ""
+    return hint(whole, sorted(words), cutoff=cutoff)

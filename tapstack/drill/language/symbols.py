@@ -279,11 +279,14 @@ CODE_NAMES: dict[str, int] = {
 """What Python code in a script knows beside the fields of TCP_INFO."""
 
 
-def nearest(name: str, names: Iterable[str], cutoff: float = 0.75) -> str | None:
-    """Tell which known name is likely meant by one that is not known."""
+def hint(name: str, names: Iterable[str], form: str = "'{}'", cutoff: float = 0.75) -> str:
+    """Say which known name is likely meant by one that is not: `; is 'mss' meant?`, or ''.
+
+    `cutoff` is how alike they are to be, from 0 to 1: the same.
+    """
     folded = {known.upper(): known for known in names}
     near = get_close_matches(name.upper(), folded, 1, cutoff)
-    return folded[near[0]] if near else None
+    return f"; is {form.format(folded[near[0]])} meant?" if near else ""
 
 
 _USUAL_ERRORS = {95: "EOPNOTSUPP", 524: "ENOTSUPP"}

@@ -256,7 +256,7 @@ class Packet(NamedTuple):
 
 
 class Errno(NamedTuple):
-    """`EAGAIN (Resource temporarily unavailable)`: the macro; the text is free."""
+    """`EAGAIN (Resource temporarily unavailable)`: the macro, a known one; the text is free."""
 
     position: Position
     name: str

@@ -17,7 +17,7 @@ from lark.tree import Meta
 
 from tapstack.drill.language.literals import read_integer, read_option, read_seconds, read_string
 from tapstack.drill.language.packet_builder import PacketBuilder, place, start
-from tapstack.drill.language.symbols import ERRNO_NUMBERS, nearest
+from tapstack.drill.language.symbols import ERRNO_NUMBERS, hint
 from tapstack.drill.language.syntax import (
     Anything,
     Applied,
@@ -233,9 +233,8 @@ class TreeBuilder(PacketBuilder):
 
 def _read_errno(token: Token) -> Errno:
     if token not in ERRNO_NUMBERS:
-        near = nearest(token, ERRNO_NUMBERS)
-        hint = f"; is {near} meant?" if near else ""
-        raise ScriptError(f"there is no error {token}{hint}", place(token))
+        what = f"there is no error {token}{hint(token, ERRNO_NUMBERS, '{}')}"
+        raise ScriptError(what, place(token))
     return Errno(place(token), str(token))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from tapstack.base.address import parse_ipv4
-from tapstack.drill.language.symbols import NUMBERS, nearest
+from tapstack.drill.language.symbols import NUMBERS, hint
 from tapstack.drill.language.syntax import (
     Anything,
     Applied,
@@ -67,13 +67,15 @@ def _named(word: Word) -> int:
         return number
     if word.name.startswith(_ELSEWHERE):
         raise UnsupportedError(word.name, word.position)
-    near = nearest(word.name, NUMBERS)
-    hint = f"; is '{near}' meant?" if near else ""
-    raise ScriptError(f"the name '{word.name}' stands for no number{hint}", word.position)
+    what = f"the name '{word.name}' stands for no number{hint(word.name, NUMBERS)}"
+    raise ScriptError(what, word.position)
 
 
 _ELSEWHERE = ("SCTP_", "MPTCP_", "IPV6_", "BPF_", "XDP_", "SO_NOSIGPIPE", "TCP_NOOPT", "TCP_NOPUSH")
 """How names begin that other systems, or protocols that are not here, have."""
+
+
+_FUNCTIONS = ("htons", "ntohs", "htonl", "ntohl", "inet_addr", "inet6_addr")
 
 
 def _applied(call: Applied) -> int:
@@ -86,15 +88,12 @@ def _applied(call: Applied) -> int:
             return _swapped(address_of(text), 4, text)
         case "inet6_addr", (Text(),):
             raise UnsupportedError("inet6_addr", call.position)
-        case (("htons" | "ntohs" | "htonl" | "ntohl" | "inet_addr" | "inet6_addr"), _):
+        case (function, _) if function in _FUNCTIONS:
             what = "a string" if call.function.startswith("inet") else "a number"
             raise ScriptError(f"{call.function} takes one argument, {what}", call.position)
         case _:
-            known = ("htons", "ntohs", "htonl", "ntohl", "inet_addr", "inet6_addr")
-            near = nearest(call.function, known)
-            hint = f"; is '{near}' meant?" if near else ""
-            what = f"there is no function '{call.function}' to compute with{hint}"
-            raise ScriptError(what, call.position)
+            what = f"there is no function '{call.function}' to compute with"
+            raise ScriptError(what + hint(call.function, _FUNCTIONS), call.position)
 
 
 def _swapped(value: int, size: int, where: Expression) -> int:

@@ -27,7 +27,6 @@ from tapstack.socket.tcp_info import CODEC, TCP_INFO_STRUCT
 
 _MOST_LINES = 3_000_000
 """Of Python: a program that runs more of them is taken to run for ever."""
-_LISTENING = CODE_NAMES["TCP_LISTEN"]
 
 Capture: TypeAlias = Callable[[Calls], "list[Difference]"]
 """Captures TCP_INFO for a snippet, when its moment has come."""

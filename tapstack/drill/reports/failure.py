@@ -5,7 +5,7 @@ Not done here: writing the report.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from tapstack.base.units import Instant
@@ -54,7 +54,6 @@ class Failure:
     history: tuple[Happening, ...] = ()
     connections: str = ""
     """Their state then."""
-    warnings: tuple[str, ...] = field(default=())
 
 
 class FailedError(Exception):

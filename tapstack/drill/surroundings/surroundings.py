@@ -77,9 +77,6 @@ class Surroundings:
         self._viewed_at = None
         return shell.run(command, self._directory, self)
 
-    def close(self) -> None:
-        """Give everything back: there is nothing, as the shell goes on for other scripts."""
-
     def _run_simple(self, commands: list[SimpleCommand]) -> Shell:
         status, output = 0, ""
         for each in commands:

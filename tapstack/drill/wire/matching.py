@@ -51,11 +51,6 @@ class Outcome(NamedTuple):
     """What was sent, joined, in the script's notation."""
 
     @property
-    def first_time(self) -> Instant:
-        """When the first piece was sent."""
-        return self.pieces[0].time
-
-    @property
     def time(self) -> Instant:
         """When it was sent: the last piece of it."""
         return self.pieces[-1].time
