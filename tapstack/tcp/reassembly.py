@@ -131,6 +131,13 @@ class ReassemblyQueue:
         gone = set(pieces)
         self._recent = [piece for piece in self._recent if piece not in gone]
 
+    def overtaken(self, rcv_nxt: int) -> SackBlock | None:
+        """Give what came again with the text up to `rcv_nxt`: what is queued before that."""
+        first = self._pieces[0]
+        if not lt(first.left, rcv_nxt):
+            return None
+        return SackBlock(first.left, first.right if lt(first.right, rcv_nxt) else rcv_nxt)
+
     def take(self, rcv_nxt: int) -> list[bytes]:
         """Remove and give the text that continues at `rcv_nxt`, and drop what lies before it."""
         taken: list[bytes] = []

@@ -296,6 +296,8 @@ def _receive_in_order(ctx: Context, tcb: Tcb, text: memoryview) -> None:
         # RFC 5681 §4.2: an ACK is sent at once "when the incoming segment fills in all or part of
         # a gap in the sequence space".
         tcb.acks.due = True
+        if ctx.config.tcp_dsack and tcb.acks.duplicate is None:
+            tcb.acks.duplicate = tcb.reassembly.overtaken(tcb.rcv_nxt)
         for piece in tcb.reassembly.take(tcb.rcv_nxt):
             tcb.receive_queue.append(piece)
             tcb.rcv_nxt = add(tcb.rcv_nxt, len(piece))
