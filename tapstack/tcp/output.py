@@ -285,6 +285,7 @@ def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.probe_due = False
     length = min(tcb.unsent(), _window_room(tcb), tcb.effective_mss)
     if length and not tcb.sent:
+        tcb.pushed = True  # it is not to wait any longer
         _send_unit(ctx, tcb, length, False, True, now)
         stop_probing(tcb)
         return
