@@ -40,8 +40,8 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
     news.ece = ecn.is_echo(tcb, seg)
     news.plain = not seg.text and not news.una_advanced and not updates_window(tcb, seg)
-    if news.una_advanced or not seg.text:
-        tcb.more_coming = False  # as in Linux, where text alone has nothing sent but an ACK
+    if news.una_advanced or not seg.text or seg.seq != tcb.rcv_nxt:
+        tcb.more_coming = False  # as in Linux, where text in order has nothing sent but an ACK
     outstanding = bool(tcb.sent)
     update_send_window(tcb, seg)
     sacked = take_sack(ctx, tcb, seg, news)
