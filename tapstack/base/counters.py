@@ -47,7 +47,7 @@ NAMES: list[str] = (
     "TcpExtTCPDelivered TcpExtTCPDeliveredCE "
     "IpExtInNoECTPkts IpExtInECT1Pkts IpExtInECT0Pkts IpExtInCEPkts "
     "TcpExtTCPOrigDataSent TcpExtTCPLossProbes TcpExtTCPLossProbeRecovery TcpExtTCPDSACKRecv "
-    "TcpExtTCPDSACKIgnoredDubious TcpExtTCPSACKReorder TcpExtTCPRenoReorder "
+    "TcpExtTCPDSACKOfoRecv TcpExtTCPDSACKRecvSegs TcpExtTCPDSACKIgnoredDubious TcpExtTCPSACKReorder TcpExtTCPRenoReorder "
     "TcpExtTCPSACKReneging TcpExtTCPLostRetransmit TcpExtTCPFullUndo TcpExtTCPPartialUndo "
     "TcpExtTCPDSACKUndo TcpExtTCPLossUndo TcpExtTCPSpuriousRTOs "
     "TcpExtTCPMTUPProbe TcpExtTCPMTUPSuccess TcpExtTCPMTUPFail "

@@ -18,6 +18,8 @@ class AckNews:
     now: Instant
     """When it came."""
     una_advanced: bool = False
+    top_before: int | None = None
+    """Where the highest segment ended that had been SACKed before it; None: none had."""
     delivered: int = 0
     """Segments that it shows to have arrived, spurious retransmissions among them."""
     acked: int = 0

@@ -26,6 +26,9 @@ from tapstack.tcp.seq import gt, lt, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import on_probe_answered
 
+_MOST_ELAPSED = 2**31 // 1000
+"""ms: an echo that is older is believed to be none of ours (as Linux)."""
+
 
 def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Take SEG.ACK and SEG.WND; False when the segment is to be dropped."""
@@ -117,7 +120,6 @@ def _advance(
     now: Instant,
 ) -> None:
     """Set SND.UNA to SEG.ACK, and let go of what that acknowledges; measure the round trip."""
-    top_before = tcb.sent.highest_sacked
     head = tcb.sent.segments[0] if tcb.sent else None
     acked = Acknowledged((), False)
     if news.una_advanced:
@@ -125,13 +127,13 @@ def _advance(
         note_arrivals(tcb, acked.segments, news, news.echo)
         news.restart_timer = True
         if tcb.sack_permitted:
-            look_for_filled_hole(ctx, tcb, acked.segments, top_before)
+            look_for_filled_hole(ctx, tcb, acked.segments, news)
         else:
             news.delivered = on_cumulative_ack_without_sack(ctx, tcb, news.acked)
             # RFC 5682 §2.1: what lies behind a retransmission may have come long before it.
             news.originals = news.originals and not acked.retransmitted
     rtt = measure_round_trip(tcb, news.echo, acked, sacked, now)
-    if rtt is not None and news.una_advanced:
+    if rtt is not None:
         tcb.congestion.on_round_trip(rtt, tcb.snd_una, tcb.snd_nxt, now)
     if sacked and head is not None and sacked[0].sent_at < head.sent_at:
         # What was sent before the oldest segment was sent again has only now arrived: the RTO of
@@ -167,20 +169,23 @@ def measure_round_trip(
 
     Gives the round trip of the last segment that the ACK is for, µs; None if it tells none.
     """
+    beyond = [segment for segment in sacked if segment.transmissions == 1]
     once = () if acked.retransmitted else acked.segments
-    once = once or [segment for segment in sacked if segment.transmissions == 1]
-    if once:
-        _take_sample(tcb, now - once[0].sent_at)
-        return tcb.rtt.observe(now - once[-1].sent_at, now)
-    if acked.retransmitted and echo:
+    oldest, latest = once or beyond, beyond or once
+    if oldest:
+        _take_sample(tcb, now - oldest[0].sent_at)
+        return tcb.rtt.observe(now - latest[-1].sent_at, now)
+    if acked.segments and echo:
         # RFC 7323 §4.1: the echo tells which transmission is acknowledged.
         elapsed = sub(tcb.timestamp_now(now), echo)
-        if elapsed < 1 << 31:
-            _take_sample(tcb, elapsed * MILLISECOND)
+        if elapsed < _MOST_ELAPSED:
+            rtt = max(elapsed, 1) * MILLISECOND
+            _take_sample(tcb, rtt)
+            return tcb.rtt.observe(rtt, now)
     return None
 
 
 def _take_sample(tcb: Tcb, rtt: Duration) -> None:
     """Let a round trip set the RTO. Only a sample takes the backing off back (RFC 6298 §5)."""
-    tcb.rtt.sample(rtt)
+    tcb.rtt.sample(rtt, tcb.snd_una, tcb.snd_nxt)
     tcb.backoff = 0

@@ -33,10 +33,13 @@ NO_DUP_THRESH = 0x4
 class Rack:
     """RACK's variables (RFC 8985 §5.3)."""
 
-    xmit_ts: Instant = 0
-    """When the most recently sent segment was sent that has arrived."""
+    xmit_ts: int = 0
+    """The number of the latest transmission that has arrived (`SentSegment.number`).
+
+    The RFC has its time, which does not tell the order of what was sent within an instant.
+    """
     end_seq: int = 0
-    """Where that segment ended."""
+    """Where that segment ended: the units of one transmission may arrive one by one."""
     rtt: Duration = 0
     """How long that took, µs."""
     advanced: bool = False
@@ -59,8 +62,8 @@ def on_delivered(tcb: Tcb, segment: SentSegment, echo: int | None, now: Instant)
         return
     rack.advanced = True
     rack.rtt = rtt
-    if _sent_after(segment.sent_at, segment.end, rack.xmit_ts, rack.end_seq):
-        rack.xmit_ts = segment.sent_at
+    if _sent_after(segment.number, segment.end, rack.xmit_ts, rack.end_seq):
+        rack.xmit_ts = segment.number
         rack.end_seq = segment.end
 
 
@@ -72,8 +75,8 @@ def _is_original(tcb: Tcb, segment: SentSegment, rtt: Duration, echo: int | None
     return bool(echo) and lt(echo or 0, tcb.timestamp_now(segment.sent_at))
 
 
-def _sent_after(sent_at: Instant, end: int, other_sent_at: Instant, other_end: int) -> bool:
-    return sent_at > other_sent_at or (sent_at == other_sent_at and gt(end, other_end))
+def _sent_after(number: int, end: int, other_number: int, other_end: int) -> bool:
+    return number > other_number or (number == other_number and gt(end, other_end))
 
 
 def update_reordering_window(ctx: Context, tcb: Tcb, news: AckNews) -> None:
@@ -123,12 +126,10 @@ def detect_losses(ctx: Context, tcb: Tcb, now: Instant) -> Duration:
     for segment in sent.segments:
         if segment.sacked or (segment.lost and not segment.retransmitted):
             continue
-        if not _sent_after(rack.xmit_ts, rack.end_seq, segment.sent_at, segment.end):
+        if not _sent_after(rack.xmit_ts, rack.end_seq, segment.number, segment.end):
             if segment.transmissions == 1:
                 break  # those behind it were first sent later still, and sent again after that
             continue
-        if segment.sent_at == rack.xmit_ts and segment.transmissions > 1:
-            continue  # of what is sent again, numbers do not tell the order within one instant
         left = time_left(tcb, segment, window, now)
         if left <= 0:
             mark_lost(ctx, tcb, segment)

@@ -86,7 +86,9 @@ def _may_grow(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
 
     Where the path reorders, what was SACKed is progress enough (as Linux).
     """
-    progress = news.una_advanced or tcb.recovery.reordering > ctx.config.tcp_reordering
+    progress = news.una_advanced
+    if tcb.recovery.reordering > ctx.config.tcp_reordering:
+        progress |= news.sacked > 0
     return progress and news.delivered > 0 and tcb.window_use.allows_growth(tcb.window)
 
 

@@ -31,6 +31,7 @@ class SentSegment:
         "end",
         "flags",
         "lost",
+        "number",
         "packets",
         "retransmitted",
         "sacked",
@@ -51,6 +52,8 @@ class SentSegment:
         """Segments on the wire."""
         self.sent_at = sent_at
         """When it was sent last."""
+        self.number = 0
+        """The number of that transmission among all of the connection's."""
         self.transmissions = 1
         self.sacked = False
         self.lost = False
@@ -87,7 +90,15 @@ class Acknowledged(NamedTuple):
 class RetransmissionQueue:
     """Entries in sequence order, and the counts of RFC 6675's `Pipe` kept up to date."""
 
-    __slots__ = ("_top", "lost_out", "packets_out", "retrans_out", "sacked_out", "segments")
+    __slots__ = (
+        "_top",
+        "_transmissions",
+        "lost_out",
+        "packets_out",
+        "retrans_out",
+        "sacked_out",
+        "segments",
+    )
 
     def __init__(self) -> None:
         self.segments: list[SentSegment] = []
@@ -99,8 +110,9 @@ class RetransmissionQueue:
         """Of those: deemed lost."""
         self.retrans_out = 0
         """Retransmissions in flight."""
+        self._transmissions = 0
         self._top: int | None = None
-        # Where the highest entry that was ever SACKed begins.
+        # Where the highest entry that was ever SACKed ends.
 
     def __bool__(self) -> bool:
         return bool(self.segments)
@@ -117,6 +129,11 @@ class RetransmissionQueue:
         """Add what was just sent for the first time."""
         self.segments.append(segment)
         self.packets_out += segment.packets
+        self._number(segment)
+
+    def _number(self, segment: SentSegment) -> None:
+        self._transmissions += 1
+        segment.number = self._transmissions
 
     # --- acknowledgments ---
 
@@ -223,17 +240,31 @@ class RetransmissionQueue:
         offset = sub(seq, base)
         return bisect_right(self.segments, offset, key=lambda entry: sub(entry.end, base))
 
+    def within(self, block: SackBlock) -> list[SentSegment]:
+        """List the entries that lie in a block, whole."""
+        found: list[SentSegment] = []
+        if not self.segments:
+            return found
+        base = self.segments[0].seq
+        first = self._find(block.left) if ge(block.left, base) else 0
+        for segment in self.segments[first:]:
+            if gt(segment.end, block.right):
+                break
+            if ge(segment.seq, block.left):
+                found.append(segment)
+        return found
+
     @property
     def highest_sacked(self) -> int | None:
-        """Where the highest entry that was SACKed begins; None while none is."""
+        """Where the highest entry that was SACKed ends; None while none is."""
         return self._top if self.sacked_out else None
 
     def _mark_sacked(self, segment: SentSegment) -> None:
         self._forget(segment)
         segment.sacked = True
         segment.lost = segment.retransmitted = False
-        if self.sacked_out == 0 or self._top is None or gt(segment.seq, self._top):
-            self._top = segment.seq
+        if self.sacked_out == 0 or self._top is None or gt(segment.end, self._top):
+            self._top = segment.end
         self._count(segment)
 
     # --- losses and retransmissions ---
@@ -264,10 +295,17 @@ class RetransmissionQueue:
             self.retrans_out += segment.packets
         self.mark_sent_again(segment, now)
 
+    def unmark_retransmitted(self, segment: SentSegment) -> None:
+        """Note that the retransmission of an entry is in flight no more: both have arrived."""
+        if segment.retransmitted:
+            segment.retransmitted = False
+            self.retrans_out -= segment.packets
+
     def mark_sent_again(self, segment: SentSegment, now: Instant) -> None:
         """Note that an entry is sent again, to probe: no more is in flight for it."""
         segment.transmissions += 1
         segment.sent_at = now
+        self._number(segment)
 
     def forget_sacks(self) -> None:
         """Take every selective acknowledgment back: the receiver may have reneged (RFC 2018 §8)."""
@@ -362,7 +400,7 @@ def _distance(earlier: int, seq: int) -> int:
 def _copy(segment: SentSegment, seq: int, end: int) -> SentSegment:
     """Make an entry for another range that has the same story."""
     twin = SentSegment(seq, end, segment.flags, segment.segment_size, segment.sent_at)
-    twin.transmissions = segment.transmissions
+    twin.transmissions, twin.number = segment.transmissions, segment.number
     twin.sacked, twin.lost = segment.sacked, segment.lost
     twin.retransmitted = segment.retransmitted
     twin.departure = segment.departure

@@ -6,6 +6,7 @@ Not done here: taking samples (`acknowledgment.py`, which keeps Karn's rule), an
 from dataclasses import dataclass
 
 from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.tcp.seq import gt
 
 INITIAL_RTO: Duration = 1 * SECOND
 """RFC 6298 §2 (2.1): the RTO before the first sample."""
@@ -16,7 +17,7 @@ CLOCK_GRANULARITY: Duration = 1
 
 @dataclass(slots=True)
 class RttEstimator:
-    """Jacobson's estimator: a smoothed RTT and its mean deviation.
+    """Jacobson's estimator: a smoothed RTT and its mean deviation, which Linux has refined.
 
     Both are kept scaled, by 8 and by 4, as the algorithm's shifts want them.
     """
@@ -33,6 +34,12 @@ class RttEstimator:
     """Eight times the smoothed round-trip time, µs; 0: no sample yet."""
     rttvar_4: int = 0
     """Four times the round-trip time variation, µs."""
+    variance: Duration = 0
+    """The RTO's variance term, µs: the largest that `rttvar_4` was in the latest round trips."""
+    _largest: Duration = 0
+    # The largest that `rttvar_4` was in this round trip, but `rto_min` at least.
+    _round_end: int = 0
+    # SND.NXT when this round trip began.
     min_rtt: Duration | None = None
     """The least round trip that was observed lately, µs."""
     min_rtt_at: Instant = 0
@@ -60,16 +67,42 @@ class RttEstimator:
             self.min_rtt_at = now
         return rtt
 
-    def sample(self, rtt: Duration) -> None:
+    def sample(self, rtt: Duration, snd_una: int, snd_nxt: int) -> None:
         """Take a measured round trip, µs, and recompute the RTO (2.2 and 2.3)."""
         rtt = max(rtt, CLOCK_GRANULARITY)
         if self.srtt_8 == 0:
             self.srtt_8 = rtt << 3
             self.rttvar_4 = rtt << 1
+            self.variance = self._largest = max(self.rttvar_4, self.rto_min)
+            self._round_end = snd_nxt
         else:
-            error = rtt - (self.srtt_8 >> 3)
-            self.rttvar_4 += abs(error) - (self.rttvar_4 >> 2)
-            self.srtt_8 += error
+            self._smooth(rtt)
+            self._hold_variance(snd_una, snd_nxt)
         # Deviation: RFC 6298 (2.4) puts a floor of 1 s under the RTO. Like Linux, we put the floor
         # under the variance term: RTO = SRTT + max(rto_min, 4·RTTVAR).
-        self.rto = min((self.srtt_8 >> 3) + max(self.rttvar_4, self.rto_min), self.rto_max)
+        self.rto = min((self.srtt_8 >> 3) + self.variance, self.rto_max)
+
+    def _smooth(self, rtt: Duration) -> None:
+        """Come an eighth of the way to a sample, and the deviation a quarter of its way."""
+        error = rtt - (self.srtt_8 >> 3)
+        self.srtt_8 += error
+        change = abs(error) - (self.rttvar_4 >> 2)
+        if error < 0 < change:
+            # Deviation: a round trip that is much shorter is no sign that others will be longer.
+            # As Linux has it, it counts for an eighth of what the RFC says.
+            change >>= 3
+        self.rttvar_4 += change
+
+    def _hold_variance(self, snd_una: int, snd_nxt: int) -> None:
+        """Let the RTO follow a larger deviation at once, a smaller one slowly.
+
+        Deviation: with many samples in a round trip, RTTVAR would forget within that one what it
+        has learnt (RFC 7323 appendix G). Linux keeps the largest of each round trip instead, and
+        comes down to it by a quarter a round trip.
+        """
+        self._largest = max(self._largest, self.rttvar_4)
+        self.variance = max(self.variance, self._largest)
+        if gt(snd_una, self._round_end):
+            self.variance -= (self.variance - self._largest) >> 2
+            self._round_end = snd_nxt
+            self._largest = self.rto_min

@@ -25,21 +25,22 @@ if TYPE_CHECKING:
 def take_sack(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> list[SentSegment]:
     """Mark what the blocks cover; give the entries that are newly known to have arrived."""
     blocks = seg.options.sack
+    news.top_before = tcb.sent.highest_sacked
     if not tcb.sack_permitted or not blocks:
         return []
-    if _is_dsack(seg.ack, blocks):
-        _take_dsack(ctx, tcb, blocks[0], news)
-        blocks = blocks[1:] if ge(seg.ack, blocks[0].right) else blocks
-    top_before = tcb.sent.highest_sacked
-    newly: list[SentSegment] = []
+    overtaken: list[SentSegment] = []
+    if _is_dsack(seg.ack, blocks) and _take_dsack(ctx, tcb, seg.ack, blocks, news):
+        overtaken = _take_dsack_in_flight(tcb, blocks[0], news)
     una = seg.ack if gt(seg.ack, tcb.snd_una) else tcb.snd_una
-    for block in blocks:
-        if _is_usable(tcb, block, una):
-            newly += tcb.sent.sack(block)
+    usable = [block for block in blocks if _is_usable(tcb, block, una)]
+    newly: list[SentSegment] = []
+    for block in sorted(usable, key=lambda block: sub(block.left, una)):
+        newly += tcb.sent.sack(block)
     news.sacked = sum(segment.packets for segment in newly)
     note_arrivals(tcb, newly, news, None)
-    if top_before is not None and tcb.recovery.takes_reordering:
-        _look_for_reordering(ctx, tcb, newly, top_before)
+    if tcb.recovery.takes_reordering:
+        overtaken += [each for each in newly if each.transmissions == 1]
+        _look_for_reordering(ctx, tcb, overtaken, news)
     return newly
 
 
@@ -58,22 +59,47 @@ def _is_dsack(ack: int, blocks: tuple[SackBlock, ...]) -> bool:
     return len(blocks) > 1 and ge(first.left, blocks[1].left) and le(first.right, blocks[1].right)
 
 
-def _take_dsack(ctx: Context, tcb: Tcb, block: SackBlock, news: AckNews) -> None:
+def _take_dsack(
+    ctx: Context, tcb: Tcb, ack: int, blocks: tuple[SackBlock, ...], news: AckNews
+) -> bool:
     """Believe that a retransmission was spurious, if there were that many (RFC 3708 §3)."""
-    recovery, statistics = tcb.recovery, tcb.statistics
-    ctx.counters["TcpExtTCPDSACKRecv"] += 1
-    packets = max(1, -(-sub(block.right, block.left) // tcb.effective_mss))
-    if statistics.dsack_dups + packets > statistics.total_retrans:
-        ctx.counters["TcpExtTCPDSACKIgnoredDubious"] += 1
-        return
-    statistics.dsack_dups += packets
+    recovery, statistics, block = tcb.recovery, tcb.statistics, blocks[0]
+    kind = "" if lt(block.left, ack) else "Ofo"
+    ctx.counters[f"TcpExtTCPDSACK{kind}Recv"] += 1
+    length = sub(block.right, block.left)
+    packets = max(1, -(-length // tcb.effective_mss))
     probed = recovery.tlp_end_seq is not None and recovery.tlp_is_retransmission
+    news.dsack_of_probe = probed and packets == 1 and block.right == recovery.tlp_end_seq
+    if length <= tcb.max_snd_wnd:
+        statistics.dsack_dups += packets
+    if length > tcb.max_snd_wnd or statistics.dsack_dups > statistics.total_retrans:
+        ctx.counters["TcpExtTCPDSACKIgnoredDubious"] += 1
+        return False
+    ctx.counters["TcpExtTCPDSACKRecvSegs"] += packets
     news.dsack = True
-    news.dsack_of_probe = probed and block.right == recovery.tlp_end_seq
     if statistics.reord_seen and not news.dsack_of_probe:
         recovery.rack.dsack_seen = True
     news.delivered += packets
-    undo.on_dsack(tcb, block.right, news.prior_una, packets)
+    if ge(news.prior_una, block.right):
+        undo.on_dsack(tcb, block.right, packets)
+    return True
+
+
+def _take_dsack_in_flight(tcb: Tcb, block: SackBlock, news: AckNews) -> list[SentSegment]:
+    """Take a report about what was not acknowledged yet: its retransmissions are in flight no more.
+
+    Gives what had been SACKed before: its original was overtaken by what was sent later.
+    """
+    if not lt(news.prior_una, block.right):
+        return []
+    overtaken = []
+    for segment in tcb.sent.within(block):
+        if segment.transmissions > 1:
+            undo.on_dsack(tcb, segment.end, segment.packets)
+            if segment.sacked:
+                overtaken.append(segment)
+            tcb.sent.unmark_retransmitted(segment)
+    return overtaken
 
 
 def note_arrivals(
@@ -98,20 +124,21 @@ def note_arrivals(
 
 
 def look_for_filled_hole(
-    ctx: Context, tcb: Tcb, acked: Sequence[SentSegment], top_before: int | None
+    ctx: Context, tcb: Tcb, acked: Sequence[SentSegment], news: AckNews
 ) -> None:
     """See whether an original arrived after what was sent later: RFC 8985 §6.2 step 3."""
-    if top_before is not None:
-        _look_for_reordering(ctx, tcb, acked, top_before)
+    once = [segment for segment in acked if segment.transmissions == 1]
+    _look_for_reordering(ctx, tcb, once, news)
 
 
 def _look_for_reordering(
-    ctx: Context, tcb: Tcb, segments: Sequence[SentSegment], top_before: int
+    ctx: Context, tcb: Tcb, segments: Sequence[SentSegment], news: AckNews
 ) -> None:
-    for segment in segments:
-        if segment.transmissions == 1 and lt(segment.seq, top_before):
-            note_reordering(ctx, tcb, segment.seq)
-            return
+    """See whether any of these lies below what had been SACKed before this ACK."""
+    top = news.top_before
+    low = [segment.seq for segment in segments if top is not None and lt(segment.seq, top)]
+    if low:
+        note_reordering(ctx, tcb, min(low, key=lambda seq: sub(seq, news.prior_una)))
 
 
 def note_reordering(ctx: Context, tcb: Tcb, low: int) -> None:
@@ -123,6 +150,7 @@ def note_reordering(ctx: Context, tcb: Tcb, low: int) -> None:
         return
     recovery = tcb.recovery
     distance = -(-sub(top, low) // tcb.effective_mss)
-    recovery.reordering = max(recovery.reordering, min(distance, ctx.config.tcp_max_reordering))
+    if distance > recovery.reordering:
+        recovery.reordering = min(distance, ctx.config.tcp_max_reordering)
     tcb.statistics.reord_seen += 1
     ctx.counters["TcpExtTCPSACKReorder"] += 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tapstack.tcp.seq import ge, lt
+from tapstack.tcp.seq import lt
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -78,10 +78,8 @@ def restore_window(tcb: Tcb, now: Instant, *, nothing_lost: bool) -> None:
     tcb.recovery.rack.advanced = True  # look at what is in flight with other eyes
 
 
-def on_dsack(tcb: Tcb, end: int, prior_una: int, packets: int) -> None:
+def on_dsack(tcb: Tcb, end: int, packets: int) -> None:
     """Take a report that so many segments, up to `end`, came twice (RFC 3708 §2)."""
     undo = tcb.recovery.undo
-    if undo.marker is None or not undo.unreported:
-        return
-    if ge(prior_una, end) and lt(undo.marker, end):
+    if undo.marker is not None and undo.unreported and lt(undo.marker, end):
         undo.unreported = max(0, undo.unreported - packets)

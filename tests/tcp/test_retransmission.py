@@ -47,7 +47,7 @@ def estimator() -> RttEstimator:
 def test_the_first_sample_sets_srtt_and_half_of_it_as_variation() -> None:
     rtt = estimator()
     assert rtt.rto == SECOND
-    rtt.sample(100 * MILLISECOND)
+    rtt.sample(100 * MILLISECOND, 0, 0)
     assert rtt.srtt == 100 * MILLISECOND
     assert rtt.rttvar == 50 * MILLISECOND
     assert rtt.rto == 300 * MILLISECOND
@@ -55,17 +55,41 @@ def test_the_first_sample_sets_srtt_and_half_of_it_as_variation() -> None:
 
 def test_later_samples_are_smoothed_by_an_eighth_and_a_quarter() -> None:
     rtt = estimator()
-    rtt.sample(800)
-    rtt.sample(1600)
+    rtt.sample(800, 0, 0)
+    rtt.sample(1600, 0, 0)
     assert rtt.srtt == 800 + (1600 - 800) // 8
     assert rtt.rttvar == 400 + (800 - 400) // 4
+
+
+def test_a_round_trip_that_is_shorter_widens_the_variation_by_an_eighth_of_that() -> None:
+    """As Linux has it: shorter ones are no sign that others will be longer."""
+    rtt = estimator()
+    rtt.sample(800, 0, 0)
+    rtt.sample(0, 0, 0)
+    assert rtt.srtt == 700
+    assert rtt.rttvar == 400 + (800 - 400) // 4 // 8
+
+
+def test_the_rto_rises_with_the_variation_at_once_and_comes_down_by_a_quarter_a_round_trip() -> None:
+    rtt = estimator()
+    rtt.sample(400 * MILLISECOND, 1, 1)
+    assert rtt.variance == 800 * MILLISECOND
+    for _ in range(9):
+        rtt.sample(400 * MILLISECOND, 1, 9)
+        assert rtt.variance == 800 * MILLISECOND, "still the first round trip"
+    rtt.sample(400 * MILLISECOND, 2, 9)
+    assert rtt.variance == 800 * MILLISECOND, "the largest of that one"
+    rtt.sample(400 * MILLISECOND, 10, 20)
+    assert rtt.variance == (800 - (800 - 200) // 4) * MILLISECOND
+    rtt.sample(1400 * MILLISECOND, 15, 20)
+    assert rtt.variance == rtt.rttvar_4 > SECOND
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=50))
 def test_the_rto_is_never_below_rtt_plus_200_ms_nor_above_two_minutes(samples: list[int]) -> None:
     rtt = estimator()
     for sample in samples:
-        rtt.sample(sample)
+        rtt.sample(sample, 0, 0)
         assert min(rtt.srtt + 200 * MILLISECOND, RTO_MAX) <= rtt.rto <= RTO_MAX
 
 
