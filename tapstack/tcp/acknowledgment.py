@@ -19,9 +19,10 @@ from tapstack.tcp.duplicate_acks import on_cumulative_ack_without_sack
 from tapstack.tcp.invalid import answer_invalid
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.recovery_state import Phase
-from tapstack.tcp.retransmission_queue import Acknowledged, SentSegment
+from tapstack.tcp.retransmission_queue import Acknowledged
 from tapstack.tcp.sack import look_for_filled_hole, note_arrivals, take_sack
 from tapstack.tcp.segment import FIN, SYN, Segment
+from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import gt, lt, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import on_probe_answered
@@ -121,11 +122,11 @@ def _advance(
 ) -> None:
     """Set SND.UNA to SEG.ACK, and let go of what that acknowledges; measure the round trip."""
     head = tcb.sent.segments[0] if tcb.sent else None
-    acked = Acknowledged((), False)
+    acked = Acknowledged((), False, frees=False)
     if news.una_advanced:
         acked = _let_go(ctx, tcb, seg, news)
         note_arrivals(tcb, acked.segments, news, news.echo)
-        news.restart_timer = True
+        news.restart_timer = acked.frees
         if tcb.sack_permitted:
             look_for_filled_hole(ctx, tcb, acked.segments, news)
         else:
@@ -175,7 +176,7 @@ def measure_round_trip(
     if oldest:
         _take_sample(tcb, now - oldest[0].sent_at)
         return tcb.rtt.observe(now - latest[-1].sent_at, now)
-    if acked.segments and echo:
+    if acked.frees and echo:
         # RFC 7323 §4.1: the echo tells which transmission is acknowledged.
         elapsed = sub(tcb.timestamp_now(now), echo)
         if elapsed < _MOST_ELAPSED:

@@ -16,7 +16,7 @@ from tapstack.base.units import SECOND, Duration, Instant
 
 if TYPE_CHECKING:
     from tapstack.tcp.ack_news import AckNews
-    from tapstack.tcp.retransmission_queue import SentSegment
+    from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
 

@@ -21,7 +21,6 @@ from tapstack.tcp import (
 from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import send_syn_ack
 from tapstack.tcp.receive_window import remaining_window, wanted_window
-from tapstack.tcp.retransmission_queue import SentSegment
 from tapstack.tcp.retransmission_timer import (
     Purpose,
     arm_retransmission,
@@ -30,6 +29,7 @@ from tapstack.tcp.retransmission_timer import (
 )
 from tapstack.tcp.retransmit import retransmit_last, retransmit_lost
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN
+from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import add, ge, gt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, HAS_SENT_FIN, State
 from tapstack.tcp.statistics import watch_limit

@@ -16,7 +16,7 @@ from tapstack.tcp.recovery_state import Phase
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
-    from tapstack.tcp.retransmission_queue import SentSegment
+    from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
 _FRESH: Duration = 1 * SECOND

@@ -36,9 +36,9 @@ from tapstack.tcp.info import TcpInfo, info_of_closed, info_of_connection, info_
 from tapstack.tcp.isn import KeyedHash
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.output import send_what_may_be_sent
-from tapstack.tcp.retransmission_queue import packets_of
 from tapstack.tcp.segment import ACK, RST, Segment
 from tapstack.tcp.segment_arrives import segment_arrives
+from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.time_wait import time_wait_state

@@ -17,7 +17,7 @@ from tapstack.tcp.seq import gt, lt
 if TYPE_CHECKING:
     from tapstack.tcp.ack_news import AckNews
     from tapstack.tcp.context import Context
-    from tapstack.tcp.retransmission_queue import SentSegment
+    from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
 PERSISTENCE = 16

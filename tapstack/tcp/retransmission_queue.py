@@ -14,63 +14,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tapstack.base.units import Instant
-from tapstack.tcp.delivery_rate import Departure
 from tapstack.tcp.segment import FIN, PSH, SYN, SackBlock
+from tapstack.tcp.sent_segment import SentSegment, packets_of
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 
 _MOST_ENTRIES = 8192
 """Entries that SACK blocks may split the queue into: more than the segments of any honest flight,
 whose size the send buffer bounds (tcp_wmem)."""
-
-
-class SentSegment:
-    """A range of sequence space that is in flight."""
-
-    __slots__ = (
-        "departure",
-        "end",
-        "flags",
-        "lost",
-        "number",
-        "packets",
-        "retransmitted",
-        "sacked",
-        "segment_size",
-        "sent_at",
-        "seq",
-        "transmissions",
-    )
-
-    def __init__(self, seq: int, end: int, flags: int, segment_size: int, sent_at: Instant) -> None:
-        self.seq = seq
-        self.end = end
-        self.flags = flags
-        """Its SYN, FIN and PSH bits."""
-        self.segment_size = segment_size
-        """Octets of text in each segment on the wire but the last, which may have less."""
-        self.packets = packets_of(self.text_length, segment_size)
-        """Segments on the wire."""
-        self.sent_at = sent_at
-        """When it was sent last."""
-        self.number = 0
-        """The number of that transmission among all of the connection's."""
-        self.transmissions = 1
-        self.sacked = False
-        self.lost = False
-        self.retransmitted = False
-        """Whether a retransmission is in flight, rather than the original alone."""
-        self.departure: Departure | None = None
-        """How delivery stood when it was sent last; None: it is no longer to be measured by."""
-
-    @property
-    def text_length(self) -> int:
-        """Octets of text: SYN and FIN occupy sequence space, but are none."""
-        return sub(self.end, self.seq) - (self.flags & FIN) - (self.flags >> 1 & 1)
-
-    @property
-    def largest(self) -> int:
-        """Octets of text in the largest of its segments."""
-        return min(self.text_length, self.segment_size)
 
 
 class Acknowledged(NamedTuple):
@@ -80,6 +30,8 @@ class Acknowledged(NamedTuple):
     """What it covers for the first time, oldest first; not what was SACKed before."""
     retransmitted: bool
     """Whether anything that was sent twice is among what it covers (Karn's rule)."""
+    frees: bool = True
+    """Whether it covers a segment at all, SACKed before or not: the front of one is nothing yet."""
 
     @property
     def packets(self) -> int:
@@ -141,7 +93,7 @@ class RetransmissionQueue:
         """Remove what lies before `ack`; an entry that `ack` cuts keeps its rest."""
         done = 0
         covered: list[SentSegment] = []
-        retransmitted = False
+        retransmitted = frees = False
         for segment in self.segments:
             if gt(segment.end, ack):
                 break
@@ -153,11 +105,12 @@ class RetransmissionQueue:
         if done < len(self.segments) and lt(self.segments[done].seq, ack):
             front = self._trim(self.segments[done], ack)
             if front.packets:
+                frees = True
                 retransmitted |= front.transmissions > 1
                 if not front.sacked:
                     covered.append(front)
         del self.segments[:done]
-        return Acknowledged(covered, retransmitted)
+        return Acknowledged(covered, retransmitted, frees or done > 0)
 
     def _forget(self, segment: SentSegment) -> None:
         """Take an entry out of the counts."""
@@ -182,7 +135,7 @@ class RetransmissionQueue:
     def _trim(self, segment: SentSegment, ack: int) -> SentSegment:
         """Cut off the acknowledged front of an entry, and give it."""
         self._forget(segment)
-        front = _copy(segment, segment.seq, ack)
+        front = segment.copy(segment.seq, ack)
         front.packets = segment.packets
         segment.seq = ack
         segment.flags &= ~SYN
@@ -336,7 +289,7 @@ class RetransmissionQueue:
         assert lt(first.seq, at)
         assert lt(at, first.end)
         self._forget(first)
-        second = _copy(first, at, first.end)
+        second = first.copy(at, first.end)
         second.flags &= FIN | PSH
         first.end = at
         first.flags &= SYN
@@ -395,18 +348,3 @@ def _is_joinable(first: SentSegment, follower: SentSegment, room: int) -> bool:
 def _distance(earlier: int, seq: int) -> int:
     """Count the octets from `earlier` to `seq`; below 0 where that comes before."""
     return -sub(earlier, seq) if lt(seq, earlier) else sub(seq, earlier)
-
-
-def _copy(segment: SentSegment, seq: int, end: int) -> SentSegment:
-    """Make an entry for another range that has the same story."""
-    twin = SentSegment(seq, end, segment.flags, segment.segment_size, segment.sent_at)
-    twin.transmissions, twin.number = segment.transmissions, segment.number
-    twin.sacked, twin.lost = segment.sacked, segment.lost
-    twin.retransmitted = segment.retransmitted
-    twin.departure = segment.departure
-    return twin
-
-
-def packets_of(text_length: int, segment_size: int) -> int:
-    """Count the segments that some text makes on the wire: at least one."""
-    return max(1, -(-text_length // segment_size))

@@ -10,9 +10,9 @@ from tapstack.tcp import delivery_rate
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.recovery_state import Phase
-from tapstack.tcp.retransmission_queue import SentSegment
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission, is_armed_for
 from tapstack.tcp.segment import ACK, SYN
+from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import add, gt, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb

@@ -17,8 +17,8 @@ from tapstack.tcp.seq import ge, gt, le, lt, sub
 if TYPE_CHECKING:
     from tapstack.tcp.ack_news import AckNews
     from tapstack.tcp.context import Context
-    from tapstack.tcp.retransmission_queue import SentSegment
     from tapstack.tcp.segment import SackBlock, Segment
+    from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
 

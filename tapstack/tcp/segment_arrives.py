@@ -24,8 +24,8 @@ from tapstack.tcp.lifetime import destroy, enter_time_wait
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.replies import reset_in_reply_to
-from tapstack.tcp.retransmission_queue import packets_of
 from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, URG, Segment
+from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, gt, le, lt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, State, become
 from tapstack.tcp.tcb import Tcb

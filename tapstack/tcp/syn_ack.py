@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tapstack.tcp.context import Context
     from tapstack.tcp.fast_open_server import PendingOpens
     from tapstack.tcp.listener import Listener
-    from tapstack.tcp.retransmission_queue import SentSegment
     from tapstack.tcp.segment import FastOpen
+    from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
 _LEAST_CROWD = 8

@@ -19,7 +19,6 @@ from tapstack.tcp.mss import LEAST_TEXT
 from tapstack.tcp.options import max_sack_blocks, sack_length
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
-from tapstack.tcp.retransmission_queue import packets_of
 from tapstack.tcp.segment import (
     ACK,
     PSH,
@@ -31,6 +30,7 @@ from tapstack.tcp.segment import (
     Segment,
     Timestamps,
 )
+from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, ge, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import is_sending as is_sending_urgent, pointer_for

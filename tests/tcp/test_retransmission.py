@@ -12,9 +12,10 @@ from hypothesis import given, strategies as st
 
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.recovery_state import Phase
-from tapstack.tcp.retransmission_queue import RetransmissionQueue, SentSegment
+from tapstack.tcp.retransmission_queue import RetransmissionQueue
 from tapstack.tcp.rtt import RttEstimator
 from tapstack.tcp.segment import SYN, SackBlock
+from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.state import State
 from tapstack.tcp.wire import parse
 from tests.tcp.pair import World
@@ -70,7 +71,9 @@ def test_a_round_trip_that_is_shorter_widens_the_variation_by_an_eighth_of_that(
     assert rtt.rttvar == 400 + (800 - 400) // 4 // 8
 
 
-def test_the_rto_rises_with_the_variation_at_once_and_comes_down_by_a_quarter_a_round_trip() -> None:
+def test_the_rto_rises_with_the_variation_at_once_and_comes_down_by_a_quarter_a_round_trip() -> (
+    None
+):
     rtt = estimator()
     rtt.sample(400 * MILLISECOND, 1, 1)
     assert rtt.variance == 800 * MILLISECOND

@@ -7,8 +7,9 @@ from time import process_time
 import pytest
 
 from tapstack.tcp.mss import update_effective_mss
-from tapstack.tcp.retransmission_queue import RetransmissionQueue, SentSegment
+from tapstack.tcp.retransmission_queue import RetransmissionQueue
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN, Options, SackBlock, Segment
+from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import add
 from tapstack.tcp.tcb import Tcb
 from tests.tcp.pair import Host

@@ -1,0 +1,79 @@
+"""An entry of the retransmission queue: a range of sequence space that is in flight.
+
+Not done here: the queue (`retransmission_queue.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.tcp.segment import FIN
+from tapstack.tcp.seq import sub
+
+if TYPE_CHECKING:
+    from tapstack.base.units import Instant
+    from tapstack.tcp.delivery_rate import Departure
+
+
+class SentSegment:
+    """A range of sequence space that is in flight."""
+
+    __slots__ = (
+        "departure",
+        "end",
+        "flags",
+        "lost",
+        "number",
+        "packets",
+        "retransmitted",
+        "sacked",
+        "segment_size",
+        "sent_at",
+        "seq",
+        "transmissions",
+    )
+
+    def __init__(self, seq: int, end: int, flags: int, segment_size: int, sent_at: Instant) -> None:
+        self.seq = seq
+        self.end = end
+        self.flags = flags
+        """Its SYN, FIN and PSH bits."""
+        self.segment_size = segment_size
+        """Octets of text in each segment on the wire but the last, which may have less."""
+        self.packets = packets_of(self.text_length, segment_size)
+        """Segments on the wire."""
+        self.sent_at = sent_at
+        """When it was sent last."""
+        self.number = 0
+        """The number of that transmission among all of the connection's."""
+        self.transmissions = 1
+        self.sacked = False
+        self.lost = False
+        self.retransmitted = False
+        """Whether a retransmission is in flight, rather than the original alone."""
+        self.departure: Departure | None = None
+        """How delivery stood when it was sent last; None: it is no longer to be measured by."""
+
+    @property
+    def text_length(self) -> int:
+        """Octets of text: SYN and FIN occupy sequence space, but are none."""
+        return sub(self.end, self.seq) - (self.flags & FIN) - (self.flags >> 1 & 1)
+
+    @property
+    def largest(self) -> int:
+        """Octets of text in the largest of its segments."""
+        return min(self.text_length, self.segment_size)
+
+    def copy(self, seq: int, end: int) -> SentSegment:
+        """Make an entry for another range that has the same story."""
+        twin = SentSegment(seq, end, self.flags, self.segment_size, self.sent_at)
+        twin.transmissions, twin.number = self.transmissions, self.number
+        twin.sacked, twin.lost = self.sacked, self.lost
+        twin.retransmitted = self.retransmitted
+        twin.departure = self.departure
+        return twin
+
+
+def packets_of(text_length: int, segment_size: int) -> int:
+    """Count the segments that some text makes on the wire: at least one."""
+    return max(1, -(-text_length // segment_size))
