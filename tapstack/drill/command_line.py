@@ -30,6 +30,7 @@ def read_request(
     linux_tolerance: bool = False,
     verbose: bool = False,
     pcap: Path | None = None,
+    junit: Path | None = None,
     **others: Any,
 ) -> Request:
     """Make sense of a command line: its words, and our own options, which go by their names.
@@ -42,10 +43,12 @@ def read_request(
     scripts = _find_all(places)
     if live and compare:
         raise UsageError("--compare plays on the kernel anyway: leave --live out")
-    if pcap is not None:
-        _check_capture(pcap, scripts)
+    if pcap is not None and len(scripts) > 1:
+        raise UsageError("--pcap writes what one script does, and there are several")
+    for path in (pcap, junit):
+        _check_writable(path)
     manner = Manner(live, compare, linux_tolerance, tuple(options), pcap, verbose)
-    return Request(scripts, manner, **others)
+    return Request(scripts, manner, junit=junit, **others)
 
 
 def _part(words: Sequence[str]) -> tuple[list[Option], list[str]]:
@@ -82,12 +85,11 @@ def _check(options: Sequence[Option]) -> None:
             continue
 
 
-def _check_capture(path: Path, scripts: Sequence[Path]) -> None:
-    """Raise UsageError where a capture cannot be written, or would be of several scripts."""
-    if len(scripts) > 1:
-        raise UsageError("--pcap writes what one script does, and there are several")
+def _check_writable(path: Path | None) -> None:
+    """Raise UsageError where a file cannot be written."""
     try:
-        path.open("ab").close()
+        if path is not None:
+            path.open("ab").close()
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
 

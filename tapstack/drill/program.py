@@ -116,7 +116,7 @@ class _Teller:
         if self._many:
             self._write("\n".join([*summarize(self.results, seconds), ""]))
         failed = [each.name for each in self.results if each.verdict is Verdict.FAILED]
-        if failed and not self._verbose:
+        if failed and not self._verbose and not self._request.manner.compare:
             self._write(f"\n{ways_on('SCRIPT' if self._many else failed[0])}\n")
 
     def _write(self, text: str) -> None:

@@ -192,6 +192,7 @@ def test_an_unsupported_option_makes_scripts_unsupported(folder: Path) -> None:
         (["-D", "X", "good.pkt"], "--define=X: this takes SYMBOL=value"),
         (["--pcap=a", "good.pkt", "b.pkt"], "--pcap writes what one script does"),
         (["--pcap=no/a", "good.pkt"], "no/a cannot be written: No such file or directory"),
+        (["--junit=no/a", "good.pkt"], "no/a cannot be written: No such file or directory"),
         (["--live", "--compare", "good.pkt"], "--compare plays on the kernel anyway"),
         (["-j", "0", "good.pkt"], "Invalid value for '-j'"),
         (["--timeout=0", "good.pkt"], "Invalid value for '--timeout'"),

@@ -73,15 +73,16 @@ class _Worker:
 
     def listen(self) -> Told:
         """Take what it says; it is dead if that is a result it cannot have told."""
-        assert self.task is not None
+        task = self.task
+        assert task is not None
         try:
             what = self.channel.recv()
         except (EOFError, OSError):
-            what = self._lost(self.task)
+            what = self._lost(task)
         if isinstance(what, Result):
             self.task = None
-            if what.verdict is Verdict.BROKEN:  # others are better off with a new one
-                self.end()
+            if what.verdict is Verdict.BROKEN or what.seconds >= task.limit:
+                self.end()  # other scripts are better off with a new one
         return Told(self.place, what)
 
     def cut_off(self) -> Told:

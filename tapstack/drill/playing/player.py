@@ -249,11 +249,14 @@ class Player:
         begun = self._begun
         if begun is None:
             return
-        returned = self._run(self._now() + _LONGEST_WAIT, self._has_returned)
+        limit = self._now() + _LONGEST_WAIT
+        if begun.due.end is not None:
+            limit = max(self._now(), begun.due.end + begun.due.tolerance) + _CURIOSITY
+        returned = self._run(limit, self._has_returned)
         self._begun = None
         ended = begun.pending.ended()
         if not returned or ended is None:
-            self._fail_call(begun, "the call does not return, and nothing more happens")
+            self._fail_call(begun, f"the call does not return; it is {format_time(self._now())}")
             return
         differences = tuple(begun.pending.result())
         self._note(begun.event.position, " ", begun.action.text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from difflib import SequenceMatcher
 
 from tapstack.drill.reports.failure import Difference
 
@@ -23,15 +23,17 @@ _FIELDS = re.compile(
 )
 """The fields of a segment in a script's notation, in their order."""
 _COLUMNS = ("ip", "ports", "flags", "seq", "ack", "win", "urg", "options")
+_OF_IP = ("ecn", "tos", "ttl")
 _MARGIN = 10
 
 
 def align(expected: str, actual: str, differences: Sequence[Difference]) -> Iterator[str]:
     """Give both lines, as far as there are two, and one that marks what differs, if it shows."""
     upper, lower = _lay_out(expected, actual)
-    for title, line in (("expected", upper), ("actual", lower)):
-        if line:
+    for title, text in (("expected", upper), ("actual", lower)):
+        for line in text.splitlines():
             yield f"{title:<{_MARGIN}}{line}"
+            title = ""
     marks = _marks(upper, lower, differences)
     if marks:
         yield " " * _MARGIN + marks
@@ -72,6 +74,9 @@ def _places(upper: str, lower: str, difference: Difference) -> Iterator[tuple[in
     elif what == "options" and fields[what] is not None:
         wanted = _FIELDS.fullmatch(upper)
         yield from _options_that_differ(wanted and wanted[what], fields[what], fields.start(what))
+    elif what in _OF_IP and fields["ip"] is not None:
+        start = lower.find(value, fields.start("ip"))
+        yield start, start + len(value)
     elif what == "seq":
         yield fields.start(what), fields.start(what) + len(value)
     elif what in fields.groupdict() and fields[what] is not None:
@@ -79,15 +84,14 @@ def _places(upper: str, lower: str, difference: Difference) -> Iterator[tuple[in
 
 
 def _options_that_differ(wanted: str | None, came: str, at: int) -> Iterator[tuple[int, int]]:
-    """Tell where the options are that are others than those above them."""
-    if wanted is None:
-        yield at, at + len(came)
-        return
-    at += 1
-    for mine, its in zip_longest(wanted[1:-1].split(","), came[1:-1].split(",")):
-        if its is None:
-            yield at - 1, at
-            return
-        if mine != its:
-            yield at, at + len(its)
-        at += len(its) + 1
+    """Tell where the options are that were not expected, or where one is missing."""
+    mine = wanted[1:-1].split(",") if wanted else []
+    its = came[1:-1].split(",")
+    starts = [at + 1]
+    for option in its:
+        starts.append(starts[-1] + len(option) + 1)
+    for kind, _, _, first, end in SequenceMatcher(None, mine, its, autojunk=False).get_opcodes():
+        if kind == "delete":
+            yield starts[first] - 1, starts[first]
+        elif kind != "equal":
+            yield from ((starts[each], starts[each + 1] - 1) for each in range(first, end))

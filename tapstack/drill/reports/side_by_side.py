@@ -22,6 +22,8 @@ from tapstack.drill.settings import LINUX_TOLERANCE
 
 _STAMP = re.compile(r"TS val \d+")
 _WINDOW = re.compile(r" win \d+")
+_OF_TIME = ("time", "TS val")
+"""What differs from one run to the next, as far as the difference says."""
 _TIME = 11
 """Columns of a time."""
 _BEFORE = 10
@@ -66,7 +68,10 @@ def compare_plays(one: Played, other: Played) -> str:
 def _verdict(played: Played) -> tuple[object, ...]:
     """Give what two failures have in common when they are the same."""
     failure = played.failure
-    return () if failure is None else (failure.position, failure.differences, failure.actual)
+    if failure is None:
+        return ()
+    differences = [each.what if each.what in _OF_TIME else each for each in failure.differences]
+    return failure.position, tuple(differences), _STAMP.sub("", failure.actual)
 
 
 def _first_difference(rows: Sequence[_Row]) -> int | None:
