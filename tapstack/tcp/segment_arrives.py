@@ -248,6 +248,8 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
     ecn.on_text(tcb, seg)
     if seq == tcb.rcv_nxt:
         note_duplicate(ctx, tcb, seg)
+        if seg.flags & FIN:
+            tcb.reassembly.clear()  # as Linux does: nothing can lie beyond the end of the stream
         _receive_in_order(ctx, tcb, text)
         tcb.acks.on_text(
             segment_size or len(seg.text),
@@ -326,6 +328,7 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     if tcb.fin_beyond != tcb.rcv_nxt:
         return
     tcb.fin_beyond = None
+    tcb.reassembly.clear()
     tcb.rcv_nxt = add(tcb.rcv_nxt, 1)
     tcb.acks.owed = True
     _enter_state_after_fin(ctx, tcb, now)
