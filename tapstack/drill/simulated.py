@@ -19,7 +19,6 @@ from tapstack.base.address import Network, format_ipv4
 from tapstack.base.units import Duration, Instant
 from tapstack.capture.pcap import PcapWriter
 from tapstack.device.parcel import Parcel
-from tapstack.drill.calls.context import LACKING
 from tapstack.drill.contract import Addresses, Calls, Captured, Shell
 from tapstack.drill.language.syntax import UnsupportedError
 from tapstack.drill.surroundings.surroundings import Surroundings
@@ -45,6 +44,13 @@ _REMOTE_PREFIX_LENGTH = 24
 """As the tool has it of the network that the remote host is in."""
 _REASON = re.compile(r"length \d+ \((.*)\)$")
 """Where a traced segment says why it is sent."""
+LACKING = frozenset(
+    "AF_INET6 PF_INET6 IPPROTO_MPTCP IPPROTO_SCTP "
+    "MSG_ZEROCOPY SO_ZEROCOPY TCP_ZEROCOPY_RECEIVE "
+    "TCP_MD5SIG TCP_MD5SIG_EXT".split()
+)
+"""Words of a script that ask for what the stack does not have. Of options only those are here that
+take structs of their own: the stack itself says that it does not know the others."""
 
 
 class Tape:

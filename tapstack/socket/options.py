@@ -5,22 +5,17 @@ Not done here: what the options do.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from errno import EDOM, EINVAL, ENOPROTOOPT
-from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
 
 from tapstack.base.errors import os_error
 from tapstack.base.units import SECOND
+from tapstack.socket import structs
 
 Value: TypeAlias = "int | bytes"
 
-_INT = 4
-"""Octets of an int of C."""
 _IP = 0  # IPPROTO_IP, whose options may be a char
-_linger = Struct("@ii")  # struct linger of socket(7)
-_timeval = Struct("@ll")  # struct timeval of <sys/time.h>
 TICK = 4000
 """µs to which Linux rounds a timeout up (a jiffy of CONFIG_HZ=250)."""
 LEAST_RECEIVE_BUFFER, LEAST_SEND_BUFFER = 2304, 4608
@@ -45,9 +40,10 @@ def number(value: Value) -> int:
     """Read an option's value as a C int. Raises: OSError with EINVAL when it is shorter."""
     if isinstance(value, int):
         return value
-    if len(value) < _INT:
+    if len(value) < structs.INT.size:
         raise os_error(EINVAL)
-    return int.from_bytes(value[:_INT], sys.byteorder, signed=True)
+    (read,) = structs.INT.unpack_from(value)
+    return int(read)
 
 
 def flag(attribute: str) -> Option:
@@ -102,13 +98,13 @@ def read_only(get: Callable[[Any], Value]) -> Option:
 
 def _get_linger(target: Any) -> bytes:
     seconds = target.linger
-    return _linger.pack(seconds is not None, seconds or 0)
+    return structs.LINGER.pack(seconds is not None, seconds or 0)
 
 
 def _set_linger(target: Any, value: Value) -> None:
-    if isinstance(value, int) or len(value) < _linger.size:
+    if isinstance(value, int) or len(value) < structs.LINGER.size:
         raise os_error(EINVAL)
-    on, seconds = _linger.unpack_from(value)
+    on, seconds = structs.LINGER.unpack_from(value)
     target.linger = seconds if on else None
 
 
@@ -116,9 +112,9 @@ def timeout(attribute: str) -> Option:
     """Make an option of a struct timeval: seconds, None for ever; like Linux, 0 is for ever."""
 
     def set_timeout(target: object, value: Value) -> None:
-        if isinstance(value, int) or len(value) < _timeval.size:
+        if isinstance(value, int) or len(value) < structs.TIMEVAL.size:
             raise os_error(EINVAL)
-        seconds, microseconds = _timeval.unpack_from(value)
+        seconds, microseconds = structs.TIMEVAL.unpack_from(value)
         if not 0 <= microseconds < SECOND:
             raise os_error(EDOM)
         ticks = seconds * SECOND + -(-microseconds // TICK) * TICK
@@ -126,7 +122,7 @@ def timeout(attribute: str) -> Option:
 
     def get_timeout(target: object) -> bytes:
         ticks = round((getattr(target, attribute) or 0) * SECOND)
-        return _timeval.pack(*divmod(ticks, SECOND))
+        return structs.TIMEVAL.pack(*divmod(ticks, SECOND))
 
     return Option(get_timeout, set_timeout, attribute)
 

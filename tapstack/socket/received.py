@@ -6,13 +6,12 @@ Not done here: which of it a socket asked for (`ip_options.py`, `timestamping.py
 from __future__ import annotations
 
 import socket as constants
-import sys
 from collections.abc import Iterable
-from struct import Struct
 
 from tapstack.base.datagram_socket import Arrival
 from tapstack.base.error_queue import ORIGIN_ICMP, QueuedError
 from tapstack.base.units import Duration
+from tapstack.socket import structs
 from tapstack.socket.contract import Message
 from tapstack.socket.flags import MSG_ERRQUEUE, MSG_TRUNC
 from tapstack.socket.ip_options import IP, IP_PKTINFO, IP_RECVERR
@@ -21,13 +20,6 @@ from tapstack.socket.scattered import Item
 from tapstack.socket.timestamping import report
 from tapstack.stack import Stack
 
-_error = Struct("@IBBBxII")  # struct sock_extended_err
-_address = Struct("@H2x4s8x")  # struct sockaddr_in, of no port
-
-
-def _int(value: int) -> bytes:
-    return value.to_bytes(4, sys.byteorder, signed=True)
-
 
 def control_of(arrival: Arrival, kept: Kept, stack: Stack) -> tuple[Item, ...]:
     """Tell of a datagram what its receiver asked for, in Linux's order."""
@@ -35,7 +27,7 @@ def control_of(arrival: Arrival, kept: Kept, stack: Stack) -> tuple[Item, ...]:
     if kept.pktinfo:
         items.append((IP, IP_PKTINFO, _packet_info(arrival, stack)))
     if kept.recvttl:
-        items.append((IP, constants.IP_TTL, _int(arrival.ttl)))
+        items.append((IP, constants.IP_TTL, structs.INT.pack(arrival.ttl)))
     if kept.recvtos:
         items.append((IP, constants.IP_TOS, bytes([arrival.tos])))
     return tuple(items)
@@ -49,7 +41,7 @@ def _packet_info(arrival: Arrival, stack: Stack) -> bytes:
     if not stack.ip.is_local(destination):
         ours = interface.networks[0].address
     index = 1 + list(stack.interfaces).index(arrival.interface)
-    return _int(index) + ours.to_bytes(4, "big") + destination.to_bytes(4, "big")
+    return structs.INT.pack(index) + ours.to_bytes(4, "big") + destination.to_bytes(4, "big")
 
 
 def message_of(error: QueuedError, size: int, kept: Kept, epoch: Duration) -> Message:
@@ -63,8 +55,11 @@ def message_of(error: QueuedError, size: int, kept: Kept, epoch: Duration) -> Me
 def _control_of_error(error: QueuedError, kept: Kept, epoch: Duration) -> Iterable[Item]:
     if error.at is not None and kept.timestamping.tells_software_s:
         yield report(error.at + epoch)
-    told = _error.pack(error.errno, error.origin, error.type, error.code, error.info, error.data)
+    told = structs.EXTENDED_ERROR.pack(
+        error.errno, error.origin, error.type, error.code, error.info, error.data
+    )
     family, offender = 0, 0
     if error.origin == ORIGIN_ICMP:
         family, offender = constants.AF_INET, error.offender
-    yield IP, IP_RECVERR, told + _address.pack(family, offender.to_bytes(4, "big"))
+    address = structs.SOCKADDR_IN.pack(family, bytes(2), offender.to_bytes(4, "big"))
+    yield IP, IP_RECVERR, told + address

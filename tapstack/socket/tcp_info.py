@@ -47,3 +47,21 @@ def pack_tcp_info(info: TcpInfo) -> bytes:
     values["wscales"] = info.snd_wscale | info.rcv_wscale << 4
     values["delivery"] = info.app_limited | info.fastopen_client_fail << 1
     return CODEC.pack(*(values[name] & mask for name, mask in _LIMITS.items()))
+
+
+def read_tcp_info(octets: bytes) -> dict[str, int]:
+    """Read as much of the structure as there is, by Linux's names without `tcpi_`."""
+    values = CODEC.unpack_from(octets.ljust(CODEC.size, b"\0"))
+    info: dict[str, int] = {}
+    end = 0
+    for field, value in zip(TCP_INFO_STRUCT.subcons, values, strict=True):
+        end += field.sizeof()
+        if end <= len(octets):
+            info[field.name] = value
+    scales, delivery = info.pop("wscales", 0), info.pop("delivery", 0)
+    return info | {
+        "snd_wscale": scales & 15,
+        "rcv_wscale": scales >> 4,
+        "delivery_rate_app_limited": delivery & 1,
+        "fastopen_client_fail": delivery >> 1 & 3,
+    }

@@ -16,7 +16,7 @@ from tapstack.base.contracts import Buffer
 from tapstack.base.error_queue import ORIGIN_TIMESTAMPING, QueuedError
 from tapstack.base.errors import os_error
 from tapstack.base.units import SECOND, Instant
-from tapstack.socket import options
+from tapstack.socket import options, structs
 from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.scattered import Item
 from tapstack.tcp.transmit_timestamps import Moment, Wish
@@ -30,7 +30,6 @@ OPT_STATS, BIND_PHC, OPT_ID_TCP, OPT_RX_FILTER = 1 << 12, 1 << 15, 1 << 16, 1 <<
 TX_KINDS = TX_HARDWARE | TX_SOFTWARE | TX_SCHED | TX_ACK
 """What is told of what is sent."""
 _ALL = (1 << 19) - 1
-_timeval, _timespec = Struct("@ll"), Struct("@ll")
 _settings = Struct("@ii")  # struct so_timestamping
 _MICROSECONDS, _NANOSECONDS = 1, 1000
 
@@ -89,7 +88,7 @@ class Timestamping:
         if self.unit:
             kind = SO_TIMESTAMP if self.unit == _MICROSECONDS else SO_TIMESTAMPNS
             seconds, rest = divmod(at, SECOND)
-            items.append((_SO, kind, _timeval.pack(seconds, rest * self.unit)))
+            items.append((_SO, kind, structs.TIMEVAL.pack(seconds, rest * self.unit)))
         if self.flags & SOFTWARE and self.flags & RX_SOFTWARE:
             items.append(report(at))
         return items
@@ -97,8 +96,7 @@ class Timestamping:
 
 def report(at: Instant) -> Item:
     """Make SCM_TIMESTAMPING of an instant: in software, and twice nothing for the hardware's."""
-    seconds, rest = divmod(at, SECOND)
-    stamps = _timespec.pack(seconds, rest * _NANOSECONDS) + bytes(2 * _timespec.size)
+    stamps = structs.pack_timespec(at) + bytes(2 * structs.TIMESPEC.size)
     return _SO, SO_TIMESTAMPING, stamps
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tapstack.drill.calls.context import LACKING
 from tapstack.drill.calls.table import Call, Context, prepare
 from tapstack.drill.language.parser import parse
 from tapstack.drill.language.syntax import Code, SystemCall
 from tapstack.drill.playing.code import Snippets
 from tapstack.drill.reports.failure import Difference
 from tapstack.drill.settings import Settings
+from tapstack.drill.simulated import LACKING
 
 LISTENING = (
     "socket(..., SOCK_STREAM, IPPROTO_TCP) = 3",

@@ -207,6 +207,17 @@ def test_an_error_that_is_known_by_two_names_is_one(bench: Bench) -> None:
             45,
         ),
         ("setsockopt(3, SOL_SOCKET, SO_LINGER, {on=1}, 8) = 0", "setsockopt takes a struct su", 42),
+        (
+            "setsockopt(3, SOL_SOCKET, SO_LINGER, {onoff=0x100000000, linger=1}, 8) = 0",
+            "setsockopt takes a number of 32 bits here",
+            48,
+        ),
+        (
+            "sendmsg(3, {msg_iov(0)=[], msg_control=[{cmsg_level=0, cmsg_type=1, "
+            "cmsg_data={ee_origin=256}}]}, 0) = 0",
+            "sendmsg takes a number of 8 bits, none below 0, here",
+            93,
+        ),
         ("sendfile(3, 3, 0x10, 5) = 5", "sendfile takes an offset in an array, such as", 19),
     ],
 )

@@ -28,8 +28,6 @@ from tapstack.drill.language.values import number_of
 
 Live = Callable[[], int]
 """Gives the live descriptor when the call is made. Raises: OSError with EBADF."""
-
-
 _MOST_OCTETS = 1 << 28
 """Of one buffer: more are a slip."""
 
@@ -90,6 +88,12 @@ class Arguments:
             raise self.wrong(expression, "a number")
         return number_of(expression)
 
+    def short_or_any(self, expression: Expression | None) -> int | None:
+        """Read an int of C that is expected; `...`, or nothing, is None."""
+        if expression is None or isinstance(expression, Anything):
+            return None
+        return self.short_in(expression)
+
     def size(self, place: int) -> int:
         """Read the size of a buffer."""
         return self.size_in(self._items[place])
@@ -134,6 +138,13 @@ class Arguments:
             raise self.wrong(expression, wanted)
         return expression.items
 
+    def only_item(self, place: int, wanted: str) -> Expression:
+        """Read a list of one, `[1000]`, described as `wanted`."""
+        items = self.items(place, wanted)
+        if len(items) != 1:
+            raise self.wrong(self._items[place], wanted)
+        return items[0]
+
     def text_in(self, expression: Expression) -> Text | None:
         """Read a buffer: a string, or `...`, which is None."""
         if isinstance(expression, Text):
@@ -166,6 +177,15 @@ class Arguments:
     def remote(self) -> Endpoint:
         """Give what `...` means to connect, and to send to."""
         return self.context.remote
+
+
+def number_or_any(expression: Expression | None) -> int | None:
+    """Read a number that is expected; `...`, or nothing, is None. Raises: ScriptError."""
+    if expression is None or isinstance(expression, Anything):
+        return None
+    if isinstance(expression, Text | Items):
+        raise ScriptError("this is to be a number", expression.position)
+    return number_of(expression)
 
 
 def words_of(expression: Expression) -> Iterator[Word]:

@@ -12,14 +12,6 @@ from tapstack.base.units import Instant
 from tapstack.drill.calls.descriptors import Descriptors
 from tapstack.drill.settings import Settings
 
-LACKING = frozenset(
-    "AF_INET6 PF_INET6 IPPROTO_MPTCP IPPROTO_SCTP "
-    "MSG_ZEROCOPY SO_ZEROCOPY TCP_ZEROCOPY_RECEIVE "
-    "TCP_MD5SIG TCP_MD5SIG_EXT".split()
-)
-"""Words of a script that ask for what a stack in virtual time does not have. Of options only those
-are here that take structs of their own: the stack itself says that it does not know the others."""
-
 
 @dataclass(slots=True)
 class Context:

@@ -7,27 +7,30 @@ Not done here: the message that they come with (`messages.py`).
 
 from __future__ import annotations
 
-from struct import Struct
+import sys
 from typing import NamedTuple
 
 from tapstack.base.units import SECOND
-from tapstack.drill.calls.arguments import Arguments
+from tapstack.drill.calls.arguments import Arguments, number_or_any
 from tapstack.drill.calls.context import Context
-from tapstack.drill.calls.results import differ, differ_text, number_or_any, show_octets
+from tapstack.drill.calls.results import differ, differ_text, show_octets
 from tapstack.drill.calls.structs import fields_of, value_in
 from tapstack.drill.language.syntax import Anything, Expression, Items, Text
 from tapstack.drill.playing.timing import format_time
 from tapstack.drill.reports.failure import Difference
+from tapstack.socket.structs import EXTENDED_ERROR, INT, SOCKADDR_IN, TIMESPEC, unpack_timespec
 
-_INT = 4
-_ERROR = Struct("=IBBBxII")
-"""struct sock_extended_err of ip(7): errno, origin, type, code, info, data."""
-_ERROR_FIELDS = "ee_errno ee_origin ee_type ee_code ee_info ee_data"
-_OFFENDER = 16
-"""Octets of the address behind a sock_extended_err: SO_EE_OFFENDER."""
-_TIMESTAMP = Struct("@qq")
-"""struct timespec; a struct scm_timestamping is three: the first is the software's."""
-_TIMESTAMPS = 3 * _TIMESTAMP.size
+_ERROR_FIELDS = {
+    "ee_errno": 32,
+    "ee_origin": 8,
+    "ee_type": 8,
+    "ee_code": 8,
+    "ee_info": 32,
+    "ee_data": 32,
+}
+"""Of a struct sock_extended_err, with their bits."""
+_TIMESTAMPS = 3 * TIMESPEC.size
+"""Octets of a struct scm_timestamping: the first of its times is the software's."""
 _ANY = 64
 """Octets for data that do not matter."""
 
@@ -38,15 +41,15 @@ class Numeral(NamedTuple):
     """An int."""
 
     value: int
-    room: int = _INT
+    room: int = INT.size
 
     def octets(self) -> bytes:
         """Give the data to be sent."""
-        return (self.value & 0xFFFFFFFF).to_bytes(_INT, "little")
+        return (self.value & 0xFFFFFFFF).to_bytes(INT.size, sys.byteorder)
 
     def differences(self, what: str, data: bytes, _: Context) -> list[Difference]:
         """Compare with what was received: an int of any length."""
-        return differ(what, self.value, int.from_bytes(data, "little", signed=True))
+        return differ(what, self.value, int.from_bytes(data, sys.byteorder, signed=True))
 
 
 class Octets(NamedTuple):
@@ -68,19 +71,19 @@ class ErrorReport(NamedTuple):
     """A struct sock_extended_err; None: that field does not matter."""
 
     fields: tuple[int | None, ...]
-    room: int = _ERROR.size + _OFFENDER
+    room: int = EXTENDED_ERROR.size + SOCKADDR_IN.size  # SO_EE_OFFENDER
 
     def octets(self) -> bytes:
         """Give the data to be sent."""
-        return _ERROR.pack(*(value or 0 for value in self.fields))
+        return EXTENDED_ERROR.pack(*(value or 0 for value in self.fields))
 
     def differences(self, what: str, data: bytes, _: Context) -> list[Difference]:
         """Compare with what was received."""
-        if len(data) < _ERROR.size:
+        if len(data) < EXTENDED_ERROR.size:
             return [Difference(what, "a struct sock_extended_err", show_octets(data))]
         found: list[Difference] = []
         for name, wanted, actual in zip(
-            _ERROR_FIELDS.split(), self.fields, _ERROR.unpack_from(data), strict=True
+            _ERROR_FIELDS, self.fields, EXTENDED_ERROR.unpack_from(data), strict=True
         ):
             found += differ(f"{what} {name}", wanted, actual)
         return found
@@ -99,10 +102,9 @@ class Timestamp(NamedTuple):
 
     def differences(self, what: str, data: bytes, context: Context) -> list[Difference]:
         """Compare with what was received, within the tolerance of the script."""
-        if len(data) < _TIMESTAMP.size:
+        if len(data) < TIMESPEC.size:
             return [Difference(what, "a struct scm_timestamping", show_octets(data))]
-        seconds, nanoseconds = _TIMESTAMP.unpack_from(data)
-        actual = seconds * SECOND + nanoseconds // 1000 - context.epoch
+        actual = unpack_timespec(data) - context.epoch
         tolerance = context.settings.tolerance_usecs
         if self.instant is None or abs(actual - self.instant) <= tolerance:
             return []
@@ -146,16 +148,10 @@ def control_of(arguments: Arguments, expression: Expression) -> Control:
     fields = fields_of(arguments, expression, "cmsg_level cmsg_type cmsg_data", _WANTED)
     return Control(
         expression,
-        _short_or_any(arguments, value_in(fields, "cmsg_level")),
-        _short_or_any(arguments, value_in(fields, "cmsg_type")),
+        arguments.short_or_any(value_in(fields, "cmsg_level")),
+        arguments.short_or_any(value_in(fields, "cmsg_type")),
         _data_of(arguments, value_in(fields, "cmsg_data")),
     )
-
-
-def _short_or_any(arguments: Arguments, expression: Expression | None) -> int | None:
-    if expression is None or isinstance(expression, Anything):
-        return None
-    return arguments.short_in(expression)
 
 
 def _data_of(arguments: Arguments, expression: Expression | None) -> Data:
@@ -174,10 +170,16 @@ def _data_of(arguments: Arguments, expression: Expression | None) -> Data:
 
 def _struct_of(arguments: Arguments, expression: Items) -> ErrorReport | Timestamp:
     wanted = "data such as {ee_errno=0, ee_origin=..., ...} or {scm_sec=0, scm_nsec=100000000}"
-    fields = fields_of(arguments, expression, f"{_ERROR_FIELDS} scm_sec scm_nsec", wanted)
+    fields = fields_of(
+        arguments, expression, " ".join([*_ERROR_FIELDS, "scm_sec", "scm_nsec"]), wanted
+    )
     if "scm_sec" not in fields and "scm_nsec" not in fields:
-        names = _ERROR_FIELDS.split()
-        return ErrorReport(tuple(number_or_any(value_in(fields, name)) for name in names))
+        return ErrorReport(
+            tuple(
+                _unsigned_or_any(arguments, value_in(fields, name), bits)
+                for name, bits in _ERROR_FIELDS.items()
+            )
+        )
     if not fields.keys() <= {"scm_sec", "scm_nsec"}:
         raise arguments.wrong(expression, wanted)
     seconds, nanoseconds = value_in(fields, "scm_sec"), value_in(fields, "scm_nsec")
@@ -186,3 +188,10 @@ def _struct_of(arguments: Arguments, expression: Items) -> ErrorReport | Timesta
     return Timestamp(
         (number_or_any(seconds) or 0) * SECOND + (number_or_any(nanoseconds) or 0) // 1000
     )
+
+
+def _unsigned_or_any(arguments: Arguments, expression: Expression | None, bits: int) -> int | None:
+    number = number_or_any(expression)
+    if expression is not None and number is not None and number >> bits:
+        raise arguments.wrong(expression, f"a number of {bits} bits, none below 0,")
+    return number

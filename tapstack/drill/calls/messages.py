@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tapstack.base.address import Endpoint
-from tapstack.drill.calls.arguments import Arguments
+from tapstack.drill.calls.arguments import Arguments, number_or_any
 from tapstack.drill.calls.control_messages import Control, control_of
-from tapstack.drill.calls.results import differ, differ_bits, differ_text, number_or_any
+from tapstack.drill.calls.results import differ, differ_bits, differ_text
 from tapstack.drill.calls.structs import (
-    SOCKADDR_LENGTH,
     Buffer,
     SocketAddress,
     buffers_of,
@@ -27,6 +26,7 @@ from tapstack.drill.calls.structs import (
 from tapstack.drill.contract import Received
 from tapstack.drill.language.syntax import Anything, Expression
 from tapstack.drill.reports.failure import Difference
+from tapstack.socket.structs import SOCKADDR_IN
 
 _WANTED = "a struct such as {msg_name(...)=..., msg_iov(1)=[{..., 1000}], msg_flags=0}"
 _ROOM_FOR_ANY_CONTROL = 1024
@@ -147,7 +147,7 @@ class Incoming:
     def _differences_of_name(self, source: Endpoint | None) -> list[Difference]:
         if self._address is None:
             return []
-        length = 0 if source is None else SOCKADDR_LENGTH
+        length = 0 if source is None else SOCKADDR_IN.size
         found = self._address.differences("msg_name", source)
         return found + differ("msg_namelen", self._header.name_length, length)
 

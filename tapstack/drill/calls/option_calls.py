@@ -5,20 +5,21 @@ Not done here: the options.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import ENOPROTOOPT
 from typing import NamedTuple
 
-from tapstack.drill.calls.arguments import Arguments
-from tapstack.drill.calls.results import Body, Returned, differ, differ_text, number_or_any
-from tapstack.drill.calls.structs import LINGER, Linger, linger_of, written_length
+from tapstack.drill.calls.arguments import Arguments, number_or_any
+from tapstack.drill.calls.results import Body, Returned, differ, differ_text
+from tapstack.drill.calls.structs import Linger, linger_of, written_length
 from tapstack.drill.contract import Calls
 from tapstack.drill.language.syntax import Anything, Expression, Items, Text, Word
 from tapstack.drill.language.values import unparse
 from tapstack.drill.reports.failure import Difference
+from tapstack.socket.structs import INT, LINGER
 
-_INT = 4
 _LARGE = 512
 """Octets of room for what the script does not look at: TCP_INFO has about 300."""
 _MOST_LENGTH = 1 << 16
@@ -78,7 +79,7 @@ def _natural_octets_of(arguments: Arguments, expression: Expression, length: int
         case Text(octets=octets):
             return octets
         case Anything():
-            return bytes(_INT if length is None else length)
+            return bytes(INT.size if length is None else length)
         case Items(is_struct=True):
             on, seconds = linger_of(arguments, expression)
             return LINGER.pack(on or 0, seconds or 0)
@@ -92,11 +93,11 @@ def _natural_octets_of(arguments: Arguments, expression: Expression, length: int
 
 def _size_of_each(count: int, length: int | None) -> int:
     """Give the octets of one number: of eight there is one, but several are ints."""
-    return 8 if count == 1 and length is not None and length >= 8 else _INT
+    return 8 if count == 1 and length is not None and length >= 8 else INT.size
 
 
 def _packed(number: int, size: int) -> bytes:
-    return (number & (1 << 8 * size) - 1).to_bytes(size, "little")
+    return (number & (1 << 8 * size) - 1).to_bytes(size, sys.byteorder)
 
 
 # --- getsockopt -----------------------------------------------------------------------------------
@@ -127,12 +128,12 @@ class _Numbers(NamedTuple):
 
     @property
     def room(self) -> int:
-        return _INT * len(self.numbers)
+        return INT.size * len(self.numbers)
 
     def differences(self, octets: bytes) -> list[Difference]:
-        size = len(octets) if len(self.numbers) == 1 else _INT
+        size = len(octets) if len(self.numbers) == 1 else INT.size
         parts = [octets[at : at + size] for at in range(0, len(octets), size or 1)]
-        actual = [int.from_bytes(part, "little", signed=True) for part in parts]
+        actual = [int.from_bytes(part, sys.byteorder, signed=True) for part in parts]
         if len(actual) == len(self.numbers) and all(
             wanted is None or _packed(wanted, size) == part
             for wanted, part in zip(self.numbers, parts, strict=True)

@@ -14,7 +14,6 @@ from tapstack.drill.language.symbols import ERRNO_NUMBERS, bits_text, errno_name
 from tapstack.drill.language.syntax import (
     Anything,
     Errno,
-    Expression,
     Items,
     ScriptError,
     SystemCall,
@@ -127,12 +126,3 @@ def show_octets(octets: bytes) -> str:
     """Render octets as a script's string, the first of many."""
     more = f"... ({len(octets)} octets)" if len(octets) > _MOST_SHOWN else ""
     return quote(octets[:_MOST_SHOWN]) + more
-
-
-def number_or_any(expression: Expression | None) -> int | None:
-    """Read a number that is expected; `...`, or nothing, is None. Raises: ScriptError."""
-    if expression is None or isinstance(expression, Anything):
-        return None
-    if isinstance(expression, Text | Items):
-        raise ScriptError("this is to be a number", expression.position)
-    return number_of(expression)

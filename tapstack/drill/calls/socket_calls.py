@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import socket
 
-from tapstack.drill.calls.arguments import Arguments
-from tapstack.drill.calls.results import Body, Returned, differ, number_or_any
+from tapstack.drill.calls.arguments import Arguments, number_or_any
+from tapstack.drill.calls.results import Body, Returned, differ
 from tapstack.drill.calls.structs import endpoint, written_address
 from tapstack.drill.contract import Calls
 from tapstack.drill.language.syntax import Anything, Text
@@ -115,10 +115,7 @@ def read_ioctl(arguments: Arguments) -> Body:
     fd, request = arguments.fd(0), arguments.number(1)
     wanted = None
     if count == 3 and not isinstance(arguments[2], Anything):
-        items = arguments.items(2, "a number in an array, such as [1000]")
-        if len(items) != 1:
-            raise arguments.wrong(arguments[2], "one number such as [1000]")
-        wanted = number_or_any(items[0])
+        wanted = number_or_any(arguments.only_item(2, "a number in an array, such as [1000]"))
     return lambda calls: Returned(0, differ("value", wanted, calls.ioctl(fd(), request)))
 
 

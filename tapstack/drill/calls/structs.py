@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from struct import Struct
 from typing import NamedTuple
 
 from tapstack.base.address import Endpoint, format_ipv4
-from tapstack.drill.calls.arguments import Arguments, Live
-from tapstack.drill.calls.results import differ, number_or_any
+from tapstack.drill.calls.arguments import Arguments, Live, number_or_any
+from tapstack.drill.calls.results import differ
 from tapstack.drill.language.syntax import Anything, Expression, Field, Items
 from tapstack.drill.reports.failure import Difference
-
-LINGER = Struct("@ii")
-"""socket(7): l_onoff, l_linger."""
-SOCKADDR_LENGTH = 16
-"""Octets of struct sockaddr_in (ip(7))."""
+from tapstack.socket.structs import SOCKADDR_IN
 
 
 def fields_of(
@@ -111,7 +106,7 @@ class WrittenAddress(NamedTuple):
         """Compare with the address that the call gave."""
         if self.address is None:
             return []
-        length = 0 if actual is None else SOCKADDR_LENGTH
+        length = 0 if actual is None else SOCKADDR_IN.size
         found = self.address.differences("address", actual)
         return found + differ("address length", self.length, length)
 
@@ -128,10 +123,7 @@ def written_length(arguments: Arguments, place: int) -> int | None:
     """Read a length that a call writes: `[16]`; `...` and NULL are None. Raises: ScriptError."""
     if isinstance(arguments[place], Anything) or arguments.is_null(place):
         return None
-    items = arguments.items(place, "a length such as [16]")
-    if len(items) != 1:
-        raise arguments.wrong(arguments[place], "one length such as [16]")
-    return number_or_any(items[0])
+    return number_or_any(arguments.only_item(place, "a length such as [16]"))
 
 
 # --- linger ---------------------------------------------------------------------------------------
@@ -149,7 +141,7 @@ def linger_of(arguments: Arguments, expression: Expression) -> Linger:
     wanted = "a struct such as {onoff=1, linger=10}"
     fields = fields_of(arguments, expression, "onoff linger", wanted)
     onoff, seconds = value_in(fields, "onoff"), value_in(fields, "linger")
-    return Linger(number_or_any(onoff), number_or_any(seconds))
+    return Linger(arguments.short_or_any(onoff), arguments.short_or_any(seconds))
 
 
 # --- iovec ----------------------------------------------------------------------------------------
@@ -228,10 +220,8 @@ def epoll_event(arguments: Arguments, expression: Expression) -> EpollEvent:
         return EpollEvent(None, "u64", None)
     wanted = "a struct such as {events=EPOLLIN, fd=4}"
     fields = fields_of(arguments, expression, "events fd ptr u32 u64", wanted)
-    written = value_in(fields, "events")
-    events = None
-    if written is not None and not isinstance(written, Anything):
-        events = arguments.short_in(written) & 0xFFFFFFFF
+    events = arguments.short_or_any(value_in(fields, "events"))
+    events = None if events is None else events & 0xFFFFFFFF
     members = [name for name in fields if name in _DATA_BITS]
     if not members:
         return EpollEvent(events, "u64", None)

@@ -188,10 +188,6 @@ _OFFSET = "an offset in an array, such as [0], or NULL"
 
 def _offset(arguments: Arguments, place: int) -> int | None:
     """Read where in a file to begin: `[0]`; NULL and `...` are where it stands."""
-    expression = arguments[place]
-    if isinstance(expression, Anything) or arguments.is_null(place):
+    if isinstance(arguments[place], Anything) or arguments.is_null(place):
         return None
-    items = arguments.items(place, _OFFSET)
-    if len(items) != 1:
-        raise arguments.wrong(expression, _OFFSET)
-    return arguments.short_in(items[0])
+    return arguments.short_in(arguments.only_item(place, _OFFSET))

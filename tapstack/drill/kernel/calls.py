@@ -14,7 +14,6 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from struct import Struct
 from time import monotonic_ns
 
 from tapstack.base.address import Endpoint, format_ipv4, parse_ipv4
@@ -23,11 +22,11 @@ from tapstack.base.units import MILLISECOND, Duration
 from tapstack.drill.contract import Received
 from tapstack.drill.kernel import libc
 from tapstack.drill.kernel.namespace import KernelNamespace
+from tapstack.socket.structs import INT, LINGER
 
-_INT = Struct("=i")
 _NO_FD = 0x3FFFFFFF
 """No process has this one: poll(2) says POLLNVAL of it."""
-_ABORT = Struct("=ii").pack(1, 0)
+_ABORT = LINGER.pack(1, 0)
 """SO_LINGER: a close resets (socket(7))."""
 _DUPLICATES = (fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC)
 
@@ -173,8 +172,8 @@ class KernelCalls:
 
     def ioctl(self, fd: int, request: int) -> int:
         """Give what the request writes, an int."""
-        answer = fcntl.ioctl(self._own(fd), request, bytes(_INT.size))
-        return int(_INT.unpack(answer)[0])
+        answer = fcntl.ioctl(self._own(fd), request, bytes(INT.size))
+        return int(INT.unpack(answer)[0])
 
     # --- waiting ---
 

@@ -17,15 +17,14 @@ from struct import Struct
 from typing import Any
 
 from tapstack.base.address import ANY_ENDPOINT, Endpoint
-from tapstack.base.units import SECOND, Duration
+from tapstack.base.units import Duration
+from tapstack.socket.structs import SOCKADDR_IN, pack_timespec
 
 _AF_UNSPEC, _AF_INET, _SOCK_CLOEXEC = 0, 2, 0o2000000  # <sys/socket.h>
 POLLIN = 0x001  # <poll.h>
 
-_SOCKADDR_IN = Struct("=H2s4s8x")
 _POLL_FD = Struct("=iHH")
 _EPOLL_EVENT = Struct("=IQ" if platform.machine() == "x86_64" else "=I4xQ")  # EPOLL_PACKED
-_TIMESPEC = Struct("@ll")
 _LENGTH = Struct("@I")
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -47,9 +46,9 @@ def _call(name: str, *arguments: Any) -> int:
 def _build_address(endpoint: Endpoint | None) -> bytes:
     """Build a sockaddr; None is the one that dissolves an association."""
     if endpoint is None:
-        return _SOCKADDR_IN.pack(_AF_UNSPEC, bytes(2), bytes(4))
+        return SOCKADDR_IN.pack(_AF_UNSPEC, bytes(2), bytes(4))
     port, address = endpoint.port.to_bytes(2, "big"), endpoint.address.to_bytes(4, "big")
-    return _SOCKADDR_IN.pack(_AF_INET, port, address)
+    return SOCKADDR_IN.pack(_AF_INET, port, address)
 
 
 class _AddressAnswer:
@@ -62,20 +61,20 @@ class _AddressAnswer:
     def endpoint(self) -> Endpoint | None:
         """Read it; None where the kernel gave none, or one of another family."""
         (length,) = _LENGTH.unpack(self.length)
-        family, port, address = _SOCKADDR_IN.unpack_from(self.room)
-        if length < _SOCKADDR_IN.size or family != _AF_INET:
+        family, port, address = SOCKADDR_IN.unpack_from(self.room)
+        if length < SOCKADDR_IN.size or family != _AF_INET:
             return None
         return Endpoint(int.from_bytes(address, "big"), int.from_bytes(port, "big"))
 
 
 def bind(fd: int, local: Endpoint) -> None:
     """As bind(2). Raises: OSError, as everything here."""
-    _call("bind", fd, _build_address(local), _SOCKADDR_IN.size)
+    _call("bind", fd, _build_address(local), SOCKADDR_IN.size)
 
 
 def connect(fd: int, remote: Endpoint | None) -> None:
     """As connect(2); None dissolves."""
-    _call("connect", fd, _build_address(remote), _SOCKADDR_IN.size)
+    _call("connect", fd, _build_address(remote), SOCKADDR_IN.size)
 
 
 def listen(fd: int, backlog: int) -> None:
@@ -121,7 +120,7 @@ def recvfrom(fd: int, size: int, flags: int) -> tuple[bytes, Endpoint | None]:
 
 def sendto(fd: int, data: bytes, flags: int, to: Endpoint | None) -> int:
     """As sendto(2); without an address, as send(2)."""
-    address = (None, 0) if to is None else (_build_address(to), _SOCKADDR_IN.size)
+    address = (None, 0) if to is None else (_build_address(to), SOCKADDR_IN.size)
     return _call("sendto", fd, data, c_size_t(len(data)), flags, *address)
 
 
@@ -148,10 +147,7 @@ def setsockopt(fd: int, level: int, name: int, value: bytes) -> None:
 def poll(watched: Sequence[tuple[int, int]], timeout: Duration | None) -> list[int]:
     """As ppoll(2), without a signal mask: give `revents` of each. A timeout is in µs."""
     room = create_string_buffer(b"".join(_POLL_FD.pack(fd, what, 0) for fd, what in watched))
-    time = None
-    if timeout is not None:
-        seconds, microseconds = divmod(timeout, SECOND)
-        time = _TIMESPEC.pack(seconds, microseconds * 1000)
+    time = None if timeout is None else pack_timespec(timeout)
     _call("ppoll", room, ctypes.c_ulong(len(watched)), time, None, c_size_t(0))
     return [revents for _, _, revents in _POLL_FD.iter_unpack(room.raw[:-1])]
 

@@ -12,17 +12,17 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from struct import Struct
 from time import monotonic_ns, time_ns
 
-from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.base.units import Duration, Instant
 from tapstack.drill.contract import Captured
 from tapstack.drill.kernel.setting import DEVICE
+from tapstack.socket.structs import unpack_timespec
+from tapstack.socket.timestamping import SO_TIMESTAMPNS
 
 _ETH_P_IP, _ETH_P_ALL = 0x0800, 0x0003  # <linux/if_ether.h>
 _PACKET_OUTGOING = 4  # <linux/if_packet.h>
-_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33  # <asm-generic/socket.h>
-_TIMESPEC = Struct("@ll")
+_SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
 _ROOM = 64 << 20
 """Octets that may wait to be looked at: more than any window."""
 _LONGEST = 1 << 16
@@ -37,7 +37,7 @@ class KernelWire:
         self._sniffer = sniffer
         self._now = now
         sniffer.setblocking(False)
-        sniffer.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        sniffer.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sniffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
         with suppress(PermissionError):  # only root gets more than net.core.rmem_max
             sniffer.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
@@ -87,5 +87,4 @@ class KernelWire:
 def _timestamp(control: list[tuple[int, int, bytes]]) -> Instant:
     """Read when a datagram was sent, µs since 1970."""
     ((_, _, octets),) = control
-    seconds, nanoseconds = _TIMESPEC.unpack(octets)
-    return int(seconds * SECOND + nanoseconds // 1000)
+    return unpack_timespec(octets)

@@ -23,7 +23,7 @@ from tapstack.drill.language.symbols import CODE_NAMES
 from tapstack.drill.language.syntax import Code, Position, ScriptError
 from tapstack.drill.playing.blame import FILE_NAME, failure_of
 from tapstack.drill.reports.failure import Difference, FailedError
-from tapstack.socket.tcp_info import CODEC, TCP_INFO_STRUCT
+from tapstack.socket.tcp_info import CODEC, read_tcp_info
 
 _MOST_LINES = 3_000_000
 """Of Python: a program that runs more of them is taken to run for ever."""
@@ -130,30 +130,8 @@ def current_info(calls: Calls, descriptors: Descriptors) -> dict[str, int] | Non
             octets = calls.getsockopt(fd, socket.IPPROTO_TCP, socket.TCP_INFO, CODEC.size)
         except OSError:  # it is no socket, or none of TCP
             continue
-        return variables_of(octets)
+        return {f"tcpi_{name}": value for name, value in read_tcp_info(octets).items()}
     return None
-
-
-def variables_of(octets: bytes) -> dict[str, int]:
-    """Read a struct tcp_info, as far as the system fills it: all of its `tcpi_` names."""
-    values = CODEC.unpack_from(octets.ljust(CODEC.size, b"\0"))
-    info: dict[str, int] = {}
-    end = 0
-    for field, value in zip(TCP_INFO_STRUCT.subcons, values, strict=True):
-        end += field.sizeof()
-        if end <= len(octets):
-            info[field.name] = value
-    return {f"tcpi_{name}": value for name, value in _bit_fields_apart(info).items()}
-
-
-def _bit_fields_apart(info: dict[str, int]) -> dict[str, int]:
-    scales, delivery = info.pop("wscales", 0), info.pop("delivery", 0)
-    return info | {
-        "snd_wscale": scales & 15,
-        "rcv_wscale": scales >> 4,
-        "delivery_rate_app_limited": delivery & 1,
-        "fastopen_client_fail": delivery >> 1 & 3,
-    }
 
 
 # --- running --------------------------------------------------------------------------------------

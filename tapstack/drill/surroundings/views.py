@@ -15,6 +15,7 @@ from tapstack.base.timers import Timer
 from tapstack.base.units import MILLISECOND, Instant
 from tapstack.drill.surroundings.linux_counters import SECTIONS
 from tapstack.stack import Stack
+from tapstack.tcp.info import STATE_NUMBERS
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 
@@ -24,20 +25,7 @@ _HEADER = (
     "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  "
     "timeout inode"
 )
-_STATES = {
-    # <net/tcp_states.h>
-    State.ESTABLISHED: 1,
-    State.SYN_SENT: 2,
-    State.SYN_RECEIVED: 3,
-    State.FIN_WAIT_1: 4,
-    State.FIN_WAIT_2: 5,
-    State.TIME_WAIT: 6,
-    State.CLOSED: 7,
-    State.CLOSE_WAIT: 8,
-    State.LAST_ACK: 9,
-    State.LISTEN: 10,
-    State.CLOSING: 11,
-}
+_STATES = {**STATE_NUMBERS, State.TIME_WAIT: 6}  # TCP_INFO has no TIME-WAIT
 
 
 def net_files(stack: Stack, now: Instant) -> dict[str, str]:
