@@ -18,6 +18,7 @@ from tapstack.drill.crew.crew import Crew, Told, in_order
 from tapstack.drill.outcome import Request, Result, Verdict
 from tapstack.drill.reports.report import ways_on
 from tapstack.drill.reports.summary import has_failed, summarize
+from tapstack.shell.interrupt import ending_signals
 
 PASSED, FAILED, UNSUPPORTED = 0, 1, 3
 """Exit statuses; wrong usage has 2, as usual."""
@@ -56,7 +57,8 @@ def _signals_end_it() -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    numbers = [number for number in ending_signals() if number != signal.SIGINT]
+    before = {number: signal.signal(number, leave) for number in numbers}
     try:
         yield
     finally:

@@ -71,7 +71,8 @@ def _run_source(source: bytes, path: Path, manner: Manner, say: Say) -> Result:
         return _play(parse(source, name, definitions), path.parent, manner, say)
     except ScriptError as error:
         report = report_mistake(name, text, error.message, error.position)
-        return Result(name, Verdict.UNREADABLE, report, 0, error.message)
+        reason = f"line {error.position.line}: {error.message}"
+        return Result(name, Verdict.UNREADABLE, report, 0, reason)
     except UnsupportedError as error:
         report = report_mistake(name, text, f"unsupported: {error.construct}", error.position)
         return Result(name, Verdict.UNSUPPORTED, report, 0, error.construct)

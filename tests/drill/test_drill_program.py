@@ -238,7 +238,7 @@ def test_folders_are_played_and_summed_up(folder: Path) -> None:
         "",
         "Failed:",
         "  a/two.pkt: line 9: another packet was sent than the one expected",
-        "  b/three.pkt: there is no system call writ; is write meant?",
+        "  b/three.pkt: line 8: there is no system call writ; is write meant?",
         "",
         "5 scripts: 1 passed, 2 failed, 2 unsupported, in 0 s",
     ]

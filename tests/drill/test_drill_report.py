@@ -89,7 +89,7 @@ def test_sequence_numbers_count_from_the_first_as_in_the_script() -> None:
     assert lines[-1] == "Try again."
     shown = " ".join(lines)
     assert "SND.UNA:1 SND.NXT:11 SND.WND:1000 SND.WL1:2 SND.WL2:1 " in shown
-    assert "RCV.NXT:6 RCV.WND:64240" in shown
+    assert "RCV.NXT:6 RCV.WND:64240 cubic rto:300" in shown
     assert max(map(len, lines)) <= 100
 
 

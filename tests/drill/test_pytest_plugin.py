@@ -54,7 +54,7 @@ def test_scripts_are_collected_everywhere(tmp_path: Path) -> None:
     assert "PASSED a/good.pkt::good" in out
     assert "SKIPPED [1] a/other.pkt:1: unsupported: --ip_version=ipv6" in out
     assert "FAILED b/bad.pkt::bad - line 9: another packet was sent than the one expected" in out
-    assert "FAILED b/none.pkt::none - there is no system call writ" in out
+    assert "FAILED b/none.pkt::none - line 8: there is no system call writ" in out
 
 
 def test_a_failure_shows_the_report_and_no_traceback(tmp_path: Path) -> None:

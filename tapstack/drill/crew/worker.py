@@ -47,14 +47,14 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _leave)
     channel = Connection(int(sys.argv[1]))
     told = _Told(channel)
-    home = os.getcwd()
+    home = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
     get_ready()
     while True:
         try:
             task: Task = channel.recv()
         except EOFError:
             os._exit(0)  # tidying up takes Python longer than a script, and nothing needs it
-        os.chdir(home)  # a script's code may have left it
+        os.fchdir(home)  # a script's code may have left it
         with redirect_stdout(told), redirect_stderr(told):
             result = _play(task, told)
         with suppress(BrokenPipeError):  # who started us has left

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
+from shlex import quote
 
 from tapstack.drill.language.syntax import Position, Script
 from tapstack.drill.playing.timing import format_time
@@ -59,7 +60,7 @@ def report_bug(name: str, trace: str) -> str:
 def ways_on(name: str) -> str:
     """Tell how to see more of a script that failed."""
     return (
-        f"To see more: `tapstack drill -v {name}` tells every event; --pcap FILE writes the "
+        f"To see more: `tapstack drill -v {quote(name)}` tells every event; --pcap FILE writes the "
         "packets;\n--compare shows where Linux does otherwise (as root)."
     )
 
@@ -111,7 +112,7 @@ def _ladder(history: Sequence[Happening]) -> Iterator[str]:
 
 _NUMBER = re.compile(r"\b(SND\.UNA|SND\.NXT|SND\.WL2|RCV\.NXT|SND\.WL1):(\d+)")
 """Sequence numbers, as `ss` shows them."""
-_FIRST = re.compile(r"\b(ISS|IRS):(\d+)")
+_FIRST = re.compile(r"\b(ISS|IRS):(\d+) ?")
 _THEIRS = ("RCV.NXT", "SND.WL1")
 """Those that the remote host counts."""
 
@@ -138,7 +139,7 @@ def _connections(text: str) -> Iterator[str]:
 
 
 def _relative(line: str) -> str:
-    """Count sequence numbers as the script does: from the first ones of either side."""
+    """Count sequence numbers as the script does: from the first ones, which are left out then."""
     firsts = {name: int(number) for name, number in _FIRST.findall(line)}
     if len(firsts) < 2:
         return line
@@ -147,4 +148,4 @@ def _relative(line: str) -> str:
         first = firsts["IRS" if match[1] in _THEIRS else "ISS"]
         return f"{match[1]}:{seq.sub(int(match[2]), first)}"
 
-    return _NUMBER.sub(count, line)
+    return _FIRST.sub("", _NUMBER.sub(count, line))
