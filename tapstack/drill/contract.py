@@ -12,9 +12,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from tapstack.base.address import Endpoint, Ipv4Address
+from tapstack.base.address import Endpoint, Ipv4Address, Network
 from tapstack.base.units import Instant
 from tapstack.socket.calls.received import Received as Received
+
+DEVICE = "tun0"
+"""What the tool calls the host's device, and scripts too."""
+_REMOTE_PREFIX_LENGTH = 24
+"""As the tool has it of the network that the remote host is in."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -30,6 +35,17 @@ class Addresses(NamedTuple):
     gateway: Ipv4Address
     prefix_length: int
     """Of the local network."""
+
+    @property
+    def local_network(self) -> Network:
+        """The host's address, with the length of its prefix."""
+        return Network(self.local, self.prefix_length)
+
+    @property
+    def remote_network(self) -> Network:
+        """What lies behind the gateway, the remote host with it."""
+        remote = Network(self.remote, _REMOTE_PREFIX_LENGTH)
+        return Network(remote.prefix, remote.prefix_length)
 
 
 class Captured(NamedTuple):

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from tapstack.arp.config import ArpConfig
-from tapstack.base.address import Network, format_ipv4
+from tapstack.base.address import format_ipv4
 from tapstack.base.units import Duration, Instant
 from tapstack.capture.pcap import PcapWriter
 from tapstack.device.parcel import Parcel
-from tapstack.drill.contract import Addresses, Calls, Captured, Shell
+from tapstack.drill.contract import DEVICE, Addresses, Calls, Captured, Shell
 from tapstack.drill.language.syntax import UnsupportedError
 from tapstack.drill.surroundings.surroundings import Surroundings
 from tapstack.eth import wire as eth
@@ -36,12 +36,8 @@ from tapstack.tcp.wire import PROTOCOL_TCP
 T = TypeVar("T")
 
 _PROTOCOL_AT = 9  # RFC 791 §3.1: the octet of an IP header that has the protocol
-_INTERFACE = "tun0"
-"""What the tool calls its device, and scripts too."""
 _SCRIPT_MAC = bytes.fromhex("020000000001")
 """The script's Ethernet address: that of every neighbour."""
-_REMOTE_PREFIX_LENGTH = 24
-"""As the tool has it of the network that the remote host is in."""
 _REASON = re.compile(r"length \d+ \((.*)\)$")
 """Where a traced segment says why it is sent."""
 LACKING = frozenset(
@@ -121,7 +117,7 @@ class SimulatedHost:
         self._host = Host("tapstack", self._clock, seed="drill")
         self._tape = Tape()
         self.captured = self._tape.captured
-        self._port = Port(self._tape, self._host.name, _INTERFACE, mtu, offload=False)
+        self._port = Port(self._tape, self._host.name, DEVICE, mtu, offload=False)
         self._recording: Recording | None = None
         if capture is not None:
             self._recording = Recording(PcapWriter(open(capture, "wb")))  # noqa: SIM115
@@ -133,16 +129,14 @@ class SimulatedHost:
 
     def _plug_in(self, addresses: Addresses) -> None:
         """Put the script behind a gateway that is a neighbour, as every other of its addresses."""
-        network = Network(addresses.local, addresses.prefix_length)
-        self._host.plug_in(self._port, network, ArpConfig(arp_notify=False))
+        self._host.plug_in(self._port, addresses.local_network, ArpConfig(arp_notify=False))
         gateway = addresses.gateway
         if gateway == addresses.local:  # the tool's default; its device has no neighbours
             gateway ^= 1
         for neighbour in (gateway, addresses.remote):
-            self._host.know_neighbour(_INTERFACE, neighbour, _SCRIPT_MAC)
-        beyond = Network(addresses.remote, _REMOTE_PREFIX_LENGTH)
-        beyond = Network(beyond.prefix, beyond.prefix_length)
-        for target in ("default", str(beyond)):  # whom scripts change the route to
+            self._host.know_neighbour(DEVICE, neighbour, _SCRIPT_MAC)
+        # Scripts change the route to the remote network, as well as the default one.
+        for target in ("default", str(addresses.remote_network)):
             self._host.add_route(target, via=format_ipv4(gateway))
 
     # --- time ---

@@ -5,28 +5,22 @@ Not done here: what they do (`worker.py`).
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Pipe, wait
-from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-import tapstack
+from tapstack.drill.child import command_of
 from tapstack.drill.outcome import Result, Task, Verdict
 
-_PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
-    "from tapstack.drill.crew.worker import main; main()"
-)
-"""Looks for modules where this process does."""
+_WORKER = "tapstack.drill.crew.worker"
+"""By its name: this process does not need what it needs."""
 _GRACE = 3.0
 """Seconds beyond a script's limit: to start, and to tell that the time is up."""
 _PATIENCE = 1.0
@@ -47,11 +41,9 @@ class _Worker:
     def __init__(self) -> None:
         """Start it. Raises: OSError."""
         self.channel, theirs = Pipe()
-        path = [str(Path(tapstack.__file__).parents[1]), *sys.path]
-        program = [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(path)]
         with theirs:
             self.process = subprocess.Popen(
-                [*program, str(theirs.fileno())],
+                [*command_of(_WORKER), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # the terminal's Ctrl-C is for us alone

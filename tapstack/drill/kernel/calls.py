@@ -14,7 +14,6 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from time import monotonic_ns
 
 from tapstack.base.address import Endpoint, format_ipv4, parse_ipv4
 from tapstack.base.errors import os_error
@@ -22,6 +21,7 @@ from tapstack.base.units import MILLISECOND, Duration
 from tapstack.drill.contract import Received
 from tapstack.drill.kernel import libc
 from tapstack.drill.kernel.namespace import KernelNamespace
+from tapstack.runtime.clock import monotonic
 from tapstack.socket.structs import INT, LINGER
 
 _NO_FD = 0x3FFFFFFF
@@ -198,10 +198,10 @@ class KernelCalls:
 
     def epoll_wait(self, epoll: int, most: int, timeout: int) -> list[tuple[int, int]]:
         """As epoll_wait(2): an epoll that has something is itself readable."""
-        deadline = monotonic_ns() // 1000 + timeout * MILLISECOND
+        deadline = monotonic() + timeout * MILLISECOND
         ready = libc.epoll_pending(self._own(epoll), most)
         while not ready:
-            left = deadline - monotonic_ns() // 1000
+            left = deadline - monotonic()
             if timeout >= 0 and left <= 0:
                 break
             self._wait([(epoll, libc.POLLIN)], None if timeout < 0 else left)

@@ -19,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from tapstack.base.address import Network
 from tapstack.base.units import Instant
 from tapstack.capture.pcap import LINKTYPE_RAW, PcapWriter
 from tapstack.drill.contract import Addresses, Calls, Captured, Shell
@@ -34,9 +33,6 @@ from tapstack.runtime.clock import epoch_offset, monotonic
 
 T = TypeVar("T")
 
-_REMOTE_PREFIX_LENGTH = 24
-"""As the tool has it of the remote network, where its option does not say."""
-
 
 class KernelHost:
     """One network namespace, the script's wire, and the script's process."""
@@ -47,9 +43,8 @@ class KernelHost:
         mtu: int,
         directory: Path,
         capture: Path | None = None,
-        remote: Network | None = None,
     ) -> None:
-        """Make it; `remote` is the network behind the gateway, and `capture` a file to write.
+        """Make it; `capture` is a file to write.
 
         Raises: OSError with one clear sentence that says what it takes.
         """
@@ -58,8 +53,7 @@ class KernelHost:
         self.captured: deque[Captured] = deque()
         self._closed = False
         self._recording = None
-        network = remote or Network(addresses.remote, _REMOTE_PREFIX_LENGTH)
-        setting = Setting(addresses, network, mtu, str(directory.absolute()), dict(os.environ))
+        setting = Setting(addresses, mtu, str(directory.absolute()), dict(os.environ))
         self._namespace = KernelNamespace(setting)
         sniffer = self._namespace.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         self._wire = KernelWire(self._namespace.tun, socket.socket(fileno=sniffer), self.now)

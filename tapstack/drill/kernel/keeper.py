@@ -22,11 +22,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from tapstack.base.address import Network, format_ipv4
+from tapstack.base.address import format_ipv4
 from tapstack.device import host, netlink
 from tapstack.device.tap import open_tun
+from tapstack.drill.contract import DEVICE
 from tapstack.drill.kernel.promptness import be_prompt
-from tapstack.drill.kernel.setting import DEVICE, Setting, read_setting
+from tapstack.drill.kernel.setting import Setting, read_setting
 from tapstack.runtime.sealed import enter_sealed_namespace
 
 CHOSEN_CONGESTION = "CHOSEN_CONGESTION"
@@ -76,19 +77,18 @@ def _set_up(setting: Setting) -> int:
     with suppress(PermissionError):  # that takes the machine's root
         host.set_queue_length(DEVICE, _QUEUE)
     host.silence_ipv6(DEVICE)
-    addresses = setting.addresses
-    host.set_address(DEVICE, Network(addresses.local, addresses.prefix_length))
+    host.set_address(DEVICE, setting.addresses.local_network)
     host.bring_up(DEVICE)
     _add_route(setting)
     return tun
 
 
 def _add_route(setting: Setting) -> None:
-    gateway = setting.addresses.gateway
+    gateway, remote = setting.addresses.gateway, setting.addresses.remote_network
     try:
-        netlink.add_route(setting.remote, gateway, DEVICE)
+        netlink.add_route(remote, gateway, DEVICE)
     except OSError as error:
-        what = f"no route to {setting.remote} by the gateway {format_ipv4(gateway)}"
+        what = f"no route to {remote} by the gateway {format_ipv4(gateway)}"
         raise OSError(error.errno, f"{what}: {error.strerror}") from None
 
 
@@ -157,7 +157,3 @@ class Keeper:
                 check=False,
             )
             return ended.returncode, os.dup(output.fileno())
-
-
-if __name__ == "__main__":
-    main()

@@ -15,22 +15,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-import tapstack
+from tapstack.drill.child import command_of
 from tapstack.drill.contract import Shell
+from tapstack.drill.kernel import keeper
 from tapstack.drill.kernel.keeper import CHOSEN_CONGESTION, LONGEST_MESSAGE
 from tapstack.drill.kernel.setting import Setting
-
-_PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
-    "from tapstack.drill.kernel.keeper import main; main()"
-)
-"""Looks for modules where this process does, whatever became of its directory."""
 
 _SYSCTL = Path(__file__).with_name("sysctl.sh")
 _PATIENCE = 5.0
@@ -120,10 +114,8 @@ class KernelNamespace:
 
 
 def _start(setting: Setting, channels: tuple[int, int]) -> subprocess.Popen[bytes]:
-    path = [str(Path(tapstack.__file__).parents[1]), *sys.path]
-    program = [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(path)]
     return subprocess.Popen(
-        [*program, setting.write(), *map(str, channels)],
+        [*command_of(keeper.__name__), setting.write(), *map(str, channels)],
         stdin=subprocess.DEVNULL,
         pass_fds=channels,
         start_new_session=True,

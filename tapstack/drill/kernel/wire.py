@@ -15,8 +15,7 @@ from contextlib import suppress
 from time import monotonic_ns, time_ns
 
 from tapstack.base.units import Duration, Instant
-from tapstack.drill.contract import Captured
-from tapstack.drill.kernel.setting import DEVICE
+from tapstack.drill.contract import DEVICE, Captured
 from tapstack.socket.structs import unpack_timespec
 from tapstack.socket.timestamping import SO_TIMESTAMPNS
 

@@ -12,13 +12,15 @@ import os
 import select
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from errno import EAGAIN, EEXIST, EINVAL, ELOOP, ENOENT, EPERM
 
 from tapstack.base.contracts import READABLE
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket.blocking import block
-from tapstack.socket.calls.open_file import OpenFile
+from tapstack.socket.calls.open_file import IN, OpenFile
+from tapstack.socket.calls.polling import seconds_of
 from tapstack.socket.contract import SocketHost
 
 EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD = 1, 2, 3  # <sys/epoll.h>
@@ -28,24 +30,23 @@ _HOW = _WAKEUP | _ONE_SHOT | _EDGE | _EXCLUSIVE
 """Bits that say how to tell, and not of what."""
 _ALWAYS = select.EPOLLERR | select.EPOLLHUP
 _FOR_EXCLUSIVE = _ALWAYS | select.EPOLLIN | select.EPOLLOUT | _WAKEUP | _EDGE | _EXCLUSIVE
-_IN = select.POLLIN | select.POLLRDNORM
 _MOST_NESTS = 4
 """How deep one epoll may watch another (Linux's EP_MAX_NESTS)."""
-_MILLISECONDS = 1000
 
 
+@dataclass(slots=True, eq=False)
 class Entry:
     """One file that is watched, by one descriptor."""
 
-    __slots__ = ("data", "events", "fd", "file", "forget", "stop")
-
-    def __init__(self, fd: int, file: OpenFile, events: int, data: int) -> None:
-        self.fd = fd
-        self.file = file
-        self.events = events
-        self.data = data
-        self.stop: Callable[[], None] | None = None
-        self.forget: Callable[[], None] | None = None
+    fd: int
+    file: OpenFile
+    events: int
+    """What to tell of, and how."""
+    data: int
+    stop: Callable[[], None] | None = None
+    """Ends that the file tells of its events."""
+    forget: Callable[[], None] | None = None
+    """What the file calls before it is closed."""
 
 
 class EpollFile(OpenFile):
@@ -171,9 +172,8 @@ class EpollFile(OpenFile):
         """As epoll_wait(2), for at most `timeout` ms; negative: for ever. Raises: OSError."""
         if most <= 0:
             raise os_error(EINVAL)
-        seconds = None if timeout < 0 else timeout / _MILLISECONDS
         try:
-            return block(self._host, self, READABLE, seconds, self.take, most)
+            return block(self._host, self, READABLE, seconds_of(timeout), self.take, most)
         except (BlockingIOError, TimeoutError):
             return []
 
@@ -184,13 +184,13 @@ class EpollFile(OpenFile):
         while self._line:
             entry = self._line[0]
             if entry.file.readiness(now=now) & entry.events:
-                return _IN
+                return IN
             self._line.popleft()
         return 0
 
     def notify(self, on_event: Callable[[int], None]) -> Callable[[], None]:
         """Have `on_event` called when some may be ready; give what ends that."""
-        return self._host.notify(self, lambda _: on_event(_IN))
+        return self._host.notify(self, lambda _: on_event(IN))
 
     def close(self) -> None:
         """Watch no more."""

@@ -13,7 +13,10 @@ from errno import EINVAL, ENOTTY
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 
-EVERYTHING = select.POLLIN | select.POLLRDNORM | select.POLLOUT | select.POLLWRNORM
+IN = select.POLLIN | select.POLLRDNORM
+OUT = select.POLLOUT | select.POLLWRNORM
+"""What poll(2) says of a file that can be read, and of one that can be written."""
+EVERYTHING = IN | OUT
 """What is said of a file that never blocks (poll(2))."""
 _SETTABLE = os.O_APPEND | os.O_ASYNC | os.O_DIRECT | os.O_NOATIME | os.O_NONBLOCK
 """Flags that F_SETFL heeds (fcntl(2)); it passes over all others."""

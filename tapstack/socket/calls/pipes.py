@@ -15,7 +15,7 @@ from tapstack.base.contracts import CLOSED, READABLE, WRITABLE
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket.blocking import block
-from tapstack.socket.calls.open_file import OpenFile
+from tapstack.socket.calls.open_file import IN, OUT, OpenFile
 from tapstack.socket.contract import SocketHost
 from tapstack.socket.ioctl import SIOCINQ
 
@@ -24,8 +24,6 @@ _PAGES = 16
 """pipe(7): 65536 octets, unless F_SETPIPE_SZ says otherwise."""
 _LARGEST = 1 << 20
 """/proc/sys/fs/pipe-max-size."""
-_IN = select.POLLIN | select.POLLRDNORM
-_OUT = select.POLLOUT | select.POLLWRNORM
 
 
 class Pipe:
@@ -157,13 +155,13 @@ class PipeEnd(OpenFile):
         """Tell what poll(2) would."""
         pipe = self.pipe
         if self.is_reader:
-            return (_IN if pipe.pages else 0) | (0 if pipe.writers else select.POLLHUP)
+            return (IN if pipe.pages else 0) | (0 if pipe.writers else select.POLLHUP)
         is_full = len(pipe.pages) >= pipe.capacity
-        return (0 if is_full else _OUT) | (0 if pipe.readers else select.POLLERR)
+        return (0 if is_full else OUT) | (0 if pipe.readers else select.POLLERR)
 
     def notify(self, on_event: Callable[[int], None]) -> Callable[[], None]:
         """Have `on_event` called when there may be octets or room; give what ends that."""
-        wanted, key = (READABLE, _IN) if self.is_reader else (WRITABLE, _OUT)
+        wanted, key = (READABLE, IN) if self.is_reader else (WRITABLE, OUT)
 
         def listener(events: int) -> None:
             if events & CLOSED:

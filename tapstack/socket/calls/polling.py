@@ -59,14 +59,17 @@ class Round:
         return found
 
 
+def seconds_of(timeout: int) -> float | None:
+    """Turn a timeout of poll(2) and epoll_wait(2), in ms, into seconds; None: for ever."""
+    return None if timeout < 0 else timeout / _MILLISECONDS
+
+
 def poll(host: SocketHost, wishes: Sequence[Wish], timeout: int) -> list[int]:
     """Give what is ready of each, waiting `timeout` ms for the first; negative: for ever."""
     waits = Round(host, wishes)
     host.call(waits.begin)
     try:
-        return block(
-            host, waits, READABLE, None if timeout < 0 else timeout / _MILLISECONDS, waits.look
-        )
+        return block(host, waits, READABLE, seconds_of(timeout), waits.look)
     except (BlockingIOError, TimeoutError):
         return [0] * len(wishes)
     finally:

@@ -27,16 +27,14 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket.blocking import block
 from tapstack.socket.calls import reading, writing
-from tapstack.socket.calls.open_file import OpenFile
+from tapstack.socket.calls.open_file import IN, OUT, OpenFile
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 
 T = TypeVar("T")
 
-_IN = select.POLLIN | select.POLLRDNORM
-_OUT = select.POLLOUT | select.POLLWRNORM
 _KEYS = (
-    (READABLE | ACCEPTABLE | URGENT, _IN | select.POLLPRI | select.POLLRDBAND),
-    (WRITABLE, _OUT | select.POLLWRBAND),
+    (READABLE | ACCEPTABLE | URGENT, IN | select.POLLPRI | select.POLLRDBAND),
+    (WRITABLE, OUT | select.POLLWRBAND),
     (ERROR, select.POLLERR),
 )
 """What Linux tells who waits of an event; of others, it says that anything may have changed."""
