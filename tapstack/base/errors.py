@@ -86,6 +86,7 @@ class Drop(Enum):
     TCP_PAWS_TIME_WAIT = ("TcpExtPAWSTimewait", "TCP: timestamp older than the last before the end")
     TCP_PAWS_SYN_SENT = ("TcpExtPAWSActive", "TCP: echo of what our SYN did not carry")
     TCP_PAWS_OLD_ACK = ("TcpExtPAWSOldAck", "TCP: ACK that text has overtaken")
+    TCP_ECHO = ("TcpExtTSEcrRejected", "TCP: echo of what our SYN-ACK did not carry")
     TCP_LISTEN_OVERFLOW = ("TcpExtListenOverflows", "TCP: accept queue full")
     TCP_REQUEST_QUEUE_FULL = ("TcpExtTCPReqQFullDrop", "TCP: SYN queue full")
     TCP_SYN_BACKLOG = ("", "TCP: SYN queue nearly full, and the rest is for known peers")

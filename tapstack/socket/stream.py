@@ -142,7 +142,7 @@ class StreamEndpoint(AnyEndpoint):
         """Begin a connection: raises EINPROGRESS, or OSError when it cannot be begun."""
         self._check_open()
         if remote is None:
-            self._disconnect(now)
+            self._disconnect()
             return
         if self._listener:
             raise os_error(EISCONN)
@@ -160,13 +160,18 @@ class StreamEndpoint(AnyEndpoint):
             return  # as Linux: it connects when there is text for the SYN (TCP_FASTOPEN_CONNECT)
         raise os_error(EINPROGRESS)
 
-    def _disconnect(self, now: Instant) -> None:
+    def _disconnect(self) -> None:
         """Become as new, as connect(2) does to an address of AF_UNSPEC; a peer is reset.
 
         What the user had bound stays bound.
         """
         if self._listener:
-            self._stop_listening(constants.SHUT_RDWR, now)
+            self._stack.report(self._listener, CLOSED)
+            self._tcp.stop_listening(self._listener)
+            self._listener = None
+            if self._binding and self._chosen == ANY_ENDPOINT:
+                self._tcp.release(self._binding)
+                self._binding = None
         elif self._tcb:
             self._tcp.abort(self._tcb, ECONNRESET)
             self._tcb, self._past = None, self._tcb
@@ -301,13 +306,14 @@ class StreamEndpoint(AnyEndpoint):
 
     # --- the end ---
 
-    def shutdown(self, how: int, *, now: Instant) -> None:
+    def shutdown(self, how: int, *, now: Instant) -> None:  # noqa: ARG002
         """End one direction or both. Raises: OSError with ENOTCONN, EINVAL."""
         if how not in (constants.SHUT_RD, constants.SHUT_WR, constants.SHUT_RDWR):
             raise os_error(EINVAL)
         self._check_open()
-        if self._listener:
-            self._stop_listening(how, now)
+        if self._listener or self._is_opening():
+            if self._is_opening() or how != constants.SHUT_WR:
+                self._disconnect()  # as Linux: who waits in `accept` or `connect` is told
             return
         if self._tcb is None and how != constants.SHUT_WR:
             self._shut_before_connecting |= select.POLLIN | select.POLLRDHUP
@@ -316,12 +322,10 @@ class StreamEndpoint(AnyEndpoint):
             self._connection(), read=how != constants.SHUT_WR, write=how != constants.SHUT_RD
         )
 
-    def _stop_listening(self, how: int, now: Instant) -> None:
-        """Like Linux, listen no more when receiving is shut down: who waits in `accept` is told."""
-        if self._listener and how != constants.SHUT_WR:
-            self._stack.report(self._listener, CLOSED)
-            self._tcp.close(self._listener, now)
-            self._listener = None
+    def _is_opening(self) -> bool:
+        """Tell whether our SYN is on its way."""
+        tcb = self._tcb
+        return tcb is not None and tcb.state is State.SYN_SENT and not is_deferred(tcb)
 
     def close(self, *, now: Instant) -> None:
         """Close, whatever it is; who waits on it is told. A second call does nothing."""

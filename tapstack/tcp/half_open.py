@@ -3,7 +3,8 @@
 RFC 4987 tells what there is to defend: each SYN costs its sender nothing, and us a place in the SYN
 queue.
 
-Not done here: sending a SYN-ACK again (`syn_ack.py`), the order of the queues (`listener.py`).
+Not done here: sending a SYN-ACK again (`syn_ack.py`), what else may come than the final ACK
+(`syn_received.py`), the order of the queues (`listener.py`).
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ from tapstack.base.units import Instant
 from tapstack.tcp import ecn, fast_open_server, syn_ack, syn_cookies
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
-from tapstack.tcp.invalid import is_limited
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener, Verdict, judge
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.retransmission_queue import Acknowledged
-from tapstack.tcp.segment import ACK, RST, SYN, Options, Segment
+from tapstack.tcp.segment import ACK, SYN, Options, Segment
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import add
 from tapstack.tcp.state import State, become
@@ -181,6 +181,7 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
         return
     if request.segment is None:
         request.segment = SentSegment(tcb.iss, add(tcb.iss, 1), SYN, 1, now)
+        request.first_sent_at = now
         why = "open"
     else:
         request.segment.transmissions += 1
@@ -193,25 +194,6 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
     request.cookie = None  # once is enough
     if request.transmissions == 1:
         syn_ack.arm(tcb, now)
-
-
-# --- what comes before the final ACK ------------------------------------------------------------
-
-
-def check_request(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
-    """Look at a segment for a half-open connection first; False: it is dealt with."""
-    if seg.seq == tcb.irs and seg.flags & (SYN | RST | ACK) == SYN:
-        _answer_syn_again(ctx, tcb, seg, now)
-        return False
-    return True
-
-
-def _answer_syn_again(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
-    """The SYN came again: so does the SYN-ACK, and not too often."""
-    if not is_limited(ctx, tcb, seg, now, "SynRecv"):
-        tcb.syn_due = True
-        syn_ack.arm(tcb, now)
-        ctx.mark_dirty(tcb)
 
 
 # --- the final ACK ------------------------------------------------------------------------------

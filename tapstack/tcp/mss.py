@@ -28,7 +28,7 @@ def on_peer_mss(ctx: Context, tcb: Tcb, mss: int | None) -> None:
 
     TCP_MAXSEG counts here, too; set later, it changes nothing.
     """
-    named = ctx.config.tcp_mss_default if mss is None else mss
+    named = mss or ctx.config.tcp_mss_default  # as Linux, 0 is none
     tcb.peer_mss = max(min(named, tcb.options.maxseg or named), ctx.config.tcp_min_snd_mss)
     update_effective_mss(tcb)
 

@@ -71,9 +71,9 @@ def _send_syn(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send our SYN for the first time."""
     tcb.syn_due = False
     if tcb.sent:
-        # A simultaneous open: the SYN that left already is sent again, with an ACK.
-        syn = tcb.sent.segments[0]
-        tcb.sent.mark_lost(syn)
+        # A simultaneous open: the SYN that left already says more, but is not sent anew (as Linux).
+        tcb.sent.segments[0].sent_at = now
+        transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, "simultaneous open")
         return
     tcb.sent.append(SentSegment(tcb.iss, add(tcb.iss, 1), SYN, 1, now))
     tcb.snd_nxt = add(tcb.iss, 1)

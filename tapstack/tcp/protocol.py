@@ -266,6 +266,10 @@ class Tcp:
         else:
             user_calls.close(self._ctx, endpoint, now)
 
+    def stop_listening(self, listener: Listener) -> None:
+        """Listen no more; the port is still held."""
+        user_calls.stop_listening(self._ctx, listener)
+
     def abort(self, tcb: Tcb, error: int = 0) -> None:
         """Reset a connection and forget it; `error` is the errno that its user is told."""
         user_calls.abort(self._ctx, tcb, error)

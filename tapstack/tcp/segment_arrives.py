@@ -9,25 +9,26 @@ sent by the flush.
 
 from __future__ import annotations
 
-from errno import ECONNREFUSED, ECONNRESET, EPIPE
+from errno import ECONNRESET, EPIPE
 
 from tapstack.base.contracts import ENDED, READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, fast_open_path, fast_open_server, receive_space
+from tapstack.tcp import ecn, fast_open_path, receive_space
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
-from tapstack.tcp.half_open import check_request, complete_passive_open, establish
+from tapstack.tcp.half_open import complete_passive_open, establish
 from tapstack.tcp.invalid import answer_invalid, note_duplicate
 from tapstack.tcp.lifetime import destroy, enter_time_wait
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.replies import reset_in_reply_to
-from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, URG, Segment
+from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, URG, SackBlock, Segment
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, gt, le, lt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, State, become
+from tapstack.tcp.syn_received import check_request
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import check_urgent
 
@@ -88,8 +89,6 @@ def is_acceptable(tcb: Tcb, seg: Segment) -> bool:
     window; and one that reaches beyond it only while nothing waits for the user.
     """
     right = right_edge(tcb)
-    if tcb.syn_ack is not None:
-        return seg.seq == tcb.rcv_nxt or (gt(seg.end, tcb.rcv_nxt) and lt(seg.seq, right))
     if lt(seg.end, tcb.rcv_wup) or gt(seg.seq, right):
         return False
     return le(seg.end, right) or not len(tcb.receive_queue)
@@ -100,7 +99,7 @@ def check_reset(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     if not seg.flags & RST:
         return True
     if seg.seq == tcb.rcv_nxt or _resets_behind_fin(tcb, seg) or _resets_behind_gap(tcb, seg):
-        _reset_by_peer(ctx, tcb, now)
+        _reset_by_peer(ctx, tcb)
     else:
         if tcb.state is State.ESTABLISHED:
             fast_open_path.on_stray_reset(ctx, tcb, now)
@@ -125,16 +124,11 @@ def _resets_behind_gap(tcb: Tcb, seg: Segment) -> bool:
     return span > 0 and seg.seq == add(tcb.rcv_nxt, span)
 
 
-def _reset_by_peer(ctx: Context, tcb: Tcb, now: Instant) -> None:
+def _reset_by_peer(ctx: Context, tcb: Tcb) -> None:
     """End the connection, with the error that its state calls for."""
-    fast_open_server.on_reset(tcb, now)
-    if tcb.state is State.SYN_RECEIVED and not tcb.opens_early:
-        # A passive open goes back to LISTEN: only the half-open connection is gone.
+    if tcb.state is State.SYN_RECEIVED:
         ctx.counters["TcpAttemptFails"] += 1
-        ctx.counters["TcpExtEmbryonicRsts"] += tcb.passive
-        destroy(ctx, tcb, 0 if tcb.passive else ECONNREFUSED)
-        return
-    if tcb.state in (State.ESTABLISHED, State.CLOSE_WAIT):
+    elif tcb.state in (State.ESTABLISHED, State.CLOSE_WAIT):
         ctx.counters["TcpEstabResets"] += 1
     destroy(ctx, tcb, EPIPE if tcb.state is State.CLOSE_WAIT else ECONNRESET)
 
@@ -143,19 +137,11 @@ def check_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Fourth, check the SYN bit: RFC 5961 §4.2 answers with a challenge ACK."""
     if not seg.flags & SYN:
         return True
-    if tcb.syn_ack is not None:
-        # Deviation: the RFC returns to LISTEN in silence. Like Linux, we reset the sender too, and
-        # stay half open if the segment acknowledges what we never sent, or a user is here already.
-        _reset_peer(ctx, tcb, seg, "SYN in SYN-RECEIVED")
-        if tcb.opens_early:
-            return False
-        if not seg.flags & ACK or _acknowledges_our_syn(tcb, seg):
-            ctx.counters["TcpAttemptFails"] += 1
-            ctx.counters["TcpExtEmbryonicRsts"] += 1
-            destroy(ctx, tcb)
-        return False
     if tcb.state is State.SYN_RECEIVED and _crosses_our_syn_ack(tcb, seg):
+        tcb.acks.enter_quick_mode(tcb.rcv_wnd)
         tcb.acks.due = True
+        if ctx.config.tcp_dsack:
+            tcb.acks.duplicate = SackBlock(seg.seq, seg.end)
         return True
     ctx.counters["TcpExtTCPSYNChallenge"] += 1
     answer_invalid(ctx, tcb, seg, now, "challenge")

@@ -52,6 +52,7 @@ class SynAck:
 
     segment: SentSegment | None = None
     """None before it was sent, and of one that only a cookie remembers."""
+    first_sent_at: Instant = 0
     timeouts: int = 0
     """How often its time was up."""
     heard: bool = False

@@ -89,6 +89,7 @@ def draft_tcb(
     offer_first_window(
         tcb, config.tcp_rmem[2], tcb.advertised_mss, scaling=config.tcp_window_scaling
     )
+    tcb.rcv_wnd = tcb.receive_space.threshold
     tcb.last_received_at = now
     tcb.send_space = send_space.size_at_first(config, options.send_buffer)
     return tcb

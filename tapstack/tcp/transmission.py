@@ -235,12 +235,12 @@ def _with_fin(blocks: list[SackBlock], fin: int) -> list[SackBlock]:
 
 def _advertise(tcb: Tcb, syn: bool) -> int:
     """Choose the window field, and remember what it offers."""
-    if syn:
-        # RFC 7323 §2.2: a SYN's window is never scaled.
-        window = min(tcb.receive_space.threshold, MAX_UNSCALED)
-        tcb.rcv_wnd = window
+    if syn or (tcb.syn_ack is not None and not tcb.opens_early):
+        # RFC 7323 §2.2: a SYN's window is never scaled. Like Linux, we take what it cannot say,
+        # once the connection stands; an ACK before that says no more.
+        window = min(tcb.rcv_wnd, MAX_UNSCALED)
         tcb.rcv_wup = tcb.rcv_nxt
-        return window
+        return window if syn else window >> tcb.rcv_wind_shift
     tcb.rcv_wnd = select_window(tcb)
     tcb.rcv_wup = tcb.rcv_nxt
     return tcb.rcv_wnd >> tcb.rcv_wind_shift

@@ -286,7 +286,7 @@ def shutdown(ctx: Context, tcb: Tcb, *, read: bool, write: bool) -> None:
     if read:
         tcb.read_shut = True
         ctx.report(tcb, ENDED | READABLE)
-    if write and tcb.opens_early:
+    if write and tcb.state is State.SYN_RECEIVED:
         tcb.fin_queued = True  # as Linux: the FIN leaves once the handshake is done
     elif write:
         _queue_fin(ctx, tcb)
@@ -294,7 +294,7 @@ def shutdown(ctx: Context, tcb: Tcb, *, read: bool, write: bool) -> None:
 
 def _queue_fin(ctx: Context, tcb: Tcb) -> None:
     """Send a FIN behind all that is queued: "queue this until all preceding SENDs"."""
-    if tcb.fin_queued:
+    if tcb.fin_queued and tcb.state is not State.SYN_RECEIVED:
         return
     if tcb.state is State.SYN_SENT:
         destroy(ctx, tcb)
@@ -345,12 +345,18 @@ def abort(ctx: Context, tcb: Tcb, error: int = 0) -> None:
 
 
 def close_listener(ctx: Context, listener: Listener) -> None:
-    """Stop listening: half-open connections are forgotten, those not accepted are reset.
+    """Stop listening, and give the port back. A second call does nothing."""
+    if stop_listening(ctx, listener):
+        ctx.connections.release(listener.binding)
 
-    A second call does nothing.
+
+def stop_listening(ctx: Context, listener: Listener) -> bool:
+    """Forget half-open connections, and reset those not accepted; False: that was done before.
+
+    The port is still held.
     """
     if ctx.connections.listeners.get(listener.local) is not listener:
-        return
+        return False
     del ctx.connections.listeners[listener.local]
     listener.binding.listening = False
     for tcb in list(listener.syn_queue):
@@ -358,4 +364,4 @@ def close_listener(ctx: Context, listener: Listener) -> None:
     for tcb in listener.accept_queue:
         abort(ctx, tcb, ECONNRESET)
     listener.accept_queue.clear()
-    ctx.connections.release(listener.binding)
+    return True

@@ -1,0 +1,125 @@
+"""Segments for a connection in SYN-RECEIVED that a listener made (RFC 9293 §3.10.7.4, RFC 5961).
+
+Who sends them may be anybody, as none of ours was acknowledged. Deviation: like Linux, we look at
+the ACK field first, and a reset that is old by its timestamp is none.
+
+Not done here: the final ACK (`half_open.py`), and a connection in SYN-RECEIVED that we opened
+ourselves (`segment_arrives.py`).
+"""
+
+from __future__ import annotations
+
+from errno import ECONNRESET
+from typing import TYPE_CHECKING
+
+from tapstack.base.errors import Drop
+from tapstack.tcp import fast_open_server, syn_ack
+from tapstack.tcp.invalid import answer_invalid, is_limited
+from tapstack.tcp.lifetime import destroy
+from tapstack.tcp.paws import is_older, update_ts_recent
+from tapstack.tcp.receive_space import MAX_UNSCALED
+from tapstack.tcp.replies import reset_in_reply_to
+from tapstack.tcp.segment import ACK, RST, SYN, Segment
+from tapstack.tcp.seq import add, gt, lt
+
+if TYPE_CHECKING:
+    from tapstack.base.units import Instant
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+
+def check_request(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+    """Look at a segment for a half-open connection first; False: it is dealt with."""
+    old = is_older(tcb, seg, now)
+    if seg.seq == tcb.irs and seg.flags & (SYN | RST | ACK) == SYN and not old:
+        _answer_syn_again(ctx, tcb, seg, now)
+        return False
+    if _acknowledges_something_else(tcb, seg):
+        ctx.counters.drop(Drop.TCP_ACK_UNSENT)
+        _reset(ctx, tcb, seg, "bad ACK in SYN-RECEIVED")
+        return False
+    reason = _reason_to_drop(tcb, seg, now)
+    if reason is not None:
+        ctx.counters.drop(reason)
+        if not seg.flags & RST:
+            answer_invalid(ctx, tcb, seg, now, "out of window")
+        return False
+    update_ts_recent(tcb, seg, now)
+    if seg.flags & RST:
+        _take_reset(ctx, tcb, seg, now)
+        return False
+    if seg.flags & SYN and seg.seq != tcb.irs:
+        _refuse_syn(ctx, tcb, seg)
+        return False
+    return bool(seg.flags & ACK)
+
+
+def _answer_syn_again(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
+    """The SYN came again: so does the SYN-ACK, and not too often."""
+    if not is_limited(ctx, tcb, seg, now, "SynRecv"):
+        tcb.syn_due = True
+        syn_ack.arm(tcb, now)
+        ctx.mark_dirty(tcb)
+
+
+def _acknowledges_something_else(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether an ACK is for anything but our SYN; where text has left early, it may be."""
+    if seg.flags & (ACK | RST) != ACK or tcb.opens_early:
+        return False
+    return seg.ack != add(tcb.iss, 1)
+
+
+def _reason_to_drop(tcb: Tcb, seg: Segment, now: Instant) -> Drop | None:
+    if is_older(tcb, seg, now):
+        return Drop.TCP_PAWS
+    if _echoes_nonsense(tcb, seg):
+        return Drop.TCP_ECHO
+    return None if _is_acceptable(tcb, seg) else Drop.TCP_OUT_OF_WINDOW
+
+
+def _echoes_nonsense(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a segment echoes what none of our SYN-ACKs has carried (as Linux)."""
+    request, stamps = tcb.syn_ack, seg.options.timestamps
+    if not tcb.timestamps or stamps is None or not stamps.echo or tcb.opens_early:
+        return False
+    if request is None or request.segment is None:
+        return False
+    first = tcb.timestamp_now(request.first_sent_at)
+    last = tcb.timestamp_now(request.segment.sent_at)
+    return lt(stamps.echo, first) or gt(stamps.echo, last)
+
+
+def _is_acceptable(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a segment lies in the window (RFC 9293 table 6), as our SYN-ACK could say it."""
+    right = add(tcb.rcv_nxt, min(tcb.rcv_wnd, MAX_UNSCALED))
+    if seg.seq == tcb.rcv_nxt or (gt(seg.end, tcb.rcv_nxt) and lt(seg.seq, right)):
+        return True
+    return seg.seq == right and not seg.length
+
+
+def _take_reset(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
+    """Go back to LISTEN: only the half-open connection is gone. RFC 5961 §3.2 protects it, too."""
+    if seg.seq != tcb.rcv_nxt:
+        ctx.counters.drop(Drop.TCP_RESET_INVALID)
+        answer_invalid(ctx, tcb, seg, now, "challenge")
+        return
+    ctx.counters["TcpAttemptFails"] += 1
+    ctx.counters["TcpExtEmbryonicRsts"] += 1
+    fast_open_server.on_reset(tcb, now)
+    destroy(ctx, tcb, ECONNRESET if tcb.opens_early else 0)
+
+
+def _refuse_syn(ctx: Context, tcb: Tcb, seg: Segment) -> None:
+    """Refuse another SYN. The RFC goes back to LISTEN in silence; like Linux, we reset its sender.
+
+    Where a user has the connection already, it stays.
+    """
+    _reset(ctx, tcb, seg, "SYN in SYN-RECEIVED")
+    if not tcb.opens_early:
+        ctx.counters["TcpAttemptFails"] += 1
+        ctx.counters["TcpExtEmbryonicRsts"] += 1
+        destroy(ctx, tcb)
+
+
+def _reset(ctx: Context, tcb: Tcb, seg: Segment, why: str) -> None:
+    reset_in_reply_to(ctx, tcb.remote.address, tcb.local.address, seg, why)
