@@ -71,7 +71,15 @@ def test_a_peer_that_names_no_mss_gets_536() -> None:
     assert tcb.effective_mss == 536
 
 
-@pytest.mark.parametrize("mss", [0, 1, 8])
+def test_a_peer_that_names_an_mss_of_0_gets_the_default_as_linux_has_it() -> None:
+    host = Host(A)
+    host.tcp.open_passive(host.tcp.bind(Endpoint(0, 80)), 5, UserOptions())
+    host.inject(0, flags=SYN, seq=1, options=Options(mss=0))
+    (tcb,) = host.tcp.connections
+    assert tcb.effective_mss == 536
+
+
+@pytest.mark.parametrize("mss", [1, 8])
 def test_an_absurd_mss_is_not_believed(mss: int) -> None:
     host = Host(A)
     host.tcp.open_passive(host.tcp.bind(Endpoint(0, 80)), 5, UserOptions())
