@@ -311,8 +311,9 @@ class StreamEndpoint(AnyEndpoint):
         if how not in (constants.SHUT_RD, constants.SHUT_WR, constants.SHUT_RDWR):
             raise os_error(EINVAL)
         self._check_open()
-        if self._listener or self._is_opening():
-            if self._is_opening() or how != constants.SHUT_WR:
+        opening = stream_text.is_opening(self._tcb)
+        if self._listener or opening:
+            if opening or how != constants.SHUT_WR:
                 self._disconnect()  # as Linux: who waits in `accept` or `connect` is told
             return
         if self._tcb is None and how != constants.SHUT_WR:
@@ -321,11 +322,6 @@ class StreamEndpoint(AnyEndpoint):
         self._tcp.shutdown(
             self._connection(), read=how != constants.SHUT_WR, write=how != constants.SHUT_RD
         )
-
-    def _is_opening(self) -> bool:
-        """Tell whether our SYN is on its way."""
-        tcb = self._tcb
-        return tcb is not None and tcb.state is State.SYN_SENT and not is_deferred(tcb)
 
     def close(self, *, now: Instant) -> None:
         """Close, whatever it is; who waits on it is told. A second call does nothing."""

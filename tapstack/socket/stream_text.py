@@ -21,6 +21,7 @@ from tapstack.socket.flags import MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG
 from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.scattered import Item
+from tapstack.tcp.fast_open_client import is_deferred
 from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
@@ -80,6 +81,11 @@ def receive_all(
             break
         text += piece
     return Message(bytes(len(text)) if flags & MSG_TRUNC else bytes(text))
+
+
+def is_opening(tcb: Tcb | None) -> bool:
+    """Tell whether our SYN is on its way."""
+    return tcb is not None and tcb.state is State.SYN_SENT and not is_deferred(tcb)
 
 
 def control_of(tcp: Tcp, tcb: Tcb, kept: Kept, epoch: Duration) -> tuple[Item, ...]:
