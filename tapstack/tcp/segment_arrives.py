@@ -175,7 +175,7 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         return False
     # Only what acknowledges what we sent is believed: who guesses would have the rest rejected.
     update_ts_recent(tcb, seg, now)
-    return _check_ack_of_fin(ctx, tcb, now)
+    return _check_ack_of_fin(ctx, tcb, seg, now)
 
 
 def _check_ack_of_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
@@ -190,7 +190,7 @@ def _check_ack_of_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> boo
     return complete_passive_open(ctx, tcb, seg, now)
 
 
-def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+def _check_ack_of_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Move on from the states that wait for our FIN to be acknowledged."""
     if not tcb.fin_sent or tcb.sent or tcb.snd_una != tcb.snd_nxt or len(tcb.send_buffer):
         return True
@@ -199,7 +199,9 @@ def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if tcb.state is State.FIN_WAIT_1:
         become(ctx, tcb, State.FIN_WAIT_2)
         if tcb.orphaned:
-            return wait_for_fin(ctx, tcb, now)
+            return wait_for_fin(ctx, tcb, now) and (
+                bool(seg.flags & FIN) or gt(seg.end, tcb.rcv_nxt)
+            )
     elif tcb.state is State.CLOSING:
         enter_time_wait(ctx, tcb, now)
         return False
@@ -214,18 +216,16 @@ def _check_ack_of_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
 def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant) -> None:
     """Take the text that lies in the window: in order to the user, beyond a gap to reassembly."""
-    if tcb.state not in _TAKES_TEXT:
-        if lt(seg.seq, tcb.rcv_nxt):
-            _acknowledge_again(ctx, tcb, seg)  # the peer has not heard that we have its FIN
-        return
-    if not seg.text:
-        return
-    if tcb.fin_queued and tcb.read_shut and gt(seg.end, tcb.rcv_nxt):
+    if tcb.state in _TAKES_TEXT and _is_for_nobody(tcb, seg):
         # RFC 9293 SHLD-3, of a half-duplex close: text that no one will read resets the peer.
         ctx.counters["TcpExtTCPAbortOnData"] += 1
         ctx.counters.drop(Drop.TCP_CLOSED)
         _reset_peer(ctx, tcb, seg, "text after close")
         destroy(ctx, tcb, ECONNRESET)
+        return
+    if tcb.state not in _TAKES_TEXT or not seg.text:
+        if lt(seg.seq, tcb.rcv_nxt):
+            _acknowledge_again(ctx, tcb, seg)  # the peer has not heard that we have it
         return
     seq, text = _trim_to_window(tcb, seg)
     if not text:
@@ -252,6 +252,12 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
         if tcb.sack_permitted:
             # Without SACK, an ACK that offers more is no duplicate to the peer (RFC 5681 §2).
             receive_space.offer_more(tcb, len(seg.text))
+
+
+def _is_for_nobody(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether text comes, or a FIN behind text that is missing, when all has been closed."""
+    end = add(seg.seq, len(seg.text))
+    return tcb.fin_queued and tcb.read_shut and seg.length > 0 and gt(end, tcb.rcv_nxt)
 
 
 def _acknowledge_again(ctx: Context, tcb: Tcb, seg: Segment) -> None:
@@ -308,7 +314,9 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     if tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN:
         return
     fin = add(seg.seq, len(seg.text))
-    if seg.flags & FIN and (fin == tcb.rcv_nxt or le(fin, right_edge(tcb))):
+    if seg.flags & FIN and not lt(fin, tcb.rcv_nxt) and le(fin, right_edge(tcb)):
+        if fin == tcb.fin_beyond and not seg.text and ctx.config.tcp_dsack:
+            tcb.acks.duplicate = SackBlock(fin, seg.end)
         tcb.fin_beyond = fin
         tcb.acks.due |= fin != tcb.rcv_nxt  # RFC 5681 §4.2: at once, as for text beyond a gap
     if tcb.fin_beyond != tcb.rcv_nxt:
