@@ -457,7 +457,7 @@ def test_nothing_is_left(tmp_path: Path) -> None:
 
 def test_a_gateway_that_cannot_be_is_refused(tmp_path: Path) -> None:
     elsewhere = ADDRESSES._replace(gateway=parse_ipv4("10.0.0.1"))
-    with pytest.raises(OSError, match=r"no route to 192\.0\.2\.1/24 by the gateway 10\.0\.0\.1"):
+    with pytest.raises(OSError, match=r"no route to 192\.0\.2\.0/24 by the gateway 10\.0\.0\.1"):
         KernelHost(elsewhere, 1500, tmp_path)
 
 
