@@ -23,7 +23,7 @@ _WORKER = "tapstack.drill.crew.worker"
 """By its name: this process does not need what it needs."""
 _GRACE = 3.0
 """Seconds beyond a script's limit: to start, and to tell that the time is up."""
-_PATIENCE = 1.0
+_PATIENCE = 2.0
 """Seconds for processes that are asked to end at once."""
 
 
@@ -74,7 +74,7 @@ class _Worker:
         if isinstance(what, Result):
             self.task = None
             if what.verdict is Verdict.BROKEN or what.seconds >= task.limit:
-                self.end()  # other scripts are better off with a new one
+                _dismiss([self])  # other scripts are better off with a new one
         return Told(self.place, what)
 
     def cut_off(self) -> Told:

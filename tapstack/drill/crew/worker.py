@@ -8,6 +8,7 @@ Not done here: the other end (`crew.py`).
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import signal
@@ -42,10 +43,16 @@ class _Told(io.TextIOBase):
 
 
 def main() -> NoReturn:
-    """Play whatever comes over the channel; end when that is closed."""
+    """Play whatever comes over the channel; end when that is closed, or at a signal."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started us
     signal.signal(signal.SIGTERM, _leave)
-    channel = Connection(int(sys.argv[1]))
+    with suppress(SystemExit):
+        _serve(Connection(int(sys.argv[1])))
+    atexit._run_exitfuncs()
+    os._exit(0)  # what else Python does at its end takes longer than a script
+
+
+def _serve(channel: Connection) -> None:
     told = _Told(channel)
     home = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
     get_ready()
@@ -53,7 +60,7 @@ def main() -> NoReturn:
         try:
             task: Task = channel.recv()
         except EOFError:
-            os._exit(0)  # tidying up takes Python longer than a script, and nothing needs it
+            return
         os.fchdir(home)  # a script's code may have left it
         with redirect_stdout(told), redirect_stderr(told):
             result = _play(task, told)

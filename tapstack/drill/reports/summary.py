@@ -51,7 +51,7 @@ def _table(results: Sequence[Result]) -> Iterator[str]:
         folders[str(Path(each.name).parent)].append(each)
     width = max(map(len, folders))
     yield f"{'':{width}}  {'  '.join(_COLUMNS)}       time"
-    for folder, its in folders.items():
+    for folder, its in sorted(folders.items()):
         counts = _count(its)
         cells = [f"{counts[name] or '-':>{len(name)}}" for name in _COLUMNS]
         seconds = sum(each.seconds for each in its)
