@@ -7,16 +7,14 @@ Not done here: each of its objects (`ip_route.py`, `ip_link.py`, `ip_neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tapstack.drill.surroundings.machine import Answer, Machine, WrongUse
 from tapstack.drill.surroundings.programs import ip_link, ip_neighbours, ip_route
-from tapstack.drill.surroundings.programs.words import Words, not_simulated, pick
+from tapstack.drill.surroundings.programs.words import Command, Words, not_simulated, pick
 
-_Object = Callable[[Machine, Words], str]
-
-_OBJECTS: dict[str, _Object | None] = {
+_OBJECTS: dict[str, Command | None] = {
     # in the order in which iproute2 completes them; None: not simulated
     "address": ip_link.address,
     "addrlabel": None,
@@ -50,7 +48,7 @@ def ip(machine: Machine, given: Sequence[str], _: Path) -> Answer:
         return Answer(out=_VERSION)
     if not words:
         raise WrongUse("Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }", 255)
-    name = pick(words.take(), _OBJECTS, "Object", "ip")
+    name = pick(words.take(), _OBJECTS, "ip", "Object", 1)
     run = _OBJECTS[name]
     if run is None:
         raise not_simulated(f"ip {name}")

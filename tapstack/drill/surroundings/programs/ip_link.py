@@ -5,14 +5,19 @@ Not done here: making and removing interfaces; taking them down; taking addresse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from tapstack.base.address import Network, format_ipv4, format_mac, parse_network
+from tapstack.base.address import Network, format_ipv4, format_mac
 from tapstack.drill.surroundings.machine import Machine, WrongUse
-from tapstack.drill.surroundings.programs.words import Words, not_simulated, pick
+from tapstack.drill.surroundings.programs.words import (
+    Command,
+    Words,
+    not_simulated,
+    read_network,
+    refusal_of,
+    run_command,
+)
 from tapstack.interface import NetworkInterface
-
-_Command = Callable[[Machine, Words], str]
 
 _LEAST_MTU, _LARGEST_MTU = 68, 65535
 """Of Linux's tun devices."""
@@ -21,28 +26,12 @@ _IDLE = "the interface is up, and stays as it is"
 
 def link(machine: Machine, words: Words) -> str:
     """Show or change interfaces; give what is printed. Raises: WrongUse."""
-    commands: dict[str, _Command] = {"add": _refuse_link, "set": _set, "show": _show_links}
-    commands |= {"list": _show_links, "delete": _refuse_link}
-    return commands[pick(words.take() if words else "show", commands, "Command", "ip link")](
-        machine, words
-    )
+    return run_command(machine, words, _LINK_COMMANDS, "ip link")
 
 
 def address(machine: Machine, words: Words) -> str:
     """Show or add addresses; give what is printed. Raises: WrongUse."""
-    commands: dict[str, _Command] = {"add": _add, "replace": _add, "show": _show_addresses}
-    commands |= {"list": _show_addresses, "delete": _refuse_address, "flush": _refuse_address}
-    return commands[pick(words.take() if words else "show", commands, "Command", "ip address")](
-        machine, words
-    )
-
-
-def _refuse_link(_: Machine, __: Words) -> str:
-    raise not_simulated("ip link add, del")
-
-
-def _refuse_address(_: Machine, __: Words) -> str:
-    raise not_simulated("ip address del, flush")
+    return run_command(machine, words, _ADDRESS_COMMANDS, "ip address")
 
 
 # --- links --------------------------------------------------------------------------------------
@@ -142,18 +131,11 @@ def _add(machine: Machine, words: Words) -> str:
         elif word in ("broadcast", "brd", "scope", "label", "metric"):
             words.take()
         elif word != "local" and network is None:
-            network = _read_network(word)
+            network = read_network(word)
     if network is None or interface is None:
         raise WrongUse("Not enough information: an address and dev DEVICE are what this takes", 255)
     _take_address(machine, interface, network)
     return ""
-
-
-def _read_network(word: str) -> Network:
-    try:
-        return parse_network(word if "/" in word else f"{word}/32")
-    except ValueError:
-        raise WrongUse(f'Error: any valid prefix is expected rather than "{word}".') from None
 
 
 def _take_address(machine: Machine, interface: NetworkInterface, network: Network) -> None:
@@ -170,3 +152,23 @@ def _take_address(machine: Machine, interface: NetworkInterface, network: Networ
 
 def _announce(interface: NetworkInterface, network: Network, *, now: int) -> None:
     interface.add_address(network, now)
+
+
+# --- the commands -------------------------------------------------------------------------------
+
+_LINK_COMMANDS: dict[str, Command] = {
+    # as iproute2 completes them, here and below
+    "add": refusal_of("ip link add, del"),
+    "set": _set,
+    "show": _show_links,
+    "list": _show_links,
+    "delete": refusal_of("ip link add, del"),
+}
+_ADDRESS_COMMANDS: dict[str, Command] = {
+    "add": _add,
+    "replace": _add,
+    "show": _show_addresses,
+    "list": _show_addresses,
+    "delete": refusal_of("ip address del, flush"),
+    "flush": refusal_of("ip address del, flush"),
+}

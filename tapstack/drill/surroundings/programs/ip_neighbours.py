@@ -5,26 +5,19 @@ Not done here: forgetting neighbours: whom the script plays answers no questions
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from errno import ESRCH
 from os import strerror
 
 from tapstack.base.address import MacAddress, format_ipv4, format_mac
 from tapstack.drill.surroundings.machine import Machine, WrongUse
 from tapstack.drill.surroundings.programs.ip_link import find
-from tapstack.drill.surroundings.programs.words import Words, pick
+from tapstack.drill.surroundings.programs.words import Command, Words, run_command
 from tapstack.tcp.fast_open_peers import Peer
-
-_Command = Callable[[Machine, Words], str]
 
 
 def neighbour(machine: Machine, words: Words) -> str:
     """Show neighbours, or make them known; give what is printed. Raises: WrongUse."""
-    commands: dict[str, _Command] = {"add": _add, "change": _add, "replace": _add}
-    commands |= {"delete": _keep, "flush": _keep, "show": _show, "list": _show}
-    return commands[pick(words.take() if words else "show", commands, "Command", "ip neigh")](
-        machine, words
-    )
+    return run_command(machine, words, _NEIGHBOUR_COMMANDS, "ip neigh")
 
 
 def _add(machine: Machine, words: Words) -> str:
@@ -76,10 +69,7 @@ def _show(machine: Machine, _: Words) -> str:
 
 def tcp_metrics(machine: Machine, words: Words) -> str:
     """Show or forget peers; give what is printed. Raises: WrongUse."""
-    commands: dict[str, _Command] = {"list": _show_peers, "show": _show_peers}
-    commands |= {"delete": _forget, "flush": _flush}
-    command = pick(words.take() if words else "list", commands, "Command", "ip tcp_metrics")
-    return commands[command](machine, words)
+    return run_command(machine, words, _PEER_COMMANDS, "ip tcp_metrics")
 
 
 def _show_peers(machine: Machine, words: Words) -> str:
@@ -128,3 +118,23 @@ def _selected(words: Words) -> int | None:
 
 def _no_such() -> WrongUse:
     return WrongUse(f"RTNETLINK answers: {strerror(ESRCH)}", 2)
+
+
+# --- the commands -------------------------------------------------------------------------------
+
+_NEIGHBOUR_COMMANDS: dict[str, Command] = {
+    # as iproute2 completes them, here and below
+    "add": _add,
+    "change": _add,
+    "replace": _add,
+    "delete": _keep,
+    "flush": _keep,
+    "show": _show,
+    "list": _show,
+}
+_PEER_COMMANDS: dict[str, Command] = {
+    "list": _show_peers,
+    "show": _show_peers,
+    "delete": _forget,
+    "flush": _flush,
+}

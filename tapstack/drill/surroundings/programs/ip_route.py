@@ -5,7 +5,7 @@ Not done here: reading what a line says of a route (`route_words.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from errno import EEXIST, EINVAL, ENETUNREACH, ENOENT, ESRCH
 from os import strerror
 
@@ -17,7 +17,13 @@ from tapstack.drill.surroundings.programs.route_words import (
     read_wish,
     to_route,
 )
-from tapstack.drill.surroundings.programs.words import Words, not_simulated, pick
+from tapstack.drill.surroundings.programs.words import (
+    Command,
+    Words,
+    not_simulated,
+    refusal_of,
+    run_command,
+)
 from tapstack.ip.routing import Route, RoutingTable, describe_metrics
 from tapstack.stack import Stack
 
@@ -26,8 +32,7 @@ _EFFECTLESS = "Linux heeds it with peers that it has learnt metrics of, and noth
 
 def route(machine: Machine, words: Words) -> str:
     """Show or change routes; give what is printed. Raises: WrongUse."""
-    command = pick(words.take() if words else "list", _COMMANDS, "Command", "ip route")
-    printed = _COMMANDS[command](machine, words)
+    printed = run_command(machine, words, _COMMANDS, "ip route")
     machine.host.stack.tcp.on_routes_changed()
     return printed
 
@@ -145,28 +150,21 @@ def _get(machine: Machine, words: Words) -> str:
     return f"{address} {via}dev {way.interface.name} src {source} uid 0 \n    cache {said}\n"
 
 
-def _unsupported(name: str) -> Callable[[Machine, Words], str]:
-    def refuse(_: Machine, __: Words) -> str:
-        raise not_simulated(f"ip route {name}")
-
-    return refuse
-
-
-_COMMANDS: dict[str, Callable[[Machine, Words], str]] = {
+_COMMANDS: dict[str, Command] = {
     "list": _show,
     "show": _show,
     "lst": _show,
     "get": _get,
     "add": _add,
-    "append": _unsupported("append"),
-    "prepend": _unsupported("prepend"),
+    "append": refusal_of("ip route append"),
+    "prepend": refusal_of("ip route prepend"),
     "change": _change,
     "chg": _change,
     "replace": _replace,
     "delete": _delete,
     "flush": _flush,
-    "save": _unsupported("save"),
-    "restore": _unsupported("restore"),
+    "save": refusal_of("ip route save"),
+    "restore": refusal_of("ip route restore"),
 }
 
 

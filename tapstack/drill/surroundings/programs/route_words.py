@@ -10,11 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tapstack.base.address import IPV4_ANY, Ipv4Address, Network, parse_network
+from tapstack.base.address import IPV4_ANY, Ipv4Address, Network
 from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
 from tapstack.base.units import MILLISECOND, SECOND, Duration
 from tapstack.drill.surroundings.machine import WrongUse
-from tapstack.drill.surroundings.programs.words import Words, not_simulated, wrong_value
+from tapstack.drill.surroundings.programs.words import (
+    Words,
+    not_simulated,
+    read_network,
+    wrong_value,
+)
 from tapstack.interface import NetworkInterface
 from tapstack.ip.routing import DEFAULT, Route
 from tapstack.stack import Stack
@@ -102,7 +107,7 @@ def read_wish(words: Words) -> RouteWish:
                 word = words.take()
             if wish.network is not None:
                 raise WrongUse(f'Error: either "to" is duplicate, or "{word}" is a garbage.', 255)
-            wish.network = _read_network(word)
+            wish.network = _read_prefix(word)
     if wish.network is None:
         wish.network = DEFAULT
     return wish
@@ -118,17 +123,14 @@ def read_selector(words: Words) -> RouteWish:
         elif word in ("match", "root"):
             raise not_simulated(f"ip route show {word}")
         else:
-            wish.network = _read_network(words.take() if word in ("to", "exact") else word)
+            wish.network = _read_prefix(words.take() if word in ("to", "exact") else word)
     return wish
 
 
-def _read_network(word: str) -> Network:
+def _read_prefix(word: str) -> Network:
     if word in ("default", "any", "all"):
         return DEFAULT
-    try:
-        network = parse_network(word if "/" in word else f"{word}/32")
-    except ValueError:
-        raise WrongUse(f'Error: any valid prefix is expected rather than "{word}".') from None
+    network = read_network(word)
     if network.prefix != network.address:
         raise WrongUse("Error: Invalid prefix for given prefix length.", 2)
     return network

@@ -1,14 +1,14 @@
-"""The arguments of programs of iproute2: words that are taken one after another.
+"""The arguments of programs of iproute2: words that are taken one after another, commands first.
 
 Not done here: what they mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tapstack.base.address import Ipv4Address, parse_ipv4
-from tapstack.drill.surroundings.machine import WrongUse
+from tapstack.base.address import Ipv4Address, Network, parse_ipv4, parse_network
+from tapstack.drill.surroundings.machine import Machine, WrongUse
 
 _WRONG = 255
 """The status that iproute2's programs end with when they are called as they cannot be."""
@@ -73,16 +73,47 @@ def wrong_value(word: str, name: str) -> WrongUse:
     return WrongUse(f'Error: argument "{word}" is wrong: "{name}" value is invalid\n', _WRONG)
 
 
-def pick(word: str, names: Iterable[str], what: str, program: str) -> str:
-    """Give the first of the names that begins with a word. Raises: WrongUse where none does."""
-    for name in names:
-        if name.startswith(word):
-            return name
-    if what == "Object":
-        raise WrongUse(f'Object "{word}" is unknown, try "{program} help".', 1)
-    raise WrongUse(f'Command "{word}" is unknown, try "{program} help".', _WRONG)
+def read_network(word: str) -> Network:
+    """Read `10.0.0.0/8`, or an address, which is a network of one. Raises: WrongUse."""
+    try:
+        return parse_network(word if "/" in word else f"{word}/32")
+    except ValueError:
+        raise WrongUse(f'Error: any valid prefix is expected rather than "{word}".') from None
 
 
 def not_simulated(what: str) -> WrongUse:
     """Say that the simulated stack does not have something."""
     return WrongUse(f"{what}: not simulated", 2)
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+Command = Callable[[Machine, Words], str]
+"""Does something, and gives what is printed. Raises: WrongUse."""
+
+
+def run_command(
+    machine: Machine, words: Words, commands: Mapping[str, Command], program: str
+) -> str:
+    """Run the command that the next word begins; without any word, `show`. Raises: WrongUse."""
+    name = pick(words.take() if words else "show", commands, program)
+    return commands[name](machine, words)
+
+
+def pick(
+    word: str, names: Iterable[str], program: str, what: str = "Command", status: int = _WRONG
+) -> str:
+    """Give the first of the names that begins with a word. Raises: WrongUse where none does."""
+    for name in names:
+        if name.startswith(word):
+            return name
+    raise WrongUse(f'{what} "{word}" is unknown, try "{program} help".', status)
+
+
+def refusal_of(what: str) -> Command:
+    """Make a command that says that something is not simulated."""
+
+    def refuse(_: Machine, __: Words) -> str:
+        raise not_simulated(what)
+
+    return refuse
