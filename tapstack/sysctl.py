@@ -40,6 +40,8 @@ _RANGES: dict[str, tuple[int, int]] = {
     "ipfrag_time": _SECONDS,
     "min_pmtu": (68, _LARGEST),
     "mtu_expires": _SECONDS,
+    "tcp_comp_sack_delay_ns": (0, 2**64 - 1),
+    "tcp_comp_sack_nr": _FLAGS,
     "tcp_early_retrans": (0, 4),
     "tcp_ecn": (0, 2),
     "tcp_ecn_fallback": (0, 1),

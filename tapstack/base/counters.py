@@ -55,6 +55,10 @@ NAMES: list[str] = (
     "TcpExtTCPMTUPProbe TcpExtTCPMTUPSuccess TcpExtTCPMTUPFail "
     "TcpExtTCPHystartTrainDetect TcpExtTCPHystartTrainCwnd "
     "TcpExtTCPHystartDelayDetect TcpExtTCPHystartDelayCwnd "
+    "TcpExtPruneCalled TcpExtRcvPruned TcpExtOfoPruned TcpExtTCPRcvCollapsed TcpExtTCPRcvQDrop "
+    "TcpExtTCPOFODrop TcpExtTCPOFOMerge TcpExtTCPZeroWindowDrop TcpExtBeyondWindow "
+    "TcpExtDelayedACKLost TcpExtTCPDSACKOldSent TcpExtTCPDSACKOfoSent TcpExtTCPAckCompressed "
+    "TcpExtTCPFromZeroWindowAdv TcpExtTCPToZeroWindowAdv TcpExtTCPWantZeroWindowAdv "
 ).split()
 
 

@@ -12,6 +12,7 @@ from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.shell.ss_insides import insides
 from tapstack.shell.ss_table import Row
 from tapstack.stack import Stack
+from tapstack.tcp.receive_space import held
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.udp.sockets import UdpSocket
@@ -78,8 +79,7 @@ def _tcp_row(stack: Stack, tcb: Tcb, selection: Selection, now: Instant) -> Row:
     if selection.sequence:
         details.append(_sequence(tcb))
     if selection.memory:
-        held = len(tcb.receive_queue) + tcb.reassembly.octets
-        details.append(f"skmem:(r{held},rb{tcb.receive_space.buffer},w{len(tcb.send_buffer)})")
+        details.append(f"skmem:(r{held(tcb)},rb{tcb.receive_space.buffer},w{len(tcb.send_buffer)})")
     if selection.insides:
         details.append(insides(stack.tcp.info(tcb, now), tcb.congestion.name))
     return Row(

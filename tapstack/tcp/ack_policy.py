@@ -25,6 +25,17 @@ _MIN_RCV_MSS = 88
 
 
 @dataclass(slots=True)
+class Compression:
+    """The ACKs of one connection that wait for each other: `ack_compression.py`."""
+
+    held: int = 0
+    """How many do."""
+    rcv_nxt: int = 0
+    duplicates: int = 0
+    """ACKs that were sent at once for that RCV.NXT."""
+
+
+@dataclass(slots=True)
 class AckPolicy:
     """What one connection knows of the peer's sending and of its own."""
 
@@ -46,6 +57,8 @@ class AckPolicy:
     """When text last arrived."""
     duplicate: SackBlock | None = None
     """Text that came a second time: the next ACK reports it first (RFC 2883)."""
+    no_memory: bool = False
+    """Text had to be refused: the next ACK shuts the window."""
     pushed: bool = False
     """A segment smaller than a full one, or a full one with PSH, came since the last ACK."""
     pushed_again: bool = False
@@ -73,7 +86,7 @@ class AckPolicy:
     ) -> None:
         """Note that text came in order: `length` octets a segment, `mss` our own MSS."""
         self.owed = True
-        self._estimate_size(length, pushed, mss)
+        self.estimate_size(length, pushed, mss)
         if self.ato == 0:
             self.be_quick(rcv_wnd)
             self.ato = _ATO_MIN
@@ -81,7 +94,7 @@ class AckPolicy:
             self._adapt(now - self.last_text_at, rcv_wnd, rto)
         self.last_text_at = now
 
-    def _estimate_size(self, length: int, pushed: bool, mss: int) -> None:
+    def estimate_size(self, length: int, pushed: bool, mss: int) -> None:
         """Tell full segments from what ends a message of the peer's user, as Linux does."""
         last, self._last_length = self._last_length, 0
         if length >= self.rcv_mss:
@@ -123,7 +136,7 @@ class AckPolicy:
     def on_ack_sent(self) -> None:
         """Note that everything received is acknowledged, by whatever segment."""
         news = self.due or self.owed
-        self.due = self.owed = self.pushed = self.pushed_again = False
+        self.due = self.owed = self.pushed = self.pushed_again = self.no_memory = False
         self.duplicate = None
         if self.quick and news:
             self.quick -= 1

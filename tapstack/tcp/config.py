@@ -78,6 +78,10 @@ class TcpConfig:
     """Whether SYNs permit selective acknowledgments (RFC 2018)."""
     tcp_dsack: bool = True
     """Whether these tell of text that came twice, too (RFC 2883)."""
+    tcp_comp_sack_delay_ns: int = 1_000_000
+    """Nanoseconds that ACKs of text beyond gaps wait for each other at most; 0: not at all."""
+    tcp_comp_sack_nr: int = 44
+    """How many such ACKs one may stand for; 0: none waits."""
     tcp_window_scaling: bool = True
     """Whether SYNs offer window scaling (RFC 7323)."""
     tcp_rmem: tuple[int, int, int] = (4096, 131072, 6291456)

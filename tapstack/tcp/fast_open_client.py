@@ -17,8 +17,8 @@ from tapstack.base.contracts import READABLE, Buffer
 from tapstack.tcp.mss import FIXED_HEADERS, update_effective_mss
 from tapstack.tcp.options import MAX_LENGTH
 from tapstack.tcp.path_mtu import retransmit_without_blame
+from tapstack.tcp.receive_memory import append_text, memory_of_segment
 from tapstack.tcp.segment import FastOpen, Segment
-from tapstack.tcp.seq import add
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -170,7 +170,6 @@ def _remember(ctx: Context, tcb: Tcb, attempt: FastOpenAttempt, seg: Segment) ->
 
 def _take_text(ctx: Context, tcb: Tcb, seg: Segment) -> None:
     """Take text that came with the SYN-ACK: the server has answered our text already."""
-    tcb.receive_queue.append(seg.text)
-    tcb.rcv_nxt = add(tcb.rcv_nxt, len(seg.text))
+    append_text(tcb, seg.text, memory_of_segment(seg))
     tcb.statistics.bytes_received += len(seg.text)
     ctx.report(tcb, READABLE)

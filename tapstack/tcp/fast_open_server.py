@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.tcp.fast_open_keys import cookie_for, match
+from tapstack.tcp.receive_memory import append_text, memory_of_segment
 from tapstack.tcp.segment import FastOpen, Segment
-from tapstack.tcp.seq import add
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
@@ -102,8 +102,8 @@ def _receive(tcb: Tcb, seg: Segment) -> None:
     """Take the text of a SYN."""
     tcb.syn_text_acked = True
     if seg.text:
-        tcb.receive_queue.append(seg.text)
-        tcb.rcv_nxt = tcb.rcv_wup = add(tcb.rcv_nxt, len(seg.text))
+        append_text(tcb, seg.text, memory_of_segment(seg))
+        tcb.rcv_wup = tcb.rcv_nxt
         tcb.statistics.bytes_received += len(seg.text)
 
 

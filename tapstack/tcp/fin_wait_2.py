@@ -32,6 +32,7 @@ def wait_for_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         destroy(ctx, tcb)
         return False
     tcb.reassembly.clear()
+    tcb.sacks.clear()
     tcb.wait_timer.arm(now + _patience(ctx, tcb))
     return True
 

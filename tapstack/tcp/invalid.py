@@ -55,7 +55,15 @@ def answer_invalid(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, why: str)
 
 
 def note_duplicate(ctx: Context, tcb: Tcb, seg: Segment) -> None:
-    """Have the next ACK tell what of a segment came a second time: a D-SACK (RFC 2883 §4)."""
-    if ctx.config.tcp_dsack and seg.length and not seg.flags & SYN and lt(seg.seq, tcb.rcv_nxt):
+    """Have the next ACK tell what of a segment came a second time."""
+    if seg.length and not seg.flags & SYN and lt(seg.seq, tcb.rcv_nxt):
         end = tcb.rcv_nxt if gt(seg.end, tcb.rcv_nxt) else seg.end
-        tcb.acks.duplicate = SackBlock(seg.seq, end)
+        report_duplicate(ctx, tcb, SackBlock(seg.seq, end))
+
+
+def report_duplicate(ctx: Context, tcb: Tcb, block: SackBlock) -> None:
+    """Have the next ACK tell of text that came a second time: a D-SACK (RFC 2883 §4)."""
+    if tcb.sack_permitted and ctx.config.tcp_dsack:
+        kind = "Old" if lt(block.left, tcb.rcv_nxt) else "Ofo"
+        ctx.counters[f"TcpExtTCPDSACK{kind}Sent"] += 1
+        tcb.acks.duplicate = block

@@ -23,6 +23,7 @@ def timers_of(tcb: Tcb) -> tuple[Timer, ...]:
         tcb.retransmission_timer,
         tcb.persist_timer,
         tcb.delayed_ack_timer,
+        tcb.compression_timer,
         tcb.keepalive_timer,
         tcb.wait_timer,
     )
@@ -74,6 +75,7 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
     tcb.sent.clear()
     tcb.send_buffer.clear()
     tcb.reassembly.clear()
+    tcb.sacks.clear()
     if error:
         tcb.error = error
     ctx.report(tcb, CLOSED | READABLE | WRITABLE)

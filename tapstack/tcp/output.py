@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from tapstack.base.units import Instant
 from tapstack.tcp import (
+    ack_compression,
     delivery_rate,
     fast_open_client,
     mtu_probing,
@@ -20,6 +21,7 @@ from tapstack.tcp import (
 )
 from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import send_syn_ack
+from tapstack.tcp.receive_space import held
 from tapstack.tcp.receive_window import remaining_window, wanted_window
 from tapstack.tcp.retransmission_timer import (
     Purpose,
@@ -303,18 +305,25 @@ def acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> None:
     acks = tcb.acks
     if not acks.due and not acks.owed:
         return
-    if acks.due or _is_due_now(tcb) or not delay_ack(ctx, tcb, now):
+    may_wait = ack_compression.hold_back if len(tcb.reassembly) else delay_ack
+    if acks.due or _is_due_now(tcb) or not may_wait(ctx, tcb, now):
         transmit(ctx, tcb, sequence_of_ack(tcb), ACK, 0, now, "acknowledge")
 
 
 def _is_due_now(tcb: Tcb) -> bool:
     """Tell whether an ACK must not be delayed: quick mode, or more than a full segment is owed."""
-    if tcb.acks.is_quick() or len(tcb.reassembly):
+    if sub(tcb.rcv_nxt, tcb.rcv_wup) > tcb.acks.rcv_mss and _opens_as_it_was(tcb):
         return True
-    if sub(tcb.rcv_nxt, tcb.rcv_wup) <= tcb.acks.rcv_mss:
-        return False
-    # A user who wants more than there is does not read yet, so that reading will bring no ACK.
-    return len(tcb.receive_queue) < tcb.options.rcvlowat or wanted_window(tcb) >= tcb.rcv_wnd
+    return tcb.acks.is_quick()
+
+
+def _opens_as_it_was(tcb: Tcb) -> bool:
+    """Tell whether an ACK can offer as much as the last; else the user's reading will bring one.
+
+    A user who wants more than there is does not read yet.
+    """
+    waiting = sub(tcb.rcv_nxt, tcb.copied_seq)
+    return waiting < tcb.options.rcvlowat or wanted_window(tcb) >= tcb.rcv_wnd
 
 
 def ack_after_taking_is_due(tcb: Tcb) -> bool:
@@ -327,7 +336,7 @@ def ack_after_taking_is_due(tcb: Tcb) -> bool:
     if acks.owed:
         if sub(tcb.rcv_nxt, tcb.rcv_wup) > acks.rcv_mss:
             return True
-        if acks.is_end_of_message() and not len(tcb.receive_queue):
+        if acks.is_end_of_message() and not held(tcb):
             return True
     if 2 * current > tcb.receive_space.clamp or tcb.read_shut or tcb.state in HAS_RECEIVED_FIN:
         return False

@@ -1,172 +1,184 @@
 """The reassembly queue: text beyond a gap, until the gap is filled (RFC 9293 §3.10.7.4, step 7).
 
 Pieces never overlap and are kept in sequence order, so that each arrival costs a binary search
-however the sender cuts its text. SACK blocks are read off the same list (RFC 2018 §4).
+however the sender cuts its text. A piece is what one segment brought, and what followed that found
+room in its memory, as in Linux: what came twice is told in the same ranges.
 
-Not done here: trimming to the receive window, which the sequence check has done.
+Not done here: what is told of it (`sack_list.py`).
 """
 
 from bisect import bisect_right
-from collections import deque
-from collections.abc import Sequence
 
 from tapstack.base.contracts import Buffer
+from tapstack.tcp.receive_memory import LARGEST_COLLAPSED, Memory, collapsed
+from tapstack.tcp.sack_list import extended
 from tapstack.tcp.segment import SackBlock
 from tapstack.tcp.seq import add, lt, sub
 
-_MAX_BLOCKS_REMEMBERED = 4
-"""Blocks whose order of arrival is kept: as many as a segment can report (RFC 2018 §3)."""
-_MOST_PIECES = 4096
-"""Pieces that are kept at most: more gaps than any window of full segments can have, but a peer who
-sends single octets far apart would have each cost far more memory than it fills of the window."""
-_SMALL = 1024
-"""Octets up to which neighbouring texts are joined, so that small ones do not cost much memory."""
 
+class Piece:
+    """Text without a gap, and its memory."""
 
-class _Piece:
-    """One run of text without a gap, as the texts that arrived."""
+    __slots__ = ("charge", "left", "right", "room", "text")
 
-    __slots__ = ("left", "right", "texts")
-
-    def __init__(self, left: int) -> None:
+    def __init__(self, left: int, text: bytes, memory: Memory) -> None:
         self.left = left
-        self.right = left
-        self.texts: deque[bytes] = deque()
+        self.right = add(left, len(text))
+        self.text = text
+        self.charge, self.room = memory
 
     @property
-    def block(self) -> SackBlock:
-        """What a SACK says of it."""
-        return SackBlock(self.left, self.right)
+    def memory(self) -> Memory:
+        """Give what it costs."""
+        return Memory(self.charge, self.room)
 
-    def append(self, text: Buffer) -> None:
-        """Take what follows."""
-        octets = bytes(text)
-        texts = self.texts
-        if texts and len(texts[-1]) + len(octets) <= _SMALL:
-            texts[-1] += octets
-        else:
-            texts.append(octets)
-        self.right = add(self.right, len(octets))
-
-    def join(self, follower: "_Piece") -> None:
-        """Take the piece that follows; the shorter list moves, so that no order costs much."""
-        if len(self.texts) < len(follower.texts):
-            follower.texts.extendleft(reversed(self.texts))
-            self.texts = follower.texts
-        else:
-            self.texts.extend(follower.texts)
-        self.right = follower.right
+    def takes(self, text: Buffer) -> bool:
+        """Append text that follows, if there is room; else False."""
+        if len(text) > self.room:
+            return False
+        self.text += bytes(text)
+        self.room -= len(text)
+        self.right = add(self.right, len(text))
+        return True
 
 
 class ReassemblyQueue:
-    """Out-of-order text as disjoint pieces that do not touch."""
+    """Out-of-order text as pieces that do not overlap."""
 
-    __slots__ = ("_pieces", "_recent", "octets")
+    __slots__ = ("_pieces", "charge", "octets")
 
     def __init__(self) -> None:
-        self._pieces: list[_Piece] = []
-        self._recent: list[_Piece] = []  # the one that was met last in front
+        self._pieces: list[Piece] = []
         self.octets = 0
         """Octets of text held."""
+        self.charge = 0
+        """Octets of memory, as Linux counts it."""
 
     def __len__(self) -> int:
-        """Count the disjoint pieces."""
+        """Count the pieces."""
         return len(self._pieces)
 
-    def insert(self, seq: int, text: Buffer, rcv_nxt: int) -> SackBlock | None:
+    def insert(self, seq: int, text: Buffer, memory: Memory, rcv_nxt: int) -> SackBlock | None:
         """Keep a copy of text that begins at `seq`, beyond `rcv_nxt`; tell what came again.
 
-        Of several ranges that were here before, that is the first. Where there are too many pieces
-        already, one more is not kept.
+        Like in Linux, that is a range which spans all of it where it is more than one, if they
+        touch, and otherwise the first of them.
         """
-        begin = sub(seq, rcv_nxt)
-        end = begin + len(text)
-        first, last = self._touched(begin, end, rcv_nxt)
-        if first == last and len(self._pieces) >= _MOST_PIECES:
-            return None
-        touched = self._pieces[first:last]
-        merged, duplicate = self._merge(seq, text, touched, rcv_nxt)
-        self._forget(touched)
-        self._pieces[first:last] = [merged]
-        self._recent = [merged, *self._recent][:_MAX_BLOCKS_REMEMBERED]
+        pieces = self._pieces
+        begin, end = sub(seq, rcv_nxt), sub(seq, rcv_nxt) + len(text)
+        index = bisect_right(pieces, begin, key=lambda piece: sub(piece.left, rcv_nxt))
+        duplicate = None
+        if index:
+            before = pieces[index - 1]
+            right = sub(before.right, rcv_nxt)
+            if end <= right:
+                return SackBlock(seq, add(seq, len(text)))
+            if begin == right and not self._overlaps(index, end, rcv_nxt) and before.takes(text):
+                self.octets += len(text)
+                return None
+            if before.left == seq:
+                index -= 1  # the longer one replaces it
+            elif begin < right:
+                duplicate = SackBlock(seq, before.right)
+                text, seq = text[right - begin :], before.right
+        return self._put(index, seq, text, memory, rcv_nxt, duplicate)
+
+    def _overlaps(self, index: int, end: int, rcv_nxt: int) -> bool:
+        """Tell whether what ends at `end` reaches into the piece at an index."""
+        return index < len(self._pieces) and sub(self._pieces[index].left, rcv_nxt) < end
+
+    def _put(
+        self,
+        index: int,
+        seq: int,
+        text: Buffer,
+        memory: Memory,
+        rcv_nxt: int,
+        duplicate: SackBlock | None,
+    ) -> SackBlock | None:
+        """Put text at an index, in place of what it covers; cut it where it reaches into more."""
+        pieces = self._pieces
+        end = sub(seq, rcv_nxt) + len(text)
+        last = index
+        while self._overlaps(last, end, rcv_nxt):
+            piece = pieces[last]
+            surplus = end - sub(piece.right, rcv_nxt)
+            right = piece.right if surplus >= 0 else add(rcv_nxt, end)
+            duplicate = extended(duplicate, SackBlock(piece.left, right))
+            if surplus < 0:
+                text = text[: sub(piece.left, seq)]
+                break
+            last += 1
+        if len(text):
+            self._replace(index, last, [Piece(seq, bytes(text), memory)])
+        else:  # like Linux, which keeps what overlaps two pieces, though it adds nothing
+            pieces[index].charge += memory.charge
+            self.charge += memory.charge
         return duplicate
 
-    def _touched(self, begin: int, end: int, rcv_nxt: int) -> tuple[int, int]:
-        """Find which pieces text overlaps or adjoins, from one index up to another."""
-        pieces = self._pieces
-        first = bisect_right(pieces, begin, key=lambda piece: sub(piece.left, rcv_nxt))
-        if first and sub(pieces[first - 1].right, rcv_nxt) >= begin:
-            first -= 1
-        last = first
-        while last < len(pieces) and sub(pieces[last].left, rcv_nxt) <= end:
-            last += 1
-        return first, last
+    def _replace(self, first: int, last: int, new: list[Piece]) -> None:
+        self._count(self._pieces[first:last], -1)
+        self._pieces[first:last] = new
+        self._count(new, 1)
 
-    def _merge(
-        self, seq: int, text: Buffer, touched: Sequence[_Piece], rcv_nxt: int
-    ) -> tuple[_Piece, SackBlock | None]:
-        """Make one piece of those that text touches, the text filling the gaps."""
-        begin = sub(seq, rcv_nxt)
-        end = begin + len(text)
-        merged, position, duplicate = _Piece(seq), begin, None
-        for piece in touched:
-            left, right = sub(piece.left, rcv_nxt), sub(piece.right, rcv_nxt)
-            if position < left:
-                merged.append(text[position - begin : left - begin])
-                self.octets += left - position
-            overlap = max(begin, left), min(end, right)
-            if duplicate is None and overlap[0] < overlap[1]:
-                duplicate = SackBlock(add(rcv_nxt, overlap[0]), add(rcv_nxt, overlap[1]))
-            if merged.texts:
-                merged.join(piece)
-            else:
-                merged = piece
-            position = right
-        if position < end:
-            merged.append(text[position - begin :])
-            self.octets += end - position
-        return merged, duplicate
+    def _count(self, pieces: list[Piece], sign: int) -> None:
+        for piece in pieces:
+            self.octets += sign * len(piece.text)
+            self.charge += sign * piece.charge
 
-    def _forget(self, pieces: Sequence[_Piece]) -> None:
-        gone = set(pieces)
-        self._recent = [piece for piece in self._recent if piece not in gone]
-
-    def overtaken(self, rcv_nxt: int) -> SackBlock | None:
-        """Give what came again with the text up to `rcv_nxt`: what is queued before that."""
-        first = self._pieces[0]
-        if not lt(first.left, rcv_nxt):
-            return None
-        return SackBlock(first.left, first.right if lt(first.right, rcv_nxt) else rcv_nxt)
-
-    def take(self, rcv_nxt: int) -> list[bytes]:
-        """Remove and give the text that continues at `rcv_nxt`, and drop what lies before it."""
-        taken: list[bytes] = []
+    def take(self, rcv_nxt: int) -> list[Piece]:
+        """Remove and give the pieces up to the next gap; some may lie before `rcv_nxt`."""
         count = 0
         for piece in self._pieces:
             if lt(rcv_nxt, piece.left):
                 break
             count += 1
-            surplus = sub(rcv_nxt, piece.left)
-            self.octets -= sub(piece.right, piece.left)
             if lt(rcv_nxt, piece.right):
-                taken += [b"".join(piece.texts)[surplus:]] if surplus else piece.texts
                 rcv_nxt = piece.right
-        if count:
-            self._forget(self._pieces[:count])
-            del self._pieces[:count]
+        taken = self._pieces[:count]
+        self._replace(0, count, [])
         return taken
 
     def span(self, rcv_nxt: int) -> int:
         """Tell how far beyond `rcv_nxt` the queue reaches, octets."""
         return sub(self._pieces[-1].right, rcv_nxt) if self._pieces else 0
 
-    def sack_blocks(self, limit: int) -> list[SackBlock]:
-        """List up to `limit` blocks, the one that was met last first (RFC 2018 §4)."""
-        others = (piece for piece in self._pieces[: 2 * limit] if piece not in self._recent)
-        return [piece.block for piece in [*self._recent, *others][:limit]]
+    # --- when memory is used up ---
+
+    def collapse(self) -> None:
+        """Pack each run of pieces as tightly as Linux can, where that is worth it."""
+        packed: list[Piece] = []
+        run: list[Piece] = []
+        for piece in [*self._pieces, None]:
+            if run and (piece is None or run[-1].right != piece.left):
+                packed += _packed(run)
+                run = []
+            if piece is not None:
+                run.append(piece)
+        self._replace(0, len(self._pieces), packed)
+
+    def last_left(self) -> int:
+        """Give the sequence number that the farthest piece begins at."""
+        return self._pieces[-1].left
+
+    def drop_last(self) -> None:
+        """Give up the piece that lies farthest beyond."""
+        self._replace(len(self._pieces) - 1, len(self._pieces), [])
 
     def clear(self) -> None:
         """Let go of everything."""
-        self._pieces.clear()
-        self._recent.clear()
-        self.octets = 0
+        self._replace(0, len(self._pieces), [])
+
+
+def _packed(run: list[Piece]) -> list[Piece]:
+    """Give a run of pieces as Linux would pack it, or as it is, if that gains nothing."""
+    text = b"".join(piece.text for piece in run)
+    memories = collapsed(len(text))
+    if sum(each.charge for each in memories) >= sum(piece.charge for piece in run):
+        return run
+    pieces, left = [], run[0].left
+    for memory in memories:
+        piece = Piece(left, text[:LARGEST_COLLAPSED], memory)
+        text, left = text[LARGEST_COLLAPSED:], piece.right
+        pieces.append(piece)
+    return pieces

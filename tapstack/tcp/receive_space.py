@@ -30,18 +30,9 @@ _INITIAL_SEGMENTS = 10
 """Segments that the user is thought to take in the first round trip (Linux's TCP_INIT_CWND)."""
 _LONGEST_ROUND_TRIP = 2**31 * MILLISECOND
 """What an echo tells that lies further back is a lie."""
-_GROWING_LENGTH = 128
-"""Octets of text that a segment has at least for the offer to grow by it, as in Linux."""
-
-
-def window_of(buffer: int) -> int:
-    """Give the window that a buffer stands for: half, as Linux keeps the rest for its overhead."""
-    return buffer // 2
-
-
-def buffer_for(window: int) -> int:
-    """Give the buffer that a window takes."""
-    return 2 * window
+_SHARE_BITS = 8
+_FIRST_SHARE = 1 << _SHARE_BITS - 1
+"""Half of the buffer is thought to be text, before any has come."""
 
 
 def shift_for(window: int) -> int:
@@ -79,6 +70,8 @@ class ReceiveSpace:
     """The user has set the buffer: it never grows by itself."""
     clamp: int
     """Most that is ever offered (TCP_WINDOW_CLAMP)."""
+    share: int = _FIRST_SHARE
+    """How much of the memory is text, as the peer cuts it, in 256ths (Linux's scaling_ratio)."""
     threshold: int = 0
     """Most that is offered yet: Linux's rcv_ssthresh."""
     taken_before: int = 0
@@ -88,16 +81,28 @@ class ReceiveSpace:
     measured_at: Instant = 0
     round_trip: RoundTrip = field(default_factory=RoundTrip)
 
+    def window_of(self, memory: int) -> int:
+        """Give the window that so many octets of memory stand for."""
+        return memory * self.share >> _SHARE_BITS
+
+    def memory_for(self, window: int) -> int:
+        """Give the octets of memory that a window takes."""
+        return (window << _SHARE_BITS) // self.share
+
+    @property
+    def full(self) -> int:
+        """The window that the whole buffer stands for."""
+        return self.window_of(self.buffer)
+
 
 def make_receive_space(config: TcpConfig, options: UserOptions, most: int = 0) -> ReceiveSpace:
     """Make the buffer of a new connection; `most` is what the route lets be offered, 0: any."""
-    least, first, _ = config.tcp_rmem
     locked = options.receive_buffer is not None
-    buffer = max(options.receive_buffer, least) if options.receive_buffer is not None else first
-    clamp = options.window_clamp or most or MAX_UNSCALED << MAX_SHIFT
+    buffer = config.tcp_rmem[1] if options.receive_buffer is None else options.receive_buffer
+    space = ReceiveSpace(buffer, locked, options.window_clamp or most or MAX_UNSCALED << MAX_SHIFT)
     if locked:
-        clamp = min(clamp, window_of(buffer))
-    return ReceiveSpace(buffer, locked, clamp)
+        space.clamp = min(space.clamp, space.full)
+    return space
 
 
 def offer_first_window(tcb: Tcb, most: int, mss: int, *, scaling: bool) -> None:
@@ -107,8 +112,8 @@ def offer_first_window(tcb: Tcb, most: int, mss: int, *, scaling: bool) -> None:
     """
     space = tcb.receive_space
     first = tcb.route.initrwnd * mss
-    window = window_of(space.buffer)
-    window = min(max(window, first) if tcb.passive else window, space.clamp)
+    window = max(space.full, first) if tcb.passive else space.full
+    window = min(window, space.clamp)
     space.threshold = window // mss * mss or window
     if first:
         space.threshold = min(space.threshold, first)
@@ -121,7 +126,7 @@ def on_established(tcb: Tcb, now: Instant) -> None:
     space, mss = tcb.receive_space, text_in_segment(tcb)
     if not tcb.window_scaling:
         space.clamp = min(space.clamp, MAX_UNSCALED)
-    full = window_of(space.buffer)
+    full = space.full
     space.clamp = min(space.clamp, full)
     if space.clamp > 2 * mss and space.clamp + mss > full:
         space.clamp = max(2 * mss, full - mss)
@@ -135,32 +140,32 @@ def text_in_segment(tcb: Tcb) -> int:
     return tcb.advertised_mss - TIMESTAMPS_LENGTH * tcb.timestamps
 
 
+def held(tcb: Tcb) -> int:
+    """Give the octets of memory that what came takes."""
+    return tcb.receive_memory.charge + tcb.reassembly.charge
+
+
 def free_space(tcb: Tcb) -> int:
-    """Give the window's worth of buffer that holds no text."""
-    held = len(tcb.receive_queue) + tcb.reassembly.octets
-    return window_of(tcb.receive_space.buffer) - held
+    """Give the window's worth of the memory that is free."""
+    space = tcb.receive_space
+    return space.window_of(space.buffer - held(tcb))
 
 
 # --- growing ------------------------------------------------------------------------------------
 
 
-def on_text(tcb: Tcb, length: int, stamps: Timestamps | None, now: Instant) -> None:
-    """Note that a segment with so many octets of text came in order."""
-    _measure_round_trip(tcb, length, stamps, now)
-    offer_more(tcb, length)
-
-
-def offer_more(tcb: Tcb, length: int) -> None:
-    """Offer more of the buffer, as a segment with so many octets of text came."""
+def learn_share(tcb: Tcb, length: int, charge: int) -> None:
+    """Learn what memory takes of the peer's segments, from one that is longer than any before."""
     space = tcb.receive_space
-    room = min(space.clamp, free_space(tcb)) - space.threshold
-    if room > 0 and length >= _GROWING_LENGTH:
-        space.threshold += min(room, 2 * max(text_in_segment(tcb), length))
-        tcb.acks.quick |= 1
+    share = max((length << _SHARE_BITS) // charge, 1)
+    if share != space.share:
+        space.share = share
+        set_clamp(tcb, max(space.full, LEAST_CLAMP))
+        space.taken_before = min(space.taken_before, space.clamp)
 
 
-def _measure_round_trip(tcb: Tcb, length: int, stamps: Timestamps | None, now: Instant) -> None:
-    """Take a sample for each window that was filled, or from the echo of our timestamp."""
+def measure(tcb: Tcb, length: int, stamps: Timestamps | None, now: Instant) -> None:
+    """Measure the round trip, as a segment with so many octets of text has come in order."""
     trip = tcb.receive_space.round_trip
     if trip.since is None or not lt(tcb.rcv_nxt, trip.seq):
         if trip.since is not None:
@@ -175,21 +180,62 @@ def _measure_round_trip(tcb: Tcb, length: int, stamps: Timestamps | None, now: I
         trip.sample(elapsed, smooth=not len(tcb.receive_queue))
 
 
-def on_taken(tcb: Tcb, config: TcpConfig, now: Instant) -> None:
-    """Measure what the user takes in a round trip; a growing amount grows the buffer."""
+def offer_more(tcb: Tcb, config: TcpConfig, length: int, charge: int, in_use: int) -> None:
+    """Offer more of the buffer, as a segment with so many octets of text came.
+
+    `charge` is its memory, `in_use` that of all that counts already.
+    """
+    space = tcb.receive_space
+    room = min(space.clamp, space.window_of(space.buffer - in_use)) - space.threshold
+    if room <= 0:
+        return
+    if space.window_of(charge) <= length:
+        growth = 2 * text_in_segment(tcb)
+    else:
+        growth = _growth_by_costly(tcb, config, length, charge)
+    if growth:
+        space.threshold += min(room, max(growth, 2 * length))
+        tcb.acks.quick |= 1
+
+
+def _growth_by_costly(tcb: Tcb, config: TcpConfig, length: int, charge: int) -> int:
+    """Tell how much more to offer for a segment that costs more memory than is reckoned with.
+
+    The costlier, the smaller is the window up to which it may grow: half the largest, where it
+    costs up to twice as much, a quarter up to four times.
+    """
+    space = tcb.receive_space
+    cost, window = space.window_of(charge) // 2, space.window_of(config.tcp_rmem[2]) // 2
+    while space.threshold <= window:
+        if cost <= length:
+            return 2 * tcb.acks.rcv_mss
+        cost, window = cost // 2, window // 2
+    return 0
+
+
+def on_taken(tcb: Tcb, taken_up_to: int, config: TcpConfig, now: Instant) -> None:
+    """Measure what the user takes in a round trip; a growing amount grows the buffer.
+
+    `taken_up_to` is a sequence number: like Linux, where a user takes several segments at once we
+    measure behind the first.
+    """
     space = tcb.receive_space
     round_trip = space.round_trip.srtt_8 >> 3
     if not round_trip or now - space.measured_at < round_trip:
         return
     # What still waits was not taken: a user who lags behind needs no larger buffer.
-    taken = sub(tcb.copied_seq, space.measured_seq) - len(tcb.receive_queue)
-    if taken > space.taken_before:
-        _grow(tcb, taken, config)
-    space.measured_seq, space.measured_at = tcb.copied_seq, now
+    taken = sub(taken_up_to, space.measured_seq)
+    waiting = sub(tcb.rcv_nxt, taken_up_to)
+    if taken - waiting > space.taken_before:
+        grow(tcb, taken - waiting, config)
+    space.measured_seq, space.measured_at = taken_up_to, now
 
 
-def _grow(tcb: Tcb, taken: int, config: TcpConfig) -> None:
-    """Make room for twice what was taken, as a slow start doubles; more where it grew faster."""
+def grow(tcb: Tcb, taken: int, config: TcpConfig) -> None:
+    """Make room for twice what was taken, as a slow start doubles; more where it grew faster.
+
+    What lies beyond gaps has to fit in, too.
+    """
     space = tcb.receive_space
     before, space.taken_before = space.taken_before, taken
     if space.locked or not config.tcp_moderate_rcvbuf:
@@ -197,16 +243,15 @@ def _grow(tcb: Tcb, taken: int, config: TcpConfig) -> None:
     window = 2 * taken
     window += 2 * (window * (taken - before) // before)
     window += tcb.reassembly.span(tcb.rcv_nxt)
-    buffer = min(buffer_for(window), config.tcp_rmem[2])
+    buffer = min(space.memory_for(window), config.tcp_rmem[2])
     if buffer > space.buffer:
-        _enlarge(tcb, buffer, window_of(buffer))
+        _enlarge(tcb, buffer, space.window_of(buffer))
 
 
 def _enlarge(tcb: Tcb, buffer: int, window: int) -> None:
-    """Let what may be offered follow the buffer. Deviation: Linux forgets TCP_WINDOW_CLAMP here."""
+    """Let what may be offered follow the buffer; like Linux, that is the end of a user's clamp."""
     tcb.receive_space.buffer = buffer
-    most = tcb.options.window_clamp or window
-    tcb.receive_space.clamp = min(window, most, MAX_UNSCALED << tcb.rcv_wind_shift)
+    tcb.receive_space.clamp = min(window, MAX_UNSCALED << tcb.rcv_wind_shift)
 
 
 # --- the user's settings ------------------------------------------------------------------------
@@ -225,5 +270,6 @@ def set_clamp(tcb: Tcb, clamp: int) -> None:
 def make_room_for(tcb: Tcb, octets: int) -> None:
     """See that so many octets fit the buffer, for a user who waits for them (SO_RCVLOWAT)."""
     space = tcb.receive_space
-    if not space.locked and buffer_for(octets) > space.buffer:
-        _enlarge(tcb, buffer_for(octets), octets)
+    memory = space.memory_for(octets)
+    if not space.locked and memory > space.buffer:
+        _enlarge(tcb, memory, octets)

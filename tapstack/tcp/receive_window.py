@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapstack.tcp.receive_space import MAX_UNSCALED, free_space, window_of
+from tapstack.tcp.receive_space import MAX_UNSCALED, free_space
 from tapstack.tcp.seq import add, sub
 
 if TYPE_CHECKING:
@@ -23,21 +23,8 @@ def select_window(tcb: Tcb) -> int:
     chosen = wanted_window(tcb)
     if chosen < current:
         # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
-        chosen = _rounded_up(tcb, current)
+        chosen = current + (-current & (1 << tcb.rcv_wind_shift) - 1)
     return min(chosen, MAX_UNSCALED << tcb.rcv_wind_shift)
-
-
-def _rounded_up(tcb: Tcb, window: int) -> int:
-    """Round a window up to what the field can say, while the buffer can bear it.
-
-    Each time that offers a little more than before: many small segments would have a user who reads
-    nothing hold more and more. Beyond the whole buffer the field says less than we take (RFC 7323
-    §2.4).
-    """
-    unit = (1 << tcb.rcv_wind_shift) - 1
-    rounded = window + unit & ~unit
-    beyond = rounded - free_space(tcb)
-    return rounded if beyond <= window_of(tcb.receive_space.buffer) else window
 
 
 def remaining_window(tcb: Tcb) -> int:
@@ -53,7 +40,7 @@ def right_edge(tcb: Tcb) -> int:
 def wanted_window(tcb: Tcb) -> int:
     """Give the window that the buffer has room for, whatever was advertised before."""
     space = tcb.receive_space
-    allowed = window_of(space.buffer)
+    allowed = space.full
     full = min(space.clamp, allowed)
     free = free_space(tcb)
     mss = min(tcb.acks.rcv_mss, full)

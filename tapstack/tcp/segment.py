@@ -84,6 +84,8 @@ class Segment(NamedTuple):
     text: Buffer
     ecn: int = 0
     """The ECN field of the datagram that it came in (RFC 3168 §5)."""
+    header_length: int = 20
+    """Octets of the header that it came with, options included."""
 
     @property
     def length(self) -> int:

@@ -14,26 +14,23 @@ from errno import ECONNRESET, EPIPE
 from tapstack.base.contracts import ENDED, READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, fast_open_path, receive_space
+from tapstack.tcp import fast_open_path
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.half_open import complete_passive_open, establish
-from tapstack.tcp.invalid import answer_invalid, note_duplicate
+from tapstack.tcp.invalid import answer_invalid, note_duplicate, report_duplicate
 from tapstack.tcp.lifetime import destroy, enter_time_wait
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.replies import reset_in_reply_to
-from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, URG, SackBlock, Segment
-from tapstack.tcp.sent_segment import packets_of
+from tapstack.tcp.segment import ACK, FIN, RST, SYN, URG, SackBlock, Segment
 from tapstack.tcp.seq import add, gt, le, lt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, State, become
 from tapstack.tcp.syn_received import check_request
 from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.text_arrives import TAKES_TEXT, process_text
 from tapstack.tcp.urgent import check_urgent
-
-_TAKES_TEXT = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2})
-"""States in which text is received (step seven)."""
 
 
 def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant) -> None:
@@ -54,7 +51,7 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
     if going_on:
         tcb.last_received_at = now
         expected = tcb.rcv_nxt
-        if tcb.state in _TAKES_TEXT:
+        if tcb.state in TAKES_TEXT:
             check_urgent(ctx, tcb, seg)
         process_text(ctx, tcb, seg, segment_size, now)
         check_fin(ctx, tcb, seg, now)
@@ -69,7 +66,7 @@ def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     if _resets_behind_fin(tcb, seg):
         return True
     ctx.counters.drop(Drop.TCP_OUT_OF_WINDOW)
-    if seg.flags & URG and seg.seq == tcb.rcv_nxt and tcb.state in _TAKES_TEXT:
+    if seg.flags & URG and seg.seq == tcb.rcv_nxt and tcb.state in TAKES_TEXT:
         # MUST-66: the URG field is processed "even when the receive window is zero".
         check_urgent(ctx, tcb, seg)
     if not seg.flags & RST:
@@ -211,101 +208,6 @@ def _check_ack_of_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> boo
     return True
 
 
-# --- seventh, process the segment text --------------------------------------------------------
-
-
-def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant) -> None:
-    """Take the text that lies in the window: in order to the user, beyond a gap to reassembly."""
-    if tcb.state in _TAKES_TEXT and _is_for_nobody(tcb, seg):
-        # RFC 9293 SHLD-3, of a half-duplex close: text that no one will read resets the peer.
-        ctx.counters["TcpExtTCPAbortOnData"] += 1
-        ctx.counters.drop(Drop.TCP_CLOSED)
-        _reset_peer(ctx, tcb, seg, "text after close")
-        destroy(ctx, tcb, ECONNRESET)
-        return
-    if tcb.state not in _TAKES_TEXT or not seg.text:
-        if lt(seg.seq, tcb.rcv_nxt):
-            _acknowledge_again(ctx, tcb, seg)  # the peer has not heard that we have it
-        return
-    seq, text = _trim_to_window(tcb, seg)
-    if not text:
-        _acknowledge_again(ctx, tcb, seg)
-        return
-    ecn.on_text(tcb, seg)
-    if seq == tcb.rcv_nxt:
-        note_duplicate(ctx, tcb, seg)
-        if seg.flags & FIN:
-            tcb.reassembly.clear()  # as Linux does: nothing can lie beyond the end of the stream
-        _receive_in_order(ctx, tcb, text)
-        tcb.acks.on_text(
-            segment_size or len(seg.text),
-            bool(seg.flags & PSH),
-            tcb.rcv_wnd,
-            tcb.rto(),
-            tcb.advertised_mss,
-            now,
-        )
-        receive_space.on_text(tcb, len(seg.text), seg.options.timestamps, now)
-    else:
-        tcb.statistics.rcv_ooopack += packets_of(len(text), segment_size or len(text))
-        _receive_out_of_order(ctx, tcb, seq, text)
-        if tcb.sack_permitted:
-            # Without SACK, an ACK that offers more is no duplicate to the peer (RFC 5681 §2).
-            receive_space.offer_more(tcb, len(seg.text))
-
-
-def _is_for_nobody(tcb: Tcb, seg: Segment) -> bool:
-    """Tell whether text comes, or a FIN behind text that is missing, when all has been closed."""
-    end = add(seg.seq, len(seg.text))
-    return tcb.fin_queued and tcb.read_shut and seg.length > 0 and gt(end, tcb.rcv_nxt)
-
-
-def _acknowledge_again(ctx: Context, tcb: Tcb, seg: Segment) -> None:
-    """Answer at once what adds nothing to what is here: an ACK was lost, or the window is shut."""
-    if seg.length:
-        tcb.acks.enter_quick_mode(tcb.rcv_wnd)
-        note_duplicate(ctx, tcb, seg)
-        tcb.acks.due = True
-
-
-def _trim_to_window(tcb: Tcb, seg: Segment) -> tuple[int, memoryview]:
-    """Cut off what was received before, and what lies beyond the window.
-
-    What is next in order is taken whole, as in Linux, unless the window is shut.
-    """
-    text = memoryview(seg.text)
-    seq = seg.seq
-    if lt(seq, tcb.rcv_nxt):
-        text = text[sub(tcb.rcv_nxt, seq) :]
-        seq = tcb.rcv_nxt
-    room = sub(right_edge(tcb), seq)
-    return seq, text if seq == tcb.rcv_nxt and room else text[:room]
-
-
-def _receive_in_order(ctx: Context, tcb: Tcb, text: memoryview) -> None:
-    """Append text to the receive queue, with what it joins from the reassembly queue."""
-    tcb.receive_queue.append(text)
-    tcb.rcv_nxt = add(tcb.rcv_nxt, len(text))
-    if len(tcb.reassembly):
-        # RFC 5681 §4.2: an ACK is sent at once "when the incoming segment fills in all or part of
-        # a gap in the sequence space".
-        tcb.acks.due = True
-        if ctx.config.tcp_dsack and tcb.acks.duplicate is None:
-            tcb.acks.duplicate = tcb.reassembly.overtaken(tcb.rcv_nxt)
-        for piece in tcb.reassembly.take(tcb.rcv_nxt):
-            tcb.receive_queue.append(piece)
-            tcb.rcv_nxt = add(tcb.rcv_nxt, len(piece))
-    ctx.report(tcb, READABLE)
-
-
-def _receive_out_of_order(ctx: Context, tcb: Tcb, seq: int, text: memoryview) -> None:
-    """Keep text beyond a gap, and say so at once (RFC 5681 §4.2: an immediate duplicate ACK)."""
-    ctx.counters["TcpExtTCPOFOQueue"] += 1
-    duplicate = tcb.reassembly.insert(seq, text, tcb.rcv_nxt)
-    tcb.acks.duplicate = duplicate if ctx.config.tcp_dsack else None
-    tcb.acks.due = True
-
-
 # --- eighth, check the FIN bit ----------------------------------------------------------------
 
 
@@ -313,16 +215,20 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Take the peer's FIN once all the text before it is here."""
     if tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN:
         return
-    fin = add(seg.seq, len(seg.text))
+    fin, waited = add(seg.seq, len(seg.text)), tcb.fin_beyond is not None
     if seg.flags & FIN and not lt(fin, tcb.rcv_nxt) and le(fin, right_edge(tcb)):
-        if fin == tcb.fin_beyond and not seg.text and ctx.config.tcp_dsack:
-            tcb.acks.duplicate = SackBlock(fin, seg.end)
+        if fin == tcb.fin_beyond and not seg.text:
+            report_duplicate(ctx, tcb, SackBlock(fin, seg.end))
         tcb.fin_beyond = fin
-        tcb.acks.due |= fin != tcb.rcv_nxt  # RFC 5681 §4.2: at once, as for text beyond a gap
+        if fin != tcb.rcv_nxt:
+            tcb.acks.due = True  # RFC 5681 §4.2: at once, as for text beyond a gap
+            tcb.sacks.note(fin, seg.end)
     if tcb.fin_beyond != tcb.rcv_nxt:
         return
     tcb.fin_beyond = None
-    tcb.reassembly.clear()
+    tcb.acks.due |= waited
+    tcb.reassembly.clear()  # what lies beyond a FIN is none of the stream
+    tcb.sacks.clear()
     tcb.rcv_nxt = add(tcb.rcv_nxt, 1)
     tcb.acks.owed = True
     _enter_state_after_fin(ctx, tcb, now)

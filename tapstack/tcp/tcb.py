@@ -16,18 +16,20 @@ from tapstack.base.error_queue import ErrorQueue
 from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
 from tapstack.base.timers import Timer
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp.ack_policy import AckPolicy
+from tapstack.tcp.ack_policy import AckPolicy, Compression
 from tapstack.tcp.congestion import CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.delivery_rate import DeliveryRate
 from tapstack.tcp.mtu_probing import MtuProbing
 from tapstack.tcp.reassembly import ReassemblyQueue
+from tapstack.tcp.receive_memory import ReceiveMemory
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import ReceiveSpace
 from tapstack.tcp.recovery_state import Recovery
 from tapstack.tcp.retransmission_queue import RetransmissionQueue
 from tapstack.tcp.retransmission_timer import Purpose
 from tapstack.tcp.rtt import RttEstimator
+from tapstack.tcp.sack_list import SackList
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.send_buffer import SendBuffer
 from tapstack.tcp.seq import add, sub
@@ -65,6 +67,8 @@ class Tcb:
     persist_timer: Timer
     """Runs while text waits for a closed window (RFC 9293 §3.8.6.1)."""
     delayed_ack_timer: Timer
+    compression_timer: Timer
+    """Runs while ACKs of text beyond gaps wait for each other. Armed by `ack_compression.py`."""
     keepalive_timer: Timer
     wait_timer: Timer
     """2·MSL in TIME-WAIT; the orphan's patience in FIN-WAIT-2."""
@@ -190,11 +194,14 @@ class Tcb:
 
     # --- receiving ---
     receive_queue: ReceiveQueue = field(default_factory=ReceiveQueue)
+    receive_memory: ReceiveMemory = field(default_factory=ReceiveMemory)
     copied_seq: int = 0
     """The sequence number of the next octet that the user takes: RCV.NXT less RCV.USER."""
     urgent: Urgent = field(default_factory=Urgent)
     reassembly: ReassemblyQueue = field(default_factory=ReassemblyQueue)
+    sacks: SackList = field(default_factory=SackList)
     acks: AckPolicy = field(default_factory=AckPolicy)
+    compression: Compression = field(default_factory=Compression)
     ecn_echo: bool = False
     """A mark is to be echoed with ECE until CWR comes (RFC 3168 §6.1.3)."""
     ecn_seen: bool = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
 from tapstack.base.units import SECOND, Instant
-from tapstack.tcp import ecn, send_space, timeouts
+from tapstack.tcp import ack_compression, ecn, send_space, timeouts
 from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.context import Context
@@ -72,6 +72,7 @@ def draft_tcb(
         retransmission_timer=timer(None, timeouts.on_retransmission_timeout),
         persist_timer=timer(None, timeouts.on_persist_timeout),
         delayed_ack_timer=timer(None, timeouts.on_delayed_ack_timeout),
+        compression_timer=timer(None, ack_compression.on_timeout),
         keepalive_timer=timer(None, timeouts.on_keepalive_timeout),
         wait_timer=timer(None, timeouts.on_wait_timeout),
     )

@@ -36,6 +36,7 @@ from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import is_sending as is_sending_urgent, pointer_for
 from tapstack.tcp.wire import CHECKSUM_OFFSET, PROTOCOL_TCP, build_header
 
+_MOST_SACK_BLOCKS = 4
 _LARGEST_HEADERS = 20 + 60
 """Octets of an IP header and of the longest TCP header."""
 
@@ -112,7 +113,7 @@ def transmit(
     if length:
         tcb.last_sent_at = now
     if flags & ACK:
-        _on_ack_sent(tcb)
+        _on_ack_sent(ctx, tcb)
     packets = 1 if uncut else packets_of(length, mss)
     ctx.counters["TcpOutSegs"] += packets
     tcb.statistics.on_transmitted(packets, length)
@@ -207,14 +208,10 @@ def _sack_blocks(tcb: Tcb) -> tuple[SackBlock, ...]:
 
     A duplicate of text beyond a gap is followed by the block that holds it, as that was met last.
     """
-    duplicate, fin = tcb.acks.duplicate, tcb.fin_beyond
-    if not tcb.sack_permitted or (duplicate is None and fin is None and not len(tcb.reassembly)):
+    duplicate, blocks = tcb.acks.duplicate, tcb.sacks.first(_MOST_SACK_BLOCKS)
+    if not tcb.sack_permitted or not (duplicate or blocks):
         return ()
-    limit = _most_sack_blocks(tcb)
-    blocks = tcb.reassembly.sack_blocks(limit)
-    if fin is not None:
-        blocks = _with_fin(blocks, fin)
-    return tuple([*([duplicate] if duplicate else []), *blocks][:limit])
+    return tuple([*([duplicate] if duplicate else []), *blocks][: _most_sack_blocks(tcb)])
 
 
 def _most_sack_blocks(tcb: Tcb) -> int:
@@ -225,14 +222,6 @@ def _most_sack_blocks(tcb: Tcb) -> int:
     return blocks
 
 
-def _with_fin(blocks: list[SackBlock], fin: int) -> list[SackBlock]:
-    """Count a FIN beyond a gap in the block that it ends, or as a block of its own."""
-    end = add(fin, 1)
-    if not any(block.right == fin for block in blocks):
-        return [*blocks, SackBlock(fin, end)]
-    return [block._replace(right=end) if block.right == fin else block for block in blocks]
-
-
 def _advertise(tcb: Tcb, syn: bool) -> int:
     """Choose the window field, and remember what it offers."""
     if syn or (tcb.syn_ack is not None and not tcb.opens_early):
@@ -241,13 +230,17 @@ def _advertise(tcb: Tcb, syn: bool) -> int:
         window = min(tcb.rcv_wnd, MAX_UNSCALED)
         tcb.rcv_wup = tcb.rcv_nxt
         return window if syn else window >> tcb.rcv_wind_shift
-    tcb.rcv_wnd = select_window(tcb)
+    tcb.rcv_wnd = 0 if tcb.acks.no_memory else select_window(tcb)
     tcb.rcv_wup = tcb.rcv_nxt
     return tcb.rcv_wnd >> tcb.rcv_wind_shift
 
 
-def _on_ack_sent(tcb: Tcb) -> None:
-    """Everything received is acknowledged now."""
+def _on_ack_sent(ctx: Context, tcb: Tcb) -> None:
+    """Everything received is acknowledged now, and no ACK need wait any longer."""
     tcb.last_ack_sent = tcb.rcv_nxt
+    if tcb.compression.held:
+        ctx.counters["TcpExtTCPAckCompressed"] += tcb.compression.held
+        tcb.compression.held = 0
+    tcb.compression_timer.cancel()
     tcb.acks.on_ack_sent()
     tcb.delayed_ack_timer.cancel()

@@ -30,7 +30,7 @@ from tapstack.tcp.listener import Listener
 from tapstack.tcp.output import ack_after_taking_is_due
 from tapstack.tcp.receive_window import remaining_window
 from tapstack.tcp.replies import reset_peer
-from tapstack.tcp.seq import add, sub
+from tapstack.tcp.seq import add, lt, sub
 from tapstack.tcp.state import CAN_SEND, HAS_RECEIVED_FIN, HAS_SENT_FIN, State, become
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.tcb_factory import make_tcb
@@ -263,9 +263,12 @@ def is_readable(tcb: Tcb, least: int) -> bool:
 
 def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
     """Tune the receive buffer, and open the window when that is worth an ACK."""
+    first = tcb.receive_memory.end_of_first(tcb.copied_seq)
     tcb.copied_seq = add(tcb.copied_seq, octets)
+    tcb.receive_memory.release(tcb.copied_seq)
     urgent.on_taken(tcb)
-    receive_space.on_taken(tcb, ctx.config, now)
+    up_to = first if lt(first, tcb.copied_seq) else tcb.copied_seq
+    receive_space.on_taken(tcb, up_to, ctx.config, now)
     if tcb.state is State.CLOSED or tcb.state is State.TIME_WAIT:
         return
     if ack_after_taking_is_due(tcb):

@@ -60,7 +60,8 @@ def parse(octets: Buffer, ecn: int = 0) -> Segment:
     options = parse_options(octets[HEADER_LENGTH:header_length])
     text = octets[header_length:]
     flags = word & _FLAGS_MASK
-    return Segment(source_port, destination_port, seq, ack, flags, wnd, up, options, text, ecn)
+    ports = source_port, destination_port
+    return Segment(*ports, seq, ack, flags, wnd, up, options, text, ecn, header_length)
 
 
 def build_header(segment: Segment, checksum: int) -> bytes:

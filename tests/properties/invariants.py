@@ -232,7 +232,9 @@ def check_timers(tcb: Tcb, tcp: Tcp, now: int) -> None:
     if tcb.state not in _OPENING:
         waiting = not in_flight and tcp.unsent(tcb) > 0
         assert (tcb.persist_timer.deadline is not None) == waiting, "the persist timer"
-        delayed = tcb.delayed_ack_timer.deadline is not None
+        delayed = any(
+            timer.deadline is not None for timer in (tcb.delayed_ack_timer, tcb.compression_timer)
+        )
         assert not tcb.acks.due, "an ACK was due, and did not leave"
         assert delayed or not tcb.acks.owed, "an ACK is owed, and nothing will send it"
     if tcb.state is State.FIN_WAIT_2 and tcb.orphaned:

@@ -52,9 +52,9 @@ def test_a_segment_of_the_buffer_is_kept_back() -> None:
     world.send(server, b"x" * 100)
     world.run_for(SECOND)
     assert len(world.receive(client) or b"") == 100
-    world.send(server, b"x" * 1448)
+    world.send(server, b"x" * 500)
     world.run_for(SECOND)
-    assert sent_by(world, A)[-1].wnd <= 501
+    assert sent_by(world, A)[-1].wnd == 501
 
 
 def test_a_larger_buffer_fills_the_field_of_the_syn_and_is_scaled_after_it() -> None:
@@ -123,10 +123,10 @@ def test_a_user_who_does_not_read_gets_no_larger_buffer() -> None:
     world, client, server = opened(TcpConfig())
     world.send(server, bytes(200_000))
     world.run_for(10 * SECOND)
-    assert client.receive_space.buffer == 131_072
+    assert client.receive_space.buffer < 131_072 + 2304, "what is there at most, and a segment"
     while world.receive(client, 100):
         pass
-    assert client.receive_space.buffer == 131_072
+    assert client.receive_space.buffer < 131_072 + 2304
 
 
 def test_the_round_trip_is_known_without_timestamps_too() -> None:
@@ -137,7 +137,10 @@ def test_the_round_trip_is_known_without_timestamps_too() -> None:
 
 
 def test_the_clamp_can_be_moved_later() -> None:
-    world, client, server = opened(TcpConfig())
+    """Until the buffer grows: like Linux, which then forgets it."""
+    config = TcpConfig(tcp_moderate_rcvbuf=False)
+    world, client, server = opened(config)
+    world.transfer(server, client, bytes(5000))  # the clamp starts anew with what segments cost
     set_option(world, client, "window_clamp", 5000)
     world.transfer(server, client, bytes(300_000))
     world.run_for(SECOND)

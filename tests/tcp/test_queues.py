@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tapstack.tcp.reassembly import ReassemblyQueue
+from tapstack.tcp.receive_memory import Memory, memory_of
 from tapstack.tcp.receive_queue import ReceiveQueue
-from tapstack.tcp.segment import SackBlock
 from tapstack.tcp.send_buffer import SendBuffer
 from tapstack.tcp.seq import add, sub
 
@@ -82,23 +82,29 @@ def test_small_texts_cost_little_more_memory_than_they_hold() -> None:
 
 
 @st.composite
-def arrivals(draw: st.DrawFn) -> list[tuple[int, int]]:
-    return draw(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 15)), max_size=40))
+def arrivals(draw: st.DrawFn) -> list[tuple[int, int, int]]:
+    return draw(
+        st.lists(
+            st.tuples(st.integers(0, 60), st.integers(1, 15), st.sampled_from([0, 5, 20])),
+            max_size=40,
+        )
+    )
 
 
 @given(BASES, arrivals())
-def test_reassembly_is_a_set_of_octets(base: int, pieces: list[tuple[int, int]]) -> None:
+def test_reassembly_is_a_set_of_octets(base: int, pieces: list[tuple[int, int, int]]) -> None:
     data = bytes(range(100))
     queue = ReassemblyQueue()
     held: set[int] = set()
     received = 0
-    for begin, length in pieces:
+    for begin, length, room in pieces:
         begin, end = max(begin, received), begin + length
         if begin >= end:
             continue
         if begin > received:
             again = set(range(begin, end)) & held
-            duplicate = queue.insert(add(base, begin), data[begin:end], add(base, received))
+            text, memory = data[begin:end], Memory(100, room)
+            duplicate = queue.insert(add(base, begin), text, memory, add(base, received))
             assert (duplicate is None) == (not again)
             if duplicate:
                 first, last = sub(duplicate.left, base), sub(duplicate.right, base)
@@ -106,45 +112,52 @@ def test_reassembly_is_a_set_of_octets(base: int, pieces: list[tuple[int, int]])
                 assert first == min(again)
                 assert last not in again
             held |= set(range(begin, end))
-            block = queue.sack_blocks(1)[0]
-            assert sub(block.left, base) <= begin
-            assert sub(block.right, base) >= end
         else:
             received = end
-            for text in queue.take(add(base, received)):
-                assert text == data[received : received + len(text)]
-                received += len(text)
+            for piece in queue.take(add(base, received)):
+                left = sub(piece.left, base)
+                assert piece.text == data[left : left + len(piece.text)]
+                received = max(received, left + len(piece.text))
             held = {octet for octet in held if octet >= received}
         assert queue.octets == len(held)
-        edges = {octet for octet in held if octet - 1 not in held}
-        assert len(queue) == len(edges)
-        for left, right in queue.sack_blocks(4):
-            first, last = sub(left, base), sub(right, base) - 1
-            assert first in edges
-            assert set(range(first, last + 1)) <= held
-            assert last + 1 not in held
+        assert bool(held) == bool(len(queue)) == bool(queue.charge)
+        assert queue.charge >= 100 * len(queue)
+        assert not held or queue.span(add(base, received)) == max(held) + 1 - received
 
 
-def test_the_block_that_grew_last_is_reported_first() -> None:
+def test_pieces_share_memory_that_has_room_and_no_other() -> None:
     queue = ReassemblyQueue()
-    for left in (10, 30, 50, 70, 90):
-        queue.insert(left, b"x" * 5, 0)
-    assert queue.sack_blocks(3) == [SackBlock(90, 95), SackBlock(70, 75), SackBlock(50, 55)]
-    queue.insert(15, b"x" * 2, 0)
-    assert queue.sack_blocks(2) == [SackBlock(10, 17), SackBlock(90, 95)]
+    queue.insert(10, b"x" * 5, Memory(100, 8), 0)
+    queue.insert(15, b"x" * 8, Memory(100, 8), 0)
+    assert (len(queue), queue.charge) == (1, 100)
+    queue.insert(23, b"x", Memory(100, 8), 0)
+    queue.insert(5, b"x" * 5, Memory(100, 8), 0)
+    assert (len(queue), queue.charge) == (3, 300)
+
+
+def test_what_is_packed_is_the_same_text_in_less_memory() -> None:
+    queue = ReassemblyQueue()
+    for number in range(1000):
+        queue.insert(
+            10 + 10 * number, bytes([number % 256]) * 10, memory_of(50)._replace(room=0), 0
+        )
+    queue.insert(20_000, b"apart", memory_of(45), 0)
+    before = queue.charge
+    queue.collapse()
+    assert queue.charge < before // 10
+    assert queue.octets == 10_005
+    text = b"".join(piece.text for piece in queue.take(10))
+    assert text == b"".join(bytes([number % 256]) * 10 for number in range(1000))
+    assert queue.octets == 5
 
 
 @pytest.mark.parametrize("order", ["up", "down", "apart"])
 def test_single_octets_beyond_a_gap_cost_no_more_the_more_there_are(order: str) -> None:
-    """SegmentSmack: a hundred thousand of them, in whatever order is worst."""
+    """SegmentSmack: ten thousand of them, in whatever order is worst."""
     queue = ReassemblyQueue()
-    octets = {"up": range(1, 100_001), "down": range(100_000, 0, -1), "apart": range(1, 200_001, 2)}
+    octets = {"up": range(1, 10_001), "down": range(10_000, 0, -1), "apart": range(1, 20_001, 2)}
     start = process_time()
     for seq in octets[order]:
-        queue.insert(seq, b"x", 0)
-        queue.sack_blocks(4)
-    assert process_time() - start < 10, "100 µs each"
-    assert len(queue) <= 4096
-    if order != "apart":
-        assert queue.octets == 100_000
-        assert b"".join(queue.take(1)) == b"x" * 100_000
+        queue.insert(seq, b"x", memory_of(41), 0)
+    assert process_time() - start < 1, "100 µs each"
+    assert queue.octets == 10_000

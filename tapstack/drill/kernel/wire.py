@@ -12,6 +12,8 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from ctypes import addressof, create_string_buffer
+from struct import Struct
 from time import monotonic_ns, time_ns
 
 from tapstack.base.units import Duration, Instant
@@ -22,6 +24,20 @@ from tapstack.socket.timestamping import SO_TIMESTAMPNS
 _ETH_P_IP, _ETH_P_ALL = 0x0800, 0x0003  # <linux/if_ether.h>
 _PACKET_OUTGOING = 4  # <linux/if_packet.h>
 _SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
+_SO_ATTACH_FILTER = 26
+_FILTER_STEP = Struct("=HBBI")
+_FILTER = b"".join(
+    _FILTER_STEP.pack(*step)
+    for step in (
+        (0x30, 0, 0, 0xFFFFF004),  # ldb #type (<linux/filter.h>: SKF_AD_PKTTYPE)
+        (0x15, 0, 1, _PACKET_OUTGOING),  # jeq #outgoing, keep, drop
+        (0x06, 0, 0, 0xFFFFFFFF),  # keep: ret #-1
+        (0x06, 0, 0, 0),  # drop: ret #0
+    )
+)
+"""Looks at what is sent alone: a kernel that shares what it receives with a packet socket cannot
+join it to what came before, and offers other windows."""
+_PROGRAM = Struct("@HP")
 _ROOM = 64 << 20
 """Octets that may wait to be looked at: more than any window."""
 _LONGEST = 1 << 16
@@ -38,6 +54,9 @@ class KernelWire:
         sniffer.setblocking(False)
         sniffer.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sniffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+        steps = create_string_buffer(_FILTER)
+        program = _PROGRAM.pack(len(_FILTER) // _FILTER_STEP.size, addressof(steps))
+        sniffer.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
         with suppress(PermissionError):  # only root gets more than net.core.rmem_max
             sniffer.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
         sniffer.bind((DEVICE, _ETH_P_ALL))

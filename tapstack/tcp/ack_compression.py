@@ -1,0 +1,66 @@
+"""ACKs of text beyond gaps, fewer than one a segment (Linux's tcp_comp_sack_*).
+
+RFC 5681 §4.2 asks for a duplicate ACK at once for each segment beyond a gap. Three of them tell the
+peer of the loss; those that follow mostly say more of the same, and each costs it work. So they
+wait for each other: a twentieth of the round trip, and a millisecond at most.
+
+Not done here: the blocks that they carry (`sack_list.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.tcp.segment import ACK
+from tapstack.tcp.transmission import sequence_of_ack, transmit
+
+if TYPE_CHECKING:
+    from tapstack.base.units import Duration, Instant
+    from tapstack.tcp.config import TcpConfig
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+_DUPLICATES = 3
+"""ACKs of one RCV.NXT that are sent at once: what fast retransmit waits for (RFC 5681 §3.2)."""
+_SHARE_OF_ROUND_TRIP = 20
+_BLOCKS_TOLD = 2
+"""Blocks that the ACK is believed to have room for: one that comes behind them is urgent."""
+
+
+def hold_back(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Have an ACK that is owed wait for others, if it may."""
+    state, config = tcb.compression, ctx.config
+    if not tcb.sack_permitted or state.held >= config.tcp_comp_sack_nr:
+        return False
+    if state.rcv_nxt != tcb.rcv_nxt:
+        state.rcv_nxt, state.duplicates = tcb.rcv_nxt, 0
+    if state.duplicates < _DUPLICATES:
+        state.duplicates += 1
+        return False
+    state.held += 1
+    if tcb.compression_timer.deadline is None:
+        tcb.compression_timer.arm(now + _delay(config, tcb))
+    return True
+
+
+def _delay(config: TcpConfig, tcb: Tcb) -> Duration:
+    round_trip = tcb.receive_space.round_trip.srtt_8 >> 3
+    if tcb.rtt.srtt:
+        round_trip = min(round_trip, tcb.rtt.srtt)
+    return min(config.tcp_comp_sack_delay_ns // 1000, round_trip // _SHARE_OF_ROUND_TRIP)
+
+
+def before_block(ctx: Context, tcb: Tcb, left: int, right: int, now: Instant) -> None:
+    """Send the ACK that waits, if a range that came now would push a block out of it."""
+    if tcb.compression.held and tcb.sacks.rank(left, right) >= _BLOCKS_TOLD:
+        tcb.compression.held -= 1
+        transmit(ctx, tcb, sequence_of_ack(tcb), ACK, 0, now, "acknowledge")
+
+
+def on_timeout(owner: tuple[Context, Tcb], now: Instant) -> None:  # noqa: ARG001 - every expiry's form
+    """Send the ACK that stands for all that were held back."""
+    ctx, tcb = owner
+    if tcb.compression.held:
+        tcb.compression.held -= 1
+        tcb.acks.due = True
+        ctx.mark_dirty(tcb)

@@ -1,0 +1,193 @@
+"""Step seven of SEGMENT ARRIVES: the segment text (RFC 9293 §3.10.7.4).
+
+What is next in order goes to the user, with what was waiting for it; what lies beyond a gap waits.
+Text is taken whole or not at all, as Linux does it, where the RFC trims it to the window.
+
+Not done here: whether the segment is acceptable (`segment_arrives.py`).
+"""
+
+from __future__ import annotations
+
+from errno import ECONNRESET
+from typing import TYPE_CHECKING
+
+from tapstack.base.contracts import READABLE
+from tapstack.base.errors import Drop
+from tapstack.tcp import ack_compression, ecn, receive_space
+from tapstack.tcp.invalid import note_duplicate, report_duplicate
+from tapstack.tcp.lifetime import destroy
+from tapstack.tcp.memory_pressure import make_room
+from tapstack.tcp.receive_memory import Memory, append_text, memory_of_segment
+from tapstack.tcp.receive_space import held, text_in_segment
+from tapstack.tcp.receive_window import remaining_window, right_edge
+from tapstack.tcp.replies import reset_in_reply_to
+from tapstack.tcp.sack_list import extended
+from tapstack.tcp.segment import FIN, PSH, SackBlock
+from tapstack.tcp.sent_segment import packets_of
+from tapstack.tcp.seq import add, ge, gt, le, lt, sub
+from tapstack.tcp.state import State
+
+if TYPE_CHECKING:
+    from tapstack.base.units import Instant
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.segment import Segment
+    from tapstack.tcp.tcb import Tcb
+
+TAKES_TEXT = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2})
+"""States in which text is received (step seven)."""
+
+_GROWING_LENGTH = 128
+"""Octets of text that a segment has at least for the window to grow by it, as in Linux."""
+
+
+def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant) -> None:
+    """Take the text: in order to the user, beyond a gap to reassembly."""
+    if tcb.state in TAKES_TEXT and _is_for_nobody(tcb, seg):
+        _refuse(ctx, tcb, seg)
+    elif tcb.state not in TAKES_TEXT or not seg.text:
+        if lt(seg.seq, tcb.rcv_nxt):
+            _acknowledge_again(ctx, tcb, seg)  # the peer has not heard that we have it
+    elif le(add(seg.seq, len(seg.text)), tcb.rcv_nxt) or ge(seg.seq, right_edge(tcb)):
+        _acknowledge_again(ctx, tcb, seg)
+    elif not gt(seg.seq, tcb.rcv_nxt):
+        _receive_in_order(ctx, tcb, seg, segment_size, now)
+    else:
+        _receive_out_of_order(ctx, tcb, seg, segment_size, now)
+
+
+def _is_for_nobody(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether text comes, or a FIN behind text that is missing, when all has been closed."""
+    end = add(seg.seq, len(seg.text))
+    return tcb.fin_queued and tcb.read_shut and seg.length > 0 and gt(end, tcb.rcv_nxt)
+
+
+def _refuse(ctx: Context, tcb: Tcb, seg: Segment) -> None:
+    """Reset the peer: RFC 9293 SHLD-3, of a half-duplex close: nobody will read this text."""
+    ctx.counters["TcpExtTCPAbortOnData"] += 1
+    ctx.counters.drop(Drop.TCP_CLOSED)
+    reset_in_reply_to(ctx, tcb.remote.address, tcb.local.address, seg, "text after close")
+    destroy(ctx, tcb, ECONNRESET)
+
+
+def _acknowledge_again(ctx: Context, tcb: Tcb, seg: Segment) -> None:
+    """Answer at once what adds nothing to what is here: an ACK was lost, or the window is shut."""
+    if seg.length:
+        tcb.acks.enter_quick_mode(tcb.rcv_wnd)
+        note_duplicate(ctx, tcb, seg)
+        tcb.acks.due = True
+
+
+# --- in order -----------------------------------------------------------------------------------
+
+
+def _receive_in_order(
+    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant
+) -> None:
+    """Take text that is next, some of which may have come before."""
+    note_duplicate(ctx, tcb, seg)
+    if not remaining_window(tcb):
+        ctx.counters["TcpExtTCPZeroWindowDrop"] += 1
+        _acknowledge_again(ctx, tcb, seg)
+        return
+    if not _has_memory(ctx, tcb, seg):
+        return
+    ecn.on_text(tcb, seg)
+    memory = memory_of_segment(seg)
+    text = memoryview(seg.text)[sub(tcb.rcv_nxt, seg.seq) :]
+    append_text(tcb, text, memory, alone=seg.seq != tcb.rcv_nxt)
+    if seg.flags & FIN:
+        tcb.reassembly.clear()  # as Linux does: nothing can lie beyond the end of the stream
+    _note_text(ctx, tcb, seg, segment_size, memory, now)
+    if len(tcb.reassembly):
+        _fill_gap(ctx, tcb)
+    ctx.report(tcb, READABLE)
+
+
+def _has_memory(ctx: Context, tcb: Tcb, seg: Segment) -> bool:
+    """See that there is memory. If not, the window is shut at once; a user without text gets it."""
+    if make_room(ctx, tcb, seg.seq):
+        return True
+    tcb.acks.no_memory = tcb.acks.due = True
+    ctx.report(tcb, READABLE)
+    if not len(tcb.receive_queue):
+        return True
+    ctx.counters["TcpExtTCPRcvQDrop"] += 1
+    return False
+
+
+def _note_text(
+    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, memory: Memory, now: Instant
+) -> None:
+    """Learn from text that came in order: how the peer cuts it, and how fast it comes."""
+    acks, length = tcb.acks, len(seg.text)
+    size = segment_size or length
+    if size > acks.rcv_mss:
+        receive_space.learn_share(tcb, length, memory.charge)
+    acks.on_text(size, bool(seg.flags & PSH), tcb.rcv_wnd, tcb.rto(), text_in_segment(tcb), now)
+    receive_space.measure(tcb, length, seg.options.timestamps, now)
+    if length >= _GROWING_LENGTH:
+        receive_space.offer_more(tcb, ctx.config, length, memory.charge, held(tcb))
+
+
+def _fill_gap(ctx: Context, tcb: Tcb) -> None:
+    """Append what waited for what came, and see what of it came twice."""
+    received = tcb.rcv_nxt
+    for piece in tcb.reassembly.take(tcb.rcv_nxt):
+        if lt(piece.left, received):
+            right = received if gt(piece.right, received) else piece.right
+            again = extended(tcb.acks.duplicate, SackBlock(piece.left, right))
+            report_duplicate(ctx, tcb, again)
+        if gt(piece.right, tcb.rcv_nxt):
+            surplus = sub(tcb.rcv_nxt, piece.left)
+            text = memoryview(piece.text)[surplus:]
+            append_text(tcb, text, piece.memory, alone=bool(surplus))
+    if len(tcb.reassembly):
+        tcb.sacks.forget(tcb.rcv_nxt)
+    else:
+        # RFC 5681 §4.2: an ACK is sent at once "when the incoming segment fills in all or part of
+        # a gap in the sequence space". Like Linux: all of the gaps.
+        tcb.acks.due = True
+        tcb.sacks.clear()
+
+
+# --- beyond a gap -------------------------------------------------------------------------------
+
+
+def _receive_out_of_order(
+    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant
+) -> None:
+    """Keep text beyond a gap, and say so at once (RFC 5681 §4.2: an immediate duplicate ACK)."""
+    length, memory = len(seg.text), memory_of_segment(seg)
+    size = segment_size or length
+    if size > tcb.acks.rcv_mss:
+        receive_space.learn_share(tcb, length, memory.charge)
+    tcb.acks.estimate_size(size, bool(seg.flags & PSH), text_in_segment(tcb))
+    ecn.on_text(tcb, seg)
+    if not make_room(ctx, tcb, seg.seq):
+        ctx.counters["TcpExtTCPOFODrop"] += 1
+        ctx.report(tcb, READABLE)
+        return
+    tcb.acks.owed = True
+    tcb.statistics.rcv_ooopack += packets_of(length, size)
+    ctx.counters["TcpExtTCPOFOQueue"] += 1
+    ack_compression.before_block(ctx, tcb, seg.seq, seg.end, now)
+    in_use, octets = held(tcb), tcb.reassembly.octets
+    duplicate = tcb.reassembly.insert(seg.seq, seg.text, memory, tcb.rcv_nxt)
+    tcb.acks.duplicate = None
+    if duplicate:
+        report_duplicate(ctx, tcb, _with_fin(tcb, seg, duplicate))
+    if tcb.sack_permitted:
+        tcb.sacks.note(seg.seq, seg.end)
+        if (held(tcb), tcb.reassembly.octets) != (in_use, octets):
+            # Without SACK, an ACK that offers more is no duplicate to the peer (RFC 5681 §2).
+            receive_space.offer_more(tcb, ctx.config, length, memory.charge, in_use)
+    if not tcb.passive and not tcb.orphaned:
+        receive_space.grow(tcb, tcb.receive_space.taken_before, ctx.config)
+
+
+def _with_fin(tcb: Tcb, seg: Segment, duplicate: SackBlock) -> SackBlock:
+    """Count a FIN that came again, too, with the text in front of it."""
+    end = seg.end
+    if seg.flags & FIN and tcb.fin_beyond == duplicate.right == add(end, -1):
+        return duplicate._replace(right=end)
+    return duplicate
