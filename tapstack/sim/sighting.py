@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tapstack.base.address import format_ipv4
 from tapstack.base.contracts import Offload
 from tapstack.base.errors import MalformedPacket
-from tapstack.base.units import SECOND, Instant
+from tapstack.base.units import Instant, format_seconds
 from tapstack.eth import wire as eth
 from tapstack.ip import wire as ip
 from tapstack.tcp import wire as tcp
@@ -61,11 +61,10 @@ class Sighting(NamedTuple):
 
     def __str__(self) -> str:
         """Render in one line, with the time in seconds."""
-        seconds, fraction = divmod(self.time, SECOND)
         kind = eth.type_name(eth.parse(self.octets).ethertype)
         what = f"{kind}, {len(self.octets)} octets"
         header, segment = self.datagram, self.segment
         if header is not None:
             what = f"{format_ipv4(header.source)} > {format_ipv4(header.destination)}: "
             what += str(segment) if segment else f"protocol {header.protocol}"
-        return f"{seconds}.{fraction:06} {self.host} {self.direction.value} {what}"
+        return f"{format_seconds(self.time)} {self.host} {self.direction.value} {what}"

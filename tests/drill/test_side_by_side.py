@@ -41,9 +41,9 @@ def test_the_first_difference_is_shown_with_what_led_to_it() -> None:
     table = [[cell.rstrip() for cell in line.split("|")] for line in shown[3:]]
     assert table == [
         ["          tapstack", " Linux"],
-        [f"       5     0.000000 > {SYN}", f"    0.000000 > {SYN}"],
-        [">>     7     0.200000 > P. 1:501(500) ack 1", f"    0.200000 > {TEXT}"],
-        [" " * 27 + "^" * 10, " " * 18 + "^" * 12],
+        [f"       5      0.000000 > {SYN}", f"     0.000000 > {SYN}"],
+        [">>     7      0.200000 > P. 1:501(500) ack 1", f"     0.200000 > {TEXT}"],
+        [" " * 28 + "^" * 10, " " * 19 + "^" * 12],
     ]
     assert len({line.index("|") for line in shown[3:]}) == 1
 
@@ -52,8 +52,8 @@ def test_a_time_that_is_off_is_a_difference() -> None:
     one = played("tapstack", [sent(SYN, 0, 5), sent(TEXT, 200, 7)])
     other = played("Linux", [sent(SYN, 0, 5), sent(TEXT, 300, 7)])
     last, marks = compare_plays(one, other).splitlines()[-2:]
-    assert last.startswith(">>     7     0.200000")
-    assert marks.split() == ["^" * 11, "|", "^" * 11]
+    assert last.startswith(">>     7      0.200000")
+    assert marks.split() == ["^" * 12, "|", "^" * 12]
 
 
 def test_one_that_says_nothing_differs() -> None:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import sys
 from typing import NamedTuple
 
-from tapstack.base.units import SECOND
+from tapstack.base.units import SECOND, format_seconds
 from tapstack.drill.calls.arguments import Arguments, number_or_any
 from tapstack.drill.calls.context import Context
 from tapstack.drill.calls.results import differ, differ_text, show_octets
 from tapstack.drill.calls.structs import fields_of, value_in
 from tapstack.drill.language.syntax import Anything, Expression, Items, Text
-from tapstack.drill.playing.timing import format_time
 from tapstack.drill.reports.failure import Difference
 from tapstack.socket.structs import EXTENDED_ERROR, INT, SOCKADDR_IN, TIMESPEC, unpack_timespec
 
@@ -108,7 +107,7 @@ class Timestamp(NamedTuple):
         tolerance = context.settings.tolerance_usecs
         if self.instant is None or abs(actual - self.instant) <= tolerance:
             return []
-        return [Difference(what, format_time(self.instant), format_time(actual))]
+        return [Difference(what, format_seconds(self.instant), format_seconds(actual))]
 
 
 Data = Numeral | Octets | ErrorReport | Timestamp

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
-from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.base.units import SECOND, Duration, Instant, format_seconds
 from tapstack.drill.calls.table import Call, Context, prepare
 from tapstack.drill.contract import Calls, Pending, TestedHost
 from tapstack.drill.language.syntax import (
@@ -24,7 +24,7 @@ from tapstack.drill.language.syntax import (
     SystemCall,
 )
 from tapstack.drill.playing.code import Snippets
-from tapstack.drill.playing.timing import Due, Timetable, format_time
+from tapstack.drill.playing.timing import Due, Timetable
 from tapstack.drill.reports.failure import Difference, FailedError, Failure, Happening
 from tapstack.drill.settings import Settings
 from tapstack.drill.wire.matching import Matcher, Outcome, Verdict
@@ -147,7 +147,7 @@ class Player:
         if not due.is_met(self._now()):
             self._fail(
                 event,
-                f"it is {format_time(self._now())} already, and this was to happen at {due}",
+                f"it is {format_seconds(self._now())} already, and this was to happen at {due}",
                 hint="What came before took longer than the script has it.",
             )
 
@@ -194,13 +194,13 @@ class Player:
         waited = self._now()
         later = self._wait_for_packet(packet, waited + _CURIOSITY)
         if later is None:
-            self._fail(event, f"nothing was sent by {format_time(waited)}", expected=expected)
+            self._fail(event, f"nothing was sent by {format_seconds(waited)}", expected=expected)
         elif later.differences:
             self._note(event.position, ">", later.actual, later.why, later.time)
             self._fail(
                 event,
                 f"this was not sent by {due}; what is sent next, at "
-                f"{format_time(later.time - self._start)}, is something else",
+                f"{format_seconds(later.time - self._start)}, is something else",
                 expected=expected,
                 actual=later.actual,
                 why=later.why,
@@ -210,7 +210,7 @@ class Player:
             self._fail_for_time(event, packet, due, later)
 
     def _fail_for_time(self, event: Event, packet: Packet, due: Due, outcome: Outcome) -> None:
-        actual = format_time(outcome.time - self._start)
+        actual = format_seconds(outcome.time - self._start)
         self._fail(
             event,
             f"the packet was sent at {actual}, and is expected at {due}",
@@ -256,15 +256,15 @@ class Player:
         self._begun = None
         ended = begun.pending.ended()
         if not returned or ended is None:
-            self._fail_call(begun, f"the call does not return; it is {format_time(self._now())}")
+            self._fail_call(begun, f"the call does not return; it is {format_seconds(self._now())}")
             return
         differences = tuple(begun.pending.result())
         self._note(begun.event.position, " ", begun.action.text)
         if differences:
             self._fail_call(begun, "the system call came out otherwise", differences)
         elif not begun.due.is_end_met(ended - self._start):
-            shown = format_time(ended - self._start)
-            wanted = format_time(begun.due.end or 0) + begun.due.leeway()
+            shown = format_seconds(ended - self._start)
+            wanted = format_seconds(begun.due.end or 0) + begun.due.leeway()
             self._fail_call(begun, f"the call returned at {shown}, and is expected to at {wanted}")
 
     def _fail_call(

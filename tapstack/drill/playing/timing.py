@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.base.units import Duration, Instant, format_seconds
 from tapstack.drill.language.syntax import Base, Time
 from tapstack.drill.settings import LINUX_TOLERANCE, Settings
 
@@ -36,14 +36,14 @@ class Due(NamedTuple):
         """Render as `0.100000`, or `0.100000 to 0.200000`, with what it may be off."""
         if self.earliest is None or self.latest is None:
             return "any time"
-        words = format_time(self.earliest)
+        words = format_seconds(self.earliest)
         if self.latest != self.earliest:
-            words += f" to {format_time(self.latest)}"
+            words += f" to {format_seconds(self.latest)}"
         return words + self.leeway()
 
     def leeway(self) -> str:
         """Render what it may be off, ` ± 0.004000`; nothing where that is nothing."""
-        return f" ± {format_time(self.tolerance)}" if self.tolerance else ""
+        return f" ± {format_seconds(self.tolerance)}" if self.tolerance else ""
 
 
 class Timetable:
@@ -88,9 +88,3 @@ class Timetable:
         self._scheduled = now if due.earliest is None else due.earliest
         self._finished = now
         self._was_inbound = is_inbound
-
-
-def format_time(instant: Instant) -> str:
-    """Render as seconds, to the microsecond: `0.100000`."""
-    sign = "-" if instant < 0 else ""
-    return f"{sign}{abs(instant) // SECOND}.{abs(instant) % SECOND:06}"

@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tapstack.base.units import Instant
+from tapstack.base.units import Instant, format_seconds
 from tapstack.drill.language.syntax import Position
+
+TIME_WIDTH = 12
 
 
 class Difference(NamedTuple):
@@ -32,6 +34,11 @@ class Happening(NamedTuple):
     """Why it was sent."""
     position: Position | None = None
     """Of the event of the script that it belongs to."""
+
+    def __str__(self) -> str:
+        """Render as `    0.100000 > . 1:1(0) ack 1   (why)`: TIME_WIDTH columns are the time."""
+        why = f"   ({self.why})" if self.why else ""
+        return f"{format_seconds(self.time):>{TIME_WIDTH}} {self.arrow} {self.text}{why}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from shlex import quote
 
 from tapstack.drill.language.syntax import Position, Script
-from tapstack.drill.playing.timing import format_time
 from tapstack.drill.reports.alignment import align
 from tapstack.drill.reports.failure import Failure, Happening
 from tapstack.tcp import seq
@@ -94,8 +93,7 @@ def _comparison(failure: Failure) -> Iterator[str]:
 def show_happening(happening: Happening) -> str:
     """Render an event with its line, its time, and why it was sent."""
     line = f"{happening.position.line:>6} |" if happening.position else "       |"
-    why = f"   ({happening.why})" if happening.why else ""
-    return f"{line} {format_time(happening.time):>12} {happening.arrow} {happening.text}{why}"
+    return f"{line} {happening}"
 
 
 def _ladder(history: Sequence[Happening]) -> Iterator[str]:

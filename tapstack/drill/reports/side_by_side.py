@@ -16,16 +16,13 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from tapstack.base.units import Duration
-from tapstack.drill.playing.timing import format_time
-from tapstack.drill.reports.failure import Failure, Happening
+from tapstack.drill.reports.failure import TIME_WIDTH, Failure, Happening
 from tapstack.drill.settings import LINUX_TOLERANCE
 
 _STAMP = re.compile(r"TS val \d+")
 _WINDOW = re.compile(r" win \d+")
 _OF_TIME = ("time", "TS val")
 """What differs from one run to the next, as far as the difference says."""
-_TIME = 11
-"""Columns of a time."""
 _BEFORE = 10
 """How many of the events before the difference are shown."""
 
@@ -127,7 +124,10 @@ def _gap(before: Happening | None, happening: Happening) -> Duration:
 def _table(hosts: tuple[str, str], rows: Sequence[_Row], marked: bool) -> Iterator[str]:
     """Lay rows out in two columns; with a mark at the last one, and under its words that differ."""
     lines = [_Line("", "", *hosts)]
-    lines += [_Line("", _line_number(row), _show(row.one), _show(row.other)) for row in rows]
+    lines += [
+        _Line("", _line_number(row), str(row.one or "(nothing)"), str(row.other or "(nothing)"))
+        for row in rows
+    ]
     if marked:
         lines[-1] = lines[-1]._replace(mark=">>")
         lines += _marks(rows[-1])
@@ -144,10 +144,7 @@ class _Line(NamedTuple):
 
 
 def _show(happening: Happening | None) -> str:
-    if happening is None:
-        return "(nothing)"
-    why = f"  ({happening.why})" if happening.why else ""
-    return f"{format_time(happening.time):>{_TIME}} {happening.arrow} {happening.text}{why}"
+    return str(happening) if happening else "(nothing)"
 
 
 def _line_number(row: _Row) -> str:
@@ -161,9 +158,9 @@ def _marks(row: _Row) -> Iterator[_Line]:
         return
     texts = row.one.text, row.other.text
     if not _differ(row, _text):
-        yield _Line("", "", "^" * _TIME, "^" * _TIME)
+        yield _Line("", "", "^" * TIME_WIDTH, "^" * TIME_WIDTH)
         return
-    margin = " " * (_TIME + 3)
+    margin = " " * (TIME_WIDTH + 3)
     yield _Line("", "", margin + _underline(*texts), margin + _underline(*reversed(texts)))
 
 
