@@ -63,6 +63,7 @@ _RANGES: dict[str, tuple[int, int]] = {
     "tcp_probe_interval": (0, 17179869),
     "tcp_recovery": _FLAGS,
     "tcp_reordering": (1, 300),
+    "tcp_reflect_tos": (0, 1),
     "tcp_retries1": _FLAGS,
     "tcp_retries2": _FLAGS,
     "tcp_rmem": (1, _LARGEST),

@@ -51,7 +51,7 @@ NAMES: list[str] = (
     "TcpExtTCPDSACKOfoRecv TcpExtTCPDSACKRecvSegs TcpExtTCPDSACKIgnoredDubious "
     "TcpExtTCPSACKReorder TcpExtTCPRenoReorder "
     "TcpExtTCPSACKReneging TcpExtTCPLostRetransmit TcpExtTCPFullUndo TcpExtTCPPartialUndo "
-    "TcpExtTCPDSACKUndo TcpExtTCPLossUndo TcpExtTCPSpuriousRTOs "
+    "TcpExtTCPDSACKUndo TcpExtTCPLossUndo TcpExtTCPSpuriousRTOs TcpExtTcpTimeoutRehash "
     "TcpExtTCPMTUPProbe TcpExtTCPMTUPSuccess TcpExtTCPMTUPFail "
     "TcpExtTCPHystartTrainDetect TcpExtTCPHystartTrainCwnd "
     "TcpExtTCPHystartDelayDetect TcpExtTCPHystartDelayCwnd "

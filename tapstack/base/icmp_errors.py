@@ -48,6 +48,11 @@ _UNREACHABLE = (  # by code (RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1)
 MAX_UNREACHABLE_CODE = len(_UNREACHABLE) - 1
 
 
+def is_for_want_of_a_route(error: IcmpError) -> bool:
+    """Tell whether a router on the way has none: 'network' or 'host unreachable'."""
+    return error.type == DESTINATION_UNREACHABLE and error.code in (0, 1)
+
+
 def meaning_of(error: IcmpError) -> Meaning:
     """Translate an error of type 3, 11 or 12."""
     if error.type == DESTINATION_UNREACHABLE:

@@ -27,10 +27,11 @@ from tapstack.socket.timestamping import (
     get_flags,
     read_flags,
 )
-from tapstack.tcp import ecn, transmit_timestamps
+from tapstack.tcp import transmit_timestamps
 from tapstack.tcp.congestion import ALGORITHMS
 from tapstack.tcp.fast_open_client import CLIENT_ENABLED
 from tapstack.tcp.receive_space import LEAST_CLAMP
+from tapstack.tcp.segment import ECN_MASK
 from tapstack.tcp.state import State
 from tapstack.tcp.syn_ack import seconds_of, timeouts_in
 from tapstack.tcp.user_options import UserOptions
@@ -319,7 +320,7 @@ SOCKET_OPTIONS: Table = {
 USER_OPTIONS: Table = {
     **IP_OPTIONS,
     # All but the ECN field is the user's; that is TCP's own (RFC 3168 §5).
-    (IP, constants.IP_TOS): type_of_service(lambda tos: tos & ~ecn.MASK),
+    (IP, constants.IP_TOS): type_of_service(lambda tos: tos & ~ECN_MASK),
     (_SO, constants.SO_KEEPALIVE): options.flag("keepalive"),
     (_SO, constants.SO_LINGER): options.LINGER,
     (_SO, constants.SO_OOBINLINE): options.flag("oobinline"),

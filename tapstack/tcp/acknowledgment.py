@@ -26,6 +26,7 @@ from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import gt, lt, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import on_probe_answered
+from tapstack.tcp.unit_size import update_pacing_rate
 
 _MOST_ELAPSED = 2**31 // 1000
 """ms: an echo that is older is believed to be none of ours (as Linux)."""
@@ -55,6 +56,7 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     news.duplicate_ack = news.plain and not news.dsack and not seg.flags & (SYN | FIN)
     if outstanding:
         recovery.on_acknowledgment(ctx, tcb, news, now)
+        update_pacing_rate(ctx.config, tcb)
     else:
         recovery.on_late_news(ctx, tcb, news, now)
     delivery_rate.take_sample(tcb, news, now)

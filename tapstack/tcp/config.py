@@ -134,6 +134,8 @@ class TcpConfig:
     """Whether ECN (RFC 3168) is spoken: 0 never, 1 also offered, 2 where the peer offers it."""
     tcp_ecn_fallback: bool = True
     """Whether a SYN that was lost is sent again without the offer (RFC 3168 §6.1.1.1)."""
+    tcp_reflect_tos: bool = False
+    """Whether a connection that is accepted sends with the type of service of its SYN."""
     tcp_fastopen: int = 1
     """TCP Fast Open (RFC 7413), a sum: 1 as a client, 2 as a server, 4 a client sends text without
     a cookie, 0x200 a server takes that, 0x400 every listener serves it unasked."""

@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from tapstack.tcp.segment import Segment
     from tapstack.tcp.tcb import Tcb
 
-MASK = 0b11
-"""The ECN field: the low two bits of IPv4's TOS octet (RFC 3168 §5)."""
 NOT_ECT, ECT_1, ECT_0, CE = range(4)
-"""Its codepoints: not capable, capable (two of them), congestion experienced."""
+"""The codepoints of the ECN field (RFC 3168 §5): not capable, capable (two of them), marked."""
 
 _OFFER = ECE | CWR  # RFC 3168 §6.1.1: an ECN-setup SYN has both, its SYN-ACK has ECE alone
 _QUICK_ACKS = 2
@@ -91,6 +89,14 @@ def is_echo(tcb: Tcb, seg: Segment) -> bool:
 # --- the receiver (§6.1.3) ----------------------------------------------------------------------
 
 
+def count_marks(tcb: Tcb, seg: Segment) -> None:
+    """Count what came by its codepoint, whatever was agreed: the counters of RFC 9768 §3.2.1."""
+    if seg.ecn != NOT_ECT:
+        tcb.ecn_seen |= not tcb.ecn or bool(seg.text)
+        tcb.statistics.received_ce += seg.ecn == CE
+        tcb.statistics.received_octets[seg.ecn] += len(seg.text)
+
+
 def on_text(tcb: Tcb, seg: Segment) -> None:
     """Look at the mark of text that was received for the first time, and at CWR."""
     if not tcb.ecn:
@@ -104,4 +110,3 @@ def on_text(tcb: Tcb, seg: Segment) -> None:
     elif seg.ecn == NOT_ECT and tcb.ecn_seen:
         # Most likely a retransmission: help the peer, as Linux does.
         tcb.acks.enter_quick_mode(tcb.rcv_wnd, _QUICK_ACKS)
-    tcb.ecn_seen |= seg.ecn != NOT_ECT

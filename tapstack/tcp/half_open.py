@@ -236,6 +236,9 @@ def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     if tcb.state is State.SYN_RECEIVED:
         become(ctx, tcb, State.ESTABLISHED)  # or its user has closed it already
     request, tcb.syn_ack = tcb.syn_ack, None
+    tcb.snd_wnd = tcb.max_snd_wnd = seg.wnd << tcb.snd_wind_shift
+    tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
+    update_effective_mss(tcb)
     if request is None:
         on_our_syn_acknowledged(ctx, tcb, seg, now)
     else:
@@ -244,9 +247,6 @@ def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         begin_transfer(ctx, tcb, seg, acked, request.transmissions, now)
         # Answers while half open do not count: in Linux that was the request's limit.
         tcb.last_invalid_reply_at = None
-    tcb.snd_wnd = tcb.max_snd_wnd = seg.wnd << tcb.snd_wind_shift
-    tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
-    update_effective_mss(tcb)
     ctx.report(tcb, CONNECTED | WRITABLE)
     if tcb.fin_queued and tcb.state is State.ESTABLISHED:
         become(ctx, tcb, State.FIN_WAIT_1)  # shut down before this was possible

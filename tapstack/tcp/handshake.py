@@ -12,7 +12,7 @@ from tapstack.base.address import Endpoint
 from tapstack.base.contracts import CONNECTED, WRITABLE, Datagram
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp import fast_open_client
+from tapstack.tcp import fast_open_client, mtu_probing
 from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import reopen_from_cookie, take_syn_in
 from tapstack.tcp.lifetime import destroy
@@ -85,6 +85,7 @@ def syn_sent_state(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         return
     if not seg.flags & SYN:
         return
+    _guess_mtu(ctx, tcb, now)
     take_syn(ctx, tcb, seg, now)
     if seg.flags & ACK:
         _complete_active_open(ctx, tcb, seg, now)
@@ -93,6 +94,12 @@ def syn_sent_state(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         become(ctx, tcb, State.SYN_RECEIVED)
         tcb.syn_due = True
     ctx.mark_dirty(tcb)
+
+
+def _guess_mtu(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Begin to probe for the path's MTU with what takes the options that our SYN has offered."""
+    tcb.timestamps = bool(ctx.config.tcp_timestamps)
+    mtu_probing.start(ctx, tcb, now)
 
 
 def _ack_is_acceptable(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:

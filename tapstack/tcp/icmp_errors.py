@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import ERROR, READABLE, WRITABLE
 from tapstack.base.error_queue import ErrorQueue, from_icmp
-from tapstack.base.icmp_errors import DESTINATION_UNREACHABLE, FRAGMENTATION_NEEDED, meaning_of
-from tapstack.tcp import path_mtu
+from tapstack.base.icmp_errors import (
+    DESTINATION_UNREACHABLE,
+    FRAGMENTATION_NEEDED,
+    PARAMETER_PROBLEM,
+    TIME_EXCEEDED,
+    is_for_want_of_a_route,
+    meaning_of,
+)
+from tapstack.tcp import long_disruption, path_mtu
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.state import State
 
@@ -38,10 +45,21 @@ def icmp_error_arrives(ctx: Context, error: IcmpError, now: Instant) -> None:
         ctx.counters["TcpExtOutOfWindowIcmps"] += 1
         return
     if error.type == DESTINATION_UNREACHABLE and error.code == FRAGMENTATION_NEEDED:
-        if tcb.options.follows_path_mtu:
-            path_mtu.learn(ctx, tcb, error.mtu, now)
+        path_mtu.learn(ctx, tcb, error.mtu, now)
+    elif tcb.syn_ack is not None and tcb.listener is not None:
+        _take_error_of_half_open(ctx, tcb, error)
     else:
+        long_disruption.on_icmp_error(tcb, error, seq, now)
         _take_error(ctx, tcb, error)
+
+
+def _take_error_of_half_open(ctx: Context, tcb: Tcb, error: IcmpError) -> None:
+    """Forget a half-open connection whose SYN-ACK found no way; others go on (as Linux)."""
+    if tcb.opens_early:
+        return
+    if is_for_want_of_a_route(error) or error.type in (TIME_EXCEEDED, PARAMETER_PROBLEM):
+        ctx.counters["TcpExtListenDrops"] += 1
+        destroy(ctx, tcb)
 
 
 def _take_error(ctx: Context, tcb: Tcb, error: IcmpError) -> None:

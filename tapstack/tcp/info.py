@@ -8,20 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.tcp import ecn
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.rtt import INITIAL_RTO
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
+from tapstack.tcp.tcb import UNPACED, Tcb
 
 if TYPE_CHECKING:
     from tapstack.tcp.config import TcpConfig
     from tapstack.tcp.listener import Listener
-    from tapstack.tcp.tcb import Tcb
 
 OPT_TIMESTAMPS, OPT_SACK, OPT_WSCALE, OPT_ECN, OPT_ECN_SEEN, OPT_SYN_DATA = 1, 2, 4, 8, 16, 32
 """The bits of `options`: Linux's TCPI_OPT_*."""
-UNLIMITED = 2**64 - 1
-"""A pacing rate that limits nothing."""
 UNKNOWN_RTT = 2**32 - 1
 """`min_rtt` before the first sample."""
 
@@ -90,9 +89,9 @@ class TcpInfo(NamedTuple):
     rcv_rtt: int = 0
     rcv_space: int = 0
     total_retrans: int = 0
-    pacing_rate: int = UNLIMITED
-    """Octets a second: nothing is paced."""
-    max_pacing_rate: int = UNLIMITED
+    pacing_rate: int = UNPACED
+    """Octets a second; it only decides how large units are."""
+    max_pacing_rate: int = UNPACED
     bytes_acked: int = 0
     bytes_received: int = 0
     segs_out: int = 0
@@ -121,14 +120,16 @@ class TcpInfo(NamedTuple):
     total_rto_time: int = 0
     """ms."""
     received_ce: int = 0
-    """This and all that follow: of accurate ECN, which is not spoken."""
+    """Segments."""
     delivered_e1_bytes: int = 0
+    """This and the next two: of accurate ECN, which is not spoken."""
     delivered_e0_bytes: int = 0
     delivered_ce_bytes: int = 0
     received_e1_bytes: int = 0
     received_e0_bytes: int = 0
     received_ce_bytes: int = 0
     accecn_fail_mode: int = 0
+    """And these."""
     accecn_opt_seen: int = 0
 
 
@@ -167,8 +168,9 @@ def info_of_connection(tcb: Tcb, now: Instant) -> TcpInfo:
         **_negotiated(tcb),
         **_round_trips(tcb),
         **_rate(tcb),
+        **_marks(tcb),
         **_ages(tcb, now),
-        **_counted(tcb),
+        **_counted(tcb, now),
         **_spent(tcb, now),
     )
 
@@ -225,8 +227,18 @@ def _round_trips(tcb: Tcb) -> dict[str, int]:
     return {
         "rto": tcb.rto(),
         "rtt": rtt.srtt,
-        "rttvar": rtt.rttvar if rtt.srtt else INITIAL_RTO // 4,
+        "rttvar": rtt.rttvar if rtt.srtt else rtt.rto // 4,
         "min_rtt": UNKNOWN_RTT if rtt.min_rtt is None else rtt.min_rtt,
+    }
+
+
+def _marks(tcb: Tcb) -> dict[str, int]:
+    octets = tcb.statistics.received_octets
+    return {
+        "received_ce": tcb.statistics.received_ce,
+        "received_e1_bytes": octets[ecn.ECT_1],
+        "received_e0_bytes": octets[ecn.ECT_0],
+        "received_ce_bytes": octets[ecn.CE],
     }
 
 
@@ -235,6 +247,7 @@ def _rate(tcb: Tcb) -> dict[str, int]:
     return {
         "delivery_rate": rate.octets_per_second(tcb.effective_mss),
         "app_limited": int(rate.app_limited),
+        "pacing_rate": tcb.pacing_rate,
     }
 
 
@@ -254,13 +267,13 @@ def _ages(tcb: Tcb, now: Instant) -> dict[str, int]:
 _COUNTS = (
     "segs_in segs_out data_segs_in data_segs_out bytes_received bytes_sent bytes_acked "
     "bytes_retrans total_retrans delivered delivered_ce dsack_dups reord_seen rcv_ooopack "
-    "total_rto total_rto_recoveries"
+    "total_rto total_rto_recoveries rehash"
 ).split()
 
 
-def _counted(tcb: Tcb) -> dict[str, int]:
+def _counted(tcb: Tcb, now: Instant) -> dict[str, int]:
     counts = {name: getattr(tcb.statistics, name) for name in _COUNTS}
-    return counts | {"total_rto_time": tcb.statistics.total_rto_time // MILLISECOND}
+    return counts | {"total_rto_time": tcb.statistics.time_in_timeouts(now) // MILLISECOND}
 
 
 def _spent(tcb: Tcb, now: Instant) -> dict[str, int]:

@@ -49,13 +49,16 @@ class MtuProbing:
 
 
 def start(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Set the range once the handshake is done."""
+    """Set the range: once the peer has answered our SYN, and when the handshake is done.
+
+    Like in Linux, it holds from when the effective MSS is next worked out. At the passive end, that
+    may be after the first text has left, in segments as large as they come.
+    """
     probing = tcb.mtu_probing
     probing.enabled = ctx.config.tcp_mtu_probing >= SMALL_FROM_THE_START
     probing.search_high = min(tcb.peer_mss + FIXED_HEADERS, tcb.path_mtu)
     probing.search_low = _mtu_of(tcb, ctx.config.tcp_base_mss)
     probing.searching_since = now
-    update_effective_mss(tcb)
 
 
 def _mtu_of(tcb: Tcb, text: int) -> int:

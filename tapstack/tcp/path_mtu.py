@@ -24,9 +24,15 @@ _FRESH: Duration = 1 * SECOND
 
 
 def learn(ctx: Context, tcb: Tcb, mtu: int, now: Instant) -> None:
-    """Hear that a datagram of ours was too large, and send what was too large again at once."""
+    """Hear that a datagram of ours was too large, and send what was too large again at once.
+
+    A user who does not follow the path has what comes later cut anew, at most (IP_MTU_DISCOVER).
+    """
     ctx.ip.learn_path_mtu(tcb.remote.address, mtu, now)
-    send_again_if_narrower(ctx, tcb, now)
+    if tcb.options.follows_path_mtu:
+        send_again_if_narrower(ctx, tcb, now)
+    else:
+        doubt(tcb)
 
 
 def send_again_if_narrower(ctx: Context, tcb: Tcb, now: Instant) -> None:

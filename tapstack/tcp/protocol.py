@@ -22,7 +22,7 @@ from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, fast_open_client, path_mtu, transmit_timestamps, user_calls
+from tapstack.tcp import fast_open_client, path_mtu, transmit_timestamps, user_calls
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import Connections, PortBinding
 from tapstack.tcp.context import Context
@@ -94,7 +94,7 @@ class Tcp:
         if not datagram.to_us or ctx.ip.is_broadcast(destination) or is_multicast(destination):
             # RFC 9293 MUST-57: "silently discard a segment addressed to a broadcast or multicast".
             raise MalformedPacket(Drop.TCP_BROADCAST)
-        seg = parse(datagram.payload, datagram.tos & ecn.MASK)
+        seg = parse(datagram.payload, datagram.tos)
         if datagram.offload is None:
             _verify_checksum(datagram)
         if "tcp" in ctx.tracer.on:

@@ -18,6 +18,9 @@ URG = 0x20
 ECE = 0x40
 CWR = 0x80
 
+ECN_MASK = 0b11
+"""The ECN field: the low two bits of IPv4's TOS octet (RFC 3168 §5)."""
+
 _LETTERS = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (CWR, "W"), (ECE, "E"), (URG, "U"))
 
 
@@ -82,10 +85,15 @@ class Segment(NamedTuple):
     """SEG.UP: the urgent pointer, an offset from SEG.SEQ."""
     options: Options
     text: Buffer
-    ecn: int = 0
-    """The ECN field of the datagram that it came in (RFC 3168 §5)."""
+    tos: int = 0
+    """The type of service of the datagram that it came in."""
     header_length: int = 20
     """Octets of the header that it came with, options included."""
+
+    @property
+    def ecn(self) -> int:
+        """The ECN field of that datagram (RFC 3168 §5)."""
+        return self.tos & ECN_MASK
 
     @property
     def length(self) -> int:

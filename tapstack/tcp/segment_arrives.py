@@ -14,7 +14,7 @@ from errno import ECONNRESET, EPIPE
 from tapstack.base.contracts import ENDED, READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import fast_open_path
+from tapstack.tcp import ecn, fast_open_path
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
@@ -50,6 +50,7 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
     )
     if going_on:
         tcb.last_received_at = now
+        ecn.count_marks(tcb, seg)
         expected = tcb.rcv_nxt
         if tcb.state in TAKES_TEXT:
             check_urgent(ctx, tcb, seg)

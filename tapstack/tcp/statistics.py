@@ -75,6 +75,10 @@ class Statistics:
     """Segments that are known to have arrived."""
     delivered_ce: int = 0
     """Of those: so reported by an ACK that echoed a congestion mark."""
+    received_ce: int = 0
+    """Segments that came with a congestion mark."""
+    received_octets: list[int] = field(default_factory=lambda: [0] * 4)
+    """Octets of text that came, by the codepoint of `ecn.py`; those without are not counted."""
     dsack_dups: int = 0
     """Segments of ours that arrived twice, as the peer's D-SACKs say."""
     reord_seen: int = 0
@@ -89,6 +93,9 @@ class Statistics:
     """µs between the first timeout of each run and the end of its recovery."""
     rto_at: Instant | None = None
     """When the run of timeouts began that is not recovered from yet."""
+    rehash: int = 0
+    """Timeouts after which another way through the network is tried: where its routers choose by
+    a hash of IPv6's flow label. It is counted for IPv4, too."""
     established_at: Instant = 0
     """When the handshake was done."""
     time: Chronograph = field(default_factory=Chronograph)
@@ -112,6 +119,10 @@ class Statistics:
             self.rto_at = now
             self.total_rto_recoveries += 1
         self.total_rto += 1
+
+    def time_in_timeouts(self, now: Instant) -> Duration:
+        """Give the time that timeouts have cost, with that of a run which goes on, µs."""
+        return self.total_rto_time + (0 if self.rto_at is None else now - self.rto_at)
 
     def on_timeout_recovered(self, now: Instant) -> None:
         """Note that what was lost with a timeout has been made good."""

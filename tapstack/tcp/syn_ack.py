@@ -92,7 +92,8 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> bool:
             tcb.listener.on_first_timeout(tcb)
     syn_ack.timeouts += 1
     tcb.retransmits += 1
-    tcb.statistics.on_timeout(now)
+    # Like Linux: what a request costs counts from its first SYN-ACK.
+    tcb.statistics.on_timeout(now if syn_ack.pending else tcb.first_timeout_at)
     arm(tcb, now)
     return True
 

@@ -138,4 +138,4 @@ def recall_syn(
         return None
     options, ecn = offered
     flags = SYN | (ECE | CWR if ecn else 0)
-    return seg._replace(seq=irs, flags=flags, options=options._replace(mss=mss), text=b"", ecn=0)
+    return seg._replace(seq=irs, flags=flags, options=options._replace(mss=mss), text=b"", tos=0)

@@ -15,10 +15,11 @@ from tapstack.tcp.receive_space import MAX_SHIFT
 from tapstack.tcp.retransmission_queue import Acknowledged
 from tapstack.tcp.retransmission_timer import rearm_retransmission
 from tapstack.tcp.rtt import FALLBACK_RTO
-from tapstack.tcp.segment import Segment
+from tapstack.tcp.segment import ECN_MASK, Segment
 from tapstack.tcp.seq import add, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_keepalive
+from tapstack.tcp.unit_size import update_pacing_rate
 
 _MAX_MSS_HINT = 536
 """First guess at the peer's segment size at most (Linux's TCP_MSS_DEFAULT)."""
@@ -35,6 +36,8 @@ def take_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     tcb.snd_wl2 = seg.ack
     _negotiate(ctx, tcb, seg, now)
     if tcb.passive:
+        if ctx.config.tcp_reflect_tos:
+            tcb.options.tos = seg.tos & ~ECN_MASK
         # Only now is it known whether timestamps take their part of each segment.
         mss = receive_space.text_in_segment(tcb)
         receive_space.offer_first_window(
@@ -93,6 +96,7 @@ def begin_transfer(
     tcb.retransmission_timer.cancel()
     rearm_retransmission(tcb, now)
     start_transfer(ctx, tcb, now)
+    update_pacing_rate(ctx.config, tcb)
 
 
 def start_transfer(ctx: Context, tcb: Tcb, now: Instant) -> None:

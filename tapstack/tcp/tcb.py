@@ -40,6 +40,9 @@ from tapstack.tcp.urgent import Urgent
 from tapstack.tcp.user_options import UserOptions
 from tapstack.tcp.window_validation import WindowUse
 
+UNPACED = 2**64 - 1
+"""A pacing rate that limits nothing: while nothing was acknowledged."""
+
 if TYPE_CHECKING:
     from tapstack.tcp.connections import PortBinding
     from tapstack.tcp.fast_open_client import FastOpenAttempt
@@ -149,6 +152,8 @@ class Tcb:
     """That FIN has left, and is in flight or acknowledged. Written by `output.py`."""
     small_sent_end: int = 0
     """Where the last segment below a full one ended: Nagle's question is whether it is acked."""
+    pacing_rate: int = UNPACED
+    """Octets a second that the congestion window lets leave. Written by `unit_size.py`."""
     window_use: WindowUse = field(default_factory=WindowUse)
     """Written by `window_validation.py`."""
     last_sent_at: Instant = 0

@@ -71,13 +71,16 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
         mtu_probing.on_black_hole(ctx, tcb, now)
     tcb.retransmits += 1
     tcb.statistics.on_timeout(now)
+    tcb.statistics.rehash += 1
+    ctx.counters["TcpExtTcpTimeoutRehash"] += 1
     ctx.counters["TcpExtTCPTimeouts"] += 1
     if _is_thin(tcb):
         tcb.backoff = 0
     elif tcb.state is not State.SYN_SENT or tcb.retransmits > ctx.config.tcp_syn_linear_timeouts:
         tcb.backoff += 1
     if tcb.state in _OPENING:
-        # A lost SYN says nothing of a window that was not used yet.
+        # A lost SYN says nothing of a window that was not used yet. Like Linux, CWR does.
+        tcb.cwr_due = tcb.ecn
         tcb.sent.mark_lost(tcb.sent.segments[0])
         ctx.mark_dirty(tcb)
     else:

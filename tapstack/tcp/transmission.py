@@ -21,6 +21,7 @@ from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import (
     ACK,
+    ECN_MASK,
     PSH,
     SYN,
     URG,
@@ -150,7 +151,7 @@ def send_segment(
             [header, *text],
             now,
             ttl=tcb.options.ttl,
-            tos=tcb.options.tos & ~ecn.MASK | codepoint,
+            tos=tcb.options.tos & ~ECN_MASK | codepoint,
             dont_fragment=tcb.options.follows_path_mtu,
             offload=offload_for(size),
             confirmed=confirmed,

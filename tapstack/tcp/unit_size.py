@@ -19,34 +19,31 @@ from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.transmission import max_unit
 
-_UNLIMITED = 2**63
-"""A rate that limits nothing: while no round trip was measured."""
 _UNITS_A_SECOND_SHIFT = 10
 """The unit of a rate is what leaves within 2⁻¹⁰ s (Linux's sk_pacing_shift)."""
 _RECENTLY: Duration = MILLISECOND
 """A unit is only held back that close behind another, so that a silence does not end in a burst."""
 
 
-def pacing_rate(config: TcpConfig, tcb: Tcb) -> int:
-    """Give the rate at which the congestion window lets text leave, octets a second.
+def update_pacing_rate(config: TcpConfig, tcb: Tcb) -> None:
+    """Work out the rate at which the congestion window lets text leave, with each ACK.
 
     It is a window a round trip, and a share more so that it never holds the window's growth back:
-    as Linux has it for pacing (tcp_pacing_ss_ratio, tcp_pacing_ca_ratio).
+    as Linux has it for pacing (tcp_pacing_ss_ratio, tcp_pacing_ca_ratio). While no round trip was
+    measured it is far too high, to no harm.
     """
-    srtt = tcb.rtt.srtt
-    if not srtt:
-        return _UNLIMITED
     window = tcb.window
     grows_fast = window.cwnd < window.ssthresh // 2
     percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
     out = max(window.cwnd, tcb.sent.packets_out)
-    return tcb.effective_mss * out * percent * (SECOND // 100) // srtt
+    window_8 = 8 * tcb.effective_mss * out  # eight times over, as SRTT is kept
+    tcb.pacing_rate = window_8 * percent * (SECOND // 100) // (tcb.rtt.srtt_8 or 1)
 
 
 def unit_segments(ctx: Context, tcb: Tcb, mss: int) -> int:
     """Give the most segments in one unit (tcp_min_tso_segs, tcp_tso_rtt_log)."""
     config, most = ctx.config, max_unit(ctx, tcb)
-    octets = pacing_rate(config, tcb) >> _UNITS_A_SECOND_SHIFT
+    octets = tcb.pacing_rate >> _UNITS_A_SECOND_SHIFT
     if tcb.rtt.min_rtt is not None:
         octets += most >> min(tcb.rtt.min_rtt >> config.tcp_tso_rtt_log, 32)
     fitting = max(min(octets, most) // mss, config.tcp_min_tso_segs)

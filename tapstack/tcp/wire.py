@@ -44,8 +44,8 @@ _OFFSET_SHIFT = CODEC.bit_fields["data_offset"].shift
 _FLAGS_MASK = 0xFF
 
 
-def parse(octets: Buffer, ecn: int = 0) -> Segment:
-    """Read a segment; its text is a view of `octets`, `ecn` its datagram's ECN field.
+def parse(octets: Buffer, tos: int = 0) -> Segment:
+    """Read a segment; its text is a view of `octets`, `tos` its datagram's type of service.
 
     Raises: MalformedPacket when it is shorter than its header says, or the header than 20 octets.
     """
@@ -61,7 +61,7 @@ def parse(octets: Buffer, ecn: int = 0) -> Segment:
     text = octets[header_length:]
     flags = word & _FLAGS_MASK
     ports = source_port, destination_port
-    return Segment(*ports, seq, ack, flags, wnd, up, options, text, ecn, header_length)
+    return Segment(*ports, seq, ack, flags, wnd, up, options, text, tos, header_length)
 
 
 def build_header(segment: Segment, checksum: int) -> bytes:

@@ -237,7 +237,7 @@ def test_counters_since_they_were_last_told(bench: Bench) -> None:
     line = "TcpExtTCPTimeouts               2                  0.0\n"
     assert said(bench, "nstat -s") == said(bench, "nstat") == f"#kernel\n{line}"
     assert said(bench, "nstat TcpExtTCPTimeouts") == "#kernel\n"
-    assert said(bench, "nstat -az 'TcpExtTCPTimeo*'") == f"#kernel\n{line}"
+    assert said(bench, "nstat -az 'TcpExtTCPTimeouts*'") == f"#kernel\n{line}"
     counters["TcpExtTCPTimeouts"] += 1
     counters["TcpInSegs"] += 1
     said(bench, "nstat -n")

@@ -76,7 +76,7 @@ def test_timeouts_are_counted_by_runs() -> None:
     runs = info(world, client)
     assert runs.total_rto == runs.retransmits == runs.backoff >= 2
     assert runs.total_rto_recoveries == 1
-    assert runs.total_rto_time == 0
+    assert 1000 < runs.total_rto_time < 2000, "what the run has cost so far"
     assert runs.ca_state == 4
     dark["on"] = False
     world.run_for(10 * SECOND)

@@ -102,7 +102,7 @@ tcp_plb_rehash_rounds=12[0..31] tcp_plb_suspend_rto_sec=60[0..255] tcp_app_win=3
 tcp_challenge_ack_limit=2147483647
 tcp_comp_sack_slack_ns=100000[0..18446744073709551615]
 tcp_dsack=1[0..255] tcp_min_rtt_wlen=300[0..86400] tcp_no_metrics_save=0[0..255]
-tcp_no_ssthresh_metrics_save=1[0..1] tcp_pingpong_thresh=1[1..255] tcp_reflect_tos=0[0..1]
+tcp_no_ssthresh_metrics_save=1[0..1] tcp_pingpong_thresh=1[1..255]
 tcp_shrink_window=0[0..1] tcp_thin_linear_timeouts=0[0..255]
 """,
     ),
