@@ -9,6 +9,7 @@ import socket as constants
 MSG_DONTWAIT = int(constants.MSG_DONTWAIT)
 MSG_ERRQUEUE = int(constants.MSG_ERRQUEUE)
 MSG_FASTOPEN = int(constants.MSG_FASTOPEN)
+MSG_EOR = int(constants.MSG_EOR)
 MSG_MORE = int(constants.MSG_MORE)
 MSG_OOB = int(constants.MSG_OOB)
 MSG_PEEK = int(constants.MSG_PEEK)

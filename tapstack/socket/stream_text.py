@@ -17,7 +17,7 @@ from tapstack.base.contracts import Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import Duration, Instant
 from tapstack.socket.contract import Message
-from tapstack.socket.flags import MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
+from tapstack.socket.flags import MSG_DONTWAIT, MSG_EOR, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
 from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.scattered import Item
@@ -32,8 +32,14 @@ TCP_INQ = 36
 
 def send(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, now: Instant) -> int:
     """Queue what finds room. Raises: OSError with EAGAIN, EPIPE, ENOTCONN, why it ended."""
-    out_of_band, more = bool(flags & MSG_OOB), bool(flags & MSG_MORE)
-    taken = tcp.send(tcb, data, now, out_of_band=out_of_band, more=more)
+    taken = tcp.send(
+        tcb,
+        data,
+        now,
+        out_of_band=bool(flags & MSG_OOB),
+        more=bool(flags & MSG_MORE),
+        ends_record=bool(flags & MSG_EOR),
+    )
     if taken == 0 and len(data):
         raise os_error(EAGAIN)
     return taken

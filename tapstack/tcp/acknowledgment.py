@@ -12,7 +12,15 @@ from collections.abc import Sequence
 
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp import delivery_rate, ecn, mtu_probing, recovery, transmit_timestamps, urgent
+from tapstack.tcp import (
+    delivery_rate,
+    ecn,
+    mtu_probing,
+    records,
+    recovery,
+    transmit_timestamps,
+    urgent,
+)
 from tapstack.tcp.ack_news import AckNews
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import on_cumulative_ack_without_sack
@@ -153,6 +161,7 @@ def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged
     tcb.statistics.bytes_acked += text
     tcb.snd_una = seg.ack
     urgent.on_acknowledged(tcb)
+    records.on_acknowledged(tcb)
     mtu_probing.on_acknowledged(ctx, tcb)
     tcb.retransmits = 0
     tcb.soft_error = 0

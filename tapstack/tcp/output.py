@@ -23,6 +23,7 @@ from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import send_syn_ack
 from tapstack.tcp.receive_space import held
 from tapstack.tcp.receive_window import remaining_window, wanted_window
+from tapstack.tcp.records import octets_in_record
 from tapstack.tcp.retransmission_timer import (
     Purpose,
     arm_retransmission,
@@ -145,7 +146,7 @@ def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     unsent = tcb.unsent()
     if not unsent and not _fin_waits(tcb):
         return False
-    if _reason_to_wait(ctx, tcb, unsent, now) is not Wait.NO:
+    if _reason_to_wait(ctx, tcb, octets_in_record(tcb, tcb.snd_nxt, unsent), now) is not Wait.NO:
         return False
     length = _sendable(ctx, tcb, unsent)
     if length and not tcb.sent.in_flight:
@@ -191,7 +192,10 @@ def _sendable(ctx: Context, tcb: Tcb, unsent: int) -> int:
     quota = tcb.window.cwnd - tcb.sent.in_flight
     if quota <= 0:
         return 0
-    room = _window_room(tcb)
+    room, is_last_record = _window_room(tcb), True
+    if tcb.record_ends:
+        unsent, waiting = octets_in_record(tcb, tcb.snd_nxt, unsent), unsent
+        is_last_record = unsent == waiting
     # RFC 9293 §3.8.6.2.1, (1) to (3), with Fs = 1/2: a window that never has room for a full
     # segment is worth waiting for only up to half of the largest that there was.
     if room < min(unsent, mss, max(tcb.max_snd_wnd // 2, 1)):
@@ -200,17 +204,17 @@ def _sendable(ctx: Context, tcb: Tcb, unsent: int) -> int:
     packets = min(quota, max(tcb.window.cwnd // 2, 1), unit_segments(ctx, tcb, mss))
     length = min(unsent, room, packets * mss)
     partial = length % mss
-    if partial and not _may_send_partial(tcb, partial_is_last=length == unsent):
+    if partial and is_last_record and not _may_send_partial(tcb, is_last=length == unsent):
         length -= partial
     return length
 
 
-def _may_send_partial(tcb: Tcb, *, partial_is_last: bool) -> bool:
+def _may_send_partial(tcb: Tcb, *, is_last: bool) -> bool:
     """Apply Nagle's algorithm (RFC 9293 §3.7.4), as Minshall changed it and Linux has it.
 
     A segment that is not full waits while another such segment is not acknowledged.
     """
-    if (partial_is_last and tcb.fin_queued) or urgent.is_sending(tcb) or tcb.push_pending:
+    if (is_last and tcb.fin_queued) or urgent.is_sending(tcb) or tcb.push_pending:
         return True
     if tcb.options.cork or tcb.more_coming:
         return False
@@ -228,10 +232,12 @@ def _send_unit(
     uncut: bool = False,
 ) -> None:
     """Send one unit of new text for the first time; `uncut` as one segment, whatever its size."""
-    flags = (PSH if is_last and length and tcb.pushed else 0) | (FIN if fin else 0)
+    end = add(tcb.snd_nxt, length)
+    pushed = (is_last and tcb.pushed) or end in tcb.record_ends
+    flags = (PSH if length and pushed else 0) | (FIN if fin else 0)
     mss = current_mss(tcb)
     size = length if uncut else mss
-    segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length + fin), flags, size, now)
+    segment = SentSegment(tcb.snd_nxt, add(end, fin), flags, size, now)
     nothing_in_flight = not tcb.sent
     delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=nothing_in_flight)
     tcb.sent.append(segment)
@@ -259,7 +265,7 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
         rearm_retransmission(tcb, now)
         return
     unsent = tcb.unsent()
-    length = min(unsent, current_mss(tcb))
+    length = octets_in_record(tcb, tcb.snd_nxt, min(unsent, current_mss(tcb)))
     has_new_text = 0 < length <= _window_room(tcb)
     if has_new_text:
         fin = _fin_may_follow(tcb, length, unsent)
@@ -286,6 +292,7 @@ def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """
     tcb.probe_due = False
     length = min(tcb.unsent(), _window_room(tcb), tcb.effective_mss)
+    length = octets_in_record(tcb, tcb.snd_nxt, length)
     if length and not tcb.sent:
         tcb.pushed = True  # it is not to wait any longer
         _send_unit(ctx, tcb, length, False, True, now)

@@ -229,17 +229,21 @@ class Tcp:
         *,
         out_of_band: bool = False,
         more: bool = False,
+        ends_record: bool = False,
     ) -> int:
         """Queue text; tell how many octets found room, 0 for none. Raises: OSError.
 
         Of a connection whose SYN waits for it, that is what the SYN can carry, and 0 if none.
 
         With `out_of_band`, the last octet that found room is urgent (RFC 9293 §3.8.5); with `more`,
-        a segment that is not full waits for the next call.
+        a segment that is not full waits for the next call, and with `ends_record`, none of its text
+        leaves with the last of this.
         """
         if fast_open_client.is_deferred(tcb):
             return fast_open_client.send_first(self._ctx, tcb, data, now)
-        return user_calls.send(self._ctx, tcb, data, out_of_band=out_of_band, more=more)
+        return user_calls.send(
+            self._ctx, tcb, data, out_of_band=out_of_band, more=more, ends_record=ends_record
+        )
 
     def note_queued(self, tcb: Tcb, wish: Wish) -> None:
         """Have its user told of what the last `send` queued."""

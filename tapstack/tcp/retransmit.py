@@ -9,6 +9,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import delivery_rate
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
+from tapstack.tcp.records import octets_in_record
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission, is_armed_for
 from tapstack.tcp.segment import ACK, SYN
@@ -75,6 +76,7 @@ def _fill_segment(ctx: Context, tcb: Tcb, index: int) -> None:
     """
     segment = tcb.sent.segments[index]
     room = min(current_mss(tcb), sub(add(tcb.snd_una, tcb.snd_wnd), segment.seq))
+    room = octets_in_record(tcb, segment.seq, room)
     if ctx.config.tcp_retrans_collapse and segment.text_length < room:
         joined = tcb.sent.join_followers(index, room)
         if not tcb.sack_permitted:

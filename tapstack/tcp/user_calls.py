@@ -29,6 +29,7 @@ from tapstack.tcp.lifetime import destroy, leave_orphaned
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.output import ack_after_taking_is_due
 from tapstack.tcp.receive_window import remaining_window
+from tapstack.tcp.records import end_record
 from tapstack.tcp.replies import reset_peer
 from tapstack.tcp.seq import add, lt, sub
 from tapstack.tcp.state import CAN_SEND, HAS_RECEIVED_FIN, HAS_SENT_FIN, State, become
@@ -135,11 +136,19 @@ def accept(listener: Listener) -> Tcb | None:
 # --- SEND (§3.10.2) -----------------------------------------------------------------------------
 
 
-def send(ctx: Context, tcb: Tcb, data: Buffer, *, out_of_band: bool, more: bool) -> int:
+def send(
+    ctx: Context,
+    tcb: Tcb,
+    data: Buffer,
+    *,
+    out_of_band: bool = False,
+    more: bool = False,
+    ends_record: bool = False,
+) -> int:
     """Queue as much of `data` as the send buffer has room for; 0: none, try when WRITABLE.
 
     `out_of_band` makes the last octet that found room urgent. With `more`, a segment that is not
-    full waits for what the user will send next.
+    full waits for what the user will send next; `ends_record` keeps that out of the last segment.
 
     Raises: the connection's error once, then BrokenPipeError; OSError with ENOTCONN.
     """
@@ -156,7 +165,7 @@ def send(ctx: Context, tcb: Tcb, data: Buffer, *, out_of_band: bool, more: bool)
     tcb.more_coming = more and len(data) <= room
     tcb.pushed = not tcb.more_coming
     if room < len(data):
-        tcb.send_blocked = True
+        tcb.send_blocked, ends_record = True, False
         if room <= 0:
             return 0
         data = memoryview(data)[:room]
@@ -164,6 +173,8 @@ def send(ctx: Context, tcb: Tcb, data: Buffer, *, out_of_band: bool, more: bool)
     tcb.push_pending = False
     if out_of_band and len(data):
         urgent.mark_sent(tcb)
+    if ends_record and len(data):
+        end_record(tcb)
     ctx.mark_dirty(tcb)
     return len(data)
 

@@ -30,21 +30,26 @@ def option_changed(ctx: Context, tcb: Tcb, name: str, now: Instant) -> None:
     action = _ACTIONS.get(name)
     if action is not None:
         action(ctx, tcb, now)
-        ctx.mark_dirty(tcb)
 
 
 def _push(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
     """Send what waits, though it be small: TCP_NODELAY overrides even TCP_CORK once (tcp(7))."""
     if tcb.options.nodelay:
         tcb.push_pending = True
+    ctx.mark_dirty(tcb)
 
 
 def _set_quick(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
-    """Leave or enter the mode of delayed ACKs; the connection may change it again by itself."""
+    """Leave or enter the mode of delayed ACKs; the connection may change it again by itself.
+
+    An ACK that is delayed leaves at once only where nothing waits for the user.
+    """
     tcb.acks.interactive = not tcb.options.quickack
     if tcb.options.quickack and tcb.state in CAN_SEND and tcb.acks.owed:
         tcb.acks.pushed = True
-        tcb.acks.due |= ack_after_taking_is_due(tcb)
+        if ack_after_taking_is_due(tcb):
+            tcb.acks.due = True
+            ctx.mark_dirty(tcb)
 
 
 def _set_receive_buffer(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
