@@ -21,7 +21,7 @@ from tapstack.base.units import SECOND
 from tapstack.socket.addresses import Address, read_address, write_address
 from tapstack.socket.contract import Message
 from tapstack.socket.files import send_file
-from tapstack.socket.flags import MSG_DONTWAIT, MSG_FASTOPEN, MSG_PEEK, MSG_WAITALL
+from tapstack.socket.flags import MSG_DONTWAIT, MSG_FASTOPEN, MSG_OOB, MSG_PEEK, MSG_WAITALL
 from tapstack.socket.holder import SocketObject
 from tapstack.socket.open_socket import Held, OpenSocket
 from tapstack.socket.scattered import (
@@ -154,7 +154,7 @@ class Socket(SocketObject):
         receive = self._attempts().receive
         if not size and self.type == stdlib.SOCK_STREAM:
             return Message(b"")  # as the standard library, without asking
-        if flags & MSG_DONTWAIT or self._timeout == 0:
+        if flags & (MSG_DONTWAIT | MSG_OOB) or self._timeout == 0:
             return self._call(receive, size, flags | MSG_DONTWAIT)
         # Only who may wait for ever waits for all: the standard library's timeouts make a socket
         # non-blocking to the system, which then gives what there is.
@@ -162,6 +162,8 @@ class Socket(SocketObject):
         if whole and self._timeout is None and self.type == stdlib.SOCK_STREAM:
             text = bytearray()
             return self._block(None, _INCOMING, self._attempts().receive_all, size, flags, text)
+        if self._timeout is not None:
+            flags &= ~MSG_WAITALL
         return self._block(self._timeout, _INCOMING, receive, size, flags)
 
     # --- sending ---

@@ -20,6 +20,7 @@ TICK = 4000
 """µs to which Linux rounds a timeout up (a jiffy of CONFIG_HZ=250)."""
 LEAST_RECEIVE_BUFFER, LEAST_SEND_BUFFER = 2304, 4608
 """Least octets of a buffer that the user sets (Linux's SOCK_MIN_RCVBUF, SOCK_MIN_SNDBUF)."""
+_LARGEST_INT = 2**31 - 1
 _MAX_BUFFER = 4_194_304
 """Most octets that the user sets, before doubling (net.core.rmem_max, wmem_max)."""
 
@@ -89,6 +90,11 @@ def doubled(wanted: int, least: int) -> int:
     A negative size counts as unsigned, and so is cut to the largest.
     """
     return max(2 * min(wanted if wanted >= 0 else _MAX_BUFFER, _MAX_BUFFER), least)
+
+
+def doubled_at_will(wanted: int, least: int) -> int:
+    """Give the buffer that is kept for one who may have as much as he likes (SO_RCVBUFFORCE)."""
+    return max(2 * min(max(wanted, 0), _LARGEST_INT // 2), least)
 
 
 def read_only(get: Callable[[Any], Value]) -> Option:

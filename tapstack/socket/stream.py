@@ -136,7 +136,9 @@ class StreamEndpoint(AnyEndpoint):
         tcb = self._tcp.accept(self._listener)
         if tcb is None:
             raise os_error(EAGAIN)
-        return StreamEndpoint(self._tcp, self._stack, tcb, self.kept.copy()), tcb.remote
+        accepted = StreamEndpoint(self._tcp, self._stack, tcb, self.kept.copy())
+        accepted.reuse_address, accepted.reuse_port = self.reuse_address, self.reuse_port
+        return accepted, tcb.remote
 
     def connect(self, remote: Endpoint | None, *, now: Instant) -> None:
         """Begin a connection: raises EINPROGRESS, or OSError when it cannot be begun."""
@@ -252,7 +254,7 @@ class StreamEndpoint(AnyEndpoint):
             return self._take_error_message(size)
         if flags & MSG_OOB:
             return Message(self._receive_urgent(bool(flags & MSG_PEEK))[:size], flags=MSG_OOB)
-        if self._tcb is None and self._shut_before_connecting & select.POLLIN:
+        if not self._tcb and not self._listener and self._shut_before_connecting & select.POLLIN:
             return Message(b"")
         tcb = self._connection()
         text = stream_text.receive(self._tcp, tcb, size, flags, now)

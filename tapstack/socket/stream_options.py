@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 _SO, _TCP = constants.SOL_SOCKET, constants.IPPROTO_TCP
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
+"""Of <asm-generic/socket.h>: like SO_SNDBUF and SO_RCVBUF, without a limit."""
 TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE = 30, 33, 34
 TCP_THIN_LINEAR_TIMEOUTS, TCP_THIN_DUPACK, TCP_CC_INFO = 16, 17, 26
 TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_DELACK_MAX_US = 44, 45, 46
@@ -251,6 +253,16 @@ SOCKET_OPTIONS: Table = {
         _live(lambda tcb: tcb.send_space, _send_buffer),
         "send_buffer",
         lambda _, wanted: options.doubled(wanted, options.LEAST_SEND_BUFFER),
+    ),
+    (_SO, SO_RCVBUFFORCE): _set(
+        Option(None, None),
+        "receive_buffer",
+        lambda _, wanted: options.doubled_at_will(wanted, options.LEAST_RECEIVE_BUFFER),
+    ),
+    (_SO, SO_SNDBUFFORCE): _set(
+        Option(None, None),
+        "send_buffer",
+        lambda _, wanted: options.doubled_at_will(wanted, options.LEAST_SEND_BUFFER),
     ),
     (_SO, constants.SO_RCVLOWAT): _set(
         options.read_only(lambda target: target.options.rcvlowat), "rcvlowat", _low_water

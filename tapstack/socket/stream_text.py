@@ -17,7 +17,15 @@ from tapstack.base.contracts import Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import Duration, Instant
 from tapstack.socket.contract import Message
-from tapstack.socket.flags import MSG_DONTWAIT, MSG_EOR, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
+from tapstack.socket.flags import (
+    MSG_DONTWAIT,
+    MSG_EOR,
+    MSG_MORE,
+    MSG_OOB,
+    MSG_PEEK,
+    MSG_TRUNC,
+    MSG_WAITALL,
+)
 from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.scattered import Item
@@ -57,7 +65,7 @@ def send_first(tcp: Tcp, tcb: Tcb, data: Buffer, now: Instant) -> NoReturn:
 
 def receive(tcp: Tcp, tcb: Tcb, size: int, flags: int, now: Instant) -> bytes:
     """Take text, b"" at its end. Raises: OSError with EAGAIN, why it ended."""
-    if not flags & MSG_DONTWAIT and not _is_worth_reading(tcp, tcb, size):
+    if not flags & MSG_DONTWAIT and not _is_worth_reading(tcp, tcb, size, flags):
         raise os_error(EAGAIN)
     text = tcp.receive_text(tcb, size, now, peek=bool(flags & MSG_PEEK))
     if text is None:
@@ -66,9 +74,13 @@ def receive(tcp: Tcp, tcb: Tcb, size: int, flags: int, now: Instant) -> bytes:
     return bytes(len(text)) if flags & MSG_TRUNC else text
 
 
-def _is_worth_reading(tcp: Tcp, tcb: Tcb, size: int) -> bool:
-    """Tell whether who may wait is to get what there is: SO_RCVLOWAT, or `size` if less."""
-    return tcp.is_readable(tcb, least=min(tcb.options.rcvlowat, size) or 1)
+def _is_worth_reading(tcp: Tcp, tcb: Tcb, size: int, flags: int) -> bool:
+    """Tell whether who may wait is to get what there is: SO_RCVLOWAT, or `size` if less.
+
+    Who peeks and wants all of it waits for all of it.
+    """
+    least = size if flags & MSG_WAITALL else min(tcb.options.rcvlowat, size)
+    return tcp.is_readable(tcb, least=least or 1)
 
 
 def receive_all(
