@@ -14,13 +14,13 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from tapstack.base.address import Endpoint, format_ipv4, parse_ipv4
 from tapstack.base.errors import os_error
 from tapstack.base.units import MILLISECOND, Duration
 from tapstack.drill.contract import Received
 from tapstack.drill.kernel import libc
-from tapstack.drill.kernel.namespace import KernelNamespace
 from tapstack.runtime.clock import monotonic
 from tapstack.socket.structs import INT, LINGER
 
@@ -31,10 +31,20 @@ _ABORT = LINGER.pack(1, 0)
 _DUPLICATES = (fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC)
 
 
+class Namespace(Protocol):
+    """Where sockets and files are made that are seen from inside it. Both raise OSError."""
+
+    def socket(self, domain: int, kind: int, protocol: int) -> int:
+        """As socket(2)."""
+
+    def open(self, path: str, flags: int) -> int:
+        """As open(2)."""
+
+
 class KernelCalls:
     """One process's calls."""
 
-    def __init__(self, namespace: KernelNamespace) -> None:
+    def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
         self._fds: set[int] = set()
         """What the script has open."""

@@ -26,6 +26,7 @@ from tapstack.base.address import format_ipv4
 from tapstack.device import host, netlink
 from tapstack.device.tap import open_tun
 from tapstack.drill.contract import DEVICE
+from tapstack.drill.kernel import libc
 from tapstack.drill.kernel.promptness import be_prompt
 from tapstack.drill.kernel.setting import Setting, read_setting
 from tapstack.runtime.sealed import enter_sealed_namespace
@@ -122,7 +123,7 @@ class Keeper:
 
     def do_socket(self, domain: int, kind: int, protocol: int) -> Any:
         """As socket(2)."""
-        made = socket.socket(domain, kind, protocol)
+        made = socket.socket(fileno=libc.socket(domain, kind, protocol))
         if made.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL) == socket.IPPROTO_TCP:
             self._choose_congestion(made)
         return 0, made.detach()

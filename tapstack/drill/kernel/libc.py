@@ -1,7 +1,7 @@
 """The C library's calls that Python's own modules bend or lack (socket(2), poll(2), epoll(7)).
 
-Python waits for whole milliseconds, makes 0 of a negative backlog, does not ask for 0 octets, and
-keeps of epoll's data only what it put there itself.
+Python waits for whole milliseconds, makes 0 of a negative backlog and a family of -1, does not ask
+for 0 octets, and keeps of epoll's data only what it put there itself.
 
 Not done here: deciding what is called.
 """
@@ -18,14 +18,13 @@ from typing import Any
 
 from tapstack.base.address import ANY_ENDPOINT, Endpoint
 from tapstack.base.units import Duration
-from tapstack.socket.structs import SOCKADDR_IN, pack_timespec
+from tapstack.socket.structs import INT, SOCKADDR_IN, pack_timespec
 
 _AF_UNSPEC, _AF_INET, _SOCK_CLOEXEC = 0, 2, 0o2000000  # <sys/socket.h>
 POLLIN = 0x001  # <poll.h>
 
 _POLL_FD = Struct("=iHH")
 _EPOLL_EVENT = Struct("=IQ" if platform.machine() == "x86_64" else "=I4xQ")  # EPOLL_PACKED
-_LENGTH = Struct("@I")
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 for _name in ("recvfrom", "sendto"):
@@ -56,19 +55,24 @@ class _AddressAnswer:
 
     def __init__(self) -> None:
         self.room = create_string_buffer(128)  # <sys/socket.h>: struct sockaddr_storage
-        self.length = create_string_buffer(_LENGTH.pack(128), _LENGTH.size)
+        self.length = create_string_buffer(INT.pack(128), INT.size)
 
     def endpoint(self) -> Endpoint | None:
         """Read it; None where the kernel gave none, or one of another family."""
-        (length,) = _LENGTH.unpack(self.length)
+        (length,) = INT.unpack(self.length)
         family, port, address = SOCKADDR_IN.unpack_from(self.room)
         if length < SOCKADDR_IN.size or family != _AF_INET:
             return None
         return Endpoint(int.from_bytes(address, "big"), int.from_bytes(port, "big"))
 
 
+def socket(domain: int, kind: int, protocol: int) -> int:
+    """As socket(2); programs that are started do not get it. Raises: OSError, as all of these."""
+    return _call("socket", domain, kind | _SOCK_CLOEXEC, protocol)
+
+
 def bind(fd: int, local: Endpoint) -> None:
-    """As bind(2). Raises: OSError, as everything here."""
+    """As bind(2)."""
     _call("bind", fd, _build_address(local), SOCKADDR_IN.size)
 
 
@@ -130,9 +134,9 @@ def sendto(fd: int, data: bytes, flags: int, to: Endpoint | None) -> int:
 def getsockopt(fd: int, level: int, name: int, size: int) -> bytes:
     """As getsockopt(2)."""
     room = create_string_buffer(max(size, 1))
-    length = create_string_buffer(_LENGTH.pack(size), _LENGTH.size)
+    length = create_string_buffer(INT.pack(size), INT.size)
     _call("getsockopt", fd, level, name, room, length)
-    (count,) = _LENGTH.unpack(length)
+    (count,) = INT.unpack(length)
     return room.raw[:count]
 
 
