@@ -91,16 +91,15 @@ def _take_old_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         answer_invalid(ctx, tcb, seg, now, "challenge")
         return False
     news = AckNews(tcb.snd_una, now, echo=echo_of(tcb, seg))
-    if take_sack(ctx, tcb, seg, news):
-        recovery.on_acknowledgment(ctx, tcb, news, now)
+    if seg.options.sack and tcb.sack_permitted:
+        take_sack(ctx, tcb, seg, news)
+        recovery.on_old_acknowledgment(ctx, tcb, news, now)
     return True
 
 
 def update_send_window(tcb: Tcb, seg: Segment) -> None:
     """Take SEG.WND, unless it is older than what we know (§3.10.7.4)."""
     if _is_newer(tcb, seg):
-        if seg.wnd and not tcb.snd_wnd:
-            tcb.retransmits = 0  # what was sent again meanwhile only probed the closed window
         tcb.snd_wnd = seg.wnd << tcb.snd_wind_shift
         tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
         if tcb.snd_wnd > tcb.max_snd_wnd:

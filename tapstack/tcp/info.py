@@ -190,7 +190,8 @@ def _sending(tcb: Tcb) -> dict[str, int]:
         "snd_ssthresh": window.ssthresh,
         "snd_cwnd": window.cwnd,
         "snd_wnd": tcb.snd_wnd,
-        "notsent_bytes": max(0, tcb.unsent()),  # what ended has let go of its text
+        # What ended has let go of its text. As Linux has it, a FIN counts.
+        "notsent_bytes": max(0, tcb.unsent()) + (tcb.fin_queued and not tcb.fin_sent),
     }
 
 
@@ -225,7 +226,8 @@ def _negotiated(tcb: Tcb) -> dict[str, int]:
 def _round_trips(tcb: Tcb) -> dict[str, int]:
     rtt = tcb.rtt
     return {
-        "rto": tcb.rto(),
+        # As in Linux, it is the time between probes of a window that backs off, not the RTO.
+        "rto": tcb.rto() if tcb.persist_timer.deadline is None else rtt.rto,
         "rtt": rtt.srtt,
         "rttvar": rtt.rttvar if rtt.srtt else rtt.rto // 4,
         "min_rtt": UNKNOWN_RTT if rtt.min_rtt is None else rtt.min_rtt,

@@ -47,6 +47,7 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     recovery.phase = Phase.LOSS
     recovery.high_seq = tcb.snd_nxt
     recovery.tlp_end_seq = None
+    recovery.repairs_held = False
     recovery.frto = bool(ctx.config.tcp_frto) and (calm_before or not first)
     ctx.mark_dirty(tcb)
 

@@ -102,11 +102,13 @@ def _retransmit_unless_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
     recovery = tcb.recovery
     if recovery.new_text_first:
         recovery.new_text_first = False
+        tcb.push_pending = True  # it is to bring an ACK: Nagle's algorithm does not hold it back
         send_new_text(ctx, tcb, now)
         if gt(tcb.snd_nxt, recovery.high_seq):
             return
         recovery.frto = False
-    retransmit_lost(ctx, tcb, now)
+    if not recovery.repairs_held:
+        retransmit_lost(ctx, tcb, now)
 
 
 # --- new text -----------------------------------------------------------------------------------
@@ -270,8 +272,9 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if has_new_text:
         fin = _fin_may_follow(tcb, length, unsent)
         _send_unit(ctx, tcb, length, fin, length == unsent, now)
-    else:
-        retransmit_last(ctx, tcb, now)
+    elif not retransmit_last(ctx, tcb, now):
+        rearm_retransmission(tcb, now)
+        return
     ctx.counters["TcpExtTCPLossProbes"] += 1
     tail_loss_probe.on_sent(tcb, now, retransmission=not has_new_text)
 

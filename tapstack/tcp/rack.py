@@ -124,7 +124,7 @@ def detect_losses(ctx: Context, tcb: Tcb, now: Instant) -> Duration:
     window = reordering_window(ctx, tcb)
     wait = 0
     for segment in sent.segments:
-        if segment.sacked or (segment.lost and not segment.retransmitted):
+        if not segment.watched or (segment.lost and not segment.retransmitted):
             continue
         if not _sent_after(rack.xmit_ts, rack.end_seq, segment.number, segment.end):
             if segment.transmissions == 1:
@@ -133,6 +133,7 @@ def detect_losses(ctx: Context, tcb: Tcb, now: Instant) -> Duration:
         left = time_left(tcb, segment, window, now)
         if left <= 0:
             mark_lost(ctx, tcb, segment)
+            segment.watched = False
         else:
             wait = max(wait, left)
     return wait

@@ -59,6 +59,11 @@ def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> No
         tcb.congestion.on_acked(news.delivered, now)
 
 
+def on_old_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
+    """Take what was SACKed by an ACK that others have overtaken: it does not move the window."""
+    _alert(ctx, tcb, news, now)
+
+
 def on_late_news(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
     """Take an ACK while nothing is in flight: it may yet tell of what was sent in vain."""
     _count_delivered(ctx, tcb, news)
@@ -101,9 +106,11 @@ def _is_dubious(recovery: Recovery, news: AckNews) -> bool:
 def _alert(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
     """Step through the phases: leave one whose recovery point is reached, see what is lost."""
     recovery = tcb.recovery
+    recovery.repairs_held = False
     if news.ece:
         recovery.undo.prior_ssthresh = 0  # the reduction is called for in any case
     if _receiver_reneges(tcb, news, now):
+        recovery.repairs_held = True
         return
     if recovery.phase is Phase.OPEN:
         recovery.undo.retransmit_stamp = None
@@ -173,7 +180,8 @@ def _try_undo_partial(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
         return False
     note_reordering(ctx, tcb, news.prior_una)
     if tcb.sent.retrans_out:
-        return True  # wait and see what becomes of what was sent again
+        recovery.repairs_held = True
+        return True
     if not any_retransmitted(tcb):
         recovery.undo.retransmit_stamp = None
     undo.restore_window(tcb, news.now, nothing_lost=True)

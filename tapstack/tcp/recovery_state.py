@@ -49,6 +49,9 @@ class Recovery:
     """Whether the timeout may yet prove spurious (RFC 5682)."""
     new_text_first: bool = False
     """F-RTO's step 2.b: the flush sends new text, and retransmits only if there is none."""
+    repairs_held: bool = False
+    """The last ACK was for an original, or the receiver may have reneged: nothing more is sent
+    again before the next ACK, or a timeout, tells how things stand."""
     reordering: int = 3
     """Segments that must have arrived beyond one for it to be deemed lost: RFC 6675's DupThresh,
     more once the path was seen to reorder by more."""

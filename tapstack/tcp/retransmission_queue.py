@@ -215,6 +215,7 @@ class RetransmissionQueue:
     def _mark_sacked(self, segment: SentSegment) -> None:
         self._forget(segment)
         segment.sacked = True
+        segment.watched = False
         segment.lost = segment.retransmitted = False
         if self.sacked_out == 0 or self._top is None or gt(segment.end, self._top):
             self._top = segment.end
@@ -258,6 +259,7 @@ class RetransmissionQueue:
         """Note that an entry is sent again, to probe: no more is in flight for it."""
         segment.transmissions += 1
         segment.sent_at = now
+        segment.watched = True
         self._number(segment)
 
     def forget_sacks(self) -> None:

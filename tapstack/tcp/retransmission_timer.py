@@ -33,7 +33,8 @@ class Purpose(Enum):
 def arm_retransmission(tcb: Tcb, now: Instant) -> None:
     """Start the RTO anew (RFC 6298 §5.1, 5.3); TCP_USER_TIMEOUT cuts the last one short."""
     deadline = now + tcb.rto()
-    if tcb.retransmits and tcb.options.user_timeout:
+    has_timed_out = tcb.retransmits or (tcb.backoff and not tcb.snd_wnd)
+    if has_timed_out and tcb.options.user_timeout:
         end = tcb.retransmitting_since + tcb.options.user_timeout * MILLISECOND
         deadline = min(deadline, max(end, now + 1))
     arm_for(tcb, Purpose.RETRANSMISSION, deadline)

@@ -96,16 +96,22 @@ def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> N
     )
 
 
-def retransmit_last(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Send the last segment again, as a tail loss probe: it is not deemed lost."""
+def retransmit_last(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Send the last segment again, as a tail loss probe: it is not deemed lost.
+
+    Gives whether it was sent: not where the peer has shut its window on it meanwhile.
+    """
     sent = tcb.sent
     last = sent.segments[-1]
     _cut_anew(tcb, last)
     if last.packets > 1:
         sent.split_packets(len(sent.segments) - 1, last.packets - 1)
         last = sent.segments[-1]
+    if not _fits_window(tcb, last):
+        return False
     sent.mark_sent_again(last, now)
     _transmit_again(ctx, tcb, last, "tail loss probe", now)
+    return True
 
 
 def _transmit_again(ctx: Context, tcb: Tcb, segment: SentSegment, why: str, now: Instant) -> None:

@@ -31,6 +31,7 @@ class SentSegment:
         "sent_at",
         "seq",
         "transmissions",
+        "watched",
     )
 
     def __init__(self, seq: int, end: int, flags: int, segment_size: int, sent_at: Instant) -> None:
@@ -51,6 +52,9 @@ class SentSegment:
         self.lost = False
         self.retransmitted = False
         """Whether a retransmission is in flight, rather than the original alone."""
+        self.watched = True
+        """Whether RACK looks at it: until that deems it lost, or it is SACKed, and again from when
+        it is sent again. What is taken back, like in Linux, does not have it look again."""
         self.departure: Departure | None = None
         """How delivery stood when it was sent last; None: it is no longer to be measured by."""
 
@@ -69,7 +73,7 @@ class SentSegment:
         twin = SentSegment(seq, end, self.flags, self.segment_size, self.sent_at)
         twin.transmissions, twin.number = self.transmissions, self.number
         twin.sacked, twin.lost = self.sacked, self.lost
-        twin.retransmitted = self.retransmitted
+        twin.retransmitted, twin.watched = self.retransmitted, self.watched
         twin.departure = self.departure
         return twin
 

@@ -113,9 +113,9 @@ class Statistics:
             self.data_segs_out += packets
             self.bytes_sent += length
 
-    def on_timeout(self, now: Instant) -> None:
-        """Count a retransmission timeout."""
-        if self.rto_at is None:
+    def on_timeout(self, now: Instant, *, first: bool) -> None:
+        """Count a retransmission timeout: the first since SND.UNA advanced, or one more."""
+        if first:
             self.rto_at = now
             self.total_rto_recoveries += 1
         self.total_rto += 1

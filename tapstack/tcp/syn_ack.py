@@ -93,7 +93,9 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     syn_ack.timeouts += 1
     tcb.retransmits += 1
     # Like Linux: what a request costs counts from its first SYN-ACK.
-    tcb.statistics.on_timeout(now if syn_ack.pending else tcb.first_timeout_at)
+    tcb.statistics.on_timeout(
+        now if syn_ack.pending else tcb.first_timeout_at, first=tcb.retransmits == 1
+    )
     arm(tcb, now)
     return True
 
