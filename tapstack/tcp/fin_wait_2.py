@@ -24,15 +24,22 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 
-def wait_for_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
-    """Begin to wait, or reset the peer at once where TCP_LINGER2 says so: then False."""
+def wait_for_fin(ctx: Context, tcb: Tcb, seg: Segment | None, now: Instant) -> bool:
+    """Begin to wait, or reset the peer at once where TCP_LINGER2 says so: then False.
+
+    `seg` has acknowledged our FIN just now; None: it was acknowledged before the user closed.
+    """
     if tcb.options.linger2 < 0:
         ctx.counters["TcpExtTCPAbortOnLinger"] += 1
-        reset_peer(ctx, tcb, "no lingering")
+        if seg is not None:
+            reset_in_reply_to(ctx, tcb.remote.address, tcb.local.address, seg, "no lingering")
+        else:
+            reset_peer(ctx, tcb, "no lingering")
         destroy(ctx, tcb)
         return False
     tcb.reassembly.clear()
     tcb.sacks.clear()
+    tcb.keepalive_timer.cancel()
     tcb.wait_timer.arm(now + _patience(ctx, tcb))
     return True
 

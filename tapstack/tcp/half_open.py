@@ -170,6 +170,7 @@ def _make(
     tcb.syn_ack = syn_ack.SynAck()
     become(ctx, tcb, State.SYN_RECEIVED)
     take_syn(ctx, tcb, seg, now)
+    tcb.syn_ack.window = tcb.rcv_wnd
     return tcb
 
 

@@ -54,6 +54,13 @@ def answer_invalid(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, why: str)
     ctx.mark_dirty(tcb)
 
 
+def note_unacceptable(ctx: Context, tcb: Tcb, seg: Segment) -> None:
+    """Note that something was rejected; the peer that has sent it before is answered quickly."""
+    if seg.length and lt(seg.seq, tcb.rcv_nxt):
+        tcb.acks.enter_quick_mode(tcb.rcv_wnd)
+        note_duplicate(ctx, tcb, seg)
+
+
 def note_duplicate(ctx: Context, tcb: Tcb, seg: Segment) -> None:
     """Have the next ACK tell what of a segment came a second time."""
     if seg.length and not seg.flags & SYN and lt(seg.seq, tcb.rcv_nxt):

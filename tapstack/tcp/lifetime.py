@@ -49,7 +49,7 @@ def enter_time_wait(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.send_buffer.clear()
     if ctx.connections.time_wait > ctx.config.tcp_max_tw_buckets:
         ctx.counters["TcpExtTCPTimeWaitOverflow"] += 1
-        destroy(ctx, tcb)
+        tcb.wait_timer.arm(now)  # once the ACK of the peer's FIN has left
         return
     tcb.waiting_since = now
     tcb.wait_timer.arm(now + ctx.config.time_wait)

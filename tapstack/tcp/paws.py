@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.acknowledgment import updates_window
-from tapstack.tcp.invalid import answer_invalid, note_duplicate
+from tapstack.tcp.invalid import answer_invalid, note_unacceptable
 from tapstack.tcp.segment import ACK, RST, Segment
-from tapstack.tcp.seq import ge, le, lt, sub
+from tapstack.tcp.seq import le, lt, sub
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -23,9 +23,15 @@ _TS_RECENT_LIFETIME = 24 * 24 * 3600 * SECOND
 """RFC 7323 §5.5: TS.Recent is void when a connection was idle for longer."""
 
 
+_SLACK = 1
+"""How much older a segment may be: a clock may tick between two that leave in turn (as Linux)."""
+_HALF = 1 << 31
+"""Half of the numbers: a timestamp so far away is newer, as in Linux, though the RFC is silent."""
+
+
 def check_timestamps(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Reject old duplicates: PAWS (RFC 7323 §5.3 R1). A reset is none."""
-    if seg.flags & RST or not is_older(tcb, seg, now):
+    if seg.flags & RST or not is_older(tcb, seg, now, slack=_SLACK):
         return True
     if _is_empty_ack(seg):
         if seg.seq == tcb.rcv_nxt and _is_overtaken_ack(tcb, seg):
@@ -35,18 +41,18 @@ def check_timestamps(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool
             ctx.counters.drop(Drop.TCP_PAWS_OLD_ACK)
             return False
     ctx.counters.drop(Drop.TCP_PAWS)
-    if seg.text:
-        # It may be the original of what was sent again: the peer should know that it was but late.
-        tcb.acks.enter_quick_mode(tcb.rcv_wnd)
-        note_duplicate(ctx, tcb, seg)
+    # It may be the original of what was sent again: the peer should know that it was but late.
+    note_unacceptable(ctx, tcb, seg)
     answer_invalid(ctx, tcb, seg, now, "PAWS")
     return False
 
 
-def is_older(tcb: Tcb, seg: Segment, now: Instant) -> bool:
-    """Tell whether SEG.TSval is below TS.Recent, and that is not void."""
+def is_older(tcb: Tcb, seg: Segment, now: Instant, slack: int = 0) -> bool:
+    """Tell whether SEG.TSval is below TS.Recent by more than `slack`, and that is not void."""
     stamps = seg.options.timestamps
-    if not tcb.timestamps or stamps is None or ge(stamps.value, tcb.ts_recent):
+    if not tcb.timestamps or stamps is None:
+        return False
+    if not slack < sub(tcb.ts_recent, stamps.value) < _HALF:
         return False
     if tcb.ts_recent == 0:
         return False  # like Linux: there are hosts whose SYN says 0, whatever their clock

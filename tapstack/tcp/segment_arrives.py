@@ -19,7 +19,11 @@ from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.half_open import complete_passive_open, establish
-from tapstack.tcp.invalid import answer_invalid, note_duplicate, report_duplicate
+from tapstack.tcp.invalid import (
+    answer_invalid,
+    note_unacceptable,
+    report_duplicate,
+)
 from tapstack.tcp.lifetime import destroy, enter_time_wait
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
 from tapstack.tcp.receive_window import right_edge
@@ -38,7 +42,7 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
 
     `segment_size` is the text in each segment on the wire, where the device coalesced many.
     """
-    if tcb.syn_ack is not None and not check_request(ctx, tcb, seg, now):
+    if tcb.syn_ack is not None and not check_request(ctx, tcb, tcb.syn_ack, seg, now):
         return
     going_on = (
         check_timestamps(ctx, tcb, seg, now)
@@ -72,9 +76,7 @@ def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
         check_urgent(ctx, tcb, seg)
     if not seg.flags & RST:
         # "If an incoming segment is not acceptable, an acknowledgment should be sent in reply".
-        if seg.text:
-            tcb.acks.enter_quick_mode(tcb.rcv_wnd)
-        note_duplicate(ctx, tcb, seg)
+        note_unacceptable(ctx, tcb, seg)
         answer_invalid(ctx, tcb, seg, now, "out of window")
     return False
 
@@ -197,7 +199,7 @@ def _check_ack_of_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> boo
     if tcb.state is State.FIN_WAIT_1:
         become(ctx, tcb, State.FIN_WAIT_2)
         if tcb.orphaned:
-            return wait_for_fin(ctx, tcb, now) and (
+            return wait_for_fin(ctx, tcb, seg, now) and (
                 bool(seg.flags & FIN) or gt(seg.end, tcb.rcv_nxt)
             )
     elif tcb.state is State.CLOSING:

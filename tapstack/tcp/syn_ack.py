@@ -50,6 +50,8 @@ def seconds_of(timeouts: int, longest: Duration) -> int:
 class SynAck:
     """What one SYN-ACK has gone through."""
 
+    window: int = 0
+    """What it offers, octets; it says no more than it can."""
     segment: SentSegment | None = None
     """None before it was sent, and of one that only a cookie remembers."""
     first_sent_at: Instant = 0

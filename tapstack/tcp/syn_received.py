@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.errors import Drop
 from tapstack.tcp import fast_open_server, syn_ack
-from tapstack.tcp.invalid import answer_invalid, is_limited
+from tapstack.tcp.invalid import is_limited
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.paws import is_older, update_ts_recent
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.replies import reset_in_reply_to
-from tapstack.tcp.segment import ACK, RST, SYN, Segment
+from tapstack.tcp.segment import ACK, RST, SYN, Options, Segment, Timestamps
 from tapstack.tcp.seq import add, gt, lt
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
+    from tapstack.tcp.syn_ack import SynAck
     from tapstack.tcp.tcb import Tcb
 
 
-def check_request(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+def check_request(ctx: Context, tcb: Tcb, request: SynAck, seg: Segment, now: Instant) -> bool:
     """Look at a segment for a half-open connection first; False: it is dealt with."""
     old = is_older(tcb, seg, now)
     if seg.seq == tcb.irs and seg.flags & (SYN | RST | ACK) == SYN and not old:
@@ -38,15 +39,15 @@ def check_request(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         ctx.counters.drop(Drop.TCP_ACK_UNSENT)
         _reset(ctx, tcb, seg, "bad ACK in SYN-RECEIVED")
         return False
-    reason = _reason_to_drop(tcb, seg, now)
+    reason = _reason_to_drop(tcb, request, seg, now)
     if reason is not None:
         ctx.counters.drop(reason)
         if not seg.flags & RST:
-            answer_invalid(ctx, tcb, seg, now, "out of window")
+            _acknowledge(ctx, tcb, request, seg, now, reason.meaning)
         return False
     update_ts_recent(tcb, seg, now)
     if seg.flags & RST:
-        _take_reset(ctx, tcb, seg, now)
+        _take_reset(ctx, tcb, request, seg, now)
         return False
     if seg.flags & SYN and seg.seq != tcb.irs:
         _refuse_syn(ctx, tcb, seg)
@@ -69,39 +70,39 @@ def _acknowledges_something_else(tcb: Tcb, seg: Segment) -> bool:
     return seg.ack != add(tcb.iss, 1)
 
 
-def _reason_to_drop(tcb: Tcb, seg: Segment, now: Instant) -> Drop | None:
+def _reason_to_drop(tcb: Tcb, request: SynAck, seg: Segment, now: Instant) -> Drop | None:
     if is_older(tcb, seg, now):
         return Drop.TCP_PAWS
-    if _echoes_nonsense(tcb, seg):
+    if _echoes_nonsense(tcb, request, seg):
         return Drop.TCP_ECHO
-    return None if _is_acceptable(tcb, seg) else Drop.TCP_OUT_OF_WINDOW
+    return None if _is_acceptable(tcb, seg, request.window) else Drop.TCP_OUT_OF_WINDOW
 
 
-def _echoes_nonsense(tcb: Tcb, seg: Segment) -> bool:
+def _echoes_nonsense(tcb: Tcb, request: SynAck, seg: Segment) -> bool:
     """Tell whether a segment echoes what none of our SYN-ACKs has carried (as Linux)."""
-    request, stamps = tcb.syn_ack, seg.options.timestamps
+    stamps = seg.options.timestamps
     if not tcb.timestamps or stamps is None or not stamps.echo or tcb.opens_early:
         return False
-    if request is None or request.segment is None:
+    if request.segment is None:
         return False
     first = tcb.timestamp_now(request.first_sent_at)
     last = tcb.timestamp_now(request.segment.sent_at)
     return lt(stamps.echo, first) or gt(stamps.echo, last)
 
 
-def _is_acceptable(tcb: Tcb, seg: Segment) -> bool:
+def _is_acceptable(tcb: Tcb, seg: Segment, window: int) -> bool:
     """Tell whether a segment lies in the window (RFC 9293 table 6), as our SYN-ACK could say it."""
-    right = add(tcb.rcv_nxt, min(tcb.rcv_wnd, MAX_UNSCALED))
+    right = add(tcb.rcv_nxt, min(window, MAX_UNSCALED))
     if seg.seq == tcb.rcv_nxt or (gt(seg.end, tcb.rcv_nxt) and lt(seg.seq, right)):
         return True
     return seg.seq == right and not seg.length
 
 
-def _take_reset(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
+def _take_reset(ctx: Context, tcb: Tcb, request: SynAck, seg: Segment, now: Instant) -> None:
     """Go back to LISTEN: only the half-open connection is gone. RFC 5961 §3.2 protects it, too."""
     if seg.seq != tcb.rcv_nxt:
         ctx.counters.drop(Drop.TCP_RESET_INVALID)
-        answer_invalid(ctx, tcb, seg, now, "challenge")
+        _acknowledge(ctx, tcb, request, seg, now, "challenge")
         return
     ctx.counters["TcpAttemptFails"] += 1
     ctx.counters["TcpExtEmbryonicRsts"] += 1
@@ -119,6 +120,19 @@ def _refuse_syn(ctx: Context, tcb: Tcb, seg: Segment) -> None:
         ctx.counters["TcpAttemptFails"] += 1
         ctx.counters["TcpExtEmbryonicRsts"] += 1
         destroy(ctx, tcb)
+
+
+def _acknowledge(
+    ctx: Context, tcb: Tcb, request: SynAck, seg: Segment, now: Instant, why: str
+) -> None:
+    """Answer what is not acceptable, and not too often, with what our SYN-ACK has said."""
+    if is_limited(ctx, tcb, seg, now, "SynRecv"):
+        return
+    stamps = Timestamps(tcb.timestamp_now(now), tcb.ts_recent) if tcb.timestamps else None
+    window = min(request.window, MAX_UNSCALED) >> tcb.rcv_wind_shift
+    ports, options = (tcb.local.port, tcb.remote.port), Options(timestamps=stamps)
+    answer = Segment(*ports, tcb.snd_nxt, tcb.rcv_nxt, ACK, window, 0, options, b"")
+    ctx.replies.append((tcb.local.address, tcb.remote.address, answer, why))
 
 
 def _reset(ctx: Context, tcb: Tcb, seg: Segment, why: str) -> None:

@@ -191,7 +191,8 @@ class Tcb:
     probing_since: Instant | None = None
     """When the first window probe left, while they go on; None: none has."""
     retransmitting_since: Instant = 0
-    """When what timed out first was first sent again: TCP_USER_TIMEOUT counts from there."""
+    """When what timed out first was first sent again, or a SYN first sent: TCP_USER_TIMEOUT counts
+    from there."""
     last_received_at: Instant = 0
     """When a segment last came in, for keep-alive."""
     waiting_since: Instant = 0

@@ -225,12 +225,10 @@ def _most_sack_blocks(tcb: Tcb) -> int:
 
 def _advertise(tcb: Tcb, syn: bool) -> int:
     """Choose the window field, and remember what it offers."""
-    if syn or (tcb.syn_ack is not None and not tcb.opens_early):
-        # RFC 7323 §2.2: a SYN's window is never scaled. Like Linux, we take what it cannot say,
-        # once the connection stands; an ACK before that says no more.
-        window = min(tcb.rcv_wnd, MAX_UNSCALED)
-        tcb.rcv_wup = tcb.rcv_nxt
-        return window if syn else window >> tcb.rcv_wind_shift
+    if syn:
+        # RFC 7323 §2.2: a SYN's window is never scaled. Like Linux, we take what it cannot say.
+        window = tcb.syn_ack.window if tcb.syn_ack is not None else tcb.rcv_wnd
+        return min(window, MAX_UNSCALED)
     tcb.rcv_wnd = 0 if tcb.acks.no_memory else select_window(tcb)
     tcb.rcv_wup = tcb.rcv_nxt
     return tcb.rcv_wnd >> tcb.rcv_wind_shift

@@ -345,7 +345,7 @@ def _close_both_ways(ctx: Context, tcb: Tcb, now: Instant) -> None:
         ctx.counters["TcpExtTCPAbortOnData"] += 1
         abort(ctx, tcb)
     elif tcb.state is State.FIN_WAIT_2:
-        wait_for_fin(ctx, tcb, now)
+        wait_for_fin(ctx, tcb, None, now)
     else:
         _queue_fin(ctx, tcb)
 
