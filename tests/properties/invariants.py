@@ -203,18 +203,22 @@ def check_sending(tcb: Tcb, memory: Memory) -> None:
 
 
 def check_receiving(tcb: Tcb, memory: Memory) -> None:
-    """What is held fits the buffer, and what was offered once is not taken back (SHLD-14)."""
+    """What is held fits the buffer, and what was offered once is not taken back (SHLD-14).
+
+    Only where the memory ran out, as when the user made the buffer smaller, is the window shut.
+    """
     if tcb.state in _OPENING or tcb.state is State.CLOSED:
         return
     edge = right_edge(tcb)
-    assert memory.edge is None or ge(edge, memory.edge), "the window shrank"
+    is_shut = tcb.rcv_wnd == 0
+    assert memory.edge is None or ge(edge, memory.edge) or is_shut, "the window shrank"
     memory.edge = edge
     held = len(tcb.receive_queue) + tcb.reassembly.octets
     unit = 1 << tcb.rcv_wind_shift
     memory.buffer = max(memory.buffer, tcb.receive_space.buffer)
     assert held <= memory.buffer + unit, f"{held} octets held"
     assert tcb.reassembly.octets <= tcb.reassembly.span(tcb.rcv_nxt)
-    if tcb.state in _TAKES_TEXT and len(tcb.reassembly):
+    if tcb.state in _TAKES_TEXT and len(tcb.reassembly) and not is_shut:
         assert le(add(tcb.rcv_nxt, tcb.reassembly.span(tcb.rcv_nxt)), edge), "beyond the window"
 
 
