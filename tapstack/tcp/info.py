@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp import ecn
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
+from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.rtt import INITIAL_RTO
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
@@ -163,7 +164,7 @@ def info_of_connection(tcb: Tcb, now: Instant) -> TcpInfo:
     """Tell of a connection."""
     return TcpInfo(
         state=STATE_NUMBERS[tcb.state],
-        **_sending(tcb),
+        **_sending(tcb) | _opening(tcb),
         **_receiving(tcb),
         **_negotiated(tcb),
         **_round_trips(tcb),
@@ -193,6 +194,16 @@ def _sending(tcb: Tcb) -> dict[str, int]:
         # What ended has let go of its text. As Linux has it, a FIN counts.
         "notsent_bytes": max(0, tcb.unsent()) + (tcb.fin_queued and not tcb.fin_sent),
     }
+
+
+def _opening(tcb: Tcb) -> dict[str, int]:
+    """Tell of a SYN that is not answered what Linux does: its timeout is a loss like any other.
+
+    It counts until the answer comes, and so decides nothing.
+    """
+    if tcb.state is not State.SYN_SENT or not tcb.retransmits:
+        return {}
+    return {"ca_state": Phase.LOSS.value, "snd_cwnd": 1}
 
 
 def _receiving(tcb: Tcb) -> dict[str, int]:
