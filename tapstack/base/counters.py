@@ -43,7 +43,7 @@ NAMES: list[str] = (
     "TcpExtTWRecycled TcpExtPAWSTimewait TcpExtPAWSActive TcpExtTSEcrRejected "
     "TcpExtTCPAbortOnLinger "
     "TcpExtSyncookiesSent TcpExtSyncookiesRecv TcpExtSyncookiesFailed "
-    "TcpExtTCPReqQFullDoCookies TcpExtTCPDeferAcceptDrop TcpExtEmbryonicRsts "
+    "TcpExtTCPReqQFullDoCookies TcpExtTCPMinTTLDrop TcpExtTCPDeferAcceptDrop TcpExtEmbryonicRsts "
     "TcpExtOutOfWindowIcmps TcpExtTCPSynRetrans "
     "TcpExtTCPDelivered TcpExtTCPDeliveredCE "
     "IpExtInNoECTPkts IpExtInECT1Pkts IpExtInECT0Pkts IpExtInCEPkts "

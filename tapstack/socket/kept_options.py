@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import socket as constants
 from dataclasses import dataclass, field, replace
-from errno import EINVAL
 from struct import Struct
 
-from tapstack.base.errors import os_error
 from tapstack.socket import options
 from tapstack.socket.ip_options import TOLD_OPTIONS
 from tapstack.socket.options import Option, Table, Value
+from tapstack.socket.remembered_options import REMEMBERED_BY_STREAMS, REMEMBERED_OPTIONS
 from tapstack.socket.timestamping import TIMESTAMPING_OPTIONS, Timestamping
 
-_SO, _IP = constants.SOL_SOCKET, constants.IPPROTO_IP
+_SO = constants.SOL_SOCKET
 _DEFAULT_BUFFER = 212_992
 """Octets of a buffer that nobody has set (net.core.wmem_default)."""
 _NO_RATE = (1 << 64) - 1
 """SO_MAX_PACING_RATE of who is not paced."""
 _rate = Struct("@Q")
 
-# Of <asm-generic/socket.h> and <linux/in.h>: Python 3.10 has no names for them.
-SO_NO_CHECK, SO_BSDCOMPAT, SO_RXQ_OVFL, SO_WIFI_STATUS, SO_NOFCS = 11, 14, 40, 41, 43
-SO_SELECT_ERR_QUEUE, SO_BUSY_POLL, SO_MAX_PACING_RATE, SO_INCOMING_CPU = 45, 46, 47, 49
-SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW, SO_RCVMARK, SO_RCVPRIORITY = 66, 67, 75, 82
+# Of <asm-generic/socket.h>: Python 3.10 has no names for them.
+SO_BSDCOMPAT, SO_MAX_PACING_RATE, SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW = 14, 47, 66, 67
 
 
 @dataclass(slots=True)
@@ -78,35 +75,6 @@ class Kept:
         )
 
 
-def _remembered(
-    level: int, name: int, *, default: int = 0, least: int = -(1 << 31), most: int = (1 << 31) - 1
-) -> Table:
-    """Make an option that is only remembered."""
-
-    def get(kept: Kept) -> Value:
-        return kept.remembered.get((level, name), default)
-
-    def set_it(kept: Kept, value: Value) -> None:
-        wanted = options.number(value)
-        if not least <= wanted <= most:
-            raise os_error(EINVAL)
-        kept.remembered[level, name] = wanted
-
-    return {(level, name): Option(get, set_it)}
-
-
-def _remembered_flag(level: int, name: int) -> Table:
-    """Make an option that is only remembered, as 0 or 1."""
-
-    def get(kept: Kept) -> Value:
-        return kept.remembered.get((level, name), 0)
-
-    def set_it(kept: Kept, value: Value) -> None:
-        kept.remembered[level, name] = int(options.number(value) != 0)
-
-    return {(level, name): Option(get, set_it)}
-
-
 def _get_rate(kept: Kept) -> Value:
     return _rate.pack(kept.max_pacing_rate)
 
@@ -123,19 +91,6 @@ def _set_rate(kept: Kept, value: Value) -> None:
 def _set_nothing(_: Kept, value: Value) -> None:
     """Take any int, and pass over it."""
     options.number(value)
-
-
-_FLAGS = (
-    (_SO, constants.SO_DEBUG),
-    (_SO, constants.SO_DONTROUTE),
-    (_SO, SO_NO_CHECK),
-    (_SO, SO_RXQ_OVFL),
-    (_SO, SO_WIFI_STATUS),
-    (_SO, SO_NOFCS),
-    (_SO, SO_SELECT_ERR_QUEUE),
-    (_SO, SO_RCVMARK),
-    (_SO, SO_RCVPRIORITY),
-)
 
 
 def _of_timestamping(option: Option) -> Option:
@@ -173,10 +128,8 @@ KEPT_OPTIONS: Table = {
     (_SO, constants.SO_SNDLOWAT): options.read_only(lambda _: 1),
     (_SO, SO_BSDCOMPAT): Option(lambda _: 0, _set_nothing),
     (_SO, SO_MAX_PACING_RATE): Option(_get_rate, _set_rate),
-    **_remembered(_SO, constants.SO_PRIORITY),
-    **_remembered(_SO, constants.SO_MARK),
-    **_remembered(_SO, SO_BUSY_POLL, least=0),
-    **_remembered(_SO, SO_INCOMING_CPU, default=-1),
-    **{key: option for pair in _FLAGS for key, option in _remembered_flag(*pair).items()},
+    **REMEMBERED_OPTIONS,
 }
 """Options that a kind of socket has which does not say otherwise."""
+
+KEPT_BY_STREAMS: Table = {**KEPT_OPTIONS, **REMEMBERED_BY_STREAMS}

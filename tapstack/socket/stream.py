@@ -30,7 +30,7 @@ from tapstack.socket import options, stream_text
 from tapstack.socket.any_endpoint import AnyEndpoint
 from tapstack.socket.contract import Message
 from tapstack.socket.flags import MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, MSG_PEEK
-from tapstack.socket.kept_options import KEPT_OPTIONS, Kept
+from tapstack.socket.kept_options import KEPT_BY_STREAMS, Kept
 from tapstack.socket.options import Table, Value
 from tapstack.socket.received import message_of
 from tapstack.socket.scattered import Item
@@ -369,8 +369,8 @@ class StreamEndpoint(AnyEndpoint):
         """Give the table that has an option, and the object that it is about."""
         if (level, name) in SOCKET_OPTIONS:
             return SOCKET_OPTIONS, self
-        if (level, name) in KEPT_OPTIONS and (level, name) not in USER_OPTIONS:
-            return KEPT_OPTIONS, self.kept
+        if (level, name) in KEPT_BY_STREAMS and (level, name) not in USER_OPTIONS:
+            return KEPT_BY_STREAMS, self.kept
         return USER_OPTIONS, self.options
 
     def take_error(self) -> int:

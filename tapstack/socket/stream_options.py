@@ -17,7 +17,7 @@ from tapstack.base.errors import os_error
 from tapstack.base.siphash import KEY_LENGTH
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.socket import options
-from tapstack.socket.ip_options import IP, IP_MTU, IP_OPTIONS, type_of_service
+from tapstack.socket.ip_options import IP, IP_MTU, IP_OPTIONS, number, type_of_service
 from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.stream_text import TCP_INQ
 from tapstack.socket.timestamping import (
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _SO, _TCP = constants.SOL_SOCKET, constants.IPPROTO_TCP
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 """Of <asm-generic/socket.h>: like SO_SNDBUF and SO_RCVBUF, without a limit."""
+SO_PEEK_OFF, IP_MINTTL, TCP_SAVE_SYN, TCP_SAVED_SYN = 42, 21, 27, 28
 TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE = 30, 33, 34
 TCP_THIN_LINEAR_TIMEOUTS, TCP_THIN_DUPACK, TCP_CC_INFO = 16, 17, 26
 TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_DELACK_MAX_US = 44, 45, 46
@@ -55,6 +56,9 @@ _MOST_LINGER2 = 120
 """Seconds (Linux's TCP_FIN_TIMEOUT_MAX)."""
 _SYN_RETRIES = 6  # tcp(7): tcp_syn_retries
 _UNSIGNED = 0xFFFFFFFF
+_LEAST_TIME = options.TICK + 1
+"""µs: what comes to two ticks."""
+_MAX_TTL = 255
 
 
 def _live(read: Callable[[Tcb], Value], otherwise: Callable[[StreamEndpoint], Value]) -> Option:
@@ -100,6 +104,28 @@ def _low_water(target: StreamEndpoint, wanted: int) -> int:
     fixed = target.options.receive_buffer
     most = (target.config.tcp_rmem[2] if fixed is None else fixed) // 2
     return min(most if wanted < 0 else wanted, most) or 1
+
+
+def _set_peek_offset(target: UserOptions, value: Value) -> None:
+    target.peek_off = options.number(value)
+
+
+def _set_min_ttl(target: UserOptions, value: Value) -> None:
+    if not isinstance(value, int) and not value:
+        raise os_error(EINVAL)
+    wanted = number(value)
+    if not 0 <= wanted <= _MAX_TTL:
+        raise os_error(EINVAL)
+    target.min_ttl = wanted
+
+
+def _take_saved_syn(target: StreamEndpoint) -> bytes:
+    """Give the headers of the peer's SYN, once (TCP_SAVED_SYN)."""
+    tcb = target.tcb
+    if tcb is None:
+        return b""
+    saved, tcb.saved_syn = tcb.saved_syn, b""
+    return saved
 
 
 def _get_unsent_low_water(target: UserOptions) -> Value:
@@ -302,10 +328,10 @@ SOCKET_OPTIONS: Table = {
         "rto_max", MILLISECOND, 1000, 120_000, lambda target: target.config.tcp_rto_max
     ),
     (_TCP, TCP_RTO_MIN_US): _duration(
-        "rto_min", 1, 8000, 200_000, lambda target: target.config.tcp_rto_min
+        "rto_min", 1, _LEAST_TIME, 200_000, lambda target: target.config.tcp_rto_min
     ),
     (_TCP, TCP_DELACK_MAX_US): _duration(
-        "delack_max", 1, 8000, 200_000, lambda target: target.config.tcp_delack_max
+        "delack_max", 1, _LEAST_TIME, 200_000, lambda target: target.config.tcp_delack_max
     ),
     (_TCP, TCP_THIN_LINEAR_TIMEOUTS): _set(
         options.read_only(lambda target: int(target.options.thin_linear_timeouts)),
@@ -316,6 +342,7 @@ SOCKET_OPTIONS: Table = {
     (_SO, SO_TIMESTAMPING): Option(
         lambda target: get_flags(target.kept.timestamping), _set_timestamping
     ),
+    (_TCP, TCP_SAVED_SYN): options.read_only(_take_saved_syn),
     (_TCP, TCP_INQ): Option(lambda target: int(target.kept.inq), _set_inq),
     (_TCP, TCP_CC_INFO): options.read_only(lambda _: b""),
     (_TCP, constants.TCP_QUICKACK): _set(
@@ -333,6 +360,9 @@ USER_OPTIONS: Table = {
     **IP_OPTIONS,
     # All but the ECN field is the user's; that is TCP's own (RFC 3168 §5).
     (IP, constants.IP_TOS): type_of_service(lambda tos: tos & ~ECN_MASK),
+    (IP, IP_MINTTL): Option(lambda target: int(target.min_ttl), _set_min_ttl),
+    (_SO, SO_PEEK_OFF): Option(lambda target: int(target.peek_off), _set_peek_offset),
+    (_TCP, TCP_SAVE_SYN): options.integer("save_syn", 0, 2),
     (_SO, constants.SO_KEEPALIVE): options.flag("keepalive"),
     (_SO, constants.SO_LINGER): options.LINGER,
     (_SO, constants.SO_OOBINLINE): options.flag("oobinline"),

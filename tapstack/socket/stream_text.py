@@ -67,11 +67,31 @@ def receive(tcp: Tcp, tcb: Tcb, size: int, flags: int, now: Instant) -> bytes:
     """Take text, b"" at its end. Raises: OSError with EAGAIN, why it ended."""
     if not flags & MSG_DONTWAIT and not _is_worth_reading(tcp, tcb, size, flags):
         raise os_error(EAGAIN)
-    text = tcp.receive_text(tcb, size, now, peek=bool(flags & MSG_PEEK))
+    text = _peek(tcp, tcb, size, now) if flags & MSG_PEEK else _take(tcp, tcb, size, now)
     if text is None:
         raise os_error(EAGAIN)
     # Linux discards what MSG_TRUNC asks for, and tells how much that was.
     return bytes(len(text)) if flags & MSG_TRUNC else text
+
+
+def _take(tcp: Tcp, tcb: Tcb, size: int, now: Instant) -> bytes | None:
+    """Take text; where the next peek begins comes nearer (SO_PEEK_OFF)."""
+    text = tcp.receive_text(tcb, size, now)
+    if text and tcb.options.peek_off > 0:
+        tcb.options.peek_off = max(tcb.options.peek_off - len(text), 0)
+    return text
+
+
+def _peek(tcp: Tcp, tcb: Tcb, size: int, now: Instant) -> bytes | None:
+    """Look at text from where the last peek ended, if the user wants that (SO_PEEK_OFF)."""
+    options = tcb.options
+    begin = max(options.peek_off, 0)
+    text = tcp.receive_text(tcb, begin + size, now, peek=True)
+    if not text or len(text) <= begin:
+        return b"" if tcp.has_ended(tcb) else None
+    if options.peek_off >= 0:
+        options.peek_off += len(text) - begin
+    return text[begin:]
 
 
 def _is_worth_reading(tcp: Tcp, tcb: Tcb, size: int, flags: int) -> bool:

@@ -53,7 +53,18 @@ def listen_state(
         return _ack_in_listen(ctx, listener, local, remote, seg, now)
     if seg.flags & (SYN | FIN) == SYN:
         take_syn_in(ctx, listener, local, remote, seg, now)
+        if listener.options.save_syn:
+            _save_syn(ctx, local, remote, datagram, seg)
     return None
+
+
+def _save_syn(
+    ctx: Context, local: Endpoint, remote: Endpoint, datagram: Datagram, seg: Segment
+) -> None:
+    """Keep the headers of a SYN with the connection that it began (TCP_SAVE_SYN)."""
+    tcb = ctx.connections.find(local.address, local.port, remote.address, remote.port)
+    if tcb is not None:
+        tcb.saved_syn = bytes(datagram.header) + bytes(datagram.payload[: seg.header_length])
 
 
 def _ack_in_listen(

@@ -112,6 +112,8 @@ class Tcp:
             tcb = self._dispatch_to_listener(datagram, seg, now)
             if tcb is None:
                 return
+        elif _came_too_far(ctx, tcb.options, datagram):
+            return
         _count(tcb, seg, datagram.segment_size)
         if tcb.state is State.SYN_SENT:
             syn_sent_state(ctx, tcb, seg, now)
@@ -127,6 +129,8 @@ class Tcp:
         ctx = self._ctx
         listener = ctx.connections.find_listener(datagram.destination, seg.destination_port)
         if listener is not None:
+            if _came_too_far(ctx, listener.options, datagram):
+                return None
             return listen_state(ctx, listener, datagram, seg, now)
         closed_state(ctx, datagram, seg)
         return None
@@ -360,6 +364,14 @@ class Tcp:
     def bound_ports(self) -> int:
         """Count the local ports that are held."""
         return self._ctx.connections.bound_ports
+
+
+def _came_too_far(ctx: Context, options: UserOptions, datagram: Datagram) -> bool:
+    """Tell whether a datagram crossed more routers than its user takes text from (RFC 5082)."""
+    if datagram.ttl >= options.min_ttl:
+        return False
+    ctx.counters["TcpExtTCPMinTTLDrop"] += 1
+    return True
 
 
 def _count(tcb: Tcb, seg: Segment, segment_size: int) -> None:

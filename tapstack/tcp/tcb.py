@@ -232,6 +232,8 @@ class Tcb:
     """Our SYN-ACK, while a listener's connection waits for its acknowledgment."""
     listener: Listener | None = None
     """The listener whose SYN queue or accept queue holds it; None for others."""
+    saved_syn: bytes = b""
+    """The IP and TCP headers of the peer's SYN, for a user who asked for them (TCP_SAVE_SYN)."""
     orphaned: bool = False
     """The user has closed it, and will not hear of it again."""
     error: int = 0

@@ -73,6 +73,12 @@ class UserOptions:
     """IP_TOS."""
     discovery: int = 1
     """IP_MTU_DISCOVER: 0 never, 1 if the host does, 2 always; other numbers are for datagrams."""
+    min_ttl: int = 0
+    """IP_MINTTL: what comes with less is not taken (RFC 5082)."""
+    peek_off: int = -1
+    """SO_PEEK_OFF: how far behind the oldest octet the next peek begins; -1: always there."""
+    save_syn: int = 0
+    """TCP_SAVE_SYN: whether the headers of a peer's SYN are kept; 2: with the link's, if any."""
     recverr: bool = False
     """IP_RECVERR: ICMP errors are told at once, though they do not end a connection."""
 
