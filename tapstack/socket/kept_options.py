@@ -61,15 +61,26 @@ class Kept:
     remembered: dict[tuple[int, int], int] = field(default_factory=dict)
     """Values of options that nothing here depends on, by level and name."""
 
+    shared: bool = False
+    """More than one socket has them: who changes any takes `own` first."""
+
     @property
     def tells_of_text(self) -> bool:
         """Tell whether there are control data with what a stream receives."""
         return self.inq or self.timestamping.unit != 0 or self.timestamping.flags != 0
 
-    def copy(self) -> Kept:
-        """Make what an accepted connection starts with."""
+    def share(self) -> Kept:
+        """Give them to an accepted connection; nobody may change them then."""
+        self.shared = True
+        return self
+
+    def own(self) -> Kept:
+        """Give what may be changed: themselves, or a copy of what is shared."""
+        if not self.shared:
+            return self
         return replace(
             self,
+            shared=False,
             remembered=dict(self.remembered),
             timestamping=replace(self.timestamping),
         )

@@ -30,12 +30,12 @@ from tapstack.socket import options, stream_text
 from tapstack.socket.any_endpoint import AnyEndpoint
 from tapstack.socket.contract import Message
 from tapstack.socket.flags import MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, MSG_PEEK
-from tapstack.socket.kept_options import KEPT_BY_STREAMS, Kept
-from tapstack.socket.options import Table, Value
+from tapstack.socket.kept_options import Kept
+from tapstack.socket.options import Value
 from tapstack.socket.received import message_of
 from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import read_control
-from tapstack.socket.stream_options import SOCKET_OPTIONS, USER_OPTIONS
+from tapstack.socket.stream_options import table_for
 from tapstack.socket.tcp_info import pack_tcp_info
 from tapstack.stack import Stack
 from tapstack.tcp.config import TcpConfig
@@ -70,7 +70,8 @@ class StreamEndpoint(AnyEndpoint):
         """The connection that could not be made, or was dissolved, for what is left to be told."""
         self._shut_before_connecting = 0
         """What poll(2) tells of directions that were shut down while there was no connection."""
-        self.options: UserOptions = tcb.options if tcb else _options_of(tcp)
+        algorithm = tcp.config.tcp_congestion_control  # if that changes later, it does not count
+        self.options: UserOptions = tcb.options if tcb else UserOptions(congestion=algorithm)
         self.reuse_address = False
         self.reuse_port = False
 
@@ -126,6 +127,7 @@ class StreamEndpoint(AnyEndpoint):
         if self._binding is None:
             self.bind(ANY_ENDPOINT, now=now)
             assert self._binding is not None
+        self._own_options()
         self._listener = self._tcp.open_passive(self._binding, backlog, self.options)
 
     def accept(self, *, now: Instant) -> tuple[StreamEndpoint, Endpoint]:  # noqa: ARG002
@@ -136,7 +138,9 @@ class StreamEndpoint(AnyEndpoint):
         tcb = self._tcp.accept(self._listener)
         if tcb is None:
             raise os_error(EAGAIN)
-        accepted = StreamEndpoint(self._tcp, self._stack, tcb, self.kept.copy())
+        if tcb.options.peek_off >= 0:
+            tcb.options = tcb.options.own()  # it changes with each peek
+        accepted = StreamEndpoint(self._tcp, self._stack, tcb, self.kept.share())
         accepted.reuse_address, accepted.reuse_port = self.reuse_address, self.reuse_port
         return accepted, tcb.remote
 
@@ -356,22 +360,21 @@ class StreamEndpoint(AnyEndpoint):
             return pack_tcp_info(self._tcp.info(self._tcb or self._listener, now))
         if (level, name) == (constants.IPPROTO_TCP, TCP_TIMESTAMP):
             return self._tcb.timestamp_now(now) if self._tcb else now // MILLISECOND
-        return options.get_option(*self._table_for(level, name), level, name)
+        return options.get_option(*table_for(self, level, name), level, name)
 
     def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:
         """Set an option. Raises: OSError with ENOPROTOOPT, EINVAL."""
         self._check_open()
-        changed = options.set_option(*self._table_for(level, name), level, name, value)
+        self._own_options()
+        changed = options.set_option(*table_for(self, level, name), level, name, value)
         if self._tcb:
             self._tcp.option_changed(self._tcb, changed, now)
 
-    def _table_for(self, level: int, name: int) -> tuple[Table, object]:
-        """Give the table that has an option, and the object that it is about."""
-        if (level, name) in SOCKET_OPTIONS:
-            return SOCKET_OPTIONS, self
-        if (level, name) in KEPT_BY_STREAMS and (level, name) not in USER_OPTIONS:
-            return KEPT_BY_STREAMS, self.kept
-        return USER_OPTIONS, self.options
+    def _own_options(self) -> None:
+        """Part with what a listener and the connections it made share, as it is to be changed."""
+        self.kept, self.options = self.kept.own(), self.options.own()
+        if holder := self._tcb or self._listener:
+            holder.options = self.options
 
     def take_error(self) -> int:
         """Give and clear the error that waits (SO_ERROR), or else one that ended nothing."""
@@ -392,8 +395,3 @@ class StreamEndpoint(AnyEndpoint):
     def listening(self) -> bool:
         """Tell whether it takes connections (SO_ACCEPTCONN)."""
         return self._listener is not None
-
-
-def _options_of(tcp: Tcp) -> UserOptions:
-    """Make the options that a socket begins with; a default that changes later does not count."""
-    return UserOptions(congestion=tcp.config.tcp_congestion_control)

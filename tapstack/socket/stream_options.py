@@ -18,6 +18,7 @@ from tapstack.base.siphash import KEY_LENGTH
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.socket import options
 from tapstack.socket.ip_options import IP, IP_MTU, IP_OPTIONS, number, type_of_service
+from tapstack.socket.kept_options import KEPT_BY_STREAMS
 from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.stream_text import TCP_INQ
 from tapstack.socket.timestamping import (
@@ -380,3 +381,12 @@ USER_OPTIONS: Table = {
     (_TCP, constants.TCP_CONGESTION): Option(_get_congestion, _set_congestion, "congestion"),
 }
 """Options that are attributes of `UserOptions`."""
+
+
+def table_for(target: StreamEndpoint, level: int, name: int) -> tuple[Table, object]:
+    """Give the table that has an option, and the object that it is about."""
+    if (level, name) in SOCKET_OPTIONS:
+        return SOCKET_OPTIONS, target
+    if (level, name) in KEPT_BY_STREAMS and (level, name) not in USER_OPTIONS:
+        return KEPT_BY_STREAMS, target.kept
+    return USER_OPTIONS, target.options

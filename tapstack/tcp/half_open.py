@@ -136,7 +136,9 @@ def reopen_from_cookie(
         return None
     tcb = _make(ctx, listener, local, remote, syn, now, iss)
     if tcb is not None:
-        tcb.options.defer_accept = 0  # like Linux: who remembers nothing cannot wait
+        if tcb.options.defer_accept:
+            tcb.options = tcb.options.own()
+            tcb.options.defer_accept = 0  # like Linux: who remembers nothing cannot wait
         listener.take_in(tcb)
         syn_ack.arm(tcb, now)
     return tcb
@@ -157,7 +159,7 @@ def _make(
     """
     binding = ctx.connections.share(listener.binding)
     try:
-        tcb = make_tcb(ctx, local, remote, listener.options.copy(), binding, now)
+        tcb = make_tcb(ctx, local, remote, listener.options.share(), binding, now)
     except OSError:
         ctx.connections.release(binding)
         ctx.counters.drop(Drop.IP_NO_ROUTE)

@@ -11,7 +11,6 @@ Not done here: the window (`receive_window.py`), and what happens when memory is
 
 from __future__ import annotations
 
-from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -86,7 +85,7 @@ class ReceiveMemory:
     __slots__ = ("_held", "charge")
 
     def __init__(self) -> None:
-        self._held: deque[_Held] = deque()
+        self._held: list[_Held] = []
         self.charge = 0
         """Octets."""
 
@@ -109,9 +108,13 @@ class ReceiveMemory:
 
     def release(self, copied_seq: int) -> None:
         """Give back the memory of what the user has taken all of."""
-        held = self._held
-        while held and not gt(held[0].right, copied_seq):
-            self.charge -= held.popleft().charge
+        done = 0
+        for each in self._held:
+            if gt(each.right, copied_seq):
+                break
+            self.charge -= each.charge
+            done += 1
+        del self._held[:done]
 
     def collapse(self, copied_seq: int) -> None:
         """Pack the text as tightly as Linux can, where that is worth it."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def end_record(tcb: Tcb) -> None:
     """Let a record end with what is queued last."""
-    tcb.record_ends.append(add(tcb.snd_nxt, tcb.unsent()))
+    tcb.record_ends += (add(tcb.snd_nxt, tcb.unsent()),)
 
 
 def octets_in_record(tcb: Tcb, seq: int, length: int) -> int:
@@ -32,4 +32,4 @@ def octets_in_record(tcb: Tcb, seq: int, length: int) -> int:
 def on_acknowledged(tcb: Tcb) -> None:
     """Forget the ends of records that have arrived."""
     if tcb.record_ends:
-        tcb.record_ends = [end for end in tcb.record_ends if gt(end, tcb.snd_una)]
+        tcb.record_ends = tuple(end for end in tcb.record_ends if gt(end, tcb.snd_una))

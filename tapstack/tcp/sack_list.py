@@ -20,11 +20,11 @@ class SackList:
     __slots__ = ("_blocks",)
 
     def __init__(self) -> None:
-        self._blocks: list[SackBlock] = []
+        self._blocks: tuple[SackBlock, ...] = ()
 
     def first(self, count: int) -> list[SackBlock]:
         """Give up to `count` of them."""
-        return self._blocks[:count]
+        return list(self._blocks[:count])
 
     def note(self, left: int, right: int) -> None:
         """Tell that a range has come; it is the first to be told now."""
@@ -35,7 +35,7 @@ class SackList:
                 others.append(block)
             else:
                 new = joined
-        self._blocks = [new, *others][:_MOST_BLOCKS]
+        self._blocks = (new, *others[: _MOST_BLOCKS - 1])
 
     def rank(self, left: int, right: int) -> int:
         """Tell which block a range would make longer; one behind the last, if none."""
@@ -48,11 +48,11 @@ class SackList:
     def forget(self, rcv_nxt: int) -> None:
         """Drop what RCV.NXT has passed."""
         if self._blocks:
-            self._blocks = [block for block in self._blocks if lt(rcv_nxt, block.left)]
+            self._blocks = tuple(block for block in self._blocks if lt(rcv_nxt, block.left))
 
     def clear(self) -> None:
         """Drop all."""
-        self._blocks.clear()
+        self._blocks = ()
 
 
 def join(a: SackBlock, b: SackBlock) -> SackBlock | None:

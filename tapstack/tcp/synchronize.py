@@ -37,6 +37,7 @@ def take_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     _negotiate(ctx, tcb, seg, now)
     if tcb.passive:
         if ctx.config.tcp_reflect_tos:
+            tcb.options = tcb.options.own()
             tcb.options.tos = seg.tos & ~ECN_MASK
         # Only now is it known whether timestamps take their part of each segment.
         mss = receive_space.text_in_segment(tcb)

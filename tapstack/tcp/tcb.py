@@ -167,7 +167,7 @@ class Tcb:
     next text, what is small waits."""
     pushed: bool = True
     """The last of the send buffer's text leaves with PSH: the user did not say so of it."""
-    record_ends: list[int] = field(default_factory=list)
+    record_ends: tuple[int, ...] = ()
     """The sequence numbers behind records that the user has ended. Written by `records.py`."""
     push_pending: bool = False
     """What waits is to leave, though it be small; until the user sends more."""

@@ -37,7 +37,9 @@ def make_tcb(
     Raises: OSError with ENETUNREACH, or EADDRNOTAVAIL when the connection exists already.
     """
     tcb = draft_tcb(ctx, local, remote, options, binding, now)
-    options.congestion = tcb.route.congctl or options.congestion
+    if tcb.route.congctl:
+        tcb.options = options.own()
+        tcb.options.congestion = tcb.route.congctl
     ctx.connections.add(tcb)
     return tcb
 
@@ -78,8 +80,9 @@ def draft_tcb(
     )
     tcb.route = route
     tcb.recovery.reordering = config.tcp_reordering
+    owner = (ctx, tcb)
     for each in timers_of(tcb):
-        each.owner = (ctx, tcb)
+        each.owner = owner
     tcb.ecn = ecn.begins(config, tcb)
     tcb.path_mtu, tcb.path_asked_at = path.mtu, now
     mss = route.advmss or path.mtu - FIXED_HEADERS

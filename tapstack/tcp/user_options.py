@@ -1,8 +1,11 @@
 """What an application sets on one TCP socket.
 
 The socket object and its connection share one `UserOptions`: a change counts at once. An accepted
-connection starts with a copy of its listener's.
+connection starts with its listener's, and has a copy of its own as soon as either changes any: most
+never do, and ten thousand copies are megabytes.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
@@ -82,11 +85,19 @@ class UserOptions:
     recverr: bool = False
     """IP_RECVERR: ICMP errors are told at once, though they do not end a connection."""
 
+    shared: bool = False
+    """More than one socket has them: who changes any takes `own` first."""
+
     @property
     def follows_path_mtu(self) -> bool:
         """Tell whether segments are fitted to the path, and never fragmented."""
         return self.discovery in (1, 2)
 
-    def copy(self) -> "UserOptions":
-        """Make the options that an accepted connection starts with."""
-        return replace(self)
+    def share(self) -> UserOptions:
+        """Give them to a connection that begins with the same; nobody may change them then."""
+        self.shared = True
+        return self
+
+    def own(self) -> UserOptions:
+        """Give what may be changed: themselves, or a copy of what is shared."""
+        return replace(self, shared=False) if self.shared else self
