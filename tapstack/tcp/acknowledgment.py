@@ -99,7 +99,7 @@ def _take_old_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
 
 def update_send_window(tcb: Tcb, seg: Segment) -> None:
     """Take SEG.WND, unless it is older than what we know (§3.10.7.4)."""
-    if _is_newer(tcb, seg):
+    if updates_window(tcb, seg):
         tcb.snd_wnd = seg.wnd << tcb.snd_wind_shift
         tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
         if tcb.snd_wnd > tcb.max_snd_wnd:
@@ -107,18 +107,16 @@ def update_send_window(tcb: Tcb, seg: Segment) -> None:
             update_effective_mss(tcb)
 
 
-def _is_newer(tcb: Tcb, seg: Segment) -> bool:
-    """Tell whether a segment's window is to be taken; one that advances SND.UNA always is."""
+def updates_window(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a segment's window is to be taken; one that advances SND.UNA always is.
+
+    Such a one is no duplicate ACK (RFC 5681 §2): as in Linux, even if it says what was known.
+    """
     # Deviation: of two segments with the same numbers the RFC takes the later one's window. Like
     # Linux, we do only where that is larger, or 0: what was reordered is no shrunk window.
     wnd = seg.wnd << tcb.snd_wind_shift
     newer = lt(tcb.snd_wl1, seg.seq) or (tcb.snd_wl1 == seg.seq and (wnd > tcb.snd_wnd or wnd == 0))
     return newer or gt(seg.ack, tcb.snd_una)
-
-
-def updates_window(tcb: Tcb, seg: Segment) -> bool:
-    """Tell whether a segment's window is news, so that it is no duplicate ACK (RFC 5681 §2)."""
-    return _is_newer(tcb, seg) and seg.wnd << tcb.snd_wind_shift != tcb.snd_wnd
 
 
 def _advance(

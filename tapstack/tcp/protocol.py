@@ -375,7 +375,12 @@ def _came_too_far(ctx: Context, options: UserOptions, datagram: Datagram) -> boo
 
 
 def _count(tcb: Tcb, seg: Segment, segment_size: int) -> None:
-    """Count what came for a connection, in segments as they were on the wire."""
+    """Count what came for a connection, in segments as they were on the wire.
+
+    In TIME-WAIT Linux has forgotten the counts.
+    """
+    if tcb.state is State.TIME_WAIT:
+        return
     length = len(seg.text)
     tcb.statistics.on_received(packets_of(length, segment_size or length or 1), length > 0)
 

@@ -44,6 +44,10 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
     """
     if tcb.syn_ack is not None and not check_request(ctx, tcb, tcb.syn_ack, seg, now):
         return
+    if not seg.flags & (ACK | RST | SYN):
+        # Fifth, "if the ACK bit is off, drop the segment": like Linux, whatever else it is.
+        ctx.counters.drop(Drop.TCP_NO_ACK)
+        return
     going_on = (
         check_timestamps(ctx, tcb, seg, now)
         and check_sequence_number(ctx, tcb, seg, now)
@@ -167,14 +171,16 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     if not seg.flags & ACK:
         ctx.counters.drop(Drop.TCP_NO_ACK)
         return False
+    overtaken = lt(seg.ack, tcb.snd_una)
     if tcb.state is State.SYN_RECEIVED or tcb.syn_ack is not None:
         taken = _check_ack_of_syn(ctx, tcb, seg, now)
     else:
         taken = process_acknowledgment(ctx, tcb, seg, now)
     if not taken:
         return False
-    # Only what acknowledges what we sent is believed: who guesses would have the rest rejected.
-    update_ts_recent(tcb, seg, now)
+    if not overtaken:
+        # Only who knows what we sent is believed: who guesses would have the rest rejected.
+        update_ts_recent(tcb, seg, now)
     return _check_ack_of_fin(ctx, tcb, seg, now)
 
 

@@ -8,7 +8,7 @@ Not done here: whether the segment is acceptable (`segment_arrives.py`).
 
 from __future__ import annotations
 
-from errno import ECONNRESET
+from errno import ECONNRESET, EPIPE
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import READABLE
@@ -25,7 +25,7 @@ from tapstack.tcp.sack_list import extended
 from tapstack.tcp.segment import FIN, PSH, SackBlock
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
-from tapstack.tcp.state import State
+from tapstack.tcp.state import HAS_RECEIVED_FIN, State
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -42,7 +42,7 @@ _GROWING_LENGTH = 128
 
 def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant) -> None:
     """Take the text: in order to the user, beyond a gap to reassembly."""
-    if tcb.state in TAKES_TEXT and _is_for_nobody(tcb, seg):
+    if _is_for_nobody(tcb, seg):
         _refuse(ctx, tcb, seg)
     elif tcb.state not in TAKES_TEXT or not seg.text:
         if lt(seg.seq, tcb.rcv_nxt):
@@ -56,9 +56,16 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
 
 
 def _is_for_nobody(tcb: Tcb, seg: Segment) -> bool:
-    """Tell whether text comes, or a FIN behind text that is missing, when all has been closed."""
-    end = add(seg.seq, len(seg.text))
-    return tcb.fin_queued and tcb.read_shut and seg.length > 0 and gt(end, tcb.rcv_nxt)
+    """Tell whether text comes, or a FIN behind text that is missing, when all has been closed.
+
+    The peer's FIN closes, too, where text reaches from before beyond it. Linux lets what begins
+    beyond it be.
+    """
+    if not seg.length or not gt(add(seg.seq, len(seg.text)), tcb.rcv_nxt):
+        return False
+    if tcb.state in HAS_RECEIVED_FIN:
+        return lt(seg.seq, tcb.rcv_nxt)
+    return tcb.fin_queued and tcb.read_shut
 
 
 def _refuse(ctx: Context, tcb: Tcb, seg: Segment) -> None:
@@ -66,7 +73,7 @@ def _refuse(ctx: Context, tcb: Tcb, seg: Segment) -> None:
     ctx.counters["TcpExtTCPAbortOnData"] += 1
     ctx.counters.drop(Drop.TCP_CLOSED)
     reset_in_reply_to(ctx, tcb.remote.address, tcb.local.address, seg, "text after close")
-    destroy(ctx, tcb, ECONNRESET)
+    destroy(ctx, tcb, EPIPE if tcb.state is State.CLOSE_WAIT else ECONNRESET)
 
 
 def _acknowledge_again(ctx: Context, tcb: Tcb, seg: Segment) -> None:

@@ -117,12 +117,12 @@ def succeed(tcb: Tcb, legacy: Legacy) -> None:
 def _reopen(ctx: Context, tcb: Tcb, datagram: Datagram, seg: Segment, now: Instant) -> None:
     """Give the endpoints to a new connection, if somebody listens still."""
     listener = ctx.connections.find_listener(*tcb.local)
-    if listener is None or seg.flags & FIN:
+    if listener is None:
         answer_invalid(ctx, tcb, seg, now, "TIME-WAIT")
         return
     local, remote, iss = tcb.local, tcb.remote, add(tcb.snd_nxt, _ISS_STEP)
     destroy(ctx, tcb)
-    if listener.is_full():
+    if listener.is_full() or seg.flags & FIN:
         listen_state(ctx, listener, datagram, seg, now)
         return
     open_half(ctx, listener, local, remote, seg, now, iss=iss)

@@ -33,6 +33,7 @@ from tapstack.tcp.segment import (
 )
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, ge, sub
+from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import is_sending as is_sending_urgent, pointer_for
 from tapstack.tcp.wire import CHECKSUM_OFFSET, PROTOCOL_TCP, build_header
@@ -113,14 +114,20 @@ def transmit(
     tcb.transmitted_at = now
     if length:
         tcb.last_sent_at = now
-    if flags & ACK:
-        _on_ack_sent(ctx, tcb)
     packets = 1 if uncut else packets_of(length, mss)
     ctx.counters["TcpOutSegs"] += packets
-    tcb.statistics.on_transmitted(packets, length)
+    if not _is_over(tcb):
+        tcb.statistics.on_transmitted(packets, length)
+    if flags & ACK:
+        _on_ack_sent(ctx, tcb)
     send_segment(ctx, tcb, segment, text, length, size, now, why, codepoint)
     if length and tcb.transmit_timestamps is not None:
         transmit_timestamps.on_transmitted(ctx, tcb, add(seq, syn), text, length, now)
+
+
+def _is_over(tcb: Tcb) -> bool:
+    """Tell whether an ACK only repeats that of the last FIN: Linux has forgotten the rest then."""
+    return tcb.state is State.TIME_WAIT and tcb.last_ack_sent == tcb.rcv_nxt
 
 
 def send_segment(
@@ -173,9 +180,13 @@ def build_segment_header(segment: Segment, source: int, destination: int, length
 
 
 def syn_options(ctx: Context, tcb: Tcb, flags: int, now: Instant) -> Options:
-    """Choose a SYN's options: all that we know in a SYN, what the peer offered in a SYN-ACK."""
-    config, answering = ctx.config, bool(flags & ACK)
-    scaling = tcb.window_scaling if answering else config.tcp_window_scaling
+    """Choose a SYN's options: all that we know in a SYN, what the peer offered in a SYN-ACK.
+
+    The SYN-ACK of a simultaneous open repeats what our SYN has offered, as Linux's; but for the
+    scaling of windows, which would count.
+    """
+    config, answering = ctx.config, tcb.passive or tcb.syn_ack is not None
+    scaling = tcb.window_scaling if flags & ACK else config.tcp_window_scaling
     timestamps = tcb.timestamps if answering else config.tcp_timestamps
     return Options(
         mss=tcb.advertised_mss,
