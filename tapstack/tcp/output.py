@@ -248,7 +248,8 @@ def _send_unit(
     if length % mss and not uncut:
         tcb.small_sent_end = segment.end
     tcb.recovery.prr.out += segment.packets
-    tcb.acks.on_text_sent(now)
+    if length:
+        tcb.acks.on_text_sent(now)
     ctx.counters["TcpExtTCPOrigDataSent"] += segment.packets
     why = "MTU probe" if uncut else "new text" if length else "close"
     transmit(ctx, tcb, segment.seq, flags | ACK, length, now, why, is_new=True, uncut=uncut)
