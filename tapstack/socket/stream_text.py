@@ -48,8 +48,8 @@ def send(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, now: Instant) -> int:
         more=bool(flags & MSG_MORE),
         ends_record=bool(flags & MSG_EOR),
     )
-    if taken == 0 and len(data):
-        raise os_error(EAGAIN)
+    if taken == 0 and (len(data) or is_opening(tcb)):
+        raise os_error(EAGAIN)  # before it is open even nothing has to wait
     return taken
 
 

@@ -90,11 +90,11 @@ class Verdict(Enum):
 def judge(ctx: Context, listener: Listener) -> Verdict:
     """Tell what to do with a SYN, and count one that is dropped (RFC 4987 §3.1).
 
-    Like Linux, the SYN queue takes as many as the backlog says, and nothing is taken in while the
-    accept queue is full.
+    Like Linux, the SYN queue takes one more than the backlog says, as the accept queue does, and
+    nothing is taken in while that is full.
     """
     cookies = ctx.config.tcp_syncookies
-    overflow = len(listener.syn_queue) >= listener.backlog
+    overflow = len(listener.syn_queue) > listener.backlog
     if overflow:
         _tell_of_flood(ctx, listener)
     with_cookie = cookies == ALWAYS or (overflow and cookies)

@@ -351,9 +351,14 @@ def _close_both_ways(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 
 def abort(ctx: Context, tcb: Tcb, error: int = 0) -> None:
-    """Reset a connection and forget it (§3.10.5): "Any outstanding SENDs are flushed"."""
+    """Reset a connection and forget it (§3.10.5): "Any outstanding SENDs are flushed".
+
+    Where all was said, there is nothing to reset, and no error.
+    """
     if tcb.state in _RESET_BY_ABORT or (tcb.state in _ENDING and unsent(tcb)):
         reset_peer(ctx, tcb, "abort")
+    elif tcb.state in HAS_SENT_FIN:
+        error = 0
     if tcb.state is not State.CLOSED:
         destroy(ctx, tcb, error)
 
