@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DELETE_ON_ERROR:
-.PHONY: help setup up test check lint live drill bench scenarios worlds worst-link clean tools
+.PHONY: help setup up test check lint live drill bench profile scenarios worlds worst-link clean tools
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -33,8 +33,11 @@ live: setup tools ## run only the live tests
 drill: setup ## play the scripts of tests/drill on the stack, in virtual time
 	$(BIN)/tapstack drill tests/drill
 
-bench: setup tools ## compare with the kernel, side by side
-	$(BIN)/python -m bench.compare
+bench: setup tools ## compare with the kernel, side by side (5 minutes; QUICK=1: one)
+	$(BIN)/python -m bench.side_by_side $(if $(QUICK),--quick)
+
+profile: setup ## tell what a frame costs in each layer, without the kernel
+	$(BIN)/python -m bench.layers
 
 scenarios: setup ## write docs/scenarios.md anew: goodput over lossy paths (6 minutes)
 	$(BIN)/python -m bench.scenarios

@@ -157,6 +157,11 @@ class Namespace:
         """The process that holds the namespace."""
         return self._holder.pid
 
+    def entered(self, argv: Sequence[str]) -> list[str]:
+        """Give the command that runs a program in the namespace, in place of itself."""
+        user = ["--preserve-credentials", "-U"] if self.unprivileged else []
+        return ["nsenter", "-t", str(self.pid), *user, "-n", "--", *argv]
+
     def start(
         self,
         *argv: str,
@@ -164,10 +169,8 @@ class Namespace:
         **environment: str,
     ) -> Process:
         """Start a program in the namespace; it ends at the latest with the namespace."""
-        user = ["--preserve-credentials", "-U"] if self.unprivileged else []
-        enter = ["nsenter", "-t", str(self.pid), *user, "-n", "--"]
         name = f"{len(self._processes)}-{Path(argv[0]).name}"
-        process = Process([*enter, *argv], self.folder, name, stdin, environment)
+        process = Process(self.entered(argv), self.folder, name, stdin, environment)
         self._processes.append(process)
         return process
 
@@ -186,7 +189,8 @@ class Namespace:
 
     def python(self, program: str, *args: str, **environment: str) -> Process:
         """Start one of our own programs, by its name in `programs/`."""
-        return self.start(sys.executable, str(PROGRAMS / program), *args, **environment)
+        argv = (sys.executable, str(PROGRAMS / program), *args)
+        return self.start(*argv, stdin=subprocess.DEVNULL, **environment)
 
     def tapstack(
         self, *options: str, stdin: IO[bytes] | int = subprocess.DEVNULL, **environment: str

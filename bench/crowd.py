@@ -1,0 +1,82 @@
+"""Ten thousand connections: what each costs while it is idle, and what a frame costs among them.
+
+Every peer has two sides, one with few connections and one with many, whose echoes are measured in
+turns.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from time import sleep
+
+from bench.figures import Samples
+from bench.sides import Side
+from bench.trials import FEW, FRAMES_AN_ECHO, KERNEL, TIME
+
+Say = Callable[[str], None]
+
+IDLE_SECONDS = 1.0
+ECHO_SECONDS = 0.3
+_SETTLING = 0.3
+"""Seconds until what opening the connections left to do is done: delayed ACKs, for one."""
+
+
+class Crowd:
+    """One peer with few connections, and with many."""
+
+    def __init__(self, peer: str, many: int, exits: ExitStack) -> None:
+        self.peer = peer
+        self.many = many
+        self.sides = {count: exits.enter_context(Side(peer)) for count in (FEW, many)}
+
+    def open(self, samples: Samples) -> None:
+        """Open them all, and note what they cost while nothing happens."""
+        for count, side in self.sides.items():
+            application = side.application
+            before = application.memory()
+            side.serve("hold", count=count)
+            side.ask("open", count=count)
+            sleep(_SETTLING)
+            grown = application.memory() - before
+            ran = application.processor_time()
+            sleep(IDLE_SECONDS)
+            ran = application.processor_time() - ran
+            if count == self.many:
+                title = f"{count:,} idle connections"
+                samples.add(f"{title}: processor", "ms/s", self.peer, 0, ran / 1e6 / IDLE_SECONDS)
+                if self.peer != KERNEL:  # whose own memory is nobody's
+                    each = grown / 1024 / count
+                    samples.add(f"{title}: memory of each", "KB", self.peer, 0, each)
+            side.ask("open", count=1)
+
+    def echo(self, samples: Samples, in_round: int) -> None:
+        """Note what a frame costs on either side."""
+        costs = {count: self._cost_of_a_frame(count) for count in self.sides}
+        for count, cost in costs.items():
+            measure = f"a frame among {count:,} connections"
+            samples.add(measure, TIME, self.peer, in_round, cost)
+        ratio = costs[self.many] / costs[FEW]
+        measure = f"the same, {self.many:,} against {FEW}"
+        samples.add(measure, "times", self.peer, in_round, ratio)
+
+    def _cost_of_a_frame(self, count: int) -> float:
+        """µs of the application's processor time."""
+        side = self.sides[count]
+        before = side.application.processor_time()
+        echoes: int = side.ask("echo-all", seconds=ECHO_SECONDS)["value"]
+        return (side.application.processor_time() - before) / 1000 / echoes / FRAMES_AN_ECHO
+
+
+def measure_crowds(
+    peers: Iterable[str], many: int, rounds: int, samples: Samples, say: Say
+) -> None:
+    """Measure the peers in turns. Raises: FailedError."""
+    with ExitStack() as exits:
+        crowds = []
+        for peer in peers:
+            say(f"{many:,} connections, {peer}")
+            crowds.append(Crowd(peer, many, exits))
+            crowds[-1].open(samples)
+        for in_round in range(rounds):
+            say(f"{many:,} connections, round {in_round + 1} of {rounds}")
+            for crowd in crowds:
+                crowd.echo(samples, in_round)
