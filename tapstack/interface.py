@@ -103,6 +103,14 @@ class NetworkInterface:
         """Take a frame that the device read. Raises: MalformedPacket, which the door counts."""
         self._ethernet.receive(frame, self, now)
 
+    def count_received(self, length: int) -> None:
+        """Count a frame that was taken past Ethernet."""
+        self._ethernet.count_received(length)
+
+    def count_sent(self, length: int) -> None:
+        """Count a frame that is written past Ethernet."""
+        self._ethernet.count_sent(length)
+
     def send_datagram(
         self,
         next_hop: Ipv4Address,

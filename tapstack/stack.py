@@ -18,6 +18,7 @@ from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Duration, Instant
 from tapstack.eth.wire import ETHERTYPE_IPV4
+from tapstack.express import ExpressLane
 from tapstack.interface import NetworkInterface
 from tapstack.ip.config import IpConfig
 from tapstack.ip.protocol import Ip
@@ -73,6 +74,7 @@ class Stack:
             tracer=self.tracer,
             config=tcp_config,
         )
+        self._express = ExpressLane(self)
         self.ip.register(PROTOCOL_UDP, self.udp)
         self.ip.register(PROTOCOL_TCP, self.tcp)
 
@@ -110,7 +112,8 @@ class Stack:
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
         """First door: a frame arrives. What is malformed is counted, and goes no further."""
-        self._deliver(interface, frame, now)
+        if not self._express.receive(interface, frame, now):
+            self._deliver(interface, frame, now)
         self.flush(now)
 
     def expire(self, now: Instant) -> None:

@@ -174,6 +174,14 @@ class NeighbourCache:
             self._become(neighbour, DELAY, now + self.config.delay_first_probe_time)
         self._frames.send_frame(neighbour.mac, PROTOCOL_IPV4, parts, offload, now)
 
+    def ready(self, address: Ipv4Address) -> Neighbour | None:
+        """Find a neighbour for a datagram that can leave to it at once; None: `send_datagram`."""
+        neighbour = self._table.get(address)
+        if neighbour is None or neighbour.mac is None or neighbour.state is STALE:
+            return None
+        self._table.move_to_end(address)
+        return neighbour
+
     def _wait(self, neighbour: Neighbour, datagram: Waiting, now: Instant) -> None:
         """Queue a datagram, the oldest giving way, and ask for the address unless it is asked."""
         neighbour.put_waiting(datagram)

@@ -77,7 +77,7 @@ class Ethernet:
         Raises: MalformedPacket when it is shorter than a header, or comes from a group.
         """
         octets = memoryview(frame.parts[0])
-        self._count_received(len(octets))
+        self.count_received(len(octets))
         if len(octets) < HEADER_LENGTH:
             raise self._malformed(Drop.ETH_TRUNCATED)
         destination, source, ethertype = wire.CODEC.unpack_from(octets)
@@ -107,7 +107,8 @@ class Ethernet:
             return Drop.ETH_VLAN
         return None
 
-    def _count_received(self, length: int) -> None:
+    def count_received(self, length: int) -> None:
+        """Count a frame that came in."""
         self.statistics.rx_packets += 1
         self.statistics.rx_bytes += length
         self._counters["IfInPkts"] += 1
@@ -137,7 +138,7 @@ class Ethernet:
         if offload is not None and offload.checksum_start:
             offload = offload.behind(HEADER_LENGTH)
         length = HEADER_LENGTH + sum(map(len, parts))
-        self._count_sent(length)
+        self.count_sent(length)
         if self._tracer.on:
             self._trace(">", wire.parse(header), length, offload)
         self._device.write(Frame((header, *parts), offload), now)
@@ -150,7 +151,8 @@ class Ethernet:
             tail = self._tails[ethertype] = header[len(MAC_ZERO) :]
         return tail
 
-    def _count_sent(self, length: int) -> None:
+    def count_sent(self, length: int) -> None:
+        """Count a frame that leaves."""
         self.statistics.tx_packets += 1
         self.statistics.tx_bytes += length
         self._counters["IfOutPkts"] += 1

@@ -72,6 +72,10 @@ class Paths:
                 self._cache[destination] = hop
         return hop
 
+    def known(self, destination: Ipv4Address) -> Hop | None:
+        """Give the way to a destination that is remembered; None: it is to be found anew."""
+        return self._cache.get(destination)
+
     def add_address(self, interface: Interface, network: Network) -> None:
         """Take an address as ours."""
         self.addresses.add(interface, network)

@@ -318,6 +318,14 @@ class Ip:
         if hop.broadcast:
             self._loop_back(destination, whole, offload, now)
 
+    def known_hop(self, destination: Ipv4Address) -> Hop | None:
+        """Give the way to a destination if it was looked up lately, and is still the same."""
+        return self._paths.known(destination)
+
+    def is_martian(self, source: Ipv4Address, ours: Ipv4Address, interface: Interface) -> bool:
+        """Tell whether no true datagram that comes in by an interface has these addresses."""
+        return self._addresses.is_martian(source, ours, interface)
+
     def _hop_to(self, destination: Ipv4Address, source: Ipv4Address) -> Hop:
         hop = self._paths.find(destination, source)
         if hop is None:

@@ -35,7 +35,7 @@ from tapstack.tcp.segment import ACK, FIN, PSH, SYN
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import add, ge, gt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, HAS_SENT_FIN, State
-from tapstack.tcp.statistics import watch_limit
+from tapstack.tcp.statistics import Limit, watch_limit
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_persist, delay_ack, stop_probing
 from tapstack.tcp.transmission import current_mss, sequence_of_ack, transmit
@@ -52,6 +52,9 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send everything that a connection may send now."""
     if tcb.state is State.CLOSED:
         return
+    if _only_receives(tcb):
+        acknowledge(ctx, tcb, now)
+        return
     if tcb.syn_due:
         (_send_syn if tcb.syn_ack is None else send_syn_ack)(ctx, tcb, now)
     _retransmit_unless_new_text(ctx, tcb, now)
@@ -65,6 +68,17 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
         watch_limit(tcb, now)
         send_space.report_room(ctx, tcb)
     acknowledge(ctx, tcb, now)
+
+
+def _only_receives(tcb: Tcb) -> bool:
+    """Tell whether nothing is there to be sent, and nothing has changed about that."""
+    return (
+        tcb.state is State.ESTABLISHED
+        and not tcb.sent
+        and not len(tcb.send_buffer)
+        and tcb.statistics.time.limit is Limit.IDLE
+        and not (tcb.probe_due or tcb.send_blocked or tcb.recovery.new_text_first)
+    )
 
 
 # --- SYN ----------------------------------------------------------------------------------------
@@ -120,10 +134,11 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
         return
     before = tcb.snd_nxt
     path_mtu.refresh(ctx, tcb, now)
+    mss = current_mss(tcb)
     if _send_mtu_probe(ctx, tcb, now):
-        while _send_next_unit(ctx, tcb, now):
-            pass
-    held_back = _reason_to_wait(ctx, tcb, tcb.unsent(), now) is Wait.CONGESTION_WINDOW
+        while _send_next_unit(ctx, tcb, mss, now):
+            mss = current_mss(tcb)  # what has left may have taken SACK blocks along
+    held_back = _reason_to_wait(ctx, tcb, tcb.unsent(), mss, now) is Wait.CONGESTION_WINDOW
     limited = held_back or tcb.sent.in_flight >= tcb.window.cwnd
     if tcb.snd_nxt != before or limited:
         note_use(ctx, tcb, limited, now)
@@ -143,17 +158,17 @@ def _send_mtu_probe(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     return True
 
 
-def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+def _send_next_unit(ctx: Context, tcb: Tcb, mss: int, now: Instant) -> bool:
     """Send one unit of what waits; False when nothing waits, or nothing may leave."""
     unsent = tcb.unsent()
     if not unsent and not _fin_waits(tcb):
         return False
-    if _reason_to_wait(ctx, tcb, octets_in_record(tcb, tcb.snd_nxt, unsent), now) is not Wait.NO:
+    in_record = octets_in_record(tcb, tcb.snd_nxt, unsent)
+    if _reason_to_wait(ctx, tcb, in_record, mss, now) is not Wait.NO:
         return False
-    length = _sendable(ctx, tcb, unsent)
-    if length and not tcb.sent.in_flight:
-        restart_after_idle(ctx, tcb, now)
-        length = _sendable(ctx, tcb, unsent)
+    length = _sendable(ctx, tcb, unsent, mss)
+    if length and not tcb.sent.in_flight and restart_after_idle(ctx, tcb, now):
+        length = _sendable(ctx, tcb, unsent, mss)
     fin = _fin_may_follow(tcb, length, unsent)
     if length or (fin and tcb.sent.in_flight < tcb.window.cwnd):
         _send_unit(ctx, tcb, length, fin, length == unsent, now)
@@ -161,11 +176,12 @@ def _send_next_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     return False
 
 
-def _reason_to_wait(ctx: Context, tcb: Tcb, unsent: int, now: Instant) -> Wait:
+def _reason_to_wait(ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant) -> Wait:
     """Tell why text of several segments waits although a window has room, if it does."""
-    mss = current_mss(tcb)
+    if unsent <= mss:
+        return Wait.NO
     quota = tcb.window.cwnd - tcb.sent.in_flight
-    if unsent <= mss or quota <= 0:
+    if quota <= 0:
         return Wait.NO
     return wait_for_more(ctx, tcb, unsent, _window_room(tcb), quota, mss, now)
 
@@ -188,9 +204,8 @@ def _window_room(tcb: Tcb) -> int:
     return max(0, tcb.snd_wnd - sub(tcb.snd_nxt, tcb.snd_una))
 
 
-def _sendable(ctx: Context, tcb: Tcb, unsent: int) -> int:
+def _sendable(ctx: Context, tcb: Tcb, unsent: int, mss: int) -> int:
     """Tell how many octets the next unit may carry: SWS avoidance and Nagle's algorithm."""
-    mss = current_mss(tcb)
     quota = tcb.window.cwnd - tcb.sent.in_flight
     if quota <= 0:
         return 0
@@ -202,9 +217,11 @@ def _sendable(ctx: Context, tcb: Tcb, unsent: int) -> int:
     # segment is worth waiting for only up to half of the largest that there was.
     if room < min(unsent, mss, max(tcb.max_snd_wnd // 2, 1)):
         return 0  # wait for more window, or for the persist timer
-    # Like Linux, no unit is more than half a window, so that one comes while another is acked.
-    packets = min(quota, max(tcb.window.cwnd // 2, 1), unit_segments(ctx, tcb, mss))
-    length = min(unsent, room, packets * mss)
+    length = min(unsent, room)
+    if length > mss:
+        # Like Linux, no unit is more than half a window: one comes while another is acked.
+        packets = min(quota, max(tcb.window.cwnd // 2, 1), unit_segments(ctx, tcb, mss))
+        length = min(length, packets * mss)
     partial = length % mss
     if partial and is_last_record and not _may_send_partial(tcb, is_last=length == unsent):
         length -= partial

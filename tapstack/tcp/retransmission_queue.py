@@ -112,6 +112,26 @@ class RetransmissionQueue:
         del self.segments[:done]
         return Acknowledged(covered, retransmitted, frees or done > 0)
 
+    def acknowledge_once_sent(self, ack: int) -> list[SentSegment]:
+        """Remove what lies before `ack`, as `acknowledge` does; nothing, where that is less plain.
+
+        It is plain where `ack` cuts no entry, nothing of it was sent twice, and nothing is SACKed.
+        """
+        done = packets = 0
+        for segment in self.segments:
+            if segment.transmissions > 1:
+                return []
+            done += 1
+            packets += segment.packets
+            if segment.end == ack:
+                break
+            if gt(segment.end, ack):
+                return []
+        covered = self.segments[:done]
+        del self.segments[:done]
+        self.packets_out -= packets
+        return covered
+
     def _forget(self, segment: SentSegment) -> None:
         """Take an entry out of the counts."""
         self.packets_out -= segment.packets

@@ -22,6 +22,9 @@ class SackList:
     def __init__(self) -> None:
         self._blocks: tuple[SackBlock, ...] = ()
 
+    def __len__(self) -> int:
+        return len(self._blocks)
+
     def first(self, count: int) -> list[SackBlock]:
         """Give up to `count` of them."""
         return list(self._blocks[:count])

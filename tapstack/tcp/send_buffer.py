@@ -41,6 +41,8 @@ class SendBuffer:
         end = position + length
         assert offset >= 0
         assert end <= self._tail
+        if end <= self._starts[0] + len(self._chunks[0]):
+            return [memoryview(self._chunks[0])[position - self._starts[0] : end - self._starts[0]]]
         index = bisect_right(self._starts, position) - 1
         parts: list[Buffer] = []
         while position < end:

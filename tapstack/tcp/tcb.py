@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.connections import PortBinding
     from tapstack.tcp.fast_open_client import FastOpenAttempt
     from tapstack.tcp.listener import Listener
+    from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.syn_ack import SynAck
 
 
@@ -218,6 +219,9 @@ class Tcb:
     """The sequence number of a FIN that came before all of the text in front of it."""
     read_shut: bool = False
     """The user has shut its reading side: once the queue is empty, the stream has ended."""
+
+    lane: Lane | None = None
+    """The short way for plain segments; None: there is none yet. Set by `express.py`."""
 
     delivery_rate: DeliveryRate = field(default_factory=DeliveryRate)
     statistics: Statistics = field(default_factory=Statistics)

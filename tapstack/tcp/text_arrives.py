@@ -30,7 +30,7 @@ from tapstack.tcp.state import HAS_RECEIVED_FIN, State
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
-    from tapstack.tcp.segment import Segment
+    from tapstack.tcp.segment import Segment, Timestamps
     from tapstack.tcp.tcb import Tcb
 
 TAKES_TEXT = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2})
@@ -104,7 +104,8 @@ def _receive_in_order(
     append_text(tcb, text, memory, alone=seg.seq != tcb.rcv_nxt)
     if seg.flags & FIN:
         tcb.reassembly.clear()  # as Linux does: nothing can lie beyond the end of the stream
-    _note_text(ctx, tcb, seg, segment_size, memory, now)
+    pushed, stamps = bool(seg.flags & PSH), seg.options.timestamps
+    note_text(ctx, tcb, len(seg.text), segment_size, pushed, stamps, memory, now)
     if len(tcb.reassembly):
         _fill_gap(ctx, tcb)
     ctx.report(tcb, READABLE)
@@ -122,16 +123,23 @@ def _has_memory(ctx: Context, tcb: Tcb, seg: Segment) -> bool:
     return False
 
 
-def _note_text(
-    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, memory: Memory, now: Instant
+def note_text(
+    ctx: Context,
+    tcb: Tcb,
+    length: int,
+    segment_size: int,
+    pushed: bool,
+    stamps: Timestamps | None,
+    memory: Memory,
+    now: Instant,
 ) -> None:
     """Learn from text that came in order: how the peer cuts it, and how fast it comes."""
-    acks, length = tcb.acks, len(seg.text)
+    acks = tcb.acks
     size = segment_size or length
     if size > acks.rcv_mss:
         receive_space.learn_share(tcb, length, memory.charge)
-    acks.on_text(size, bool(seg.flags & PSH), tcb.rcv_wnd, tcb.rto(), text_in_segment(tcb), now)
-    receive_space.measure(tcb, length, seg.options.timestamps, now)
+    acks.on_text(size, pushed, tcb.rcv_wnd, tcb.rto(), text_in_segment(tcb), now)
+    receive_space.measure(tcb, length, stamps, now)
     if length >= _GROWING_LENGTH:
         receive_space.offer_more(tcb, ctx.config, length, memory.charge, held(tcb))
 

@@ -17,6 +17,7 @@ from tapstack.tcp import ecn, path_mtu, transmit_timestamps
 from tapstack.tcp.context import Context
 from tapstack.tcp.mss import LEAST_TEXT
 from tapstack.tcp.options import max_sack_blocks, sack_length
+from tapstack.tcp.plain_segment import send_plain
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import (
@@ -62,6 +63,8 @@ def max_unit(ctx: Context, tcb: Tcb) -> int:
 
 def current_mss(tcb: Tcb) -> int:
     """Give the octets of text in a full segment, beside the SACK blocks that it carries now."""
+    if not tcb.sacks and tcb.acks.duplicate is None:
+        return tcb.effective_mss
     return tcb.effective_mss - sack_length(len(_sack_blocks(tcb)))
 
 
@@ -93,6 +96,9 @@ def transmit(
     `is_new` tells that the text was never sent before. `uncut` sends one segment, though it be
     larger than a full one: to probe for the path's MTU.
     """
+    lane = tcb.lane
+    if lane is not None and not uncut and send_plain(ctx, tcb, lane, seq, flags, length, now):
+        return
     syn = bool(flags & SYN)
     if syn:
         flags |= ecn.flags_of_syn(ctx.config, tcb, flags)

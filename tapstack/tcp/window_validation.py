@@ -78,18 +78,22 @@ def _shrink_to_use(ctx: Context, tcb: Tcb, now: Instant) -> None:
         window.cwnd = (window.cwnd + used) // 2
 
 
-def restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> None:
+def restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Fall towards the restart window when text is to be sent after a silence (RFC 5681 §4.1).
 
     Deviation: the RFC goes down to RW = min(IW, cwnd) after one RTO; Linux halves the window for
     each RTO of silence until it is there (RFC 2861 §3).
+
+    True: the window may be another one now.
     """
     idle = now - tcb.last_sent_at
     if not tcb.last_sent_at or tcb.sent.in_flight:
-        return
-    if ctx.config.tcp_slow_start_after_idle and not tcb.sent and idle > tcb.rto():
+        return False
+    decays = bool(ctx.config.tcp_slow_start_after_idle) and not tcb.sent and idle > tcb.rto()
+    if decays:
         _decay(ctx, tcb, idle, now)
     tcb.congestion.on_restart(idle, now)
+    return decays
 
 
 def _decay(ctx: Context, tcb: Tcb, idle: Duration, now: Instant) -> None:

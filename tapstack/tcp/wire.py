@@ -1,12 +1,13 @@
 """The TCP header (RFC 9293 §3.1).
 
-Not done here: options (`options.py`), and the checksum's arithmetic (`base/checksum.py`).
+Not done here: options (`options.py`), and a checksum's arithmetic (`base/checksum.py`).
 """
 
 from construct import BitsInteger, BitStruct, Flag, Int16ub, Int32ub, Struct
 
+from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
 from tapstack.base.codec import HeaderCodec
-from tapstack.base.contracts import Buffer
+from tapstack.base.contracts import Buffer, Datagram
 from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.tcp.options import build_options, parse_options
 from tapstack.tcp.segment import Segment
@@ -79,3 +80,11 @@ def build_header(segment: Segment, checksum: int) -> bytes:
         segment.up,
     )
     return header + options
+
+
+def verify_checksum(datagram: Datagram) -> None:
+    """Check what the device has not (RFC 9293 MUST-3). Raises: MalformedPacket."""
+    payload = datagram.payload
+    initial = pseudo_header_sum(datagram.source, datagram.destination, PROTOCOL_TCP, len(payload))
+    if ones_complement_sum(payload, initial) != 0xFFFF:
+        raise MalformedPacket(Drop.TCP_BAD_CHECKSUM)

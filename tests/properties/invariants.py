@@ -177,6 +177,8 @@ def check_congestion(tcb: Tcb, before: Before | None) -> None:
     if tcb.snd_nxt != before.snd_nxt and _is_bare_fin(tcb):
         limit = max(limit, before.in_flight) + 1
     if tcb.snd_nxt != before.snd_nxt or tcb.statistics.total_retrans != before.retransmissions:
+        if not tcb.sack_permitted:
+            limit += 1  # what is joined to be sent again is counted off what has arrived, as Linux
         probes_tail = recovery.tlp_end_seq == tcb.snd_nxt and recovery.tlp_is_retransmission
         assert probes_tail or sent.in_flight <= limit, f"{sent.in_flight} in flight, {limit} may be"
 

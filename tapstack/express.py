@@ -1,0 +1,227 @@
+"""The express lane at the door: the headers of a connection's plain segments, all in one go.
+
+What Ethernet, IP and TCP each read and check, one `struct` reads of the frame that a busy
+connection expects next; what they each put in front, a lane keeps prepared. The layers are the
+truth: whatever is not plain is left to them, before anything has changed, and a property test
+holds both together.
+
+Not done here: what a segment does to its connection (`tcp/expected_segment.py`), and what is sent
+(`tcp/plain_segment.py`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from tapstack.arp.neighbour import Neighbour
+from tapstack.base.address import is_group_mac
+from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
+from tapstack.base.contracts import Frame, Offload
+from tapstack.eth import wire as eth_wire
+from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH, EthernetHeader
+from tapstack.ip import wire as ip_wire
+from tapstack.ip.wire import DONT_FRAGMENT, FRAGMENT_MASK, PLAIN
+from tapstack.tcp.expected_segment import take_expected
+from tapstack.tcp.options import TIMESTAMPS
+from tapstack.tcp.segment import ACK, PSH, Timestamps
+from tapstack.tcp.wire import CHECKSUM_OFFSET, PROTOCOL_TCP
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tapstack.base.contracts import Buffer
+    from tapstack.base.units import Instant
+    from tapstack.interface import NetworkInterface
+    from tapstack.ip.paths import Hop
+    from tapstack.stack import Stack
+    from tapstack.tcp.tcb import Tcb
+
+_ALL_HEADERS = Struct("!12sH BBHHHBBHII HHIIHHHH III")
+"""Ethernet, IPv4 without options, TCP, and timestamps behind two NOPs as every stack has them."""
+_TCP_BEHIND_PORTS = Struct("!IIHHHHIII")
+_LENGTH = _ALL_HEADERS.size
+_TCP_START = ETHERNET_LENGTH + ip_wire.HEADER_LENGTH
+_TCP_LENGTH = _LENGTH - _TCP_START
+_TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
+_DATA_OFFSET = _TCP_LENGTH // 4 << 12
+_WORD_MASK = 0xFFFF & ~PSH
+_EXPECTED_WORD = _DATA_OFFSET | ACK
+_ONES = 0xFFFF
+_MOST_HEADS = 4
+"""Lengths of text that a connection's headers are kept for: bulk has one, an ACK has none."""
+
+
+@lru_cache(maxsize=64)
+def _offload(size: int) -> Offload:
+    """Ask the device for the checksum, and to cut the text into segments of a size (0: one)."""
+    return Offload(_TCP_START, CHECKSUM_OFFSET, size)
+
+
+class ExpressLane:
+    """The lane's way in, for all connections of one stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._context = stack.tcp.context
+        self._tcbs = self._context.connections.tcbs
+        self._is_watched_raw = stack.ip.raw.by_protocol
+
+    def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
+        """Take a frame if it is the plain segment that its connection expects; False: decline."""
+        octets = frame.parts[0]
+        stack = self._stack
+        if len(octets) < _LENGTH or stack.tracer.on:
+            return False
+        (
+            addresses, ethertype,
+            first, tos, total_length, number, fragment, ttl, protocol, check, source, destination,
+            port, our_port, seq, ack, word, wnd, _, _,
+            option, stamp, echo,
+        ) = _ALL_HEADERS.unpack_from(octets)  # fmt: skip
+        if (
+            word & _WORD_MASK != _EXPECTED_WORD
+            or option != _TEN_TIMESTAMPS
+            or first != PLAIN
+            or tos & 3
+            or fragment & FRAGMENT_MASK
+            or protocol != PROTOCOL_TCP
+            or ethertype != ETHERTYPE_IPV4
+            or total_length != len(octets) - ETHERNET_LENGTH
+        ):
+            return False
+        tcb = self._tcbs.get((destination, our_port, source, port))
+        if tcb is None:
+            return False
+        lane = tcb.lane
+        is_open = lane and lane.interface is interface and lane.heard == addresses
+        if not is_open and not self._open_lane(tcb, interface, addresses):
+            return False
+        total = (PLAIN << 8) + tos + total_length + number + fragment + (ttl << 8) + protocol
+        if (total + check + source + destination) % _ONES or PROTOCOL_TCP in self._is_watched_raw:
+            return False
+        octets = memoryview(octets)
+        offload = frame.offload
+        if offload is None and not _is_checksum_right(octets, source, destination):
+            return False
+        size = offload.segment_size if offload else 0
+        stamps, text = Timestamps(stamp, echo), octets[_LENGTH:]
+        ctx = self._context
+        if not take_expected(ctx, tcb, seq, ack, word, wnd, stamps, text, size, now):
+            return False
+        interface.count_received(len(octets))
+        counters = stack.counters
+        counters["IpInReceives"] += 1
+        counters["IpExtInNoECTPkts"] += 1
+        counters["IpInDelivers"] += 1
+        counters["TcpInSegs"] += 1
+        return True
+
+    def _open_lane(self, tcb: Tcb, interface: NetworkInterface, addresses: bytes) -> bool:
+        """Make a connection's lane, if all is as it mostly is."""
+        if tcb.syn_ack is not None or addresses[:6] != interface.mac:
+            return False
+        stack, remote = self._stack, tcb.remote.address
+        if is_group_mac(addresses[6:]) or addresses[6:] == interface.mac:
+            return False
+        if stack.ip.is_martian(remote, tcb.local.address, interface):
+            return False
+        tcb.lane = ConnectionLane(stack, interface, addresses)
+        return True
+
+
+def _is_checksum_right(octets: memoryview, source: int, destination: int) -> bool:
+    segment = octets[_TCP_START:]
+    initial = pseudo_header_sum(source, destination, PROTOCOL_TCP, len(segment))
+    return ones_complement_sum(segment, initial) == _ONES
+
+
+class ConnectionLane:
+    """One connection's lane: implements `tcp.plain_segment.Lane`."""
+
+    __slots__ = (
+        "_heads",
+        "_hop",
+        "_mac",
+        "_neighbour",
+        "_options",
+        "_stack",
+        "heard",
+        "interface",
+    )
+
+    def __init__(self, stack: Stack, interface: NetworkInterface, heard: bytes) -> None:
+        self._stack = stack
+        self.interface = interface
+        """Where the connection's segments come in."""
+        self.heard = heard
+        """The two link addresses that they come with."""
+        self._hop: Hop | None = None
+        self._neighbour: Neighbour | None = None
+        self._mac = b""
+        self._options = (0, 0)
+        self._heads: dict[int, tuple[bytes, int]] = {}
+        # By the length of the text: all up to the ports, and the pseudo-header's sum.
+
+    def is_clear(self, tcb: Tcb, length: int, size: int) -> bool:
+        """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
+        stack, options = self._stack, tcb.options
+        hop = stack.ip.known_hop(tcb.remote.address)
+        if hop is None or hop.interface is not self.interface or hop.broadcast:
+            return False
+        if stack.tracer.on or options.follows_path_mtu is False:
+            return False
+        if not size and _TCP_LENGTH + ip_wire.HEADER_LENGTH + length > hop.mtu:
+            return False
+        neighbours = self.interface.neighbours
+        neighbour = neighbours.ready(hop.next_hop) if neighbours is not None else None
+        if neighbour is None or neighbour.mac is None:
+            return False
+        ttl = options.ttl or hop.metrics.hoplimit or stack.ip.config.ip_default_ttl
+        chosen = ttl, options.tos
+        if hop is not self._hop or neighbour.mac is not self._mac or chosen != self._options:
+            self._hop, self._mac, self._options = hop, neighbour.mac, chosen
+            self._heads.clear()
+        self._neighbour = neighbour
+        return True
+
+    def send(
+        self,
+        tcb: Tcb,
+        flags: int,
+        seq: int,
+        window: int,
+        text: Sequence[Buffer],
+        length: int,
+        size: int,
+        now: Instant,
+    ) -> None:
+        """Send a segment, right after `is_clear` was asked for it."""
+        neighbour, interface = self._neighbour, self.interface
+        assert neighbour is not None
+        if tcb.next_hop_confirmed:
+            tcb.next_hop_confirmed = False
+            neighbour.confirmed = now
+        head, pseudo = self._heads.get(length) or self._prepare(tcb, length)
+        rest = _TCP_BEHIND_PORTS.pack(
+            seq, tcb.rcv_nxt, _DATA_OFFSET | flags, window, pseudo, 0,
+            _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
+        )  # fmt: skip
+        self._stack.counters["IpOutRequests"] += 1
+        interface.count_sent(_LENGTH + length)
+        interface.device.write(Frame((head + rest, *text), _offload(size)), now)
+
+    def _prepare(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
+        """Lay out all headers up to the ports, for segments with so much text."""
+        if len(self._heads) >= _MOST_HEADS:
+            self._heads.clear()
+        (ttl, tos), (local, remote) = self._options, (tcb.local, tcb.remote)
+        addresses = local.address, remote.address
+        ethernet = eth_wire.build(EthernetHeader(self._mac, self.interface.mac, ETHERTYPE_IPV4))
+        total = ip_wire.HEADER_LENGTH + _TCP_LENGTH + length
+        ip = ip_wire.build_header(tos, total, 0, DONT_FRAGMENT, ttl, PROTOCOL_TCP, *addresses)
+        ports = local.port.to_bytes(2, "big") + remote.port.to_bytes(2, "big")
+        pseudo = pseudo_header_sum(*addresses, PROTOCOL_TCP, _TCP_LENGTH + length)
+        head = self._heads[length] = ethernet + ip + ports, pseudo
+        return head

@@ -1,0 +1,165 @@
+"""The segment that was expected: a short way through SEGMENT ARRIVES (RFC 9293 §3.10.7.4).
+
+Most segments that come to a busy connection are the next in order and bring nothing but text, an
+acknowledgment, or both (Van Jacobson's header prediction). What the steps of `segment_arrives.py`,
+`text_arrives.py`, `acknowledgment.py` and `recovery.py` come to for those is done here in one pass.
+The steps are the truth: a property test holds both together, field by field.
+
+Whatever is not so plain is declined before anything has changed. Sequence numbers are compared in
+place here, modulo 2³², as calls are what costs.
+
+Not done here: the headers (`tapstack/express.py`), and sending (`output.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.base.contracts import READABLE
+from tapstack.tcp import delivery_rate, mtu_probing, rack, receive_space, tail_loss_probe
+from tapstack.tcp.ack_news import AckNews
+from tapstack.tcp.mss import update_effective_mss
+from tapstack.tcp.receive_memory import append_text, memory_of
+from tapstack.tcp.recovery_state import Phase
+from tapstack.tcp.segment import PSH
+from tapstack.tcp.sent_segment import packets_of
+from tapstack.tcp.state import State
+from tapstack.tcp.text_arrives import note_text
+from tapstack.tcp.unit_size import update_pacing_rate
+from tapstack.tcp.urgent import UrgentOctet
+
+if TYPE_CHECKING:
+    from tapstack.base.units import Instant
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.segment import Timestamps
+    from tapstack.tcp.sent_segment import SentSegment
+    from tapstack.tcp.tcb import Tcb
+
+_TRANSFERRING = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT})
+_MASK = 0xFFFFFFFF
+_HALF = 1 << 31
+_HEADERS = 20 + 32
+"""Octets of an IP header, and of a TCP header with timestamps alone."""
+
+
+def take_expected(
+    ctx: Context,
+    tcb: Tcb,
+    seq: int,
+    ack: int,
+    flags: int,
+    wnd: int,
+    stamps: Timestamps,
+    text: memoryview,
+    segment_size: int,
+    now: Instant,
+) -> bool:
+    """Take a segment with ACK and perhaps PSH, timestamps and no other option; False: decline."""
+    length = len(text)
+    acked = (ack - tcb.snd_una) & _MASK
+    wnd <<= tcb.snd_wind_shift
+    if (
+        seq != tcb.rcv_nxt
+        or not wnd
+        or (stamps.value - tcb.ts_recent) & _MASK >= _HALF
+        or acked > (tcb.snd_nxt - tcb.snd_una) & _MASK
+        or (acked and tcb.fin_sent and ack == tcb.snd_nxt)
+        or not _is_undisturbed(tcb)
+    ):
+        return False
+    if length:
+        if tcb.read_shut or tcb.state is State.CLOSE_WAIT:
+            return False
+        used = (seq - tcb.rcv_wup) & _MASK
+        space = tcb.receive_space
+        if used + length > tcb.rcv_wnd or receive_space.held(tcb) > space.buffer:
+            return False
+    elif not acked:
+        return False
+    covered = tcb.sent.acknowledge_once_sent(ack) if acked else []
+    if acked and not covered:
+        return False
+    packets = packets_of(length, segment_size or length or 1)
+    tcb.statistics.on_received(packets, length > 0)
+    tcb.probes_out = 0
+    if (seq - tcb.snd_wl1) & _MASK < _HALF and (acked or seq != tcb.snd_wl1 or wnd > tcb.snd_wnd):
+        _take_window(tcb, seq, ack, wnd)
+    if acked:
+        _take_acknowledgment(ctx, tcb, ack, acked, covered, now)
+    elif tcb.sent:
+        update_pacing_rate(ctx.config, tcb)
+    if seq == tcb.last_ack_sent:
+        tcb.ts_recent = stamps.value
+        tcb.ts_recent_at = now
+    tcb.last_received_at = now
+    if length:
+        memory = memory_of(_HEADERS + length)
+        append_text(tcb, text, memory)
+        note_text(ctx, tcb, length, segment_size, bool(flags & PSH), stamps, memory, now)
+        tcb.statistics.bytes_received += length
+        ctx.report(tcb, READABLE)
+    ctx.mark_dirty(tcb)
+    return True
+
+
+def _is_undisturbed(tcb: Tcb) -> bool:
+    """Tell whether nothing is under way but the exchange of text."""
+    recovery, sent = tcb.recovery, tcb.sent
+    return not (
+        tcb.state not in _TRANSFERRING
+        or (tcb.orphaned and tcb.state is State.FIN_WAIT_2)
+        or recovery.phase is not Phase.OPEN
+        or not tcb.timestamps
+        or tcb.ecn
+        or len(tcb.reassembly)
+        or tcb.fin_beyond is not None
+        or tcb.urgent.octet is not UrgentOctet.NONE
+        or sent.sacked_out
+        or sent.lost_out
+        or sent.retrans_out
+        or recovery.tlp_end_seq is not None
+        or recovery.undo.marker is not None
+        or tcb.persist_timer.deadline is not None
+        or tcb.statistics.rto_at is not None
+        or tcb.transmit_timestamps is not None
+        or tcb.record_ends
+        or tcb.snd_up != tcb.snd_una
+    )
+
+
+def _take_window(tcb: Tcb, seq: int, ack: int, wnd: int) -> None:
+    tcb.snd_wnd, tcb.snd_wl1, tcb.snd_wl2 = wnd, seq, ack
+    if wnd > tcb.max_snd_wnd:
+        tcb.max_snd_wnd = wnd
+        update_effective_mss(tcb)
+
+
+def _take_acknowledgment(
+    ctx: Context, tcb: Tcb, ack: int, acked: int, covered: list[SentSegment], now: Instant
+) -> None:
+    """Take an ACK that advances SND.UNA, of segments that were all sent once, and in this order."""
+    first, last = covered[0], covered[-1]
+    delivered = sum([segment.packets for segment in covered])
+    news = AckNews(tcb.snd_una, now, True)
+    news.delivered, news.departure, news.latest_sent_at = delivered, last.departure, last.sent_at
+    statistics = tcb.statistics
+    tcb.more_coming = False
+    tcb.send_buffer.release(acked)
+    statistics.bytes_acked += acked
+    statistics.delivered += delivered
+    ctx.counters["TcpExtTCPDelivered"] += delivered
+    tcb.snd_una = tcb.snd_up = ack
+    if tcb.mtu_probing.probe_size:
+        mtu_probing.on_acknowledged(ctx, tcb)
+    tcb.retransmits = tcb.soft_error = tcb.backoff = 0
+    tcb.next_hop_confirmed = True
+    rack.on_delivered(tcb, last, None, now)
+    tcb.rtt.sample(now - first.sent_at, ack, tcb.snd_nxt)
+    rtt = tcb.rtt.observe(now - last.sent_at, now)
+    tcb.congestion.on_round_trip(rtt, ack, tcb.snd_nxt, now)
+    rack.update_reordering_window(ctx, tcb, news)
+    tail_loss_probe.restart_timer(ctx, tcb, now)
+    if tcb.window_use.allows_growth(tcb.window):
+        tcb.congestion.on_acked(delivered, now)
+    update_pacing_rate(ctx.config, tcb)
+    delivery_rate.take_sample(tcb, news, now)

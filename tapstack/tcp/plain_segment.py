@@ -1,0 +1,103 @@
+"""The plain segment: a short way to build and send what has timestamps and no other option.
+
+Most segments that leave are such. What `transmission.py` and the layers below come to for those is
+done here and by the connection's lane in one pass. The layers are the truth: a property test holds
+both together, octet by octet.
+
+Whatever is not so plain is declined before anything has changed.
+
+Not done here: the headers (`tapstack/express.py`), and deciding what to send (`output.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tapstack.tcp.receive_window import select_window
+from tapstack.tcp.segment import ACK, PSH
+from tapstack.tcp.seq import sub
+from tapstack.tcp.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tapstack.base.contracts import Buffer
+    from tapstack.base.units import Instant
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+_PLAIN = ACK | PSH
+
+
+class Lane(Protocol):
+    """The way of a connection's plain segments to the device, with all headers prepared."""
+
+    @property
+    def interface(self) -> object:
+        """Give the interface that it goes by, both ways."""
+
+    @property
+    def heard(self) -> bytes:
+        """Give the two link addresses that what comes this way has."""
+
+    def is_clear(self, tcb: Tcb, length: int, size: int) -> bool:
+        """Tell whether a segment can be sent this way now."""
+
+    def send(
+        self,
+        tcb: Tcb,
+        flags: int,
+        seq: int,
+        window: int,
+        text: Sequence[Buffer],
+        length: int,
+        size: int,
+        now: Instant,
+    ) -> None:
+        """Send a segment right after `is_clear`; with a `size`, to be cut into so large ones."""
+
+
+def send_plain(
+    ctx: Context, tcb: Tcb, lane: Lane, seq: int, flags: int, length: int, now: Instant
+) -> bool:
+    """Send a segment that carries timestamps and no other option; False: decline."""
+    mss = tcb.effective_mss
+    size = mss if length > mss else 0
+    if flags | _PLAIN != _PLAIN or _has_more_to_say(tcb) or not lane.is_clear(tcb, length, size):
+        return False
+    tcb.rcv_wnd = 0 if tcb.acks.no_memory else select_window(tcb)
+    tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
+    tcb.transmitted_at = now
+    text: Sequence[Buffer] = ()
+    if length:
+        tcb.last_sent_at = now
+        text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length)
+    tcb.acks.on_ack_sent()
+    tcb.delayed_ack_timer.cancel()
+    packets = -(-length // mss) if size else 1
+    ctx.counters["TcpOutSegs"] += packets
+    tcb.statistics.on_transmitted(packets, length)
+    lane.send(
+        tcb,
+        flags | PSH if size else flags,
+        seq,
+        tcb.rcv_wnd >> tcb.rcv_wind_shift,
+        text,
+        length,
+        size,
+        now,
+    )
+    return True
+
+
+def _has_more_to_say(tcb: Tcb) -> bool:
+    return bool(
+        not tcb.timestamps
+        or tcb.ecn
+        or tcb.acks.duplicate
+        or tcb.sacks
+        or tcb.snd_up != tcb.snd_una
+        or tcb.compression.held
+        or tcb.transmit_timestamps is not None
+        or tcb.state is State.TIME_WAIT
+    )
