@@ -100,7 +100,7 @@ def _is_worth_reading(tcp: Tcp, tcb: Tcb, size: int, flags: int) -> bool:
     Who peeks and wants all of it waits for all of it.
     """
     least = size if flags & MSG_WAITALL else min(tcb.options.rcvlowat, size)
-    return tcp.is_readable(tcb, least=least or 1)
+    return tcb.error != 0 or tcp.is_readable(tcb, least=least or 1)
 
 
 def receive_all(

@@ -41,7 +41,7 @@ def icmp_error_arrives(ctx: Context, error: IcmpError, now: Instant) -> None:
     tcb = ctx.connections.find(error.source, local_port, error.destination, remote_port)
     if tcb is None or tcb.state is State.TIME_WAIT:
         return
-    if not tcb.sent.holds(seq) and not (tcb.syn_ack is not None and seq == tcb.iss):
+    if not _is_about_ours(tcb, seq):
         ctx.counters["TcpExtOutOfWindowIcmps"] += 1
         return
     if error.type == DESTINATION_UNREACHABLE and error.code == FRAGMENTATION_NEEDED:
@@ -51,6 +51,16 @@ def icmp_error_arrives(ctx: Context, error: IcmpError, now: Instant) -> None:
     else:
         long_disruption.on_icmp_error(tcb, error, seq, now)
         _take_error(ctx, tcb, error)
+
+
+def _is_about_ours(tcb: Tcb, seq: int) -> bool:
+    """Tell whether an error quotes what may be on its way, as who guesses can hardly (RFC 5927 §4).
+
+    Like Linux, that is SND.NXT too, the number of an ACK that has nothing in flight before it.
+    """
+    if tcb.syn_ack is not None:
+        return seq == tcb.iss or tcb.sent.holds(seq)
+    return seq == tcb.snd_nxt or tcb.sent.holds(seq)
 
 
 def _take_error_of_half_open(ctx: Context, tcb: Tcb, error: IcmpError) -> None:

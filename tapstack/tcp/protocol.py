@@ -316,7 +316,7 @@ class Tcp:
         return info_of_connection(endpoint, now)
 
     def is_readable(self, tcb: Tcb, *, least: int | None = None) -> bool:
-        """Tell whether `receive_text` would return `least` octets, or as many as come, or raise.
+        """Tell whether `receive_text` would return `least` octets, or as many as will come.
 
         Without `least`, SO_RCVLOWAT says what is worth it.
         """

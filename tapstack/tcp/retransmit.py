@@ -128,6 +128,6 @@ def _transmit_again(ctx: Context, tcb: Tcb, segment: SentSegment, why: str, now:
 
 
 def transmit_syn(ctx: Context, tcb: Tcb, now: Instant, why: str) -> None:
-    """Send our SYN; in SYN-RECEIVED it acknowledges the peer's."""
-    flags = SYN | ACK if tcb.state is State.SYN_RECEIVED else SYN
+    """Send our SYN; once the peer's is here it acknowledges that."""
+    flags = SYN if tcb.state is State.SYN_SENT else SYN | ACK
     transmit(ctx, tcb, tcb.iss, flags, 0, now, why)

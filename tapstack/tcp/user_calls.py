@@ -264,9 +264,12 @@ def has_ended(tcb: Tcb) -> bool:
 
 
 def is_readable(tcb: Tcb, least: int) -> bool:
-    """Tell whether `receive` would return `least` octets, or as many as will come, or raise."""
+    """Tell whether `receive` would return `least` octets, or as many as will come.
+
+    An error alone is nothing to read, while the connection stands.
+    """
     text = len(tcb.receive_queue) - urgent.is_lifted_out(tcb)
-    if text >= least or tcb.error != 0 or has_ended(tcb):
+    if text >= least or has_ended(tcb):
         return True
     # More does not fit the window, or ends at the mark: to wait for it would be for ever.
     return text > 0 and (unread(tcb) < text or remaining_window(tcb) <= tcb.acks.rcv_mss)
