@@ -122,7 +122,7 @@ def test_in_flight_is_counted_in_the_segments_that_there_are_now() -> None:
 def test_an_error_about_what_is_not_in_flight_is_not_believed() -> None:
     world, client, _ = opened()
     world.send(client, b"x")
-    for seq in (client.snd_una - 1, client.snd_nxt, client.snd_nxt + 100_000):
+    for seq in (client.snd_una - 1, client.snd_nxt + 1, client.snd_nxt + 100_000):
         report(world, client, 3, 4, seq=seq & 0xFFFFFFFF, mtu=600)
     assert client.effective_mss == 1448
     assert world.a.counters["TcpExtOutOfWindowIcmps"] == 3
