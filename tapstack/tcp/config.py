@@ -88,11 +88,8 @@ class TcpConfig:
     """Octets of the receive buffer: least, at first, and most that it grows to by itself."""
     tcp_moderate_rcvbuf: bool = True
     """Whether the receive buffer grows by itself."""
-    tcp_wmem: tuple[int, int, int] = (4096, 262144, 4194304)
-    """Octets of the send buffer: least, at first, and most that it grows to by itself.
-
-    Linux starts at 16384, which it counts in socket buffers.
-    """
+    tcp_wmem: tuple[int, int, int] = (4096, 16384, 4194304)
+    """Octets of the send buffer: least, at first, and most that it grows to by itself."""
     tcp_notsent_lowat: int = 0xFFFFFFFF
     """Octets that may wait unsent before a user is held back, unless TCP_NOTSENT_LOWAT says."""
     tcp_mss_default: int = 536

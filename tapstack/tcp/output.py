@@ -23,7 +23,6 @@ from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import send_syn_ack
 from tapstack.tcp.receive_space import held
 from tapstack.tcp.receive_window import remaining_window, wanted_window
-from tapstack.tcp.records import octets_in_record
 from tapstack.tcp.retransmission_timer import (
     Purpose,
     arm_retransmission,
@@ -58,6 +57,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.syn_due:
         (_send_syn if tcb.syn_ack is None else send_syn_ack)(ctx, tcb, now)
     _retransmit_unless_new_text(ctx, tcb, now)
+    units = len(tcb.sent.segments)
     if tcb.state in _CAN_SEND_TEXT or tcb.opens_early:
         if tcb.recovery.tail_probe_due:
             _send_tail_probe(ctx, tcb, now)
@@ -66,7 +66,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
             _send_probe(ctx, tcb, now)
         _watch_closed_window(ctx, tcb, now)
         watch_limit(tcb, now)
-        send_space.report_room(ctx, tcb)
+        send_space.report_room(ctx, tcb, len(tcb.sent.segments) - units)
     acknowledge(ctx, tcb, now)
 
 
@@ -153,7 +153,7 @@ def _send_mtu_probe(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         return False
     if length:
         start = tcb.snd_nxt
-        _send_unit(ctx, tcb, length, False, False, now, uncut=True)
+        _send_unit(ctx, tcb, length, False, now, uncut=True)
         mtu_probing.on_sent(ctx, tcb, start, tcb.snd_nxt)
     return True
 
@@ -163,27 +163,28 @@ def _send_next_unit(ctx: Context, tcb: Tcb, mss: int, now: Instant) -> bool:
     unsent = tcb.unsent()
     if not unsent and not _fin_waits(tcb):
         return False
-    in_record = octets_in_record(tcb, tcb.snd_nxt, unsent)
-    if _reason_to_wait(ctx, tcb, in_record, mss, now) is not Wait.NO:
+    tcb.send_pieces.grow_first(tcb, _unit_quota(ctx, tcb, mss) * mss)
+    if _reason_to_wait(ctx, tcb, unsent, mss, now) is not Wait.NO:
         return False
     length = _sendable(ctx, tcb, unsent, mss)
     if length and not tcb.sent.in_flight and restart_after_idle(ctx, tcb, now):
         length = _sendable(ctx, tcb, unsent, mss)
     fin = _fin_may_follow(tcb, length, unsent)
     if length or (fin and tcb.sent.in_flight < tcb.window.cwnd):
-        _send_unit(ctx, tcb, length, fin, length == unsent, now)
+        _send_unit(ctx, tcb, length, fin, now)
         return True
     return False
 
 
 def _reason_to_wait(ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant) -> Wait:
     """Tell why text of several segments waits although a window has room, if it does."""
-    if unsent <= mss:
+    piece = tcb.send_pieces.octets_in_piece(tcb, unsent)
+    if piece <= mss:
         return Wait.NO
-    quota = tcb.window.cwnd - tcb.sent.in_flight
-    if quota <= 0:
-        return Wait.NO
-    return wait_for_more(ctx, tcb, unsent, _window_room(tcb), quota, mss, now)
+    quota, room = tcb.window.cwnd - tcb.sent.in_flight, _window_room(tcb)
+    if quota <= 0 or (piece < unsent and piece <= min(room, quota * mss)):
+        return Wait.NO  # a piece that another follows gets no more text
+    return wait_for_more(ctx, tcb, piece, room, quota, mss, now)
 
 
 def _fin_waits(tcb: Tcb) -> bool:
@@ -206,26 +207,31 @@ def _window_room(tcb: Tcb) -> int:
 
 def _sendable(ctx: Context, tcb: Tcb, unsent: int, mss: int) -> int:
     """Tell how many octets the next unit may carry: SWS avoidance and Nagle's algorithm."""
-    quota = tcb.window.cwnd - tcb.sent.in_flight
-    if quota <= 0:
+    if tcb.sent.in_flight >= tcb.window.cwnd:
         return 0
-    room, is_last_record = _window_room(tcb), True
-    if tcb.record_ends:
-        unsent, waiting = octets_in_record(tcb, tcb.snd_nxt, unsent), unsent
-        is_last_record = unsent == waiting
+    room, waiting = _window_room(tcb), unsent
+    unsent = tcb.send_pieces.octets_in_piece(tcb, unsent)
     # RFC 9293 §3.8.6.2.1, (1) to (3), with Fs = 1/2: a window that never has room for a full
     # segment is worth waiting for only up to half of the largest that there was.
     if room < min(unsent, mss, max(tcb.max_snd_wnd // 2, 1)):
         return 0  # wait for more window, or for the persist timer
     length = min(unsent, room)
     if length > mss:
-        # Like Linux, no unit is more than half a window: one comes while another is acked.
-        packets = min(quota, max(tcb.window.cwnd // 2, 1), unit_segments(ctx, tcb, mss))
-        length = min(length, packets * mss)
+        length = min(length, _unit_quota(ctx, tcb, mss) * mss)
     partial = length % mss
-    if partial and is_last_record and not _may_send_partial(tcb, is_last=length == unsent):
+    if partial and unsent == waiting and not _may_send_partial(tcb, is_last=length == unsent):
         length -= partial
     return length
+
+
+def _unit_quota(ctx: Context, tcb: Tcb, mss: int) -> int:
+    """Give the most segments that one unit may have now, whatever the peer's window.
+
+    Like Linux, no unit is more than half a window, so that one comes while another is acked.
+    """
+    cwnd = tcb.window.cwnd
+    units = unit_segments(ctx, tcb, mss)
+    return min(max(cwnd - tcb.sent.in_flight, 0), max(cwnd // 2, 1), units)
 
 
 def _may_send_partial(tcb: Tcb, *, is_last: bool) -> bool:
@@ -245,14 +251,17 @@ def _send_unit(
     tcb: Tcb,
     length: int,
     fin: bool,
-    is_last: bool,
     now: Instant,
     *,
+    push: bool = False,
     uncut: bool = False,
 ) -> None:
-    """Send one unit of new text for the first time; `uncut` as one segment, whatever its size."""
+    """Send one unit of new text for the first time; `uncut` as one segment, whatever its size.
+
+    It ends with PSH where its piece does, or with `push`.
+    """
     end = add(tcb.snd_nxt, length)
-    pushed = (is_last and tcb.pushed) or end in tcb.record_ends
+    pushed = push or tcb.send_pieces.is_pushed_at(end, is_last=length == tcb.unsent())
     flags = (PSH if length and pushed else 0) | (FIN if fin else 0)
     mss = current_mss(tcb)
     size = length if uncut else mss
@@ -261,6 +270,7 @@ def _send_unit(
     delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=nothing_in_flight)
     tcb.sent.append(segment)
     tcb.snd_nxt = segment.end
+    tcb.send_pieces.on_sent(end)
     tcb.fin_sent |= fin
     if length % mss and not uncut:
         tcb.small_sent_end = segment.end
@@ -285,11 +295,11 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
         rearm_retransmission(tcb, now)
         return
     unsent = tcb.unsent()
-    length = octets_in_record(tcb, tcb.snd_nxt, min(unsent, current_mss(tcb)))
+    length = tcb.send_pieces.octets_in_piece(tcb, min(unsent, current_mss(tcb)))
     has_new_text = 0 < length <= _window_room(tcb)
     if has_new_text:
         fin = _fin_may_follow(tcb, length, unsent)
-        _send_unit(ctx, tcb, length, fin, length == unsent, now)
+        _send_unit(ctx, tcb, length, fin, now)
     elif not retransmit_last(ctx, tcb, now):
         rearm_retransmission(tcb, now)
         return
@@ -313,10 +323,10 @@ def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """
     tcb.probe_due = False
     length = min(tcb.unsent(), _window_room(tcb), tcb.effective_mss)
-    length = octets_in_record(tcb, tcb.snd_nxt, length)
+    length = tcb.send_pieces.octets_in_piece(tcb, length)
     if length and not tcb.sent:
-        tcb.pushed = True  # it is not to wait any longer
-        _send_unit(ctx, tcb, length, False, True, now)
+        tcb.send_pieces.push_first()  # it is not to wait any longer
+        _send_unit(ctx, tcb, length, False, now, push=True)
         stop_probing(tcb)
         return
     if urgent.is_sending(tcb):

@@ -255,7 +255,7 @@ class Tcp:
         if fast_open_client.is_deferred(tcb):
             return fast_open_client.send_first(self._ctx, tcb, data, now)
         return user_calls.send(
-            self._ctx, tcb, data, out_of_band=out_of_band, more=more, ends_record=ends_record
+            self._ctx, tcb, data, now, out_of_band=out_of_band, more=more, ends_record=ends_record
         )
 
     def note_queued(self, tcb: Tcb, wish: Wish) -> None:

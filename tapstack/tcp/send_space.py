@@ -12,19 +12,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import WRITABLE
-from tapstack.tcp.transmission import max_unit
+from tapstack.tcp.seq import add
 
 if TYPE_CHECKING:
     from tapstack.tcp.config import TcpConfig
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
-_HEADROOM = 640
+_HEADROOM = 576
 """Octets that Linux keeps beside each segment's text: headers and its bookkeeping."""
 _BOOKKEEPING = 256
 """Octets of Linux's own record of a segment."""
+_PIECE_OVERHEAD = 832
+"""Octets of memory that Linux takes for a piece of text besides the text: headers and its record.
+"""
 _LEAST_SEGMENTS = 10
 """Segments that any buffer is made for (Linux's TCP_INIT_CWND)."""
+_LONGEST_HEADERS = 256
+"""Octets that Linux leaves for headers in the largest unit (MAX_TCP_HEADER)."""
+_SMALL_WINDOW = 536
+"""A window up to this size is filled by one piece (Linux's TCP_MSS_DEFAULT)."""
 
 
 def size_at_first(config: TcpConfig, fixed: int | None) -> int:
@@ -46,25 +53,38 @@ def _cost(mss: int) -> int:
     return (1 << (mss + _HEADROOM - 1).bit_length()) + _BOOKKEEPING
 
 
-def room(ctx: Context, tcb: Tcb) -> int:
-    """Tell how many octets the user may queue now.
+def charge(tcb: Tcb) -> int:
+    """Give the memory of all that is queued or in flight, as Linux counts it."""
+    pieces = len(tcb.send_pieces) + len(tcb.sent.segments)
+    return len(tcb.send_buffer) + _PIECE_OVERHEAD * pieces
 
-    Like in Linux, a segment that is begun may be filled, and with TCP_NOTSENT_LOWAT a unit.
-    """
-    free, unsent = tcb.send_space - len(tcb.send_buffer), tcb.unsent()
-    if free <= 0:
+
+def room_in_last(ctx: Context, tcb: Tcb) -> int:
+    """Tell how many octets still fit the last piece, if it waits: that much memory it has."""
+    length = tcb.send_pieces.last_length(tcb)
+    if length is None or add(tcb.snd_nxt, tcb.unsent()) in tcb.record_ends[-1:]:
         return 0
-    free += -(unsent + free) % tcb.effective_mss
-    limit = _unsent_limit(ctx, tcb)
-    if limit < unsent + free:
-        unit = max_unit(ctx, tcb)
-        free = min(free, -(-(limit - unsent) // unit) * unit)
-    return max(free, 0)
+    return max(piece_size(ctx, tcb) - length, 0)
+
+
+def room_for_another(ctx: Context, tcb: Tcb) -> int:
+    """Tell how many octets another piece takes; 0: there is no room for any."""
+    if charge(tcb) >= tcb.send_space or tcb.unsent() >= _unsent_limit(ctx, tcb):
+        return 0
+    return piece_size(ctx, tcb)
+
+
+def piece_size(ctx: Context, tcb: Tcb) -> int:
+    """Give the octets of a full piece: whole segments, up to half of the peer's largest window."""
+    most, window, mss = ctx.config.max_segment_unit, tcb.max_snd_wnd, tcb.effective_mss
+    half = window // 2 if window > _SMALL_WINDOW else window
+    most = min(most - _LONGEST_HEADERS, half or most)
+    return max(most // mss, 1) * mss
 
 
 def is_roomy(ctx: Context, tcb: Tcb) -> bool:
     """Tell whether it is worth to wake who waits: a third is free, and little waits unsent."""
-    if 3 * len(tcb.send_buffer) > 2 * tcb.send_space:
+    if 3 * charge(tcb) > 2 * tcb.send_space:
         return False
     return 2 * tcb.unsent() < _unsent_limit(ctx, tcb)
 
@@ -73,15 +93,25 @@ def _unsent_limit(ctx: Context, tcb: Tcb) -> int:
     return tcb.options.notsent_lowat or ctx.config.tcp_notsent_lowat
 
 
-def report_room(ctx: Context, tcb: Tcb) -> None:
+def report_room(ctx: Context, tcb: Tcb, units: int) -> None:
     """Tell a user who found no room that there is some again, or make it.
 
-    Where the congestion window is not full, it was the buffer that held text back.
+    `units` tells how many left just now: of several, Linux's device takes one by one, so that the
+    congestion window is not full yet.
     """
     if not tcb.send_blocked:
         return
-    if tcb.sent.in_flight < tcb.window.cwnd:
+    if units > 1 or _may_hold_back(tcb):
         grow(ctx, tcb)
     if is_roomy(ctx, tcb):
         tcb.send_blocked = False
         ctx.report(tcb, WRITABLE)
+
+
+def _may_hold_back(tcb: Tcb) -> bool:
+    """Tell whether the buffer, rather than the congestion window, is what limits sending, or soon.
+
+    Deviation: Linux grows a buffer only while the window is not full. It never is for long there.
+    """
+    window = tcb.window.cwnd
+    return tcb.sent.in_flight < window or tcb.unsent() < window * tcb.effective_mss

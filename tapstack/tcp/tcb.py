@@ -32,6 +32,7 @@ from tapstack.tcp.rtt import RttEstimator
 from tapstack.tcp.sack_list import SackList
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.send_buffer import SendBuffer
+from tapstack.tcp.send_pieces import SendPieces
 from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Statistics
@@ -145,6 +146,7 @@ class Tcb:
 
     # --- sending ---
     send_buffer: SendBuffer = field(default_factory=SendBuffer)
+    send_pieces: SendPieces = field(default_factory=SendPieces)
     sent: RetransmissionQueue = field(default_factory=RetransmissionQueue)
     recovery: Recovery = field(default_factory=Recovery)
     fin_queued: bool = False
@@ -166,8 +168,6 @@ class Tcb:
     more_coming: bool = False
     """The user said that more follows at once (MSG_MORE): until the peer's next ACK or the user's
     next text, what is small waits."""
-    pushed: bool = True
-    """The last of the send buffer's text leaves with PSH: the user did not say so of it."""
     record_ends: tuple[int, ...] = ()
     """The sequence numbers behind records that the user has ended. Written by `records.py`."""
     push_pending: bool = False

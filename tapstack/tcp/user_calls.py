@@ -28,6 +28,7 @@ from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.lifetime import destroy, leave_orphaned
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.output import ack_after_taking_is_due
+from tapstack.tcp.queueing import queue_text
 from tapstack.tcp.receive_window import remaining_window
 from tapstack.tcp.records import end_record
 from tapstack.tcp.replies import reset_peer
@@ -140,6 +141,7 @@ def send(
     ctx: Context,
     tcb: Tcb,
     data: Buffer,
+    now: Instant,
     *,
     out_of_band: bool = False,
     more: bool = False,
@@ -161,22 +163,23 @@ def send(
             return 0
         raise os_error(ENOTCONN)
     delivery_rate.on_user_sends(tcb)
-    room = send_space.room(ctx, tcb)
-    tcb.more_coming = more and len(data) <= room
-    tcb.pushed = not tcb.more_coming
-    if room < len(data):
-        tcb.send_blocked, ends_record = True, False
-        if room <= 0:
-            return 0
-        data = memoryview(data)[:room]
-    tcb.send_buffer.append(data)
     tcb.push_pending = False
-    if out_of_band and len(data):
+    taken = queue_text(ctx, tcb, memoryview(data), now, held=out_of_band)
+    if taken < len(data):
+        tcb.send_blocked = True
+        if not taken:
+            return 0
+        more = ends_record = False
+        tcb.push_pending = True
+    tcb.more_coming = more
+    if not more or tcb.send_pieces.push_is_due(tcb):
+        tcb.send_pieces.push()
+    if out_of_band and taken:
         urgent.mark_sent(tcb)
-    if ends_record and len(data):
+    if ends_record and taken:
         end_record(tcb)
     ctx.mark_dirty(tcb)
-    return len(data)
+    return taken
 
 
 def unacknowledged(tcb: Tcb) -> int:

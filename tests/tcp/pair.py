@@ -53,13 +53,22 @@ def tos_of(octets: bytes) -> int:
     return octets.tos if isinstance(octets, Wire) else 0
 
 
+ROOMY = (4096, 262_144, 4_194_304)
+"""A tcp_wmem that takes at once what tests send."""
+
+
+def roomy_config() -> TcpConfig:
+    """Give the default settings with such a buffer."""
+    return TcpConfig(tcp_wmem=ROOMY)
+
+
 @dataclass
 class Host:
     """One engine, with everything around it; what it sends is cut to wire size and kept."""
 
     address: int
     mtu: int = 1500
-    config: TcpConfig = field(default_factory=TcpConfig)
+    config: TcpConfig = field(default_factory=lambda: roomy_config())
     seed: int = 1
     metrics: RouteMetrics = NO_METRICS
 
@@ -210,8 +219,8 @@ class World:
         self.delay = delay
         self.fate = fate
         self.random = random.Random(seed)
-        self.a = Host(A, mtu, config or TcpConfig(), seed * 2 + 1)
-        self.b = Host(B, mtu, config or TcpConfig(), seed * 2 + 2)
+        self.a = Host(A, mtu, config or roomy_config(), seed * 2 + 1)
+        self.b = Host(B, mtu, config or roomy_config(), seed * 2 + 2)
         self._wire: list[tuple[int, int, int, int, bytes]] = []
         self._count = 0
         self.log: list[tuple[int, int, Segment]] = []

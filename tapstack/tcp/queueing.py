@@ -1,0 +1,41 @@
+"""Taking a user's text into the send buffer (RFC 9293 §3.10.2), piece by piece.
+
+Not done here: how large the pieces are, and how many find room (`send_space.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.tcp import send_space
+from tapstack.tcp.output import send_new_text
+
+if TYPE_CHECKING:
+    from tapstack.base.units import Instant
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+
+def queue_text(ctx: Context, tcb: Tcb, data: memoryview, now: Instant, *, held: bool) -> int:
+    """Queue text piece by piece, and tell how much found room.
+
+    Each piece that more follows is sent as soon as it is full, as far as the windows allow: what
+    has left makes room, so that much more may be taken than the buffer holds at once. What is `held`
+    leaves only with all of it.
+    """
+    taken, size = 0, len(data)
+    tcb.send_pieces.unpush()
+    while taken < size:
+        in_last = send_space.room_in_last(ctx, tcb)
+        room = in_last or send_space.room_for_another(ctx, tcb)
+        if not room:
+            break
+        part = data[taken : taken + room]
+        tcb.send_buffer.append(part)
+        tcb.send_pieces.take(tcb, len(part), begins=not in_last)
+        taken += len(part)
+        if taken < size and tcb.send_pieces.push_is_due(tcb):
+            tcb.send_pieces.push()
+        if taken < size and not held:
+            send_new_text(ctx, tcb, now)
+    return taken

@@ -1,0 +1,118 @@
+"""The pieces that text waits in to be sent, as Linux's socket buffers hold it.
+
+A piece takes as many full segments as half of the peer's window, and a unit of text is at most one:
+so pieces decide how much text finds room, where a small segment may come about, and which segments
+of a long text are pushed.
+
+Not done here: the text itself (`send_buffer.py`), and how many octets find room (`send_space.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.tcp.seq import add, ge, gt, sub
+
+if TYPE_CHECKING:
+    from tapstack.tcp.tcb import Tcb
+
+
+class _Piece:
+    """Text that waits: it ends at a sequence number, in front of which it may be pushed."""
+
+    __slots__ = ("end", "pushed")
+
+    def __init__(self, end: int) -> None:
+        self.end = end
+        self.pushed = False
+
+
+class SendPieces:
+    """The pieces that were not sent as a whole, in order."""
+
+    __slots__ = ("_pieces", "_pushed_seq")
+
+    def __init__(self) -> None:
+        self._pieces: list[_Piece] = []
+        self._pushed_seq: int | None = None
+        """What was pushed up to; None: nothing was yet."""
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def take(self, tcb: Tcb, length: int, *, begins: bool) -> None:
+        """Note that so many octets were queued, in the last piece or in one that begins."""
+        end = add(tcb.snd_nxt, tcb.unsent())
+        if self._pushed_seq is None:
+            self._pushed_seq = add(end, -length)
+        if begins:
+            self._pieces.append(_Piece(end))
+        else:
+            self._pieces[-1].end = end
+
+    def last_length(self, tcb: Tcb) -> int | None:
+        """Give the octets of the last piece that wait; None: all have left."""
+        if not self._pieces:
+            return None
+        start = self._pieces[-2].end if len(self._pieces) > 1 else tcb.snd_nxt
+        return sub(self._pieces[-1].end, start)
+
+    def grow_first(self, tcb: Tcb, most: int) -> None:
+        """Make the first piece up to `most` octets long, by what the second has; no record grows.
+
+        So small pieces that wait need not leave as small units.
+        """
+        if len(self._pieces) < 2 or self._pieces[0].end in tcb.record_ends:
+            return
+        first, second = self._pieces[0], self._pieces[1]
+        missing = most - sub(first.end, tcb.snd_nxt)
+        if missing <= 0:
+            return
+        first.end = add(first.end, min(missing, sub(second.end, first.end)))
+        if first.end == second.end:
+            first.pushed |= second.pushed
+            del self._pieces[1]
+
+    def octets_in_piece(self, tcb: Tcb, length: int) -> int:
+        """Tell how many of the next octets to be sent belong to one piece."""
+        if not self._pieces:
+            return length
+        return min(length, sub(self._pieces[0].end, tcb.snd_nxt))
+
+    def on_sent(self, snd_nxt: int) -> None:
+        """Forget what was sent as a whole."""
+        while self._pieces and ge(snd_nxt, self._pieces[0].end):
+            del self._pieces[0]
+
+    # --- what is pushed ---
+
+    def push(self) -> None:
+        """Have the last piece end with PSH."""
+        if self._pieces:
+            self._pieces[-1].pushed = True
+            self._pushed_seq = self._pieces[-1].end
+
+    def unpush(self) -> None:
+        """Take that back: more text follows the last piece."""
+        if self._pieces:
+            self._pieces[-1].pushed = False
+
+    def push_first(self) -> None:
+        """Have the piece that is sent next end with PSH."""
+        if self._pieces:
+            self._pieces[0].pushed = True
+
+    def push_is_due(self, tcb: Tcb) -> bool:
+        """Tell whether more than half of the peer's window was queued since the last push.
+
+        Its receiver shall not wait for the rest, to hand on what fills its buffer.
+        """
+        if not self._pieces or self._pushed_seq is None:
+            return False
+        return gt(self._pieces[-1].end, add(self._pushed_seq, tcb.max_snd_wnd // 2))
+
+    def is_pushed_at(self, end: int, *, is_last: bool) -> bool:
+        """Tell whether text that ends at `end` is pushed; what went with a SYN is no piece."""
+        if not self._pieces:
+            return is_last
+        return self._pieces[0].end == end and self._pieces[0].pushed
