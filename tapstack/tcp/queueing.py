@@ -20,8 +20,8 @@ def queue_text(ctx: Context, tcb: Tcb, data: memoryview, now: Instant, *, held: 
     """Queue text piece by piece, and tell how much found room.
 
     Each piece that more follows is sent as soon as it is full, as far as the windows allow: what
-    has left makes room, so that much more may be taken than the buffer holds at once. What is `held`
-    leaves only with all of it.
+    has left makes room, so that much more may be taken than the buffer holds at once. What is
+    `held` leaves only with all of it.
     """
     taken, size = 0, len(data)
     tcb.send_pieces.unpush()
