@@ -258,7 +258,8 @@ def _send_unit(
 ) -> None:
     """Send one unit of new text for the first time; `uncut` as one segment, whatever its size.
 
-    It ends with PSH where its piece does, or with `push`.
+    It ends with PSH where its piece does. With `push` it does so in any case, as a probe of the
+    window, for whose acknowledgment no small segment waits.
     """
     end = add(tcb.snd_nxt, length)
     pushed = push or tcb.send_pieces.is_pushed_at(end, is_last=length == tcb.unsent())
@@ -272,7 +273,7 @@ def _send_unit(
     tcb.snd_nxt = segment.end
     tcb.send_pieces.on_sent(end)
     tcb.fin_sent |= fin
-    if length % mss and not uncut:
+    if length % mss and not uncut and not push:
         tcb.small_sent_end = segment.end
     tcb.recovery.prr.out += segment.packets
     if length:

@@ -30,6 +30,8 @@ _INITIAL_SEGMENTS = 10
 """Segments that the user is thought to take in the first round trip (Linux's TCP_INIT_CWND)."""
 _LONGEST_ROUND_TRIP = 2**31 * MILLISECOND
 """What an echo tells that lies further back is a lie."""
+_MOST_BY_USER = 4_194_304
+"""Octets of the largest buffer that a user may ask for (net.core.rmem_max): he may do so later."""
 _SHARE_BITS = 8
 _FIRST_SHARE = 1 << _SHARE_BITS - 1
 """Half of the buffer is thought to be text, before any has come."""
@@ -117,7 +119,8 @@ def offer_first_window(tcb: Tcb, most: int, mss: int, *, scaling: bool) -> None:
     space.threshold = window // mss * mss or window
     if first:
         space.threshold = min(space.threshold, first)
-    tcb.rcv_wind_shift = shift_for(min(max(window, most), space.clamp)) if scaling else 0
+    largest = min(max(window, most, _MOST_BY_USER), space.clamp)
+    tcb.rcv_wind_shift = shift_for(largest) if scaling else 0
     space.clamp = min(space.clamp, MAX_UNSCALED << tcb.rcv_wind_shift)
 
 

@@ -210,7 +210,8 @@ def give_up(ctx: Context, tcb: Tcb) -> None:
 def arm_persist(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Start probing, if not begun: text waits, nothing is in flight, and the window is shut."""
     if tcb.persist_timer.deadline is None:
-        stop_probing(tcb)
+        # What backed off while text was in flight stays so, until a round trip is measured.
+        tcb.probes_out, tcb.probing_since = 0, None
         _arm_persist(ctx, tcb, now)
 
 
