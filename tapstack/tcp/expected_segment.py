@@ -123,6 +123,7 @@ def _is_undisturbed(tcb: Tcb) -> bool:
         or tcb.statistics.rto_at is not None
         or tcb.transmit_timestamps is not None
         or tcb.record_ends
+        or tcb.options.min_ttl
         or tcb.snd_up != tcb.snd_una
     )
 
