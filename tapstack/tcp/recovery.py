@@ -55,8 +55,11 @@ def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> No
         newly_lost = tcb.sent.lost_out > lost_before or news.retransmission_lost
         progress = news.una_advanced and not newly_lost
         recovery.prr.on_acked(tcb.window, tcb.sent.in_flight, news.delivered, progress)
-    elif _may_grow(ctx, tcb, news):
-        tcb.congestion.on_acked(news.delivered, now)
+    elif _is_progress(ctx, tcb, news):
+        may_grow = tcb.window_use.allows_growth(tcb.window)
+        tcb.window_use.full_at = now  # as in Linux: text that arrives keeps the window from decay
+        if may_grow and news.delivered > 0:
+            tcb.congestion.on_acked(news.delivered, now)
 
 
 def on_old_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
@@ -86,15 +89,13 @@ def _look_at_probe(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
         _answer_repaired_tail(tcb, now)
 
 
-def _may_grow(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
-    """Tell whether an ACK may grow the window: one that advances SND.UNA, while it is in full use.
+def _is_progress(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
+    """Tell whether an ACK may grow the window: one that advances SND.UNA.
 
     Where the path reorders, what was SACKed is progress enough (as Linux).
     """
-    progress = news.una_advanced
-    if tcb.recovery.reordering > ctx.config.tcp_reordering:
-        progress |= news.sacked > 0
-    return progress and news.delivered > 0 and tcb.window_use.allows_growth(tcb.window)
+    path_reorders = tcb.recovery.reordering > ctx.config.tcp_reordering
+    return news.una_advanced or (path_reorders and news.sacked > 0)
 
 
 def _is_dubious(recovery: Recovery, news: AckNews) -> bool:

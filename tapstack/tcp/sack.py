@@ -117,7 +117,8 @@ def note_arrivals(
             news.departure = segment.departure
         if segment.transmissions == 1 and le(segment.end, tcb.recovery.high_seq):
             news.originals = True
-        rack.on_delivered(tcb, segment, echo, news.now)
+        if tcb.sack_permitted:
+            rack.on_delivered(tcb, segment, echo, news.now)
 
 
 # --- reordering ---------------------------------------------------------------------------------

@@ -24,6 +24,9 @@ _UNITS_A_SECOND_SHIFT = 10
 _RECENTLY: Duration = MILLISECOND
 """A unit is only held back that close behind another, so that a silence does not end in a burst."""
 
+_SOON: Duration = MILLISECOND
+"""A unit is only held back if the next ACK is due within that time, or half a round trip."""
+
 
 def update_pacing_rate(config: TcpConfig, tcb: Tcb) -> None:
     """Work out the rate at which the congestion window lets text leave, with each ACK.
@@ -75,8 +78,9 @@ def wait_for_more(
     divisor = ctx.config.tcp_tso_win_divisor
     if divisor and limit >= min(tcb.snd_wnd, tcb.window.cwnd * mss) // divisor:
         return Wait.NO
-    if now - tcb.sent.segments[0].sent_at < (tcb.rtt.srtt or 0) // 2:
-        return Wait.NO  # the next ACK will not come soon
+    expected = tcb.sent.segments[0].sent_at + tcb.rtt.srtt
+    if expected - now > min(tcb.rtt.srtt // 2, _SOON):
+        return Wait.NO
     if by_congestion < room:
         if by_congestion <= unsent:
             return Wait.CONGESTION_WINDOW

@@ -35,7 +35,10 @@ class WindowUse:
     most_used: int = 0
     """Most segments outstanding since `full_at`."""
     full_at: Instant = 0
-    """When the window was last in full use, or was last brought down for not being so."""
+    """When the window was last in full use, or was last brought down for not being so.
+
+    In between, what arrives counts as use, too (as Linux).
+    """
 
     def allows_growth(self, window: CongestionWindow) -> bool:
         """Tell whether the congestion window is what limits sending, so that it may grow.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random as random_module
-from itertools import pairwise
 
 import pytest
 
@@ -187,21 +186,16 @@ def test_without_slow_start_after_idle_silence_costs_nothing() -> None:
     assert client.window.cwnd == client.sent.packets_out == before
 
 
-def test_an_application_that_sends_little_for_long_loses_half_of_what_it_does_not_use() -> None:
-    """RFC 2861 §3, as Linux: towards the mean of the window and what was used of it."""
+def test_what_arrives_keeps_a_window_that_is_little_used() -> None:
+    """As Linux: only who hears nothing for an RTO while it sends little is brought down."""
     world, client, server = connected()
     grow(world, client, server, 300)
     client.window.ssthresh = 20
-    windows = [client.window.cwnd]
+    before = client.window.cwnd
     for _ in range(40):
         world.transfer(client, server, bytes(2 * client.effective_mss))
         world.run_for(20 * MILLISECOND)
-        if client.window.cwnd != windows[-1]:
-            windows.append(client.window.cwnd)
-    assert len(windows) > 3
-    for before, after in pairwise(windows):
-        assert after == (before + 10) // 2
-    assert client.window.ssthresh == windows[0] * 3 // 4
+    assert (client.window.cwnd, client.window.ssthresh) == (before, 20)
 
 
 # --- which algorithm ---

@@ -59,11 +59,11 @@ class _Epoch:
     def target(self, at: Instant) -> int:
         """Give W(t), segments, within one of the true value.
 
-        On the way up it is rounded up, as Linux does, but W_max itself is not reached before K.
+        Linux rounds the distance to W_max down, so that the target is there a second before K.
         """
         distance = at - self.start - self.k
         delta = _C_NUMERATOR * abs(distance) ** 3 // (_C_DENOMINATOR * SECOND**3)
-        return self.origin - max(delta, 1) if distance < 0 else self.origin + delta
+        return self.origin - delta if distance < 0 else self.origin + delta
 
 
 class Cubic(CongestionControl):

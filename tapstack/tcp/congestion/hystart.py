@@ -22,6 +22,8 @@ _ENOUGH_SAMPLES = 8
 _LEAST_GROWTH: Duration = 4 * MILLISECOND
 _MOST_GROWTH: Duration = 16 * MILLISECOND
 """The delay has grown when it exceeds the least one by an eighth of it, within these limits."""
+_NONE_YET: Duration = 1 << 32
+"""The least round trip of a round that has none that counts: longer than any."""
 
 
 class Sign(Enum):
@@ -42,7 +44,7 @@ class HyStart:
         self._round_end: int | None = None  # the round is over when this number is acknowledged
         self._round_start: Instant = 0
         self._last_ack_at: Instant = 0  # when the train's last ACK came
-        self._least_rtt: Duration = 0
+        self._least_rtt: Duration = _NONE_YET
         self._samples = 0
 
     def look(
@@ -56,7 +58,7 @@ class HyStart:
     ) -> Sign | None:
         """Take a round trip, µs; tell whether, and why, slow start should end."""
         if self._round_end is None or gt(snd_una, self._round_end):
-            self._begin_round(rtt, snd_nxt, now)
+            self._begin_round(snd_nxt, now)
         if cwnd < _LOW_WINDOW:
             return None
         if self._is_long_train(min_rtt, now):
@@ -65,10 +67,10 @@ class HyStart:
             return Sign.DELAY
         return None
 
-    def _begin_round(self, rtt: Duration, snd_nxt: int, now: Instant) -> None:
+    def _begin_round(self, snd_nxt: int, now: Instant) -> None:
         self._round_end = snd_nxt
         self._round_start = self._last_ack_at = now
-        self._least_rtt = rtt
+        self._least_rtt = _NONE_YET
         self._samples = 0
 
     def _is_long_train(self, min_rtt: Duration, now: Instant) -> bool:
