@@ -81,10 +81,6 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.statistics.rehash += 1
         ctx.counters["TcpExtTcpTimeoutRehash"] += 1
         ctx.counters["TcpExtTCPTimeouts"] += 1
-    if _is_thin(tcb):
-        tcb.backoff = 0
-    elif tcb.state is not State.SYN_SENT or tcb.retransmits > ctx.config.tcp_syn_linear_timeouts:
-        tcb.backoff += 1
     if tcb.state in _OPENING:
         # A lost SYN says nothing of a window that was not used yet. Like Linux, CWR does.
         tcb.cwr_due = tcb.ecn
@@ -92,6 +88,10 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
         ctx.mark_dirty(tcb)
     else:
         loss_phase.on_timeout(ctx, tcb, now)
+    if _is_thin(tcb):
+        tcb.backoff = 0
+    elif tcb.state is not State.SYN_SENT or tcb.retransmits > ctx.config.tcp_syn_linear_timeouts:
+        tcb.backoff += 1
     arm_retransmission(tcb, now)
 
 
