@@ -154,7 +154,8 @@ def _take_acknowledgment(
         mtu_probing.on_acknowledged(ctx, tcb)
     tcb.retransmits = tcb.soft_error = tcb.backoff = 0
     tcb.next_hop_confirmed = True
-    rack.on_delivered(tcb, last, None, now)
+    if tcb.sack_permitted:
+        rack.on_delivered(tcb, last, None, now)
     tcb.rtt.sample(now - first.sent_at, ack, tcb.snd_nxt)
     rtt = tcb.rtt.observe(now - last.sent_at, now)
     tcb.congestion.on_round_trip(rtt, ack, tcb.snd_nxt, now)
@@ -162,5 +163,6 @@ def _take_acknowledgment(
     tail_loss_probe.restart_timer(ctx, tcb, now)
     if tcb.window_use.allows_growth(tcb.window):
         tcb.congestion.on_acked(delivered, now)
+    tcb.window_use.full_at = now
     update_pacing_rate(ctx.config, tcb)
     delivery_rate.take_sample(tcb, news, now)

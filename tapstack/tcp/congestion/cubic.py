@@ -26,6 +26,8 @@ _C_NUMERATOR, _C_DENOMINATOR = 4, 10
 _FRIENDLY_EIGHTHS = 8 * (_BETA_SCALE + _BETA) // 3 // (_BETA_SCALE - _BETA)
 """Eighths of a window acknowledged for each segment that Reno would grow by with β_cubic: 1/α of
 RFC 9438 §4.3, in Linux's rounding."""
+_LARGE = 128
+"""Segments from which on a window is a large one."""
 _STANDSTILL = 100
 """Windows to be acknowledged for one segment of growth where W(t) is not above the window."""
 _FIRST_PER_GROWTH = 20
@@ -59,11 +61,14 @@ class _Epoch:
     def target(self, at: Instant) -> int:
         """Give W(t), segments, within one of the true value.
 
-        Linux rounds the distance to W_max down, so that the target is there a second before K.
+        Deviation: Linux rounds the distance to W_max down, so that the target is there 1.4 s before
+        K. For a large window that is too much of a hurry: of those the distance stays 1 until K.
         """
         distance = at - self.start - self.k
         delta = _C_NUMERATOR * abs(distance) ** 3 // (_C_DENOMINATOR * SECOND**3)
-        return self.origin - delta if distance < 0 else self.origin + delta
+        if distance >= 0:
+            return self.origin + delta
+        return self.origin - max(delta, self.origin >= _LARGE)
 
 
 class Cubic(CongestionControl):
