@@ -16,7 +16,7 @@ from tapstack.base.errors import Drop
 from tapstack.tcp import fast_open_server, syn_ack
 from tapstack.tcp.invalid import is_limited
 from tapstack.tcp.lifetime import destroy
-from tapstack.tcp.paws import is_older, update_ts_recent
+from tapstack.tcp.paws import is_older
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.segment import ACK, RST, SYN, Options, Segment, Timestamps
@@ -45,7 +45,6 @@ def check_request(ctx: Context, tcb: Tcb, request: SynAck, seg: Segment, now: In
         if not seg.flags & RST:
             _acknowledge(ctx, tcb, request, seg, now, reason.meaning)
         return False
-    update_ts_recent(tcb, seg, now)
     if seg.flags & RST:
         _take_reset(ctx, tcb, request, seg, now)
         return False

@@ -109,8 +109,11 @@ def start_transfer(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 
 def _heed_lost_syn(tcb: Tcb, seg: Segment, transmissions: int) -> None:
-    """Begin with care where our SYN was lost, unless the echo says that it was merely late."""
-    if transmissions > 1:
+    """Begin with care where our SYN was lost, unless the echo says that it was merely late.
+
+    Where none is remembered, but a cookie, no more is known of the path.
+    """
+    if transmissions != 1:
         tcb.rtt.rto = FALLBACK_RTO  # RFC 6298 §5.7, unless a timestamp tells better
     if transmissions > 2 and tcb.retransmits:
         first = add(tcb.ts_offset, tcb.first_timeout_at // MILLISECOND)
