@@ -11,11 +11,12 @@ import select
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from itertools import cycle
 from threading import Thread
 from time import perf_counter_ns
 from typing import Any
 
-from bench.conversation import Request, reply, requests, take_priority
+from bench.conversation import Request, prepare_process, reply, requests
 from bench.far_end import BLOCK, TOLD
 
 Socket = Any
@@ -94,16 +95,13 @@ def echo_in_a_loop(listener: Socket) -> None:
                 said = True
 
 
-def echo_by_epoll(listener: Socket, connections: tuple[Socket, ...] = ()) -> None:
-    """One thread, and epoll. Those given are served as well, and may stay silent."""
+def echo_by_epoll(listener: Socket) -> None:
+    """One thread, and epoll."""
     listener.setblocking(False)
     with select.epoll() as poller, ExitStack() as exits:
         poller.register(listener.fileno(), select.EPOLLIN)
-        served = {each.fileno(): each for each in connections}
-        spoken = set(served)
-        for fd, connection in served.items():
-            connection.setblocking(False)
-            poller.register(fd, select.EPOLLIN)
+        served: dict[int, Socket] = {}
+        spoken: set[int] = set()
         while True:
             for fd, _ in poller.poll():
                 if fd == listener.fileno():
@@ -161,11 +159,13 @@ def echo_by_asyncio(listener: Socket) -> None:
 
 
 def hold(listener: Socket, count: int) -> None:
-    """Take `count` connections and do nothing with them; then echo, once there is one more."""
+    """Take `count` connections, and echo on one after the other, in the order that they came."""
     with ExitStack() as exits:
         connections = [exits.enter_context(listener.accept()[0]) for _ in range(count)]
-        one_more = exits.enter_context(listener.accept()[0])
-        echo_by_epoll(listener, (*connections, one_more))
+        for connection in cycle(connections):
+            if not (text := connection.recv(4096)):
+                return
+            connection.send(text)
 
 
 # --- datagrams: each serves until one is empty ----------------------------------------------------
@@ -243,7 +243,7 @@ def serve(socket: Any, request: Request) -> None:
 
 
 def main() -> None:
-    take_priority()
+    prepare_process()
     socket = the_sockets(sys.argv[1])
     reply(ready="application")
     for request in requests():

@@ -15,7 +15,7 @@ import struct
 import sys
 from time import perf_counter_ns
 
-from bench.conversation import reply, take_priority
+from bench.conversation import prepare_process, reply
 from bench.far_end import BLOCK, TOLD
 from tapstack.base.address import parse_network
 from tapstack.device import host
@@ -300,7 +300,7 @@ def scale_of(options: memoryview) -> int:
 
 
 def main() -> None:
-    take_priority()
+    prepare_process()
     loop = Loop(offload=sys.argv[1] == "offload")
     reply(ready="ceiling")
     loop.run()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,12 +13,18 @@ Reply = dict[str, Any]
 
 _PRIORITY = -10
 """What both ends of a measurement run with, where that is allowed: others are to wait."""
+_DESCRIPTORS = 16384
+"""What ten thousand connections take on the kernel's sockets."""
 
 
-def take_priority() -> None:
-    """Have others wait, where we may."""
+def prepare_process() -> None:
+    """Have others wait, and take all the descriptors that are needed, where we may."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, max(most, _DESCRIPTORS)))
 
 
 def requests() -> Iterator[Request]:

@@ -10,7 +10,7 @@ from time import sleep
 
 from bench.figures import Samples
 from bench.sides import Side
-from bench.trials import FEW, FRAMES_AN_ECHO, KERNEL, TIME
+from bench.trials import FEW, FRAMES_AN_ECHO, KERNEL, TIME, TIMES
 
 Say = Callable[[str], None]
 
@@ -31,22 +31,19 @@ class Crowd:
     def open(self, samples: Samples) -> None:
         """Open them all, and note what they cost while nothing happens."""
         for count, side in self.sides.items():
-            application = side.application
-            before = application.memory()
+            before = side.application.memory()
             side.serve("hold", count=count)
             side.ask("open", count=count)
-            sleep(_SETTLING)
-            grown = application.memory() - before
-            ran = application.processor_time()
-            sleep(IDLE_SECONDS)
-            ran = application.processor_time() - ran
-            if count == self.many:
-                title = f"{count:,} idle connections"
-                samples.add(f"{title}: processor", "ms/s", self.peer, 0, ran / 1e6 / IDLE_SECONDS)
-                if self.peer != KERNEL:  # whose own memory is nobody's
-                    each = grown / 1024 / count
-                    samples.add(f"{title}: memory of each", "KB", self.peer, 0, each)
-            side.ask("open", count=1)
+        sleep(_SETTLING)
+        application = self.sides[self.many].application
+        grown, ran = application.memory() - before, application.processor_time()
+        sleep(IDLE_SECONDS)
+        ran = application.processor_time() - ran
+        title = f"{self.many:,} idle connections"
+        samples.add(f"{title}: processor", "ms/s", self.peer, 0, ran / 1e6 / IDLE_SECONDS)
+        if self.peer != KERNEL:  # whose own memory is nobody's
+            each = grown / 1024 / self.many
+            samples.add(f"{title}: memory of each", "KB", self.peer, 0, each)
 
     def echo(self, samples: Samples, in_round: int) -> None:
         """Note what a frame costs on either side."""
@@ -55,8 +52,8 @@ class Crowd:
             measure = f"a frame among {count:,} connections"
             samples.add(measure, TIME, self.peer, in_round, cost)
         ratio = costs[self.many] / costs[FEW]
-        measure = f"the same, {self.many:,} against {FEW}"
-        samples.add(measure, "times", self.peer, in_round, ratio)
+        measure = f"a frame among {self.many:,} connections against {FEW}"
+        samples.add(measure, TIMES, self.peer, in_round, ratio)
 
     def _cost_of_a_frame(self, count: int) -> float:
         """µs of the application's processor time."""

@@ -18,7 +18,7 @@ from threading import Thread
 from time import perf_counter, perf_counter_ns
 from typing import TypeVar
 
-from bench.conversation import Reply, Request, answer, requests, take_priority
+from bench.conversation import Reply, Request, answer, prepare_process, requests
 from bench.many_datagrams import blast
 
 BLOCK = bytes(256 * 1024)
@@ -304,7 +304,7 @@ class Crowd:
 
 
 def main() -> None:
-    take_priority()
+    prepare_process()
     crowd = Crowd()
     measures: dict[str, Callable[[Request], Reply]] = {
         "push": lambda request: bulk(request, push),

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
-from bench.conversation import take_priority
+from bench.conversation import prepare_process
 from bench.figures import replace_between
 from bench.interpreter import ROOT, describe, environment, fastest
 from bench.two_hosts import Stopwatch, TwoHosts
@@ -232,7 +232,7 @@ def table(columns: dict[str, dict[str, float]]) -> str:
 def main() -> None:
     if sys.executable != fastest():
         os.execve(fastest(), [fastest(), "-m", "bench.layers"], environment())
-    take_priority()
+    prepare_process()
     gc.freeze()
     overhead = gauge()
     columns = {}

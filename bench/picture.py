@@ -18,6 +18,7 @@ from bench.trials import (
     RATE,
     TAPSTACK,
     TAPSTACK_PLAIN,
+    TIMES,
 )
 
 MORE_IS_BETTER = {RATE, CONNECTIONS, DATAGRAMS}
@@ -35,8 +36,12 @@ LEAST, MOST = -4.0, 1.0
 
 
 def picture(figures: Sequence[Figure], caption: str) -> str:
-    """Draw the figures that have a ratio."""
-    compared = [each for each in figures if each.peer != KERNEL and each.ratio_to_kernel]
+    """Draw the figures that have a ratio, and are none themselves."""
+    compared = [
+        each
+        for each in figures
+        if each.peer != KERNEL and each.ratio_to_kernel and each.unit != TIMES
+    ]
     parts, y = _legend(caption), float(TOP)
     for measure in dict.fromkeys(each.measure for each in compared):
         bars = [each for each in compared if each.measure == measure]

@@ -55,8 +55,8 @@ class Plan(NamedTuple):
     """Seconds after which no further round begins."""
 
 
-FULL = Plan(rounds=5, seconds=0.45, crowd=10_000, at_most=230)
-QUICK = Plan(rounds=3, seconds=0.1, crowd=1_000, at_most=45)
+FULL = Plan(rounds=7, seconds=0.35, crowd=10_000, at_most=230)
+QUICK = Plan(rounds=3, seconds=0.1, crowd=1_000, at_most=38)
 
 
 class Bench:
@@ -66,6 +66,8 @@ class Bench:
         self.plan = plan
         self.samples = Samples()
         self.began = time.monotonic()
+        self.rounds = 0
+        """That there was time for."""
         self.failed: set[tuple[str, str]] = set()
         """Trial and peer: not tried again."""
 
@@ -74,15 +76,16 @@ class Bench:
         with ExitStack() as exits:
             sides = {peer: self._start(exits, peer) for peer in peers_here()}
             for in_round in range(self.plan.rounds):
-                if self._elapsed() > self.plan.at_most * (in_round + 1) / (self.plan.rounds + 1):
+                if self._elapsed() * (in_round + 1) > self.plan.at_most * max(in_round, 1):
                     self.say(f"no time for round {in_round + 1}", stay=True)
                     break
+                self.rounds += 1
                 for trial in TRIALS:
                     self.say(f"round {in_round + 1} of {self.plan.rounds}: {trial.title}")
                     for peer in [each for each in sides if each in trial.peers]:
                         if (trial.title, peer) not in self.failed:
                             self._try(trial, peer, in_round, sides, exits)
-                self._start_up(in_round, exits)
+                self._start_up(in_round)
         try:
             measure_crowds(CROWD_PEERS, self.plan.crowd, self.plan.rounds, self.samples, self.say)
         except FailedError as failure:
@@ -121,7 +124,7 @@ class Bench:
             each = cost / reply["octets"] if trial.unit == RATE else cost / 1000 / reply["trips"]
             self.samples.add(trial.cost, unit, peer, in_round, each)
 
-    def _start_up(self, in_round: int, exits: ExitStack) -> None:
+    def _start_up(self, in_round: int) -> None:
         """Note how long it takes until `tapstack up` says what it has set up."""
         with ExitStack() as now:
             namespace = fresh_namespace(now)
@@ -135,7 +138,7 @@ class Bench:
                 cwd=ROOT,
                 env=environment(),
             )
-            exits.callback(process.kill)
+            now.callback(process.kill)
             assert process.stderr
             process.stderr.readline()
             seconds = time.perf_counter() - began
@@ -184,8 +187,10 @@ def main(quick: bool) -> None:
         bench.run()
     except KeyboardInterrupt:
         sys.exit("\nstopped: nothing was written")
+    except (FailedError, RuntimeError) as failure:
+        raise click.ClickException(str(failure)) from None
     figures = bench.samples.figures()
-    caption = f"{plan.rounds} rounds of {plan.seconds} s each; {describe()}"
+    caption = f"{bench.rounds} rounds of {plan.seconds} s each; {describe()}"
     LATEST.write_text(to_json(figures))
     PICTURE.write_text(picture(figures, caption))
     table = f"{caption}.\n\n{document_table(figures)}"

@@ -22,7 +22,7 @@ from bench.trials import (
     TAPSTACK_PLAIN,
     Trial,
 )
-from bench.worker import Worker
+from bench.worker import FailedError, Worker
 from tests.live.netns import STACK, Namespace
 
 PROGRAMS = {
@@ -112,8 +112,13 @@ class Side:
             self.application.ask({"service": service, "port": self._port, **how})
 
     def ask(self, measure: str, **how: object) -> Reply:
-        """Have the far end measure what is served."""
-        return self.far_end.ask({"measure": measure, "address": STACK, "port": self._port, **how})
+        """Have the far end measure what is served. Raises: FailedError, with both ends' words."""
+        request = {"measure": measure, "address": STACK, "port": self._port, **how}
+        try:
+            return self.far_end.ask(request)
+        except FailedError as failure:
+            said = self.application.last_words()
+            raise FailedError(f"{failure}\n{said}".strip()) from None
 
     def _processor_time(self) -> int:
         return self.application.processor_time() + self.far_end.processor_time()

@@ -20,7 +20,7 @@ ASYNC = PAIR | {PYTCP}
 ONE = WITH_CEILING | {TAPSTACK_PLAIN, PYTCP}
 
 RATE, TIME, CONNECTIONS, DATAGRAMS = "Gbit/s", "µs", "/s", "datagrams/s"
-SECONDS_A_GB = "s/GB"
+SECONDS_A_GB, TIMES = "s/GB", "times"
 
 
 class Trial(NamedTuple):
@@ -62,8 +62,8 @@ TRIALS = (
     Trial("round trip, asyncio", TIME, ASYNC, "asyncio", "ping-pong", has_tail=True),
     Trial("connect-echo-close, accept loop", CONNECTIONS, LOOPS, "loop", "one-after-another"),
     Trial("connect-echo-close, asyncio", CONNECTIONS, ASYNC, "asyncio", "one-after-another"),
-    Trial("the same, 32 at once, accept loop", CONNECTIONS, LOOPS, "loop", "at-once", 32),
-    Trial("the same, 32 at once, asyncio", CONNECTIONS, ASYNC, "asyncio", "at-once", 32),
+    Trial("connect-echo-close, 32 at once, accept loop", CONNECTIONS, LOOPS, "loop", "at-once", 32),
+    Trial("connect-echo-close, 32 at once, asyncio", CONNECTIONS, ASYNC, "asyncio", "at-once", 32),
     Trial("ping", TIME, ONE, "", "ping"),
     Trial("UDP echo", TIME, ONE, "udp-echo", "udp-echo"),
     Trial("UDP received", DATAGRAMS, ONE, "udp-sink", "udp-flood"),

@@ -58,12 +58,16 @@ class Worker:
             raise FailedError(f"no answer within {patience:.0f} s")
         line = self.popen.stdout.readline()
         if not line:
-            self.complaints.seek(0)
-            raise FailedError(self.complaints.read()[-2000:] or "it ended")
+            raise FailedError(self.last_words() or "it ended")
         heard: Reply = json.loads(line)
         if "error" in heard:
             raise FailedError(heard["error"])
         return heard
+
+    def last_words(self) -> str:
+        """Give the end of what it wrote to its standard error."""
+        self.complaints.seek(0)
+        return self.complaints.read()[-2000:]
 
     def ask(self, request: dict[str, object], patience: float = PATIENCE) -> Reply:
         """Ask for something, and wait for the answer. Raises: FailedError."""
