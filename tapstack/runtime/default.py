@@ -34,6 +34,7 @@ from tapstack.ip.config import IpConfig
 from tapstack.ip.routing import DEFAULT, Route
 from tapstack.runtime.clock import epoch_offset, monotonic
 from tapstack.runtime.entropy import SystemEntropy
+from tapstack.runtime.memory import keep_freed_memory
 from tapstack.runtime.runtime import Runtime
 from tapstack.stack import Stack
 
@@ -134,6 +135,7 @@ def bring_up(settings: Settings) -> BroughtUp:
             interface = stack.attach(device, parse_network(settings.addr), now)
             gateway = parse_network(settings.host_addr).address
             stack.ip.routes.add(Route(DEFAULT, interface, gateway))
+        keep_freed_memory()
         runtime = Runtime(stack)
         undo.callback(runtime.close)
         runtime.start()
