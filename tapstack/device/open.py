@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tapstack.base.address import MacAddress, Network
 from tapstack.base.contracts import NetDevice
 from tapstack.device import host
+from tapstack.device.coalescing import Coalescing
 from tapstack.device.packet import PacketDevice
 from tapstack.device.segmentation import SoftwareOffload
 from tapstack.device.tap import TapDevice, TunUnavailableError
@@ -17,7 +18,7 @@ class Link(NamedTuple):
     """An open link."""
 
     device: NetDevice
-    """Takes units whole, cutting them itself where the kernel is not to."""
+    """Takes units whole and gives them, cutting and joining where the kernel is not to."""
     means: str
     """A sentence about what it is, for whoever wants to know."""
 
@@ -51,4 +52,4 @@ def open_link(
     except OSError:
         device.close()
         raise
-    return Link(device if offload else SoftwareOffload(device), means)
+    return Link(device if offload else SoftwareOffload(Coalescing(device)), means)

@@ -105,24 +105,29 @@ class _Unit(NamedTuple):
     def _segment(self, index: int, start: int, text: memoryview, checksums: bool) -> Frame:
         ip_header = self.ip_header
         length = tcp.HEADER_LENGTH + len(self.tcp_options) + len(text)
-        network = ip.build(
-            ip_header._replace(
-                total_length=ip_header.length + length,
-                identification=(ip_header.identification + index) & 0xFFFF,
-            )
+        network = ip.build_header(
+            ip_header.tos,
+            ip_header.length + length,
+            (ip_header.identification + index) & 0xFFFF,
+            ip_header.flags,
+            ip_header.ttl,
+            tcp.PROTOCOL_TCP,
+            ip_header.source,
+            ip_header.destination,
+            ip_header.options,
         )
         partial = pseudo_header_sum(
             ip_header.source, ip_header.destination, tcp.PROTOCOL_TCP, length
         )
         is_last = start + len(text) == len(self.text)
+        transport = self._tcp_header(start, is_last, partial)
         if not checksums:
-            transport = self._tcp_header(start, is_last, partial)
             offload = Offload(eth.HEADER_LENGTH + len(network), tcp.CHECKSUM_OFFSET, 0)
             return Frame((b"".join((self.link_header, network, transport)), text), offload)
         # The header's length is even, so that the text's sum goes on where the header's ends.
-        header_sum = ones_complement_sum(self._tcp_header(start, is_last, 0), partial)
-        transport = self._tcp_header(start, is_last, checksum(text, header_sum))
-        return Frame((b"".join((self.link_header, network, transport)), text))
+        value = checksum(text, ones_complement_sum(transport)).to_bytes(2, "big")
+        front, rest = transport[: tcp.CHECKSUM_OFFSET], transport[tcp.CHECKSUM_OFFSET + 2 :]
+        return Frame((b"".join((self.link_header, network, front, value, rest)), text))
 
     def _tcp_header(self, start: int, is_last: bool, value: int) -> bytes:
         """Lay out the header of the segment at `start`, with `value` as its checksum."""
