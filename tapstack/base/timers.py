@@ -45,6 +45,11 @@ class Timer:
             self._queue.armed_count -= 1
             self.deadline = None
 
+    def retire(self) -> None:
+        """Unset the deadline for good: its owner, which may hold the timer, is let go of."""
+        self.cancel()
+        self.owner = None
+
     @property
     def kind(self) -> str:
         """The timer's name, as its function has it: `on_retransmission_timeout`."""

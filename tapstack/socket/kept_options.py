@@ -67,7 +67,12 @@ class Kept:
     @property
     def tells_of_text(self) -> bool:
         """Tell whether there are control data with what a stream receives."""
-        return self.inq or self.timestamping.unit != 0 or self.timestamping.flags != 0
+        return self.inq or self.timestamping.is_wanted
+
+    @property
+    def tells_of_datagrams(self) -> bool:
+        """Tell whether there are control data with a datagram."""
+        return self.pktinfo or self.recvttl or self.recvtos or self.timestamping.is_wanted
 
     def share(self) -> Kept:
         """Give them to an accepted connection; nobody may change them then."""

@@ -23,6 +23,8 @@ from tapstack.stack import Stack
 
 def control_of(arrival: Arrival, kept: Kept, stack: Stack) -> tuple[Item, ...]:
     """Tell of a datagram what its receiver asked for, in Linux's order."""
+    if not kept.tells_of_datagrams:
+        return ()
     items = kept.timestamping.tell(arrival.at + stack.epoch)
     if kept.pktinfo:
         items.append((IP, IP_PKTINFO, _packet_info(arrival, stack)))

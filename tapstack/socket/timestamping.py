@@ -52,6 +52,11 @@ class Timestamping:
     next_number: int = 0
     """The number of the next datagram that is told of (SOF_TIMESTAMPING_OPT_ID)."""
 
+    @property
+    def is_wanted(self) -> bool:
+        """Tell whether anything was asked for."""
+        return self.unit != 0 or self.flags != 0
+
     def wish(self, kinds: int | None) -> Wish | None:
         """Give what is to be told of text; `kinds` of this message alone (None: as of others)."""
         asked = self.flags if kinds is None else kinds

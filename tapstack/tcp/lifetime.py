@@ -64,7 +64,7 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
     fast_open_path.on_end(ctx, tcb)
     fast_open_server.forget(tcb)
     for timer in timers_of(tcb):
-        timer.cancel()
+        timer.retire()  # or it would take the garbage collector to free the connection
     _forget_orphan(ctx, tcb)
     if tcb.state is not State.CLOSED:
         become(ctx, tcb, State.CLOSED)

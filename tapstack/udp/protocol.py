@@ -11,6 +11,7 @@ from tapstack.base.address import (
     IPV4_ANY,
     IPV4_LOOPBACK,
     Endpoint,
+    Ipv4Address,
     is_multicast,
 )
 from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
@@ -34,7 +35,7 @@ from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
 from tapstack.udp import wire
 from tapstack.udp.sockets import SocketTable, UdpSocket
-from tapstack.udp.wire import HEADER_LENGTH, PROTOCOL_UDP, UdpHeader
+from tapstack.udp.wire import HEADER_LENGTH, PROTOCOL_UDP
 
 MAX_DATA = 65535 - 20 - HEADER_LENGTH
 """Octets of data that the largest IP datagram leaves room for."""
@@ -131,16 +132,22 @@ class Udp(DatagramEngine):
         if not socket.local.port:
             port = self._table.choose_port(IPV4_ANY, self._entropy)
             self._place(socket, Endpoint(IPV4_ANY, port), socket.remote)
-        self._transmit(socket, bytes(data), manner._replace(source=source), to, now)
+        self._transmit(socket, bytes(data), manner, source, to, now)
         return len(data)
 
     def _transmit(
-        self, socket: UdpSocket, data: bytes, manner: Manner, to: Endpoint, now: Instant
+        self,
+        socket: UdpSocket,
+        data: bytes,
+        manner: Manner,
+        source: Ipv4Address,
+        to: Endpoint,
+        now: Instant,
     ) -> None:
-        length, source = HEADER_LENGTH + len(data), manner.source
+        length = HEADER_LENGTH + len(data)
         ttl = socket.multicast_ttl if is_multicast(to.address) else socket.ttl
         pseudo = pseudo_header_sum(source, to.address, PROTOCOL_UDP, length)
-        header = wire.build(UdpHeader(socket.local.port, to.port, length, pseudo))
+        header = wire.CODEC.pack(socket.local.port, to.port, length, pseudo)
         if "udp" in self._tracer.on:
             local = Endpoint(source, socket.local.port)
             self._tracer.emit("udp", f"{local} > {to}: length {len(data)}")
@@ -205,22 +212,24 @@ class Udp(DatagramEngine):
 
     def receive(self, datagram: Datagram, now: Instant) -> None:
         """Take a datagram from IP. Raises: MalformedPacket."""
-        header = wire.parse(datagram.payload)
-        if header.checksum and datagram.offload is None:
-            _verify_checksum(datagram, header.length)
-        local = Endpoint(datagram.destination, header.destination_port)
-        remote = Endpoint(datagram.source, header.source_port)
+        source_port, port, length, sent_checksum = wire.unpack_valid(datagram.payload)
+        if sent_checksum and datagram.offload is None:
+            _verify_checksum(datagram, length)
+        remote = Endpoint(datagram.source, source_port)
+        destination = datagram.destination
         if "udp" in self._tracer.on:
-            self._tracer.emit("udp", f"{remote} > {local}: length {header.length - HEADER_LENGTH}")
-        if self._is_group(datagram.destination):
-            self._receive_for_all(_arrival_of(datagram, header, now), local)
+            local = Endpoint(destination, port)
+            self._tracer.emit("udp", f"{remote} > {local}: length {length - HEADER_LENGTH}")
+        if self._is_group(destination):
+            arrival = _arrival_of(datagram, length, remote, now)
+            self._receive_for_all(arrival, Endpoint(destination, port))
             return
-        socket = self._table.find(local, remote)
+        socket = self._table.find((destination, port), remote)
         if socket is None:
             self._counters.drop(Drop.UDP_NO_PORT)
             self._icmp.send_unreachable(datagram, PORT_UNREACHABLE, now)
         else:
-            self._enqueue(socket, _arrival_of(datagram, header, now))
+            self._enqueue(socket, _arrival_of(datagram, length, remote, now))
 
     def _receive_for_all(self, arrival: Arrival, local: Endpoint) -> None:
         """RFC 1122 §3.2.2: nobody is told when no socket wanted what was sent to a group."""
@@ -235,10 +244,10 @@ class Udp(DatagramEngine):
             self._counters.drop(Drop.UDP_BUFFER_FULL)
 
 
-def _arrival_of(datagram: Datagram, header: UdpHeader, now: Instant) -> Arrival:
+def _arrival_of(datagram: Datagram, length: int, remote: Endpoint, now: Instant) -> Arrival:
     return Arrival(
-        bytes(datagram.payload[HEADER_LENGTH : header.length]),
-        Endpoint(datagram.source, header.source_port),
+        bytes(datagram.payload[HEADER_LENGTH:length]),
+        remote,
         datagram.destination,
         datagram.ttl,
         datagram.tos,

@@ -9,7 +9,7 @@ Not done here: checking the user's wishes (`protocol.py`).
 import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from tapstack.base.address import ANY_ENDPOINT, IPV4_ANY, Endpoint
 from tapstack.base.contracts import Entropy
@@ -17,6 +17,8 @@ from tapstack.base.datagram_socket import DatagramSocket
 from tapstack.base.errors import os_error
 
 K = TypeVar("K")
+_Pair: TypeAlias = tuple[int, int]
+"""An address and a port."""
 
 EPHEMERAL_PORTS = range(32768, 61000)
 """Ports that are given out (Linux: ip_local_port_range)."""
@@ -57,8 +59,9 @@ class SocketTable:
     """The sockets that have a port."""
 
     def __init__(self) -> None:
-        self._connected: dict[tuple[Endpoint, Endpoint], list[UdpSocket]] = {}
-        self._bound: dict[Endpoint, list[UdpSocket]] = {}
+        # Any pair finds what is kept under an `Endpoint`: each datagram is spared making one.
+        self._connected: dict[tuple[_Pair, _Pair], list[UdpSocket]] = {}
+        self._bound: dict[_Pair, list[UdpSocket]] = {}
         self._by_port: dict[int, list[UdpSocket]] = {}
 
     def insert(self, socket: UdpSocket) -> None:
@@ -79,12 +82,12 @@ class SocketTable:
         else:
             _remove(self._bound, socket.local, socket)
 
-    def find(self, local: Endpoint, remote: Endpoint) -> UdpSocket | None:
-        """Find who receives from `remote` at `local`: the closest match."""
+    def find(self, local: _Pair, remote: Endpoint) -> UdpSocket | None:
+        """Find who receives from `remote` at `local`, an address and a port: the closest match."""
         sockets = (
             self._connected.get((local, remote))
             or self._bound.get(local)
-            or self._bound.get(Endpoint(IPV4_ANY, local.port))
+            or self._bound.get((IPV4_ANY, local[1]))
         )
         if sockets is None:
             return None

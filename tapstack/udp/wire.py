@@ -35,17 +35,23 @@ class UdpHeader(NamedTuple):
     """0: the sender computed none."""
 
 
-def parse(octets: Buffer) -> UdpHeader:
-    """Read a header. Raises: MalformedPacket when its length cannot be.
+def unpack_valid(octets: Buffer) -> tuple[int, ...]:
+    """Read the words of a header in the order of `UDP_HEADER`.
 
     Octets behind the length are not UDP's, and are not looked at (as Linux).
+    Raises: MalformedPacket when the length cannot be.
     """
     if len(octets) < HEADER_LENGTH:
         raise MalformedPacket(Drop.UDP_TRUNCATED)
-    header = UdpHeader._make(CODEC.unpack_from(octets))
-    if not HEADER_LENGTH <= header.length <= len(octets):
+    words: tuple[int, ...] = CODEC.unpack_from(octets)
+    if not HEADER_LENGTH <= words[2] <= len(octets):
         raise MalformedPacket(Drop.UDP_BAD_LENGTH)
-    return header
+    return words
+
+
+def parse(octets: Buffer) -> UdpHeader:
+    """Read a header by its fields' names. Raises: MalformedPacket, as `unpack_valid`."""
+    return UdpHeader._make(unpack_valid(octets))
 
 
 def parse_quoted(octets: Buffer) -> UdpHeader:
