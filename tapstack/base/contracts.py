@@ -35,7 +35,8 @@ class Offload(NamedTuple):
     checksum_offset: int
     """Octets from `checksum_start` to the checksum field."""
     segment_size: int
-    """Octets of TCP text in each segment on the wire; 0: the unit is one segment."""
+    """Octets of TCP text in each segment on the wire, or of UDP data in each datagram; 0: the unit
+    is one."""
 
     def behind(self, header_length: int) -> "Offload":
         """Say the same of a unit that has `header_length` more octets in front."""
@@ -262,6 +263,8 @@ class Capabilities(NamedTuple):
 
     checksum: bool = False
     segmentation: bool = False
+    """Of TCP."""
+    udp_segmentation: bool = False
 
 
 class NetDevice(Protocol):

@@ -36,6 +36,8 @@ class Arrival(NamedTuple):
     interface: str
     """Name of where it came in."""
     at: Instant
+    segment_size: int = 0
+    """Octets of data in each of the datagrams that came as one unit; 0: it is one datagram."""
 
 
 class Manner(NamedTuple):
@@ -45,6 +47,8 @@ class Manner(NamedTuple):
     tos: int | None = None
     source: Ipv4Address = IPV4_ANY
     """0: any that fits."""
+    segment_size: int | None = None
+    """Octets of data in each of the datagrams that it is to be cut into; 0: it is one."""
 
 
 AS_USUAL = Manner()

@@ -48,12 +48,24 @@ def derive_mac(name: str) -> MacAddress:
 class DescriptorDevice:
     """A device on a non-blocking descriptor, which it owns."""
 
-    def __init__(self, fd: int, name: str, mtu: int, mac: MacAddress, *, offload: bool) -> None:
-        """Take over a descriptor; with `offload` each frame has a virtio_net_hdr in front."""
+    def __init__(
+        self,
+        fd: int,
+        name: str,
+        mtu: int,
+        mac: MacAddress,
+        *,
+        offload: bool,
+        udp_units: bool = False,
+    ) -> None:
+        """Take over a descriptor; with `offload` each frame has a virtio_net_hdr in front.
+
+        `udp_units` tells that it takes units of UDP, too.
+        """
         self.name = name
         self.mtu = mtu
         self.mac = mac
-        self.capabilities = Capabilities(checksum=offload, segmentation=offload)
+        self.capabilities = Capabilities(offload, offload, udp_units)
         self.frames_lost = 0
         """Frames that were written and not taken."""
         self._is_gone = False

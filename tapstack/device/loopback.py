@@ -20,7 +20,7 @@ class LoopbackDevice:
         self.name = name
         self.mtu = MTU
         self.mac = MAC_ZERO
-        self.capabilities = Capabilities(checksum=True, segmentation=True)
+        self.capabilities = Capabilities(True, True, udp_segmentation=True)
         self.frames_lost = 0
         """Frames that were written while the queue was full."""
         self._queue: deque[Frame] = deque()

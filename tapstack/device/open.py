@@ -52,4 +52,8 @@ def open_link(
     except OSError:
         device.close()
         raise
-    return Link(device if offload else SoftwareOffload(Coalescing(device)), means)
+    if not offload:
+        device = Coalescing(device)
+    if not device.capabilities.udp_segmentation:
+        device = SoftwareOffload(device)
+    return Link(device, means)

@@ -3,8 +3,7 @@
 For where /dev/net/tun is closed to us: packet(7) asks for rights over the network alone, which a
 namespace of our own gives. Frames carry a virtio_net_hdr, so that units pass whole here too.
 
-Not done here: units of UDP, which the host's kernel may make of what a program hands it
-(UDP_SEGMENT): they are lost.
+Not done here: units of anything but TCP and UDP over IPv4: they are lost.
 """
 
 import errno

@@ -1,10 +1,11 @@
-"""What a device cannot do, done in software at its edge: checksums, and cutting TCP units.
+"""What a device cannot do, done in software at its edge: checksums, and cutting units.
 
-A unit of up to 64 KB becomes the segments that a card with segmentation offload would send: the
-IP identification counts on, each segment has its own sequence number, FIN and PSH stay with the
-last (RFC 9293 §3.1), CWR with the first (RFC 3168 §6.1.2); an urgent pointer counts from each.
+A unit of TCP of up to 64 KB becomes the segments that a card with segmentation offload would send:
+the IP identification counts on, each segment has its own sequence number, FIN and PSH stay with the
+last (RFC 9293 §3.1), CWR with the first (RFC 3168 §6.1.2); an urgent pointer counts from each. A
+unit of UDP becomes datagrams of a size.
 
-Not done here: anything but TCP over IPv4 in an untagged frame, which is never cut.
+Not done here: anything but TCP and UDP over IPv4 in an untagged frame, which is never cut.
 """
 
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from tapstack.eth import wire as eth
 from tapstack.ip import wire as ip
 from tapstack.tcp import seq, wire as tcp
 from tapstack.tcp.segment import CWR, FIN, PSH, URG
+from tapstack.udp import wire as udp
 
 _DATA_OFFSET_SHIFT = tcp.CODEC.bit_fields["data_offset"].shift
 
@@ -34,15 +36,24 @@ class SoftwareOffload(Middleware):
     def __init__(self, device: NetDevice) -> None:
         """Wrap a device, and own it."""
         super().__init__(device)
-        self.capabilities = Capabilities(checksum=True, segmentation=True)
-        self._sums = device.capabilities.checksum
+        self.capabilities = Capabilities(checksum=True, segmentation=True, udp_segmentation=True)
+        able = device.capabilities
+        self._sums = able.checksum
         # Who cuts has to sum: a device that does not is given no units either.
-        self._cuts = device.capabilities.segmentation and self._sums
+        self._cuts_tcp = able.segmentation and self._sums
+        self._cuts_udp = able.udp_segmentation and self._sums
+
+    def _does(self, offload: Offload) -> bool:
+        """Tell whether the device does by itself what is left to it."""
+        if not offload.segment_size:
+            return self._sums
+        is_udp = offload.checksum_offset == udp.CHECKSUM_OFFSET
+        return self._cuts_udp if is_udp else self._cuts_tcp
 
     def write(self, frame: Frame, now: Instant) -> None:
         """Send a unit as the frames that it makes."""
         offload = frame.offload
-        if offload is None or self._cuts or (self._sums and not offload.segment_size):
+        if offload is None or self._does(offload):
             self.device.write(frame, now)
             return
         for piece in cut(frame, checksums=not self._sums):
@@ -59,7 +70,7 @@ def cut(frame: Frame, *, checksums: bool = True) -> list[Frame]:
     if offload is None:
         return [frame]
     if offload.segment_size:
-        unit = _Unit.of(b"".join(frame.parts))
+        unit = _read(b"".join(frame.parts))
         if unit and len(unit.text) > offload.segment_size:
             return list(unit.segments(offload.segment_size, checksums))
     if not offload.checksum_start:
@@ -69,7 +80,68 @@ def cut(frame: Frame, *, checksums: bool = True) -> list[Frame]:
     return [Frame((complete_checksum(list(frame.parts), offload),))]
 
 
-class _Unit(NamedTuple):
+def _read(octets: bytes) -> "_TcpUnit | _UdpUnit | None":
+    """Read a unit's headers; None for what is neither TCP nor UDP over IPv4."""
+    view = memoryview(octets)
+    try:
+        if eth.parse(view).ethertype != eth.ETHERTYPE_IPV4:
+            return None
+        header = ip.parse(view[eth.HEADER_LENGTH :])
+    except MalformedPacket:
+        return None
+    link = view[: eth.HEADER_LENGTH]
+    payload = view[eth.HEADER_LENGTH + header.length : eth.HEADER_LENGTH + header.total_length]
+    if header.protocol == tcp.PROTOCOL_TCP and len(payload) >= tcp.HEADER_LENGTH:
+        words: tuple[int, ...] = tcp.CODEC.unpack_from(payload)
+        start = words[4] >> _DATA_OFFSET_SHIFT << 2
+        return _TcpUnit(link, header, words, payload[tcp.HEADER_LENGTH : start], payload[start:])
+    if header.protocol == udp.PROTOCOL_UDP and len(payload) >= udp.HEADER_LENGTH:
+        ports = udp.CODEC.unpack_from(payload)[:2]
+        return _UdpUnit(link, header, ports, payload[udp.HEADER_LENGTH :])
+    return None
+
+
+def _ip_header(header: ip.Header, index: int, length: int) -> bytes:
+    """Lay out the header of the datagram at an index, with `length` octets of payload."""
+    return ip.build_header(
+        header.tos,
+        header.length + length,
+        (header.identification + index) & 0xFFFF,
+        header.flags,
+        header.ttl,
+        header.protocol,
+        header.source,
+        header.destination,
+        header.options,
+    )
+
+
+class _UdpUnit(NamedTuple):
+    """A UDP unit, with its headers read once for all datagrams."""
+
+    link_header: Buffer
+    ip_header: ip.Header
+    ports: tuple[int, int]
+    text: memoryview
+
+    def segments(self, size: int, checksums: bool) -> Iterator[Frame]:
+        """Go through the datagrams, `size` octets of data each but the last."""
+        header = self.ip_header
+        for index, start in enumerate(range(0, len(self.text), size)):
+            data = self.text[start : start + size]
+            length = udp.HEADER_LENGTH + len(data)
+            network = _ip_header(header, index, length)
+            partial = pseudo_header_sum(header.source, header.destination, header.protocol, length)
+            transport = udp.CODEC.pack(*self.ports, length, partial)
+            parts = (b"".join((self.link_header, network, transport)), data)
+            offload = Offload(eth.HEADER_LENGTH + len(network), udp.CHECKSUM_OFFSET, 0)
+            if checksums:
+                yield Frame((complete_checksum(parts, offload),))
+            else:
+                yield Frame(parts, offload)
+
+
+class _TcpUnit(NamedTuple):
     """A TCP unit, with its headers read once for all segments."""
 
     link_header: Buffer
@@ -78,47 +150,16 @@ class _Unit(NamedTuple):
     tcp_options: Buffer
     text: memoryview
 
-    @classmethod
-    def of(cls, octets: bytes) -> "_Unit | None":
-        """Read a unit's headers; None for what is not TCP over IPv4."""
-        view = memoryview(octets)
-        try:
-            if eth.parse(view).ethertype != eth.ETHERTYPE_IPV4:
-                return None
-            ip_header = ip.parse(view[eth.HEADER_LENGTH :])
-        except MalformedPacket:
-            return None
-        tcp_start = eth.HEADER_LENGTH + ip_header.length
-        segment = view[tcp_start : eth.HEADER_LENGTH + ip_header.total_length]
-        if ip_header.protocol != tcp.PROTOCOL_TCP or len(segment) < tcp.HEADER_LENGTH:
-            return None
-        words: tuple[int, ...] = tcp.CODEC.unpack_from(segment)
-        text_start = words[4] >> _DATA_OFFSET_SHIFT << 2
-        options = segment[tcp.HEADER_LENGTH : text_start]
-        return cls(view[: eth.HEADER_LENGTH], ip_header, words, options, segment[text_start:])
-
     def segments(self, size: int, checksums: bool) -> Iterator[Frame]:
         """Go through the segments, `size` octets of text each but the last."""
         for index, start in enumerate(range(0, len(self.text), size)):
             yield self._segment(index, start, self.text[start : start + size], checksums)
 
     def _segment(self, index: int, start: int, text: memoryview, checksums: bool) -> Frame:
-        ip_header = self.ip_header
+        header = self.ip_header
         length = tcp.HEADER_LENGTH + len(self.tcp_options) + len(text)
-        network = ip.build_header(
-            ip_header.tos,
-            ip_header.length + length,
-            (ip_header.identification + index) & 0xFFFF,
-            ip_header.flags,
-            ip_header.ttl,
-            tcp.PROTOCOL_TCP,
-            ip_header.source,
-            ip_header.destination,
-            ip_header.options,
-        )
-        partial = pseudo_header_sum(
-            ip_header.source, ip_header.destination, tcp.PROTOCOL_TCP, length
-        )
+        network = _ip_header(header, index, length)
+        partial = pseudo_header_sum(header.source, header.destination, header.protocol, length)
         is_last = start + len(text) == len(self.text)
         transport = self._tcp_header(start, is_last, partial)
         if not checksums:

@@ -26,6 +26,7 @@ _TUNSETOFFLOAD = 0x400454D0
 _TUN_F_CSUM = 1
 _TUN_F_TSO4 = 2
 _TUN_F_TSO_ECN = 8  # units that have CWR, too
+_TUN_F_USO = 0x20 | 0x40  # units of UDP, for both versions of IP or for none; since Linux 6.2
 
 _QUEUE_WITHOUT_OFFLOAD = 10_000
 """Frames: the ring's usual 1000 lose a part of any window beyond 1.4 MB."""
@@ -68,10 +69,23 @@ class TapDevice(DescriptorDevice):
                 host.mtu_of(name),
                 mac or derive_mac(name),
                 offload=offload,
+                udp_units=self._ask_for_offload(offload),
             )
         except OSError:
             self._tap.close()
             raise
+
+    def _ask_for_offload(self, wanted: bool) -> bool:
+        """Have the kernel hand units over, or none; tell whether it does so with those of UDP."""
+        fd = self._tap.fileno()
+        # A device that outlives its user keeps the offloads of the one before: set them either way.
+        features = _TUN_F_CSUM | _TUN_F_TSO4 | _TUN_F_TSO_ECN if wanted else 0
+        if wanted:
+            with suppress(OSError):
+                ioctl(fd, _TUNSETOFFLOAD, features | _TUN_F_USO)
+                return True
+        ioctl(fd, _TUNSETOFFLOAD, features)
+        return False
 
     def close(self) -> None:
         """Close the device: one that we made is gone then. A second call does nothing."""
@@ -119,9 +133,6 @@ def _open(name: str, offload: bool) -> Any:
     fd = tap.fileno()
     os.set_inheritable(fd, False)
     os.set_blocking(fd, False)
-    # A device that outlives its user keeps the offloads of the one before: set them either way.
-    features = _TUN_F_CSUM | _TUN_F_TSO4 | _TUN_F_TSO_ECN if offload else 0
-    ioctl(fd, _TUNSETOFFLOAD, features)
     return tap
 
 

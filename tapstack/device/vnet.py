@@ -3,7 +3,7 @@
 `struct virtio_net_hdr` of <linux/virtio_net.h>, ten octets in the machine's byte order, says of a
 frame what `Offload` says.
 
-Not done here: IPv6 and UDP units, which a device has to be asked for.
+Not done here: IPv6, which a device has to be asked for.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from construct import Int8un, Int16un, Struct
 from tapstack.base.codec import HeaderCodec
 from tapstack.base.contracts import VERIFIED, Buffer, Frame, Offload
 from tapstack.tcp.segment import CWR
+from tapstack.udp import wire as udp
 
 NEEDS_CSUM = 1
 """Flag: the checksum field holds the pseudo-header's sum alone."""
@@ -20,6 +21,7 @@ DATA_VALID = 2
 """Flag: the checksum has been verified."""
 GSO_NONE = 0
 GSO_TCPV4 = 1
+GSO_UDP_L4 = 5
 GSO_ECN = 0x80
 """With GSO_TCPV4: the unit has CWR, which belongs to its first segment alone."""
 
@@ -34,6 +36,7 @@ VNET_HEADER = Struct(
 CODEC = HeaderCodec(VNET_HEADER, byte_order="=")
 HEADER_LENGTH = CODEC.size
 
+_UNITS = (GSO_TCPV4, GSO_UDP_L4)
 _NOTHING_LEFT = bytes(HEADER_LENGTH)
 _DATA_OFFSET = 12  # RFC 9293 §3.1: the octet of the TCP header whose high half is its length
 _FLAGS = 13
@@ -47,6 +50,9 @@ def build(frame: Frame) -> bytes:
     start, offset, segment_size = offload
     if not segment_size:
         return CODEC.pack(NEEDS_CSUM, GSO_NONE, 0, 0, start, offset)
+    if offset == udp.CHECKSUM_OFFSET:
+        header_length = start + udp.HEADER_LENGTH
+        return CODEC.pack(NEEDS_CSUM, GSO_UDP_L4, header_length, segment_size, start, offset)
     header_length = start + (_octet_at(frame.parts, start + _DATA_OFFSET) >> 4 << 2)
     has_cwr = _octet_at(frame.parts, start + _FLAGS) & CWR
     gso_type = GSO_TCPV4 | GSO_ECN if has_cwr else GSO_TCPV4
@@ -63,13 +69,13 @@ def _octet_at(parts: Sequence[Buffer], index: int) -> int:
 
 def is_understood(octets: Buffer) -> bool:
     """Tell whether an inbound frame is one segment, or a unit that can be spoken of here."""
-    return octets[1] & ~GSO_ECN in (GSO_NONE, GSO_TCPV4)
+    return octets[1] & ~GSO_ECN in (GSO_NONE, *_UNITS)
 
 
 def parse(octets: Buffer) -> Offload | None:
     """Read the header of an inbound frame: what is left to do, or None to verify the checksum."""
     flags, gso_type, _, gso_size, start, offset = CODEC.unpack_from(octets)
-    segment_size = gso_size if gso_type & ~GSO_ECN == GSO_TCPV4 else 0
+    segment_size = gso_size if gso_type & ~GSO_ECN in _UNITS else 0
     if flags & NEEDS_CSUM:
         return Offload(start, offset, segment_size)
     if not flags & DATA_VALID:

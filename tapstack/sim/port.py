@@ -40,7 +40,7 @@ class Port:
         self.name = name
         self.mtu = mtu
         self.mac = derive_mac(f"{host} {name}")
-        self.capabilities = Capabilities(checksum=offload, segmentation=offload)
+        self.capabilities = Capabilities(offload, offload, offload)
         self.watches: list[Watch] = []
         """Who hears of every frame that leaves or arrives here."""
 

@@ -31,6 +31,7 @@ from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.received import control_of, message_of
 from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import SentControl, read_control
+from tapstack.socket.udp_options import UDP_OPTIONS
 from tapstack.stack import Stack
 from tapstack.udp.protocol import Udp
 
@@ -223,6 +224,7 @@ class DatagramEndpoint(MessageEndpoint):
         (_SO, constants.SO_TYPE): options.read_only(lambda _: int(constants.SOCK_DGRAM)),
         (_SO, constants.SO_PROTOCOL): options.read_only(lambda _: constants.IPPROTO_UDP),
         (IP, constants.IP_MULTICAST_TTL): limited("multicast_ttl", 0, 255, 1),
+        **UDP_OPTIONS,
     }
 
     def __init__(self, udp: Udp, stack: Stack) -> None:

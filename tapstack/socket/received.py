@@ -18,14 +18,17 @@ from tapstack.socket.ip_options import IP, IP_PKTINFO, IP_RECVERR
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.scattered import Item
 from tapstack.socket.timestamping import report
+from tapstack.socket.udp_options import SOL_UDP, UDP_GRO
 from tapstack.stack import Stack
 
 
 def control_of(arrival: Arrival, kept: Kept, stack: Stack) -> tuple[Item, ...]:
     """Tell of a datagram what its receiver asked for, in Linux's order."""
-    if not kept.tells_of_datagrams:
+    if not kept.tells_of_datagrams and not arrival.segment_size:
         return ()
     items = kept.timestamping.tell(arrival.at + stack.epoch)
+    if arrival.segment_size:
+        items.append((SOL_UDP, UDP_GRO, structs.INT.pack(arrival.segment_size)))
     if kept.pktinfo:
         items.append((IP, IP_PKTINFO, _packet_info(arrival, stack)))
     if kept.recvttl:

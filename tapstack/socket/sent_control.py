@@ -16,9 +16,10 @@ from tapstack.base.errors import os_error
 from tapstack.socket.ip_options import IP, IP_PKTINFO
 from tapstack.socket.scattered import Item
 from tapstack.socket.timestamping import SO_TIMESTAMPING, TX_KINDS
+from tapstack.socket.udp_options import SOL_UDP, UDP_SEGMENT
 
 _SO = constants.SOL_SOCKET
-_INT, _CHAR, _PKTINFO = 4, 1, 12
+_INT, _SHORT, _CHAR, _PKTINFO = 4, 2, 1, 12
 _PASSED_OVER = (
     constants.SCM_RIGHTS,
     constants.SCM_CREDENTIALS,
@@ -36,13 +37,15 @@ class SentControl:
     tos: int | None = None
     source: int = 0
     """The address to send from; 0: any that fits."""
+    segment_size: int | None = None
+    """Octets of each datagram that it is cut into (UDP_SEGMENT); None: the socket's."""
     timestamps: int | None = None
     """Of which SOF_TIMESTAMPING_TX_… its user wants to be told; None: as of others."""
 
     @property
     def manner(self) -> Manner:
         """Give what the engines of datagrams want to know."""
-        return Manner(self.ttl, self.tos, self.source)
+        return Manner(self.ttl, self.tos, self.source, self.segment_size)
 
 
 NOTHING_SAID = SentControl()
@@ -58,6 +61,8 @@ def read_control(items: Sequence[Item], *, of_datagram: bool) -> SentControl:
             _read_of_socket(said, kind, data)
         elif level == IP and of_datagram:
             _read_of_ip(said, kind, data)
+        elif level == SOL_UDP and of_datagram:
+            _read_of_udp(said, kind, data)
     return said
 
 
@@ -80,6 +85,12 @@ def _read_of_ip(said: SentControl, kind: int, data: bytes) -> None:
         said.source = int.from_bytes(data[_INT : 2 * _INT], "big")
     else:
         raise os_error(EINVAL)
+
+
+def _read_of_udp(said: SentControl, kind: int, data: bytes) -> None:
+    if kind != UDP_SEGMENT or len(data) != _SHORT:
+        raise os_error(EINVAL)
+    said.segment_size = int.from_bytes(data, sys.byteorder)
 
 
 def _int(data: bytes) -> int:

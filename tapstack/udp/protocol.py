@@ -37,8 +37,12 @@ from tapstack.udp import wire
 from tapstack.udp.sockets import SocketTable, UdpSocket
 from tapstack.udp.wire import HEADER_LENGTH, PROTOCOL_UDP
 
-MAX_DATA = 65535 - 20 - HEADER_LENGTH
+_HEADERS = 20 + HEADER_LENGTH
+MAX_DATA = 65535 - _HEADERS
 """Octets of data that the largest IP datagram leaves room for."""
+
+MAX_SEGMENTS = 128
+"""Datagrams that one unit is cut into at most (Linux's UDP_MAX_SEGMENTS)."""
 
 _OFFLOAD = Offload(0, wire.CHECKSUM_OFFSET, 0)
 
@@ -114,6 +118,8 @@ class Udp(DatagramEngine):
     ) -> int:
         """Send one datagram to `to`, or to whom the socket is connected; give its octets.
 
+        With a segment size, of the socket or of `manner`, it becomes as many as that makes of it.
+
         Raises: OSError with EDESTADDRREQ, EINVAL, EACCES, EMSGSIZE, ENETUNREACH, EADDRINUSE, or
         the pending error, once.
         """
@@ -128,11 +134,15 @@ class Udp(DatagramEngine):
         to = _ourselves_for_any(to)
         self._check_broadcast(socket, to.address)
         chosen = manner.source or self._source_from(socket.local.address)
-        source = self._ip.path_to(to.address, chosen).source
+        path = self._ip.path_to(to.address, chosen)
+        size = socket.segment_size if manner.segment_size is None else manner.segment_size
+        if size:
+            size = _segment_size_for(len(data), size, path.mtu)
         if not socket.local.port:
             port = self._table.choose_port(IPV4_ANY, self._entropy)
             self._place(socket, Endpoint(IPV4_ANY, port), socket.remote)
-        self._transmit(socket, bytes(data), manner, source, to, now)
+        offload = Offload(0, wire.CHECKSUM_OFFSET, size) if size else _OFFLOAD
+        self._transmit(socket, bytes(data), manner, path.source, to, offload, now)
         return len(data)
 
     def _transmit(
@@ -142,6 +152,7 @@ class Udp(DatagramEngine):
         manner: Manner,
         source: Ipv4Address,
         to: Endpoint,
+        offload: Offload,
         now: Instant,
     ) -> None:
         length = HEADER_LENGTH + len(data)
@@ -161,7 +172,7 @@ class Udp(DatagramEngine):
                 ttl=ttl if manner.ttl is None else manner.ttl,
                 tos=socket.tos if manner.tos is None else manner.tos,
                 dont_fragment=socket.dont_fragment,
-                offload=_OFFLOAD,
+                offload=offload,
             )
         except OSError as error:
             self._queue_local_error(socket, error, to)
@@ -237,6 +248,10 @@ class Udp(DatagramEngine):
             self._enqueue(socket, arrival)
 
     def _enqueue(self, socket: UdpSocket, arrival: Arrival) -> None:
+        if arrival.segment_size and not socket.takes_units:
+            for datagram in _datagrams_of(arrival):
+                self._enqueue(socket, datagram)
+            return
         if socket.queue.put(arrival, len(arrival.data)):
             self._counters["UdpInDatagrams"] += 1
             self._events.report(socket, READABLE)
@@ -253,7 +268,28 @@ def _arrival_of(datagram: Datagram, length: int, remote: Endpoint, now: Instant)
         datagram.tos,
         datagram.interface.name,
         now,
+        datagram.segment_size,
     )
+
+
+def _datagrams_of(unit: Arrival) -> Iterator[Arrival]:
+    """Go through the datagrams that came as one unit."""
+    data, size = unit.data, unit.segment_size
+    for start in range(0, len(data), size):
+        yield unit._replace(data=data[start : start + size], segment_size=0)
+
+
+def _segment_size_for(length: int, size: int, mtu: int) -> int:
+    """Say what a unit of so many octets is cut by; 0: it is one datagram.
+
+    Raises: OSError with EMSGSIZE where its datagrams do not fit the path, EINVAL where they are too
+    many (as Linux).
+    """
+    if _HEADERS + min(length, size) > mtu:
+        raise os_error(errno.EMSGSIZE)
+    if length > size * MAX_SEGMENTS:
+        raise os_error(errno.EINVAL)
+    return size if length > size else 0
 
 
 def _verify_checksum(datagram: Datagram, length: int) -> None:

@@ -38,6 +38,10 @@ class UdpSocket(DatagramSocket):
     """Share the port with sockets that set this too; the last one bound receives."""
     reuse_port: bool = False
     """Share the port with sockets that set this too; each sender has one of them."""
+    segment_size: int = 0
+    """UDP_SEGMENT: octets of data in each datagram that a send is cut into; 0: it is one."""
+    takes_units: bool = False
+    """UDP_GRO: datagrams that came as one unit are received at once."""
     multicast_ttl: int = 1
     """TTL of what goes to a group (RFC 1112 §6.1)."""
 

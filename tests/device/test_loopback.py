@@ -49,7 +49,7 @@ def test_a_full_queue_loses_the_newest_and_counts_it() -> None:
 def test_it_is_linuxs_lo() -> None:
     device = LoopbackDevice()
     assert (device.name, device.mtu, device.mac) == ("lo", 65_536, bytes(6))
-    assert device.capabilities == (True, True)
+    assert device.capabilities == (True, True, True)
     assert device.fileno() == -1
     assert device.next_deadline() is None
 

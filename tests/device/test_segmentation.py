@@ -8,7 +8,16 @@ from hypothesis import example, given, strategies as st
 from tapstack.base.checksum import complete_checksum
 from tapstack.base.contracts import VERIFIED, Frame, Offload
 from tapstack.device.segmentation import SoftwareOffload, cut
-from tests.device.units import ListDevice, Wire, joined, read_wire, tcp_unit, units
+from tests.device.units import (
+    ListDevice,
+    Wire,
+    joined,
+    naive_sum,
+    read_wire,
+    tcp_unit,
+    udp_unit,
+    units,
+)
 
 FIN, PSH, CWR = 0x01, 0x08, 0x80
 
@@ -134,6 +143,26 @@ def test_a_spoilt_unit_makes_it_not_fail(data: st.DataObject) -> None:
     assert cut(Frame((bytes(octets[:length]),), Offload(34, 16, 10)))
 
 
+@pytest.mark.parametrize(("length", "lengths"), [(10, [10]), (11, [10, 1]), (20, [10, 10])])
+@pytest.mark.parametrize("checksums", [False, True])
+def test_a_unit_of_udp_becomes_datagrams(length: int, lengths: list[int], checksums: bool) -> None:
+    data = bytes(range(length))
+    frames = cut(udp_unit(data, 10, identification=65_535), checksums=checksums)
+    wire = [
+        complete_checksum(list(each.parts), each.offload) if each.offload else joined(each)
+        for each in frames
+    ]
+    assert [len(each) - 42 for each in wire] == lengths
+    assert b"".join(each[42:] for each in wire) == data
+    for index, each in enumerate(wire):
+        datagram, transport = each[14:], each[34:]
+        assert int.from_bytes(datagram[2:4], "big") == len(datagram)
+        assert int.from_bytes(datagram[4:6], "big") == (65_535 + index) % 2**16
+        assert int.from_bytes(transport[4:6], "big") == len(transport)
+        pseudo = datagram[12:20] + b"\0\x11" + transport[4:6]
+        assert (naive_sum(datagram[:20]), naive_sum(pseudo + transport)) == (0xFFFF, 0xFFFF)
+
+
 # --- the middleware ------------------------------------------------------------------------------
 
 
@@ -156,6 +185,12 @@ def test_a_device_with_everything_gets_the_unit_itself() -> None:
     assert device.sent[0] is unit
 
 
+def test_a_device_that_cuts_tcp_alone_gets_datagrams() -> None:
+    device = ListDevice(checksum=True, segmentation=True)
+    SoftwareOffload(device).write(udp_unit(b"x" * 25, 10), 0)
+    assert [frame.offload for frame in device.sent] == [Offload(34, 6, 0)] * 3
+
+
 def test_a_frame_that_wants_nothing_passes_any_device() -> None:
     device, frame = ListDevice(), Frame((b"\xff" * 60,))
     SoftwareOffload(device).write(frame, 0)
@@ -167,7 +202,7 @@ def test_it_is_the_device_in_all_else() -> None:
     device.arriving.append(Frame((b"in",)))
     edge = SoftwareOffload(device)
     assert (edge.name, edge.mtu, edge.mac, edge.fileno()) == ("list0", 1500, device.mac, 77)
-    assert edge.capabilities == (True, True)
+    assert edge.capabilities == (True, True, True)
     assert edge.read(0) == Frame((b"in",))
     assert edge.read(0) is None
     assert edge.next_deadline() is None

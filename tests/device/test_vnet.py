@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from tapstack.base.contracts import VERIFIED, Frame, Offload
 from tapstack.device import vnet
-from tests.device.units import tcp_unit, units
+from tests.device.units import tcp_unit, udp_unit, units
 
 shorts = st.integers(0, 65_535)
 
@@ -42,6 +42,15 @@ def test_the_header_length_is_that_of_all_headers(unit: Frame) -> None:
         octets = b"".join(unit.parts)
         start = unit.offload.checksum_start
         assert fields["header_length"] == start + (octets[start + 12] >> 4) * 4
+
+
+def test_a_unit_of_udp_is_said_to_be_one() -> None:
+    unit = udp_unit(b"x" * 25, 10)
+    header = vnet.build(unit)
+    fields = vnet.CODEC.parse(header)
+    assert (fields["gso_type"], fields["header_length"]) == (5, 42)
+    assert vnet.is_understood(header)
+    assert vnet.parse(header) == unit.offload
 
 
 @pytest.mark.parametrize("offload", [None, VERIFIED])

@@ -152,3 +152,13 @@ class ListDevice:
 
     def close(self) -> None:
         self.closed = True
+
+
+def udp_unit(data: bytes, segment_size: int, *, identification: int = 7) -> Frame:
+    """Make a unit of UDP as the stack hands it down."""
+    length = 8 + len(data)
+    header = (0, 20 + length, identification, ip.DONT_FRAGMENT, 64, 17, SOURCE, DESTINATION)
+    partial = pseudo_header_sum(SOURCE, DESTINATION, 17, length)
+    transport = bytes.fromhex("1f90d431") + length.to_bytes(2, "big") + partial.to_bytes(2, "big")
+    link = build_eth(EthernetHeader(THERE, HERE, 0x0800))
+    return Frame((link, ip.build_header(*header), transport, data), Offload(34, 6, segment_size))

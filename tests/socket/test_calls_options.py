@@ -104,10 +104,11 @@ OF_STREAMS = {
         "not there": 99,
     },
 }
+OF_DATAGRAMS = {socket.IPPROTO_UDP: {"SEGMENT": 103, "GRO": 104, "not there": 99}}
 CASES = [
     pytest.param(kind, level, number, id=f"{kind} {level} {name}")
     for kind, tables in (
-        ("datagram", [OF_ALL]),
+        ("datagram", [OF_ALL, OF_DATAGRAMS]),
         ("fresh", [OF_ALL, OF_STREAMS]),
         ("listener", [OF_ALL, OF_STREAMS]),
     )
