@@ -79,14 +79,16 @@ def _tcp_row(stack: Stack, tcb: Tcb, selection: Selection, now: Instant) -> Row:
     if selection.sequence:
         details.append(_sequence(tcb))
     if selection.memory:
-        details.append(f"skmem:(r{held(tcb)},rb{tcb.receive_space.buffer},w{len(tcb.send_buffer)})")
+        details.append(
+            f"skmem:(r{held(tcb)},rb{tcb.receive_space.buffer},w{tcb.send_buffer.octets})"
+        )
     if selection.insides:
         details.append(insides(stack.tcp.info(tcb, now), tcb.congestion.name))
     return Row(
         "tcp",
         tcb.state.title,
         len(tcb.receive_queue),
-        len(tcb.send_buffer),
+        tcb.send_buffer.octets,
         tcb.local,
         tcb.remote,
         timer=_timer(tcb, now) if selection.timers else "",

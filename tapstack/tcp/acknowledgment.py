@@ -154,7 +154,7 @@ def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged
     acked = tcb.sent.acknowledge(seg.ack)
     news.acked = acked.packets
     # Our FIN occupies one number behind the last octet of the buffer.
-    tcb.send_buffer.release(min(text, len(tcb.send_buffer)))
+    tcb.send_buffer.release(min(text, tcb.send_buffer.octets))
     tcb.statistics.bytes_acked += text
     tcb.snd_una = seg.ack
     urgent.on_acknowledged(tcb)

@@ -160,7 +160,10 @@ def _take_acknowledgment(
     rtt = tcb.rtt.observe(now - last.sent_at, now)
     tcb.congestion.on_round_trip(rtt, ack, tcb.snd_nxt, now)
     rack.update_reordering_window(ctx, tcb, news)
-    tail_loss_probe.restart_timer(ctx, tcb, now)
+    if tcb.sent.segments:
+        tail_loss_probe.restart_timer(ctx, tcb, now)
+    else:
+        tcb.retransmission_timer.cancel()
     if tcb.window_use.allows_growth(tcb.window):
         tcb.congestion.on_acked(delivered, now)
     tcb.window_use.full_at = now

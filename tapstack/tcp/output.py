@@ -52,6 +52,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.state is State.CLOSED:
         return
     if _only_receives(tcb):
+        tcb.statistics.time.note(Limit.IDLE, now)
         acknowledge(ctx, tcb, now)
         return
     if tcb.syn_due:
@@ -71,12 +72,11 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 
 def _only_receives(tcb: Tcb) -> bool:
-    """Tell whether nothing is there to be sent, and nothing has changed about that."""
+    """Tell whether nothing is there to be sent, first or again."""
     return (
         tcb.state is State.ESTABLISHED
-        and not tcb.sent
-        and not len(tcb.send_buffer)
-        and tcb.statistics.time.limit is Limit.IDLE
+        and not tcb.sent.segments
+        and not tcb.send_buffer.octets
         and not (tcb.probe_due or tcb.send_blocked or tcb.recovery.new_text_first)
     )
 
@@ -94,7 +94,7 @@ def _send_syn(ctx: Context, tcb: Tcb, now: Instant) -> None:
         return
     tcb.sent.append(SentSegment(tcb.iss, add(tcb.iss, 1), SYN, 1, now))
     tcb.snd_nxt = add(tcb.iss, 1)
-    length = len(tcb.send_buffer)
+    length = tcb.send_buffer.octets
     if length:
         _queue_text_of_syn(ctx, tcb, length, now)
     transmit(ctx, tcb, tcb.iss, SYN, length, now, "open")
@@ -138,8 +138,9 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if _send_mtu_probe(ctx, tcb, now):
         while _send_next_unit(ctx, tcb, mss, now):
             mss = current_mss(tcb)  # what has left may have taken SACK blocks along
-    held_back = _reason_to_wait(ctx, tcb, tcb.unsent(), mss, now) is Wait.CONGESTION_WINDOW
-    limited = held_back or tcb.sent.in_flight >= tcb.window.cwnd
+    limited = tcb.sent.in_flight >= tcb.window.cwnd
+    if not limited and (unsent := tcb.unsent()):
+        limited = _reason_to_wait(ctx, tcb, unsent, mss, now) is Wait.CONGESTION_WINDOW
     if tcb.snd_nxt != before or limited:
         note_use(ctx, tcb, limited, now)
     if tcb.snd_nxt != before:
@@ -163,7 +164,8 @@ def _send_next_unit(ctx: Context, tcb: Tcb, mss: int, now: Instant) -> bool:
     unsent = tcb.unsent()
     if not unsent and not _fin_waits(tcb):
         return False
-    tcb.send_pieces.grow_first(tcb, _unit_quota(ctx, tcb, mss) * mss)
+    if len(tcb.send_pieces) > 1:
+        tcb.send_pieces.grow_first(tcb, _unit_quota(ctx, tcb, mss) * mss)
     if _reason_to_wait(ctx, tcb, unsent, mss, now) is not Wait.NO:
         return False
     length = _sendable(ctx, tcb, unsent, mss)
@@ -181,8 +183,11 @@ def _reason_to_wait(ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant)
     piece = tcb.send_pieces.octets_in_piece(tcb, unsent)
     if piece <= mss:
         return Wait.NO
-    quota, room = tcb.window.cwnd - tcb.sent.in_flight, _window_room(tcb)
-    if quota <= 0 or (piece < unsent and piece <= min(room, quota * mss)):
+    quota = tcb.window.cwnd - tcb.sent.in_flight
+    if quota <= 0:
+        return Wait.NO
+    room = _window_room(tcb)
+    if piece < unsent and piece <= min(room, quota * mss):
         return Wait.NO  # a piece that another follows gets no more text
     return wait_for_more(ctx, tcb, piece, room, quota, mss, now)
 

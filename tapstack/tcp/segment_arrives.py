@@ -198,7 +198,7 @@ def _check_ack_of_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> boo
 
 def _check_ack_of_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Move on from the states that wait for our FIN to be acknowledged."""
-    if not tcb.fin_sent or tcb.sent or tcb.snd_una != tcb.snd_nxt or len(tcb.send_buffer):
+    if not tcb.fin_sent or tcb.sent or tcb.snd_una != tcb.snd_nxt or tcb.send_buffer.octets:
         return True
     if tcb.state in (State.FIN_WAIT_1, State.CLOSING):
         ctx.report(tcb, ENDED | WRITABLE)  # for who lingers: all has arrived

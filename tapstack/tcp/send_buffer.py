@@ -17,7 +17,7 @@ _MAX_PARTS = 16
 class SendBuffer:
     """A queue of octets, addressed by their distance from the oldest one that is held."""
 
-    __slots__ = ("_chunks", "_head", "_starts", "_tail")
+    __slots__ = ("_chunks", "_head", "_starts", "_tail", "octets")
 
     def __init__(self) -> None:
         # Positions count all octets ever appended; chunk i holds those from _starts[i] on.
@@ -25,15 +25,15 @@ class SendBuffer:
         self._starts: list[int] = []
         self._head = 0
         self._tail = 0
-
-    def __len__(self) -> int:
-        return self._tail - self._head
+        self.octets = 0
+        """How many are held."""
 
     def append(self, text: Buffer) -> None:
         """Copy text to the end of the queue."""
         self._chunks.append(bytes(text))
         self._starts.append(self._tail)
         self._tail += len(text)
+        self.octets += len(text)
 
     def views(self, offset: int, length: int) -> list[Buffer]:
         """Give the `length` octets that begin `offset` octets behind the oldest, as views."""
@@ -56,7 +56,8 @@ class SendBuffer:
     def release(self, count: int) -> None:
         """Let go of the oldest `count` octets: they are acknowledged."""
         self._head += count
-        assert self._head <= self._tail
+        self.octets -= count
+        assert self.octets >= 0
         done = 0
         while (
             done < len(self._chunks) and self._starts[done] + len(self._chunks[done]) <= self._head
@@ -67,4 +68,4 @@ class SendBuffer:
 
     def clear(self) -> None:
         """Let go of everything."""
-        self.release(len(self))
+        self.release(self.octets)

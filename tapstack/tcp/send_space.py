@@ -56,7 +56,7 @@ def _cost(mss: int) -> int:
 def charge(tcb: Tcb) -> int:
     """Give the memory of all that is queued or in flight, as Linux counts it."""
     pieces = len(tcb.send_pieces) + len(tcb.sent.segments)
-    return len(tcb.send_buffer) + _PIECE_OVERHEAD * pieces
+    return tcb.send_buffer.octets + _PIECE_OVERHEAD * pieces
 
 
 def room_in_last(ctx: Context, tcb: Tcb) -> int:

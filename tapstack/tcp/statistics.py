@@ -137,7 +137,7 @@ def watch_limit(tcb: Tcb, now: Instant) -> None:
 
 
 def _limit_of(tcb: Tcb) -> Limit:
-    if not len(tcb.send_buffer) and not (tcb.fin_sent and tcb.sent):
+    if not tcb.send_buffer.octets and not (tcb.fin_sent and tcb.sent):
         return Limit.IDLE
     unsent = tcb.unsent()
     if unsent == 0:

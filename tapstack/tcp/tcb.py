@@ -269,12 +269,12 @@ class Tcb:
 
     def unsent(self) -> int:
         """Count the octets in the send buffer that were never sent."""
-        segments = self.sent.segments
-        if not segments:
-            return len(self.send_buffer)
+        queued, segments = self.send_buffer.octets, self.sent.segments
+        if not segments or not queued:
+            return queued
         # Our SYN and our FIN occupy sequence numbers, and are no text.
         marks = (segments[-1].flags & FIN) + (segments[0].flags >> 1 & 1)
-        return len(self.send_buffer) - sub(self.snd_nxt, self.snd_una) + marks
+        return queued - sub(self.snd_nxt, self.snd_una) + marks
 
     def rto(self) -> Duration:
         """Give the retransmission timeout, backed off, µs (RFC 6298 §5.5)."""

@@ -326,7 +326,7 @@ def on_keepalive_timeout(owner: Owner, now: Instant) -> None:
     ctx, tcb = owner
     config, options = ctx.config, tcb.options
     idle = now - tcb.last_received_at
-    if tcb.sent or len(tcb.send_buffer):
+    if tcb.sent or tcb.send_buffer.octets:
         # Text in flight asks the same question, and gives up by its own rules.
         tcb.keepalive_timer.arm(now + _keepalive_idle(ctx, tcb))
         return

@@ -198,7 +198,9 @@ def check_sending(tcb: Tcb, memory: Memory) -> None:
     assert le(tcb.snd_nxt, memory.peer_edge), "sent beyond the window"
     in_flight = sub(tcb.snd_nxt, tcb.snd_una)
     fin = tcb.fin_sent and bool(tcb.sent)
-    assert in_flight <= len(tcb.send_buffer) + fin, "text was let go of before it was acknowledged"
+    assert in_flight <= tcb.send_buffer.octets + fin, (
+        "text was let go of before it was acknowledged"
+    )
     memory.largest_mss = max(memory.largest_mss, tcb.effective_mss)
     memory.send_space = max(memory.send_space, tcb.send_space)
     # A piece of text that is begun is filled, also with what follows as it is sent.
@@ -253,6 +255,6 @@ def check_nothing_is_held(tcb: Tcb) -> None:
     assert all(timer.deadline is None for timer in timers_of(tcb))
     assert not tcb.sent
     assert not tcb.sent.packets_out
-    assert not len(tcb.send_buffer)
+    assert not tcb.send_buffer.octets
     assert not len(tcb.reassembly)
     assert tcb.reassembly.octets == 0

@@ -46,9 +46,9 @@ def assert_invariants(world: World, tcb: Tcb) -> None:
     assert tcb.window.cwnd >= 1
     assert tcb.window.ssthresh >= 2
     if tcb.state is State.ESTABLISHED:
-        assert sub(tcb.snd_nxt, tcb.snd_una) <= len(tcb.send_buffer)
+        assert sub(tcb.snd_nxt, tcb.snd_una) <= tcb.send_buffer.octets
         assert not sent or tcb.retransmission_timer.deadline is not None
-        waiting = len(tcb.send_buffer) and not sent and not world.host_of(tcb).outbox
+        waiting = tcb.send_buffer.octets and not sent and not world.host_of(tcb).outbox
         assert not waiting or tcb.persist_timer.deadline is not None
     full = tcb.receive_space.buffer // 2
     assert len(tcb.receive_queue) + tcb.reassembly.octets <= full + 65536

@@ -388,7 +388,7 @@ def test_with_a_cookie_the_text_goes_with_the_syn() -> None:
     assert (ack.flags, ack.seq, ack.text) == (ACK, first.seq + 6, b"")
     assert tcb.state is State.ESTABLISHED
     assert not tcb.sent
-    assert len(tcb.send_buffer) == 0
+    assert tcb.send_buffer.octets == 0
     info = client.host.tcp.info(tcb, T0)
     assert (info.options & OPT_SYN_DATA, info.fastopen_client_fail) == (OPT_SYN_DATA, 0)
     assert client.host.counters["TcpExtTCPFastOpenActive"] == 1
