@@ -95,6 +95,13 @@ class TimerQueue:
         self._heap = entries
         heapify(self._heap)
 
+    def soonest(self) -> Instant | None:
+        """Tell a time before which nothing is due, or None: cheap, and seldom not a deadline.
+
+        A driver that sleeps until then and expires what is due never misses one.
+        """
+        return self._heap[0][0] if self._heap else None
+
     def next_deadline(self) -> Instant | None:
         """Tell the exact next deadline, or None. Stale entries that have come up are settled."""
         heap = self._heap

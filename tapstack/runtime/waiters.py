@@ -1,38 +1,56 @@
 """Threads that wait for something to happen to a socket.
 
-Each waits on a bare lock of its own: the cheapest thing to wake, and one that a signal interrupts.
+Each sleeps in one of two ways: on a bell of its own, a bare lock, the cheapest thing to wake; or on
+the devices, if it is the one that drives them (`leading.py`). Signals interrupt both.
 
-Not done here: the runtime's lock, under which all but `Waiter.wait` is called.
+Not done here: the runtime's lock, under which all of this is called but the sleep itself.
 """
 
 from __future__ import annotations
 
-from _thread import TIMEOUT_MAX, allocate_lock
+from _thread import TIMEOUT_MAX, allocate_lock, get_ident
+from collections.abc import Callable
 
 
 class Waiter:
     """One thread's interest in some events of one endpoint."""
 
-    __slots__ = ("_armed", "_lock", "endpoint", "events")
+    __slots__ = ("endpoint", "events", "has_happened", "outer", "rouse", "thread")
 
     def __init__(self, endpoint: object, events: int) -> None:
         self.endpoint = endpoint
         self.events = events
-        self._armed = False
-        self._lock = allocate_lock()
-        self._lock.acquire()
-
-    def arm(self) -> None:
-        """Begin to listen: what happens from now on ends the next `wait`."""
-        self._armed = True
-
-    def wait(self, seconds: float | None) -> bool:
-        """Wait for the next event; False when the time is up. For the waiting thread alone."""
-        patience = -1 if seconds is None else min(max(seconds, 0), TIMEOUT_MAX)
-        return self._lock.acquire(timeout=patience)
+        self.has_happened = False
+        """Whether there was an event since the last wait ended."""
+        self.rouse: Callable[[], object] | None = None
+        """What ends its sleep, while it sleeps and nobody has ended that."""
+        self.thread = get_ident()
+        self.outer: Waiter | None = None
+        """The waiter of the same thread whose place at the devices this one has."""
 
     def wake(self, events: int) -> None:  # noqa: ARG002 - whatever it was
         """End the wait."""
-        if self._armed:
-            self._armed = False
-            self._lock.release()
+        self.has_happened = True
+        self.call()
+
+    def call(self) -> None:
+        """End the sleep, so that it looks how things are."""
+        rouse, self.rouse = self.rouse, None
+        if rouse is not None:
+            rouse()
+
+
+class Bell:
+    """What a thread sleeps on, once, until another one rings."""
+
+    __slots__ = ("_lock", "ring")
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._lock.acquire()
+        self.ring = self._lock.release
+        """End the sleep. To be called once."""
+
+    def sleep(self, seconds: float | None) -> None:
+        """Sleep until it is rung, or the time is up."""
+        self._lock.acquire(timeout=-1 if seconds is None else min(max(seconds, 0), TIMEOUT_MAX))

@@ -6,8 +6,7 @@ Not done here: blocking (`socket/blocking.py`), and what its links do (`link.py`
 from __future__ import annotations
 
 import socket as stdlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -132,26 +131,31 @@ class Host:
 
         Raises: what the attempt raises.
         """
-        now = self._clock.now
         try:
-            return attempt(*arguments, now=now)
+            return attempt(*arguments, now=self._clock.now)
         finally:
-            self.stack.flush(now)
+            self.stack.flush(self._clock.now)
             self._leave()
 
     def call_soon(self, attempt: Callable[..., object], *arguments: Any) -> None:
         """Have an attempt made before anything else happens. For finalizers."""
         self._clock.call_soon(partial(self.call, attempt, *arguments))
 
-    @contextmanager
-    def watch(self, endpoint: object, events: int) -> Iterator[Waiter]:
-        """Hear of events of an endpoint for as long as the block lasts."""
+    def watch(self, endpoint: object, events: int) -> Waiter:
+        """Begin to hear of events of an endpoint."""
         waiter = Waiter(self._clock, self.name, endpoint, events)
         self._watchers.add(waiter)
-        try:
-            yield waiter
-        finally:
-            self._watchers.remove(waiter)
+        return waiter
+
+    def wait(self, watcher: Waiter, deadline: Instant | None) -> bool:
+        """Send what is to be sent, and wait for an event; False when the time is up."""
+        self.stack.flush(self._clock.now)
+        self._leave()
+        return watcher.wait(deadline)
+
+    def forget(self, watcher: Waiter) -> None:
+        """Tell a waiter no more."""
+        self._watchers.remove(watcher)
 
     def notify(self, endpoint: object, on_event: Callable[[int], None]) -> Callable[[], None]:
         """Have `on_event` called with what happened at every event; give what ends that."""

@@ -1,4 +1,4 @@
-"""Waiting for events of a socket in virtual time; implements `socket.contract.Waiter`.
+"""Waiting for events of a socket in virtual time.
 
 Not done here: who runs meanwhile (`baton.py`).
 """
@@ -6,7 +6,7 @@ Not done here: who runs meanwhile (`baton.py`).
 from __future__ import annotations
 
 from tapstack.base.contracts import ACCEPTABLE, CONNECTED, READABLE, WRITABLE
-from tapstack.base.units import SECOND
+from tapstack.base.units import Instant
 from tapstack.sim.baton import Party
 from tapstack.sim.clock import Clock
 
@@ -31,20 +31,17 @@ class Waiter:
         self._has_happened = False
         self._party: Party | None = None  # who waits
 
-    def arm(self) -> None:
-        """Begin to listen: what happens from now on ends the next `wait`."""
-        self._has_happened = False
-
-    def wait(self, seconds: float | None) -> bool:
+    def wait(self, deadline: Instant | None) -> bool:
         """Wait for the next event; False when the time is up."""
-        if self._has_happened:
-            return True
-        self._party = self._clock.baton.holder
-        try:
-            self._clock.wait(None if seconds is None else round(seconds * SECOND), self._describe)
-        finally:
-            self._party = None
-        return self._has_happened
+        patience = None if deadline is None else deadline - self._clock.now
+        if not self._has_happened and (patience is None or patience > 0):
+            self._party = self._clock.baton.holder
+            try:
+                self._clock.wait(patience, self._describe)
+            finally:
+                self._party = None
+        has_happened, self._has_happened = self._has_happened, False
+        return has_happened
 
     def wake(self, events: int) -> None:  # noqa: ARG002 - whatever it was
         """End the wait."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from errno import EINPROGRESS
 from typing import Any, Protocol, TypeVar
 
-from tapstack.base.units import SECOND
+from tapstack.base.units import SECOND, Instant
 from tapstack.socket.contract import SocketHost
 
 T = TypeVar("T")
@@ -35,18 +35,36 @@ def block(
     A timeout of 0 tries once, None waits for ever. Raises: BlockingIOError for a timeout of 0, or
     with EINPROGRESS, TimeoutError, and what the attempt raises.
     """
-    try:
+    if timeout == 0:
         return host.call(attempt, *arguments)
+    done: T = host.call(_repeat, host, endpoint, events, timeout, attempt, arguments)
+    return done
+
+
+def _repeat(
+    host: SocketHost,
+    endpoint: Watchable,
+    events: int,
+    timeout: float | None,
+    attempt: Callable[..., T],
+    arguments: tuple[Any, ...],
+    *,
+    now: Instant,
+) -> T:
+    """Do what `block` promises, within the stack, which is left to others while this waits."""
+    try:
+        return attempt(*arguments, now=now)
     except BlockingIOError as blocked:
-        if timeout == 0 or blocked.errno == EINPROGRESS:
+        if blocked.errno == EINPROGRESS:
             raise  # something was begun: to begin it again would be wrong
-    deadline = None if timeout is None else host.now() + round(timeout * SECOND)
-    with host.watch(endpoint.watched(), events) as waiter:
-        while True:
-            waiter.arm()
+    deadline = None if timeout is None else now + round(timeout * SECOND)
+    waiter = host.watch(endpoint.watched(), events)
+    try:
+        while host.wait(waiter, deadline):
             try:
-                return host.call(attempt, *arguments)
+                return attempt(*arguments, now=host.now())
             except BlockingIOError:
-                left = None if deadline is None else (deadline - host.now()) / SECOND
-                if (left is not None and left <= 0) or not waiter.wait(left):
-                    raise TimeoutError("timed out") from None
+                continue
+    finally:
+        host.forget(waiter)
+    raise TimeoutError("timed out")

@@ -9,12 +9,12 @@ Not done here: anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import Buffer
 from tapstack.base.units import Instant
+from tapstack.socket.watching import Watcher
 
 T = TypeVar("T")
 
@@ -109,16 +109,6 @@ class SocketEndpoint(Protocol):
         """Give the engine's object whose events tell of this socket."""
 
 
-class Waiter(Protocol):
-    """Waits for events of one endpoint."""
-
-    def arm(self) -> None:
-        """Begin to listen: what happens from now on ends the next `wait`."""
-
-    def wait(self, seconds: float | None) -> bool:
-        """Wait for an event; False when the time is up."""
-
-
 class SocketHost(Protocol):
     """A running stack, as sockets see it."""
 
@@ -131,17 +121,23 @@ class SocketHost(Protocol):
     def call_soon(self, attempt: Callable[..., object], *arguments: Any) -> None:
         """Have an attempt made soon, without waiting for it: for finalizers."""
 
-    def watch(self, endpoint: object, events: int) -> AbstractContextManager[Waiter]:
-        """Hear of events of an engine's object for as long as the block lasts."""
+    def watch(self, endpoint: object, events: int) -> Watcher:
+        """Begin to hear of events of an engine's object.
 
-    def notify(self, endpoint: object, on_event: Callable[[int], None]) -> Callable[[], None]:
-        """Have `on_event` called with what happened at every event; give what ends that.
-
-        All three are called within the stack.
+        This and all that follows is called within the stack.
         """
 
+    def wait(self, watcher: Any, deadline: Instant | None) -> bool:
+        """Leave the stack to others until a watcher has heard something; False: the time is up."""
+
+    def forget(self, watcher: Any) -> None:
+        """Tell a watcher no more."""
+
+    def notify(self, endpoint: object, on_event: Callable[[int], None]) -> Callable[[], None]:
+        """Have `on_event` called with what happened at every event; give what ends that."""
+
     def report(self, endpoint: object, events: int) -> None:
-        """Tell of what happened to something that is no engine's. To be called within the stack."""
+        """Tell of what happened to something that is no engine's."""
 
     def now(self) -> Instant:
-        """Tell the time."""
+        """Tell the time. From anywhere."""

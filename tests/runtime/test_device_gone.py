@@ -155,4 +155,4 @@ def test_a_stack_without_its_device_closes_at_once(hosts) -> None:
         unplug(hosts)
         waiting.exception(PATIENCE)
         hosts[0].close()
-        assert not hosts[0]._thread.is_alive()
+        assert not hosts[0]._leadership.thread.is_alive()

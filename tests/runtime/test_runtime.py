@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tapstack.base.address import LOOPBACK_NETWORK, parse_network
-from tapstack.base.contracts import WRITABLE, Frame, NetDevice
+from tapstack.base.contracts import Frame, NetDevice
 from tapstack.base.units import SECOND, Instant
 from tapstack.capture.pcap import PcapReader
 from tapstack.device.descriptor import DescriptorDevice, derive_mac
@@ -26,8 +26,6 @@ from tapstack.runtime.entropy import SystemEntropy
 from tapstack.runtime.runtime import Runtime
 from tapstack.socket.facade import Socket
 from tapstack.stack import Stack
-from tapstack.tcp.protocol import Tcp
-from tapstack.tcp.state import State
 from tests.socket.nets import LOOPBACK, PATIENCE, Background, Net, stuck_listener
 
 HERE, THERE = "10.9.0.1", "10.9.0.2"
@@ -283,32 +281,6 @@ def test_a_deadline_in_the_far_future_is_slept_towards(runtime: Runtime) -> None
     assert not reached.wait(0.05)  # the reader goes to sleep meanwhile
     runtime.call(arm, 0)
     assert reached.wait(PATIENCE)
-
-
-class LastWords:
-    """A connection whose FIN is acknowledged right after somebody looked at its state."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._states = [State.FIN_WAIT_1, State.FIN_WAIT_2]
-
-    @property
-    def state(self) -> State:
-        state = self._states.pop(0)
-        self._runtime.stack.report(self, WRITABLE)
-        self._runtime.call(lambda *, now: None)
-        return state
-
-
-def test_what_happens_right_after_a_look_ends_the_wait(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connection = LastWords(runtime)
-    monkeypatch.setattr(Tcp, "connections", [connection])
-    begun = monotonic()
-    runtime._await_acknowledgments()
-    assert monotonic() - begun < SECOND
-    assert connection._states == []
 
 
 def test_the_reader_sleeps_while_nothing_happens(runtime: Runtime) -> None:

@@ -106,12 +106,12 @@ class Background(threading.Thread, Generic[T]):
         return self._value
 
     def until_blocked(self) -> None:
-        """Wait until it waits: in `Waiter.wait`, or in a call of the kernel's."""
+        """Wait until it waits: for a bell or on the devices, or in a call of the kernel's."""
 
         def waits() -> bool:
             frame = sys._current_frames().get(self.ident or 0)
             file = frame.f_code.co_filename if frame else ""
-            ours = file.endswith("/tapstack/runtime/waiters.py")
+            ours = file.endswith(("/tapstack/runtime/waiters.py", "/tapstack/runtime/driving.py"))
             return ours or file == socket.__file__ or bool(frame and frame.f_code is RUN)
 
         until(waits)

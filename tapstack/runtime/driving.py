@@ -1,0 +1,179 @@
+"""Driving a stack: sleeping on its devices, reading them, meeting its deadlines.
+
+One thread at a time does this, whichever leads (`leading.py`). It sleeps without the lock of the
+stack, so that calls can enter, and does everything else under it.
+
+Not done here: who drives, and how its descriptors are given back in the end (`runtime.py`).
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+from collections.abc import Callable
+from contextlib import suppress
+
+from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.runtime.clock import monotonic
+from tapstack.runtime.gone import give_up_interface
+from tapstack.runtime.lock import StackLock
+from tapstack.runtime.waiters import Waiter
+from tapstack.socket.watching import Watchers
+from tapstack.stack import Stack
+
+_FRAMES_A_TURN = 64
+"""Frames read before the lock is offered to the application's threads."""
+_UNIT = 4096
+"""Octets: a frame beyond that is a unit of many segments, of which more are likely to follow."""
+_NO_SLEEP: Duration = 4
+"""µs: who has asked for no longer had not to wait for the frame that it found."""
+_HUNG_UP = select.EPOLLHUP
+"""What a descriptor says, again and again, that will never be readable."""
+_DESCRIPTORS_AT_ONCE = 8
+_LONGEST_SLEEP = 10**6
+"""Seconds: epoll_wait(2) can be told of 2³¹ ms, which are 25 days."""
+_log = logging.getLogger("tapstack")
+
+
+class Driver:
+    """What it takes to drive one stack."""
+
+    def __init__(self, stack: Stack, lock: StackLock, watchers: Watchers) -> None:
+        self._stack = stack
+        self._lock = lock
+        self._watchers = watchers
+        self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._sleeping_until: Instant | None = None
+        self._is_asleep = False
+        self._interfaces = {
+            interface.device.fileno(): interface
+            for interface in stack.interfaces.values()
+            if interface.device.fileno() >= 0
+        }
+        self._devices = [(fd, each.device) for fd, each in self._interfaces.items()]
+        self.now = monotonic()
+        """When the present turn began, or the last one did."""
+        self._poller = select.epoll()
+        for fd in (self._wakeup, *self._interfaces):
+            self._poller.register(fd, select.EPOLLIN)
+
+    # --- ends of turns, whoever's they are ---
+
+    def guard(self, door: Callable[..., object], *arguments: object) -> None:
+        """Go through a door of the core; a fault of ours there ends nobody's thread.
+
+        What comes from the wire is counted and dropped within the core. An exception that gets here
+        is a defect of ours, and the thread that meets it is an innocent one: it is logged with all
+        that is known, and the stack goes on for every other connection.
+        """
+        try:
+            door(*arguments)
+        except Exception:  # noqa: BLE001 - see above: this is the one door where it is caught
+            _log.exception("tapstack met a defect of its own; please report it")
+
+    def leave(self) -> None:
+        """End a turn: send what may be sent, wake who waits, and who drives if it is time to."""
+        self.guard(self._stack.flush, self.now)
+        self._tell()
+        if self._is_asleep:
+            soonest, until = self._soonest(), self._sleeping_until
+            if soonest is not None and (until is None or soonest < until):
+                self.kick()
+
+    def _tell(self) -> None:
+        while events := self._stack.take_events():  # who hears of some may report others
+            self._watchers.wake(events)
+
+    def kick(self) -> None:
+        """End the sleep of who drives."""
+        self._is_asleep = False
+        os.eventfd_write(self._wakeup, 1)
+
+    # --- the turn of who drives ---
+
+    def take_turn(self, waiter: Waiter, until: Instant | None) -> None:
+        """Sleep until there is something to do, but not beyond `until`, and do it.
+
+        Under the lock, which others may have meanwhile. Raises: what signal handlers raise.
+        """
+        before = monotonic()
+        ready = self._sleep(waiter, before, until)
+        self.now = now = monotonic()
+        for fd, events in ready:
+            if fd in self._interfaces:
+                # Who found a frame without having to wait for it finds more.
+                self._read(fd, hurries=now - before <= _NO_SLEEP, hung_up=bool(events & _HUNG_UP))
+            elif fd == self._wakeup:
+                with suppress(BlockingIOError):
+                    os.eventfd_read(fd)
+        for fd, device in self._devices:
+            due = device.next_deadline()
+            if due is not None and due <= now:
+                self._read(fd, hurries=True, hung_up=False)
+        soonest = self._stack.timers.soonest()
+        if soonest is not None and soonest <= self.now:
+            self.guard(self._stack.expire, self.now)
+        self._tell()
+
+    def _sleep(self, waiter: Waiter, now: Instant, until: Instant | None) -> list[tuple[int, int]]:
+        """Give up the lock, sleep, and take it back; tell what descriptors are ready."""
+        soonest = self._soonest()
+        if until is None or (soonest is not None and soonest < until):
+            until = soonest
+        seconds = None
+        if until is not None:
+            seconds = min(max(0, until - now) / SECOND, _LONGEST_SLEEP)
+        self._sleeping_until = until
+        self._is_asleep = True
+        waiter.rouse = self.kick
+        try:
+            self._lock.leave()
+            return self._poller.poll(seconds, _DESCRIPTORS_AT_ONCE)
+        finally:
+            self._lock.take_back()
+            self._is_asleep = False
+            waiter.rouse = None
+
+    def _soonest(self) -> Instant | None:
+        """Give a time until which nothing is due: not later than the soonest deadline."""
+        soonest = self._stack.timers.soonest()
+        for _, device in self._devices:
+            due = device.next_deadline()
+            if due is not None and (soonest is None or due < soonest):
+                soonest = due
+        return soonest
+
+    def _read(self, fd: int, *, hurries: bool, hung_up: bool) -> None:
+        """Take frames one by one, each to its end, until no more are to be expected."""
+        interface = self._interfaces[fd]
+        try:
+            for _ in range(_FRAMES_A_TURN):
+                frame = interface.device.read(self.now)
+                if frame is None:
+                    if hung_up:
+                        raise OSError(errno.ENODEV, "its descriptor hung up")
+                    return
+                self.guard(self._stack.receive, interface, frame, self.now)
+                if not hurries and len(frame.parts[0]) <= _UNIT:
+                    return  # to ask whether there is another costs less than to try in vain
+                self.now = monotonic()
+        except OSError as gone:
+            self._give_up(fd, gone)
+
+    def _give_up(self, fd: int, gone: OSError) -> None:
+        """See that a device is gone."""
+        interface = self._interfaces.pop(fd)
+        self._devices.remove((fd, interface.device))
+        self._poller.unregister(fd)
+        _log.warning("%s is gone: %s", interface.name, gone.strerror)
+        interface.device.close()
+        self.guard(give_up_interface, self._stack, interface)
+
+    def close(self) -> None:
+        """Give the descriptors back; nobody may drive any more."""
+        for interface in self._stack.interfaces.values():
+            interface.device.close()
+        self._poller.close()
+        os.close(self._wakeup)

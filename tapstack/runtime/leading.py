@@ -1,0 +1,162 @@
+"""Leader and followers: which of the threads that wait drives the devices.
+
+To wake a thread costs several times what a frame costs. So a thread that waits for its own socket
+reads the devices itself, if nobody does: it leads, until what it waits for has happened. Who comes
+to wait meanwhile follows: he sleeps on a bell of his own, which the leader rings.
+
+Who leaves the lead names no successor, for he will most likely be back before another one is awake.
+A thread that stands by looks every few milliseconds whether the lead has been left for good, and
+takes it then; it has nothing else to wait for. It sleeps while a leader stays where he is.
+
+A leader who wakes others again and again, and finds nothing of his own, has to make room: the next
+who comes to wait names himself his heir, and ends his sleep. The leader hands over.
+
+Not done here: driving (`driving.py`). All of this is called under the stack's lock.
+"""
+
+from __future__ import annotations
+
+from threading import Thread, get_ident
+
+from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
+from tapstack.runtime.clock import monotonic
+from tapstack.runtime.driving import Driver
+from tapstack.runtime.lock import StackLock
+from tapstack.runtime.waiters import Bell, Waiter
+
+_TICK: Duration = 2 * MILLISECOND
+"""How long the lead may be left before the thread that stands by takes it."""
+_PATIENCE = 3
+"""Wakes of others after which a leader has to make room."""
+
+
+class Leadership:
+    """Who leads, who is to lead next, and who follows."""
+
+    def __init__(self, driver: Driver, lock: StackLock) -> None:
+        self._driver = driver
+        self._lock = lock
+        self._leader: Waiter | None = None
+        self._heir: Waiter | None = None
+        self._changes = 0
+        """How often the lead was taken or left."""
+        self._fruitless = 0
+        """How many others the leader has woken since he last had something of his own."""
+        self._reserve = Waiter(None, 0)
+        """Of the thread that stands by. Its event is the end."""
+        self._reserve_sleeps = False
+        """Whether it does so until the lead is left."""
+        self.thread = Thread(target=self._stand_by, name="tapstack-reader", daemon=True)
+        """The thread that stands by."""
+
+    # --- waiting ---
+
+    def wait(self, waiter: Waiter, deadline: Instant | None) -> bool:
+        """Give up the lock until a waiter has something to hear of; False when the time is up."""
+        try:
+            while not waiter.has_happened:
+                if deadline is not None and deadline <= monotonic():
+                    return False
+                if self._is_led_by(waiter):
+                    self._drive(waiter, deadline)
+                else:
+                    self._follow(waiter, deadline)
+        finally:
+            self._step_down(waiter)
+        waiter.has_happened = False
+        return True
+
+    def _is_led_by(self, waiter: Waiter) -> bool:
+        """Have a waiter take the lead, if it is free or his already."""
+        leader, heir = self._leader, self._heir
+        if leader is waiter:
+            return True
+        if leader is None or leader.thread == waiter.thread:
+            # His own thread leads if a signal handler has interrupted its sleep, and waits itself.
+            waiter.outer = leader
+            self._change(waiter)
+            return True
+        if heir is not None and heir.thread == waiter.thread:
+            self._heir = waiter
+        elif heir is None and self._fruitless >= _PATIENCE:
+            self._succeed(leader, waiter)
+        return False
+
+    def _succeed(self, leader: Waiter, heir: Waiter) -> None:
+        """Have a leader hand over to his heir, who sleeps until then."""
+        self._heir = heir
+        leader.call()
+
+    def _change(self, leader: Waiter | None) -> None:
+        self._leader = leader
+        self._changes += 1
+        self._fruitless = 0
+
+    def _drive(self, waiter: Waiter, deadline: Instant | None) -> None:
+        """Do a turn as the leader; hand over if there is an heir."""
+        self._driver.take_turn(waiter, deadline)
+        if waiter.has_happened:
+            self._fruitless = 0
+        elif self._heir is not None:
+            self._step_down(waiter)
+
+    def _follow(self, waiter: Waiter, deadline: Instant | None) -> None:
+        """Sleep until somebody calls."""
+        bell = Bell()
+        waiter.rouse = bell.ring
+        try:
+            self._lock.leave()
+            bell.sleep(None if deadline is None else (deadline - monotonic()) / SECOND)
+        finally:
+            self._lock.take_back()
+            waiter.rouse = None
+        if waiter.has_happened:
+            self._fruitless += 1
+
+    def _step_down(self, waiter: Waiter) -> None:
+        """Leave the lead to the heir, or to whoever waits next; lose one's claim to it."""
+        if self._heir is waiter:
+            self._heir = None
+        if self._leader is not waiter:
+            return
+        heir, self._heir = self._heir, None
+        if waiter.outer is not None:
+            self._heir = heir
+            self._change(waiter.outer)
+            self._driver.kick()  # it sleeps still, and was not told of what happened meanwhile
+        elif heir is not None:
+            self._change(heir)
+            heir.call()
+        else:
+            self._change(None)
+            if self._reserve_sleeps:
+                self._reserve.call()
+
+    # --- standing by ---
+
+    def _stand_by(self) -> None:
+        reserve, seen = self._reserve, -1
+        reserve.thread = get_ident()
+        with self._lock:
+            while not reserve.has_happened:
+                if self._leader is reserve:
+                    self._drive(reserve, None)
+                elif self._changes != seen:
+                    seen = self._changes
+                    self._follow(reserve, monotonic() + _TICK)
+                elif self._leader is None:
+                    self._change(reserve)
+                else:
+                    self._reserve_sleeps = True
+                    self._follow(reserve, None)
+                    self._reserve_sleeps = False
+            self._step_down(reserve)
+
+    def end(self) -> None:
+        """Take the lead for good: nobody drives any more, and the thread that stands by ends."""
+        self._reserve.wake(0)
+        last = Waiter(None, 0)
+        while not self._is_led_by(last):
+            assert self._leader is not None
+            self._succeed(self._leader, last)
+            self._follow(last, None)
