@@ -1,1 +1,1 @@
-"""The driver for real devices and real time: one lock, one reader thread."""
+"""The driver for real devices and real time: one lock, and whoever waits drives."""

@@ -18,6 +18,7 @@ from contextlib import suppress
 from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.runtime.clock import monotonic
 from tapstack.runtime.gone import give_up_interface
+from tapstack.runtime.interruptions import was_raised_by_signal_handler
 from tapstack.runtime.lock import StackLock
 from tapstack.runtime.waiters import Waiter
 from tapstack.socket.watching import Watchers
@@ -66,11 +67,14 @@ class Driver:
 
         What comes from the wire is counted and dropped within the core. An exception that gets here
         is a defect of ours, and the thread that meets it is an innocent one: it is logged with all
-        that is known, and the stack goes on for every other connection.
+        that is known, and the stack goes on for every other connection. Raises: what signal
+        handlers raise, which is as if the frame had been lost.
         """
         try:
             door(*arguments)
-        except Exception:  # noqa: BLE001 - see above: this is the one door where it is caught
+        except Exception as error:
+            if was_raised_by_signal_handler(error):
+                raise
             _log.exception("tapstack met a defect of its own; please report it")
 
     def leave(self) -> None:
@@ -129,10 +133,8 @@ class Driver:
         self._is_asleep = True
         waiter.rouse = self.kick
         try:
-            self._lock.leave()
-            return self._poller.poll(seconds, _DESCRIPTORS_AT_ONCE)
+            return self._lock.leave(self._poller.poll, seconds, _DESCRIPTORS_AT_ONCE)
         finally:
-            self._lock.take_back()
             self._is_asleep = False
             waiter.rouse = None
 

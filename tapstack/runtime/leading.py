@@ -8,10 +8,11 @@ Who leaves the lead names no successor, for he will most likely be back before a
 A thread that stands by looks every few milliseconds whether the lead has been left for good, and
 takes it then; it has nothing else to wait for. It sleeps while a leader stays where he is.
 
-A leader who wakes others again and again, and finds nothing of his own, has to make room: the next
-who comes to wait names himself his heir, and ends his sleep. The leader hands over.
+That thread makes room for the next who comes to wait, and so does a leader who wakes others again
+and again, and finds nothing of his own: the other one names himself his heir, and ends his sleep.
+The leader hands over.
 
-Not done here: driving (`driving.py`). All of this is called under the stack's lock.
+Not done here: driving (`driving.py`). All of this happens under the stack's lock but the sleeping.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Leadership:
             return True
         if heir is not None and heir.thread == waiter.thread:
             self._heir = waiter
-        elif heir is None and self._fruitless >= _PATIENCE:
+        elif heir is None and (leader is self._reserve or self._fruitless >= _PATIENCE):
             self._succeed(leader, waiter)
         return False
 
@@ -105,10 +106,9 @@ class Leadership:
         bell = Bell()
         waiter.rouse = bell.ring
         try:
-            self._lock.leave()
-            bell.sleep(None if deadline is None else (deadline - monotonic()) / SECOND)
+            seconds = None if deadline is None else (deadline - monotonic()) / SECOND
+            self._lock.leave(bell.sleep, seconds)
         finally:
-            self._lock.take_back()
             waiter.rouse = None
         if waiter.has_happened:
             self._fruitless += 1
@@ -135,22 +135,25 @@ class Leadership:
     # --- standing by ---
 
     def _stand_by(self) -> None:
+        self._reserve.thread = get_ident()
+        self._lock.run(self._hold_ready)
+
+    def _hold_ready(self) -> None:
+        """Drive while nobody else waits."""
         reserve, seen = self._reserve, -1
-        reserve.thread = get_ident()
-        with self._lock:
-            while not reserve.has_happened:
-                if self._leader is reserve:
-                    self._drive(reserve, None)
-                elif self._changes != seen:
-                    seen = self._changes
-                    self._follow(reserve, monotonic() + _TICK)
-                elif self._leader is None:
-                    self._change(reserve)
-                else:
-                    self._reserve_sleeps = True
-                    self._follow(reserve, None)
-                    self._reserve_sleeps = False
-            self._step_down(reserve)
+        while not reserve.has_happened:
+            if self._leader is reserve:
+                self._drive(reserve, None)
+            elif self._changes != seen:
+                seen = self._changes
+                self._follow(reserve, monotonic() + _TICK)
+            elif self._leader is None:
+                self._change(reserve)
+            else:
+                self._reserve_sleeps = True
+                self._follow(reserve, None)
+                self._reserve_sleeps = False
+        self._step_down(reserve)
 
     def end(self) -> None:
         """Take the lead for good: nobody drives any more, and the thread that stands by ends."""

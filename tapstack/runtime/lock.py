@@ -3,7 +3,8 @@
 Signal handlers and finalizers interrupt a thread anywhere, even where it holds this lock: to wait
 there would be to wait for oneself, and to go on would be to go on amid what was half done. So who
 enters gets an error there, and what is merely to be done soon, such as a close, is done as soon as
-the lock was given back.
+the lock was given back. What a handler raises may come from between any two calls in here; so each
+`finally` says only that the lock is given back, or had, and does not ask whether it was before.
 
 Who has to wait for the lock is the next to have it. A plain lock goes to whoever is running, and
 a thread that gives it back only to take it again runs, while the one that waits has yet to wake.
@@ -17,63 +18,69 @@ import errno
 from collections import deque
 from collections.abc import Callable
 from threading import RLock
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class StackLock:
-    """A lock for `with`, and tasks that are done under it by whoever can."""
+    """A lock that things are done under: at once, or soon, by whoever can."""
 
-    __slots__ = ("_gate", "_inside", "_is_awaited", "_lock", "_tasks")
+    __slots__ = ("_gate", "_is_awaited", "_is_owned", "_lock", "_tasks")
 
     def __init__(self) -> None:
-        self._lock = RLock()
-        self._inside = False
-        # Whether the thread that has the lock has begun, and is not done.
+        lock: Any = RLock()
+        self._lock = lock
+        self._is_owned: Callable[[], bool] = lock._is_owned
+        # Whether this very thread has it; `threading.Condition` asks the same way.
         self._gate = RLock()
         # Had by the one thread that waits for the lock; others wait for this.
         self._is_awaited = False
         self._tasks: deque[Callable[[], None]] = deque()
 
-    def enter(self) -> None:
-        """Wait for the lock, and take it. Raises: OSError with EDEADLK where this thread has it."""
-        if not self._lock.acquire(blocking=False):
-            self._await()
-        elif self._inside:
-            self._lock.release()
+    def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Wait for the lock, and call a function under it; then do what was left to be done.
+
+        Raises: what the function raises; OSError with EDEADLK where this thread has it already.
+        """
+        if self._is_owned():
             raise OSError(
                 errno.EDEADLK,
                 "A signal handler or finalizer has interrupted a call of this thread in the stack",
             )
-        elif self._is_awaited:
-            self._lock.release()
-            self._await()
-        self._inside = True
+        try:
+            if self._is_awaited or not self._lock.acquire(blocking=False):
+                self._await()
+            return work(*arguments)
+        finally:
+            try:  # noqa: SIM105 - to make a `suppress` would be a place to be interrupted at
+                self._lock.release()
+            except RuntimeError:
+                pass  # a signal handler has ended the wait for it
+            if self._tasks:
+                self._work()
 
-    def leave(self, *_: object) -> None:
-        """Give the lock back, and do what was left to be done meanwhile."""
-        self._inside = False
-        self._lock.release()
-        if self._tasks:
-            self._work()
+    def leave(self, sleep: Callable[..., T], *arguments: Any) -> T:
+        """Leave the lock to others while a function sleeps. To be called under it.
 
-    __enter__, __exit__ = enter, leave
-
-    def take_back(self) -> None:
-        """Take the lock that this thread has given back, or was about to: for `finally`.
-
-        What a signal handler raises meanwhile is raised when the lock is had, and not before.
+        What a signal handler raises meanwhile is raised when the lock is had again.
         """
         interruption: BaseException | None = None
-        while self._is_awaited or not self._lock.acquire(blocking=False):
-            try:
-                self._await()
-                break
-            except BaseException as raised:  # noqa: BLE001 - raised again below
-                interruption = raised
-        if self._inside:  # it was interrupted before it gave the lock back
+        try:
             self._lock.release()
-        self._inside = True
-        if interruption is not None:
-            raise interruption
+            if self._tasks:
+                self._work()
+            return sleep(*arguments)
+        finally:
+            while True:
+                try:
+                    if not self._is_owned():
+                        self._await()
+                    break
+                except BaseException as raised:  # noqa: BLE001 - raised below
+                    interruption = raised
+            if interruption is not None:
+                raise interruption
 
     def _await(self) -> None:
         with self._gate:
@@ -90,14 +97,9 @@ class StackLock:
 
     def _work(self) -> None:
         # Who does not get the lock may go: its holder looks for tasks after having released it.
-        while self._tasks and self._lock.acquire(blocking=False):
-            if self._inside:
-                self._lock.release()
-                return
-            self._inside = True
+        while self._tasks and not self._is_owned() and self._lock.acquire(blocking=False):
             try:
                 if self._tasks:  # still: a signal handler may have come between
                     self._tasks.popleft()()
             finally:
-                self._inside = False
                 self._lock.release()

@@ -37,7 +37,7 @@ _PATIENCE: Duration = 2 * SECOND
 
 
 class StackDownError(Exception):
-    """The stack was closed while an attempt waited."""
+    """The stack is closed, or was while an attempt waited."""
 
 
 class Runtime:
@@ -70,19 +70,21 @@ class Runtime:
         Raises: what the attempt raises; OSError with ENETDOWN when the stack is closed, and with
         EDEADLK in a signal handler or finalizer that has interrupted another call of this thread.
         """
-        self._lock.enter()
         try:
-            if not self._refuses:
-                self._driver.now = now = monotonic()
-                try:
-                    return attempt(*arguments, now=now)
-                finally:
-                    self._driver.leave()
+            done: T = self._lock.run(self._attempt, attempt, arguments)
         except StackDownError:
-            pass
+            raise self._refusal() from None
+        return done
+
+    def _attempt(self, attempt: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        if self._refuses:
+            raise StackDownError
+        driver = self._driver
+        driver.now = now = monotonic()
+        try:
+            return attempt(*arguments, now=now)
         finally:
-            self._lock.leave()
-        raise self._refusal()
+            driver.leave()
 
     def _refusal(self) -> OSError:
         """Make the error of a call that comes too late; at exit, have it never return instead."""
@@ -167,22 +169,27 @@ class Runtime:
         Peers get what was queued for them, if they acknowledge it within two seconds, and then a
         FIN; whose connection is still open after that gets a reset.
         """
-        with self._lock:
-            if self._closing:
-                return
-            self._closing = True
-            self._driver.now = monotonic()
-            self._driver.guard(self._close_sockets, self._driver.now)
-            self._driver.leave()
-            self._await_acknowledgments()
-            self._driver.guard(self._abort_connections, monotonic())
-            self._closed = self._refuses = True
-            self._watchers.wake_all()
-            self._leadership.end()
+        if not self._lock.run(self._end_all):
+            return
         if self._leadership.thread.is_alive():
             self._leadership.thread.join()
             switch_interval.restore()
         self._driver.close()
+
+    def _end_all(self) -> bool:
+        """End connections, calls and the driving; False where that has begun already."""
+        if self._closing:
+            return False
+        self._closing = True
+        self._driver.now = monotonic()
+        self._driver.guard(self._close_sockets, self._driver.now)
+        self._driver.leave()
+        self._await_acknowledgments()
+        self._driver.guard(self._abort_connections, monotonic())
+        self._closed = self._refuses = True
+        self._watchers.wake_all()
+        self._leadership.end()
+        return True
 
     def _close_sockets(self, now: Instant) -> None:
         for listener in list(self.stack.tcp.listeners):

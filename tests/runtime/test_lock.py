@@ -18,10 +18,13 @@ def test_a_free_lock_lets_the_task_be_done_at_once() -> None:
 
 def test_the_holder_does_it_after_he_has_released() -> None:
     lock, done = StackLock(), []
-    with lock:
+
+    def work() -> None:
         lock.do_soon(lambda: done.append(1))
         lock.do_soon(lambda: done.append(2))
         assert done == []
+
+    lock.run(work)
     assert done == [1, 2]
 
 
@@ -40,8 +43,8 @@ def test_what_a_task_raises_leaves_the_lock_free() -> None:
     lock, done = StackLock(), []
     with pytest.raises(ZeroDivisionError):
         lock.do_soon(lambda: 1 // 0)
-    with pytest.raises(KeyError), lock:
-        raise KeyError
+    with pytest.raises(KeyError):
+        lock.run({}.pop, "nothing")
     lock.do_soon(lambda: done.append(1))
     assert done == [1]
 
@@ -60,8 +63,7 @@ def test_tasks_are_done_one_at_a_time_and_none_is_lost() -> None:
         start.wait(PATIENCE)
         for _ in range(500):
             lock.do_soon(task)
-            with lock:
-                task()
+            lock.run(task)
 
     threads = [threading.Thread(target=leave_tasks, daemon=True) for _ in range(4)]
     for thread in threads:
@@ -73,13 +75,48 @@ def test_tasks_are_done_one_at_a_time_and_none_is_lost() -> None:
 
 def test_who_has_the_lock_is_told_so_and_has_it_still() -> None:
     lock, done = StackLock(), []
-    with lock:
+
+    def work() -> None:
         for _ in range(2):
-            with pytest.raises(OSError, match="interrupted") as caught, lock:
-                raise AssertionError
+            with pytest.raises(OSError, match="interrupted") as caught:
+                lock.run(done.append, 0)
             assert caught.value.errno == EDEADLK
         other = threading.Thread(target=lambda: lock.do_soon(lambda: done.append(1)))
         other.start()
         other.join(PATIENCE)
         assert done == []
+
+    lock.run(work)
     assert done == [1]
+
+
+def test_others_have_it_while_its_holder_sleeps() -> None:
+    lock, done = StackLock(), []
+
+    def sleep() -> None:
+        other = threading.Thread(target=lock.run, args=(done.append, 1))
+        other.start()
+        other.join(PATIENCE)
+        lock.run(done.append, 2)
+
+    lock.run(lock.leave, sleep)
+    assert done == [1, 2]
+    with pytest.raises(KeyError):
+        lock.run(lock.leave, {}.pop, "nothing")
+    lock.run(done.append, 3)
+    assert done == [1, 2, 3]
+
+
+def test_who_waits_is_the_next_to_have_it() -> None:
+    lock, done = StackLock(), []
+    other = threading.Thread(target=lock.run, args=(done.append, "other"))
+
+    def start_other() -> None:
+        other.start()
+        while not lock._is_awaited:
+            pass
+
+    lock.run(start_other)
+    lock.run(done.append, "again")
+    other.join(PATIENCE)
+    assert done == ["other", "again"]

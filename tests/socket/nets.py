@@ -111,7 +111,7 @@ class Background(threading.Thread, Generic[T]):
         def waits() -> bool:
             frame = sys._current_frames().get(self.ident or 0)
             file = frame.f_code.co_filename if frame else ""
-            ours = file.endswith(("/tapstack/runtime/waiters.py", "/tapstack/runtime/driving.py"))
+            ours = file.endswith(("/tapstack/runtime/waiters.py", "/tapstack/runtime/lock.py"))
             return ours or file == socket.__file__ or bool(frame and frame.f_code is RUN)
 
         until(waits)

@@ -1,0 +1,258 @@
+"""Who waits drives, and makes room; whatever ends a wait, somebody drives after it.
+
+Two stacks share a link. Their threads that stand by are kept from driving where it matters that an
+application's thread does.
+"""
+
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tapstack.base.units import MILLISECOND, SECOND
+from tapstack.runtime.clock import monotonic
+from tapstack.runtime.default import Settings, bring_up
+from tapstack.runtime.runtime import Runtime
+from tapstack.runtime.switching import SWITCH_INTERVAL
+from tests.runtime.test_runtime import HERE, THERE, link, start
+from tests.socket.nets import PATIENCE, Background, Net
+
+
+class Hosts:
+    """Two hosts with a connection between them that answers: what comes is sent back."""
+
+    def __init__(self) -> None:
+        devices = link()
+        self.here, self.there = start(devices[0], HERE), start(devices[1], THERE)
+        self.nets = Net(self.here), Net(self.there)
+        self.listener = self.nets[1].socket()
+        self.listener.bind((THERE, 0))
+        self.listener.listen()
+
+    def connect(self) -> tuple[Any, Any]:
+        client = self.nets[0].socket()
+        client.settimeout(PATIENCE)
+        client.connect(self.listener.getsockname())
+        return client, self.nets[1].accept(self.listener)
+
+    def close(self) -> None:
+        self.here.close()
+        self.there.close()
+        for net in self.nets:
+            net.close()
+
+
+@pytest.fixture
+def hosts() -> Iterator[Hosts]:
+    hosts = Hosts()
+    yield hosts
+    hosts.close()
+
+
+def leader_of(runtime: Runtime) -> Any:
+    return runtime._leadership._leader
+
+
+def until_it_leads(runtime: Runtime, thread: threading.Thread) -> None:
+    deadline = monotonic() + int(PATIENCE * SECOND)
+    while leader_of(runtime) is None or leader_of(runtime).thread != thread.ident:
+        assert monotonic() < deadline
+        threading.Event().wait(0.001)
+
+
+def echo(client: Any, server: Any, times: int) -> None:
+    for _ in range(times):
+        server.sendall(b"x")
+        assert client.recv(9) == b"x"
+
+
+def test_who_waits_again_and_again_comes_to_drive(hosts: Hosts) -> None:
+    """Even beside one that waits for what never comes."""
+    client, server = hosts.connect()
+    idle, _ = hosts.connect()
+    waiting = Background(idle.recv, 1)
+    until_it_leads(hosts.here, waiting)
+    for _ in range(5):
+        reader = Background(client.recv, 1)
+        reader.until_blocked()
+        server.sendall(b"x")
+        assert reader.result() == b"x"
+    reader = Background(client.recv, 1)
+    until_it_leads(hosts.here, reader)
+    server.sendall(b"y")
+    assert reader.result() == b"y"
+    idle.shutdown(socket.SHUT_RD)
+    assert waiting.result() == b""
+
+
+def test_many_who_wait_are_all_served(hosts: Hosts) -> None:
+    pairs = [hosts.connect() for _ in range(8)]
+    busy = [Background(echo, *pair, 200) for pair in pairs]
+    for each in busy:
+        each.result()
+
+
+def test_after_a_leader_has_gone_deadlines_are_met_still(hosts: Hosts) -> None:
+    client, server = hosts.connect()
+    echo(client, server, 5)
+    reached = threading.Event()
+
+    def arm(*, now: int) -> None:
+        timers = hosts.here.stack.timers
+        timers.timer(None, lambda _, __: reached.set()).arm(now + 20 * MILLISECOND)
+
+    hosts.here.call(arm)
+    assert reached.wait(PATIENCE)
+
+
+def test_a_deadline_that_comes_up_while_a_leader_sleeps(hosts: Hosts) -> None:
+    client, _ = hosts.connect()
+    waiting = Background(client.recv, 1)
+    until_it_leads(hosts.here, waiting)
+    reached = threading.Event()
+
+    def arm(*, now: int) -> None:
+        hosts.here.stack.timers.timer(None, lambda _, __: reached.set()).arm(now)
+
+    hosts.here.call(arm)
+    assert reached.wait(PATIENCE)
+    client.shutdown(socket.SHUT_RD)
+    waiting.result()
+
+
+def receive_for_ever(client: Any) -> None:
+    while True:
+        client.recv(100)
+
+
+class InterruptionError(Exception):
+    """What a signal handler raises."""
+
+
+@pytest.fixture
+def alarm() -> Iterator[Any]:
+    """Have a function called in the main thread, by a signal, after some seconds."""
+
+    def set_alarm(handle: Any, seconds: float) -> None:
+        signal.signal(signal.SIGALRM, lambda *_: handle())
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    before = signal.getsignal(signal.SIGALRM)
+    yield set_alarm
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_what_a_signal_handler_raises_ends_the_wait_and_nothing_else(
+    hosts: Hosts, alarm: Any
+) -> None:
+    client, server = hosts.connect()
+    other, theirs = hosts.connect()
+    echo(client, server, 5)
+
+    def interrupt() -> None:
+        raise InterruptionError
+
+    alarm(interrupt, 0.05)
+    with pytest.raises(InterruptionError):
+        client.recv(1)
+    assert leader_of(hosts.here) is None or leader_of(hosts.here).thread != threading.get_ident()
+    waiting = Background(other.recv, 9)
+    theirs.sendall(b"other")
+    assert waiting.result() == b"other"
+    echo(client, server, 5)
+
+
+def test_signals_that_raise_at_any_time(hosts: Hosts, alarm: Any) -> None:
+    """Wherever they interrupt a thread that waits and drives, the next one finds all in order."""
+    client, server = hosts.connect()
+    stop = threading.Event()
+
+    def chatter() -> None:
+        while not stop.is_set():
+            server.sendall(b"x" * 100)
+            stop.wait(0.0005)
+
+    def interrupt() -> None:
+        raise InterruptionError
+
+    sender = Background(chatter)
+    for index in range(60):
+        alarm(interrupt, 0.001 + index * 0.00007)
+        with pytest.raises(InterruptionError):
+            receive_for_ever(client)
+    stop.set()
+    sender.result()
+    other, theirs = hosts.connect()
+    echo(other, theirs, 5)
+
+
+def test_a_signal_handler_waits_in_the_stack_while_its_thread_drives(
+    hosts: Hosts, alarm: Any
+) -> None:
+    client, server = hosts.connect()
+    other, theirs = hosts.connect()
+    echo(client, server, 5)
+    handled = []
+
+    def handle() -> None:
+        theirs.sendall(b"inner")
+        server.sendall(b"outer")
+        handled.append(other.recv(9))
+
+    alarm(handle, 0.05)
+    assert client.recv(9) == b"outer"
+    assert handled == [b"inner"]
+
+
+def test_closing_ends_who_drives(hosts: Hosts) -> None:
+    client, _ = hosts.connect()
+    waiting = Background(client.recv, 1)
+    until_it_leads(hosts.here, waiting)
+    Background(hosts.here.close).result()
+    with pytest.raises(OSError, match="Network is down"):
+        waiting.result()
+
+
+def test_a_call_gets_in_between_two_turns_of_who_drives(hosts: Hosts) -> None:
+    """And a thread that calls without a pause does not keep the driver out."""
+    client, server = hosts.connect()
+    stop = threading.Event()
+
+    def call_all_the_time() -> None:
+        while not stop.is_set():
+            hosts.here.now()
+            hosts.here.call(lambda *, now: now)
+
+    busy = [Background(call_all_the_time) for _ in range(2)]
+    echo(client, server, 50)
+    stop.set()
+    for each in busy:
+        each.result()
+
+
+def test_threads_that_compute_give_way_sooner_while_a_stack_is_up() -> None:
+    before = sys.getswitchinterval()
+    first = bring_up(Settings(dev="none")).runtime
+    second = bring_up(Settings(dev="none")).runtime
+    first.close()
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL)
+    second.close()
+    assert sys.getswitchinterval() == before
+
+
+def test_an_interval_that_a_program_has_set_is_its_own() -> None:
+    before = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(SWITCH_INTERVAL / 2)
+        runtime = bring_up(Settings(dev="none")).runtime
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL / 2)
+        sys.setswitchinterval(1e-3)
+        runtime.close()
+        assert sys.getswitchinterval() == pytest.approx(1e-3)
+    finally:
+        sys.setswitchinterval(before)
