@@ -44,6 +44,7 @@ _TCP_BEHIND_PORTS = Struct("!IIHHHHIII")
 _LENGTH = _ALL_HEADERS.size
 _TCP_START = ETHERNET_LENGTH + ip_wire.HEADER_LENGTH
 _TCP_LENGTH = _LENGTH - _TCP_START
+_PROTOCOL = ETHERNET_LENGTH + 9  # RFC 791 §3.1
 _TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _WORD_MASK = 0xFFFF & ~PSH
@@ -72,11 +73,11 @@ class ExpressLane:
         """Take a frame if it is the plain segment that its connection expects; False: decline."""
         octets = frame.parts[0]
         stack = self._stack
-        if len(octets) < _LENGTH or stack.tracer.on:
+        if len(octets) < _LENGTH or octets[_PROTOCOL] != PROTOCOL_TCP or stack.tracer.on:
             return False
         (
             addresses, ethertype,
-            first, tos, total_length, number, fragment, ttl, protocol, check, source, destination,
+            first, tos, total_length, number, fragment, ttl, _, check, source, destination,
             port, our_port, seq, ack, word, wnd, _, _,
             option, stamp, echo,
         ) = _ALL_HEADERS.unpack_from(octets)  # fmt: skip
@@ -86,7 +87,6 @@ class ExpressLane:
             or first != PLAIN
             or tos & 3
             or fragment & FRAGMENT_MASK
-            or protocol != PROTOCOL_TCP
             or ethertype != ETHERTYPE_IPV4
             or total_length != len(octets) - ETHERNET_LENGTH
         ):
@@ -98,7 +98,7 @@ class ExpressLane:
         is_open = lane and lane.interface is interface and lane.heard == addresses
         if not is_open and not self._open_lane(tcb, interface, addresses):
             return False
-        total = (PLAIN << 8) + tos + total_length + number + fragment + (ttl << 8) + protocol
+        total = (PLAIN << 8) + tos + total_length + number + fragment + (ttl << 8) + PROTOCOL_TCP
         if (total + check + source + destination) % _ONES or PROTOCOL_TCP in self._is_watched_raw:
             return False
         octets = memoryview(octets)

@@ -19,6 +19,7 @@ from tapstack.base.trace import Tracer
 from tapstack.base.units import Duration, Instant
 from tapstack.eth.wire import ETHERTYPE_IPV4
 from tapstack.express import ExpressLane
+from tapstack.express_datagrams import DatagramLane
 from tapstack.interface import NetworkInterface
 from tapstack.ip.config import IpConfig
 from tapstack.ip.protocol import Ip
@@ -75,6 +76,7 @@ class Stack:
             config=tcp_config,
         )
         self._express = ExpressLane(self)
+        self._datagram_lane = DatagramLane(self)
         self.ip.register(PROTOCOL_UDP, self.udp)
         self.ip.register(PROTOCOL_TCP, self.tcp)
 
@@ -112,7 +114,8 @@ class Stack:
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
         """First door: a frame arrives. What is malformed is counted, and goes no further."""
-        if not self._express.receive(interface, frame, now):
+        expected = self._express.receive(interface, frame, now)
+        if not expected and not self._datagram_lane.receive(interface, frame, now):
             self._deliver(interface, frame, now)
         self.flush(now)
 

@@ -16,6 +16,7 @@ ENGINES = {"eth", "arp", "ip", "udp", "tcp"}
 ROOMS = {
     "stack": 3,
     "express": 3,
+    "express_datagrams": 3,
     "interface": 3,
     "sysctl": 3,
     "socket": 4,

@@ -231,16 +231,19 @@ class Udp(DatagramEngine):
         if "udp" in self._tracer.on:
             local = Endpoint(destination, port)
             self._tracer.emit("udp", f"{remote} > {local}: length {length - HEADER_LENGTH}")
+        arrival = _arrival_of(datagram, length, remote, now)
         if self._is_group(destination):
-            arrival = _arrival_of(datagram, length, remote, now)
             self._receive_for_all(arrival, Endpoint(destination, port))
-            return
-        socket = self._table.find((destination, port), remote)
-        if socket is None:
+        elif not self.take(arrival, port):
             self._counters.drop(Drop.UDP_NO_PORT)
             self._icmp.send_unreachable(datagram, PORT_UNREACHABLE, now)
-        else:
-            self._enqueue(socket, _arrival_of(datagram, length, remote, now))
+
+    def take(self, arrival: Arrival, port: int) -> bool:
+        """Put a datagram into the queue of the socket that it is for; False: there is none."""
+        socket = self._table.find((arrival.destination, port), arrival.source)
+        if socket is not None:
+            self._enqueue(socket, arrival)
+        return socket is not None
 
     def _receive_for_all(self, arrival: Arrival, local: Endpoint) -> None:
         """RFC 1122 §3.2.2: nobody is told when no socket wanted what was sent to a group."""
