@@ -209,6 +209,11 @@ def _deferral(target: StreamEndpoint) -> int:
     return seconds_of(target.options.defer_accept, target.config.tcp_rto_max)
 
 
+def _fast_opens(target: StreamEndpoint) -> int:
+    """Give TCP_FASTOPEN: a connection has no queue, and none from its listener."""
+    return target.options.fastopen if target.tcb is None else 0
+
+
 def _check_fast_open(target: StreamEndpoint, wanted: int) -> int:
     """Check TCP_FASTOPEN: it is for who listens, or may still."""
     if wanted < 0 or target.tcb is not None:
@@ -303,7 +308,7 @@ SOCKET_OPTIONS: Table = {
         options.read_only(_segment_size), "maxseg", _check_segment_size
     ),
     (_TCP, constants.TCP_FASTOPEN): _set(
-        options.read_only(lambda target: target.options.fastopen), "fastopen", _check_fast_open
+        options.read_only(_fast_opens), "fastopen", _check_fast_open
     ),
     (_TCP, TCP_FASTOPEN_CONNECT): _set(
         options.read_only(lambda target: int(target.options.fastopen_connect)),

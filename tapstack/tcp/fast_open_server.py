@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.tcp.fast_open_keys import cookie_for, match
+from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.receive_memory import append_text, memory_of_segment
+from tapstack.tcp.rtt import FALLBACK_RTO
 from tapstack.tcp.segment import FastOpen, Segment
 
 if TYPE_CHECKING:
@@ -81,6 +83,9 @@ def take_text(ctx: Context, listener: Listener, tcb: Tcb, seg: Segment, now: Ins
     ctx.counters["TcpExtTCPFastOpenPassiveAltKey"] += bool(number)
     request.pending = listener.fast_opens
     listener.fast_opens.count += 1
+    tcb.fast_open_child = True
+    tcb.rtt.rto = FALLBACK_RTO  # as Linux, where nothing is measured yet
+    _size_segments(tcb, seg)
     _receive(tcb, seg)
     return True
 
@@ -98,10 +103,17 @@ def _is_served(ctx: Context, listener: Listener, seg: Segment, now: Instant) -> 
     return True
 
 
+def _size_segments(tcb: Tcb, seg: Segment) -> None:
+    """Size our early segments as Linux does: for the window of the SYN as if that were scaled."""
+    offered, tcb.max_snd_wnd = tcb.max_snd_wnd, seg.wnd << tcb.snd_wind_shift
+    update_effective_mss(tcb)
+    tcb.max_snd_wnd = offered
+
+
 def _receive(tcb: Tcb, seg: Segment) -> None:
     """Take the text of a SYN."""
-    tcb.syn_text_acked = True
     if seg.text:
+        tcb.syn_text_acked = True
         append_text(tcb, seg.text, memory_of_segment(seg))
         tcb.rcv_wup = tcb.rcv_nxt
         tcb.statistics.bytes_received += len(seg.text)

@@ -28,6 +28,7 @@ from tapstack.tcp.seq import add
 from tapstack.tcp.state import State, become
 from tapstack.tcp.synchronize import (
     begin_transfer,
+    guess_segment_size,
     on_our_syn_acknowledged,
     start_transfer,
     take_syn,
@@ -70,6 +71,7 @@ def open_half(
     tcb.syn_due = True
     ctx.mark_dirty(tcb)
     if fast_open_server.take_text(ctx, listener, tcb, seg, now):
+        guess_segment_size(tcb)
         start_transfer(ctx, tcb, now)
         _hand_over(ctx, listener, tcb)
     else:
@@ -78,8 +80,6 @@ def open_half(
 
 def _hand_over(ctx: Context, listener: Listener, tcb: Tcb) -> None:
     """Put a connection into the accept queue."""
-    # Like Linux, whose half-open connections count nothing: what leaves counts from here on.
-    tcb.statistics.segs_out = 0
     ctx.counters["TcpPassiveOpens"] += 1
     listener.promote(tcb)
     ctx.events.report(listener, ACCEPTABLE)
@@ -194,6 +194,7 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.statistics.total_retrans += 1
         why = "open again"
     transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, why)
+    tcb.statistics.segs_out -= 1  # like Linux, whose half-open connections count nothing
     request.cookie = None  # once is enough
     if request.transmissions == 1:
         syn_ack.arm(tcb, now)

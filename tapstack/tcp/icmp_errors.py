@@ -46,7 +46,7 @@ def icmp_error_arrives(ctx: Context, error: IcmpError, now: Instant) -> None:
         return
     if error.type == DESTINATION_UNREACHABLE and error.code == FRAGMENTATION_NEEDED:
         path_mtu.learn(ctx, tcb, error.mtu, now)
-    elif tcb.syn_ack is not None and tcb.listener is not None:
+    elif tcb.syn_ack is not None and tcb.listener is not None and not tcb.opens_early:
         _take_error_of_half_open(ctx, tcb, error)
     else:
         long_disruption.on_icmp_error(tcb, error, seq, now)
@@ -58,15 +58,13 @@ def _is_about_ours(tcb: Tcb, seq: int) -> bool:
 
     Like Linux, that is SND.NXT too, the number of an ACK that has nothing in flight before it.
     """
-    if tcb.syn_ack is not None:
-        return seq == tcb.iss or tcb.sent.holds(seq)
+    if tcb.syn_ack is not None and (seq == tcb.iss or not tcb.opens_early):
+        return seq == tcb.iss
     return seq == tcb.snd_nxt or tcb.sent.holds(seq)
 
 
 def _take_error_of_half_open(ctx: Context, tcb: Tcb, error: IcmpError) -> None:
     """Forget a half-open connection whose SYN-ACK found no way; others go on (as Linux)."""
-    if tcb.opens_early:
-        return
     if is_for_want_of_a_route(error) or error.type in (TIME_EXCEEDED, PARAMETER_PROBLEM):
         ctx.counters["TcpExtListenDrops"] += 1
         destroy(ctx, tcb)
@@ -75,10 +73,12 @@ def _take_error_of_half_open(ctx: Context, tcb: Tcb, error: IcmpError) -> None:
 def _take_error(ctx: Context, tcb: Tcb, error: IcmpError) -> None:
     """End a connection attempt; merely remember the error on a connection that stands.
 
+    One that Fast Open has opened early stands once its user has accepted it.
     As Linux: what ended an attempt is queued, too, whether anybody asked for it or not.
     """
     number = meaning_of(error).errno
-    if tcb.state in (State.SYN_SENT, State.SYN_RECEIVED) and not tcb.passive:
+    is_attempt = tcb.state in (State.SYN_SENT, State.SYN_RECEIVED)
+    if is_attempt and (tcb.syn_ack is None or tcb.passive):
         ctx.counters["TcpAttemptFails"] += 1
         tcb.errors = ErrorQueue()
         tcb.errors.put(from_icmp(error, number, tcb.remote.port, error.quote), len(error.quote))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.listener import Listener
 
 OPT_TIMESTAMPS, OPT_SACK, OPT_WSCALE, OPT_ECN, OPT_ECN_SEEN, OPT_SYN_DATA = 1, 2, 4, 8, 16, 32
+OPT_TFO_CHILD = 128
 """The bits of `options`: Linux's TCPI_OPT_*."""
 UNKNOWN_RTT = 2**32 - 1
 """`min_rtt` before the first sample."""
@@ -224,7 +225,8 @@ def _negotiated(tcb: Tcb) -> dict[str, int]:
         + tcb.window_scaling * OPT_WSCALE
         + tcb.ecn * OPT_ECN
         + tcb.ecn_seen * OPT_ECN_SEEN
-        + tcb.syn_text_acked * OPT_SYN_DATA,
+        + tcb.syn_text_acked * OPT_SYN_DATA
+        + tcb.fast_open_child * OPT_TFO_CHILD,
         "fastopen_client_fail": 0 if tcb.fast_open is None else tcb.fast_open.failure,
         "snd_wscale": tcb.snd_wind_shift,
         "rcv_wscale": tcb.rcv_wind_shift if tcb.window_scaling else 0,

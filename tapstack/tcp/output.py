@@ -217,8 +217,10 @@ def _sendable(ctx: Context, tcb: Tcb, unsent: int, mss: int) -> int:
     room, waiting = _window_room(tcb), unsent
     unsent = tcb.send_pieces.octets_in_piece(tcb, unsent)
     # RFC 9293 §3.8.6.2.1, (1) to (3), with Fs = 1/2: a window that never has room for a full
-    # segment is worth waiting for only up to half of the largest that there was.
-    if room < min(unsent, mss, max(tcb.max_snd_wnd // 2, 1)):
+    # segment is worth waiting for only up to half of the largest that there was. Like Linux, not
+    # before the handshake is done: its end tells of the first window that is scaled.
+    half = mss if tcb.opens_early else max(tcb.max_snd_wnd // 2, 1)
+    if room < min(unsent, mss, half):
         return 0  # wait for more window, or for the persist timer
     length = min(unsent, room)
     if length > mss:

@@ -104,9 +104,13 @@ def _take_reset(ctx: Context, tcb: Tcb, request: SynAck, seg: Segment, now: Inst
         _acknowledge(ctx, tcb, request, seg, now, "challenge")
         return
     ctx.counters["TcpAttemptFails"] += 1
-    ctx.counters["TcpExtEmbryonicRsts"] += 1
+    if not tcb.opens_early:
+        ctx.counters["TcpExtEmbryonicRsts"] += 1
+        destroy(ctx, tcb)
+        return
+    ctx.counters["TcpAttemptFails"] += 1  # like Linux, once for the request and once for its socket
     fast_open_server.on_reset(tcb, now)
-    destroy(ctx, tcb, ECONNRESET if tcb.opens_early else 0)
+    destroy(ctx, tcb, ECONNRESET)
 
 
 def _refuse_syn(ctx: Context, tcb: Tcb, seg: Segment) -> None:
@@ -115,8 +119,8 @@ def _refuse_syn(ctx: Context, tcb: Tcb, seg: Segment) -> None:
     Where a user has the connection already, it stays.
     """
     _reset(ctx, tcb, seg, "SYN in SYN-RECEIVED")
+    ctx.counters["TcpAttemptFails"] += 1
     if not tcb.opens_early:
-        ctx.counters["TcpAttemptFails"] += 1
         ctx.counters["TcpExtEmbryonicRsts"] += 1
         destroy(ctx, tcb)
 

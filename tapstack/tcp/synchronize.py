@@ -45,6 +45,11 @@ def take_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
             tcb, ctx.config.tcp_rmem[2], mss, scaling=tcb.window_scaling
         )
     tcb.rcv_wnd = tcb.receive_space.threshold
+    guess_segment_size(tcb)
+
+
+def guess_segment_size(tcb: Tcb) -> None:
+    """Guess how much the peer's segments carry, for when to acknowledge them."""
     hint = min(tcb.advertised_mss, tcb.effective_mss, _MAX_MSS_HINT, tcb.rcv_wnd // 2)
     tcb.acks = AckPolicy(always_quick=tcb.route.quickack)
     tcb.acks.start(hint)

@@ -232,6 +232,8 @@ class Tcb:
     """Our use of Fast Open as a client."""
     syn_text_acked: bool = False
     """The SYN's text, ours or the peer's, was acknowledged by the SYN-ACK."""
+    fast_open_child: bool = False
+    """Its user had it before the handshake was done, as the SYN's cookie was ours (RFC 7413)."""
     syn_ack: SynAck | None = None
     """Our SYN-ACK, while a listener's connection waits for its acknowledgment."""
     listener: Listener | None = None
