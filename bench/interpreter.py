@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 import sysconfig
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +25,7 @@ def _minor(python: str) -> str:
         return ""
 
 
+@cache
 def fastest() -> str:
     """Give the path of Debian's Python if our packages fit it, and otherwise of our own."""
     return _DEBIAN if _minor(_DEBIAN) == _minor(sys.executable) else sys.executable

@@ -24,11 +24,11 @@ from bench.two_hosts import Stopwatch, TwoHosts
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 MARKERS = "<!-- layers: written by make profile -->", "<!-- end of layers -->"
-REPETITIONS = 5
+REPETITIONS = 15
 FLOWS: dict[str, tuple[Callable[[TwoHosts], int], int]] = {
-    "bulk receive": (TwoHosts.receive, 200),
-    "bulk send": (TwoHosts.send, 200),
-    "echo": (TwoHosts.echo, 2000),
+    "bulk receive": (TwoHosts.receive, 60),
+    "bulk send": (TwoHosts.send, 60),
+    "echo": (TwoHosts.echo, 600),
 }
 """What is done, and how often in a repetition."""
 
