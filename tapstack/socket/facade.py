@@ -235,6 +235,8 @@ class Socket(SocketObject):
         control: Ancillary = _NOTHING,
     ) -> int:
         send = self._attempts().send
+        if timeout == 0:
+            flags |= MSG_DONTWAIT
         try:
             if flags & MSG_DONTWAIT:
                 return self._call(send, data, flags, to, control)

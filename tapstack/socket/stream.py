@@ -224,7 +224,7 @@ class StreamEndpoint(AnyEndpoint):
             raise os_error(EPIPE)
         if is_deferred(self._tcb):
             self._connect_reported = False
-            stream_text.send_first(self._tcp, self._tcb, data, now)
+            stream_text.send_first(self._tcp, self._tcb, data, flags, now)
         taken = stream_text.send(self._tcp, self._tcb, data, flags, now)
         wish = self.kept.timestamping.wish(said.timestamps)
         if wish and taken:

@@ -48,18 +48,21 @@ def send(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, now: Instant) -> int:
         more=bool(flags & MSG_MORE),
         ends_record=bool(flags & MSG_EOR),
     )
+    if is_opening(tcb):
+        tcb.writer_waits = not flags & MSG_DONTWAIT
     if taken == 0 and (len(data) or is_opening(tcb)):
         raise os_error(EAGAIN)  # before it is open even nothing has to wait
     return taken
 
 
-def send_first(tcp: Tcp, tcb: Tcb, data: Buffer, now: Instant) -> NoReturn:
+def send_first(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, now: Instant) -> NoReturn:
     """Connect, with text in the SYN (RFC 7413).
 
     Raises: BlockingIOError with EINPROGRESS, whose `characters_written` tell how much went with it.
     """
     begun = BlockingIOError(EINPROGRESS, strerror(EINPROGRESS))
-    begun.characters_written = tcp.send(tcb, data, now)
+    taken = begun.characters_written = tcp.send(tcb, data, now)
+    tcb.writer_waits = taken < len(data) and not flags & MSG_DONTWAIT
     raise begun
 
 
@@ -122,8 +125,8 @@ def receive_all(
 
 
 def is_opening(tcb: Tcb | None) -> bool:
-    """Tell whether our SYN is on its way."""
-    return tcb is not None and tcb.state is State.SYN_SENT and not is_deferred(tcb)
+    """Tell whether our SYN is on its way, or waits for text."""
+    return tcb is not None and tcb.state is State.SYN_SENT
 
 
 def control_of(tcp: Tcp, tcb: Tcb, kept: Kept, epoch: Duration) -> tuple[Item, ...]:

@@ -84,6 +84,7 @@ def send_first(ctx: Context, tcb: Tcb, data: Buffer, now: Instant) -> int:
     attempt = tcb.fast_open
     assert attempt is not None
     tcb.syn_due = True
+    ctx.counters["TcpActiveOpens"] += 1
     ctx.mark_dirty(tcb)
     if not _may_carry_text(ctx, tcb, attempt, now):
         _ask_for_cookie(ctx, tcb, attempt, now)

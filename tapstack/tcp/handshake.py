@@ -137,9 +137,10 @@ def _echoes_nonsense(tcb: Tcb, seg: Segment, now: Instant) -> bool:
 def _acknowledge(tcb: Tcb, now: Instant, longest: Duration) -> None:
     """Have the final ACK sent; as Linux, it waits for text if the user has said that it may.
 
-    That is what TCP_DEFER_ACCEPT means at this end, and TCP_QUICKACK when it is off.
+    That is what TCP_DEFER_ACCEPT means at this end, and TCP_QUICKACK when it is off; and a user who
+    waits in a call with text.
     """
-    if tcb.options.defer_accept or not tcb.options.quickack:
+    if tcb.options.defer_accept or not tcb.options.quickack or tcb.writer_waits:
         tcb.acks.enter_quick_mode(tcb.rcv_wnd)
         tcb.delayed_ack_timer.arm(now + longest)
     else:

@@ -240,6 +240,8 @@ class Tcb:
     """The listener whose SYN queue or accept queue holds it; None for others."""
     saved_syn: bytes = b""
     """The IP and TCP headers of the peer's SYN, for a user who asked for them (TCP_SAVE_SYN)."""
+    writer_waits: bool = False
+    """Its user waits with text for the end of the handshake."""
     orphaned: bool = False
     """The user has closed it, and will not hear of it again."""
     error: int = 0

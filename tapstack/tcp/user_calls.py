@@ -100,9 +100,9 @@ def open_active(
         raise
     if legacy is not None:
         succeed(tcb, legacy)
-    ctx.counters["TcpActiveOpens"] += 1
     become(ctx, tcb, State.SYN_SENT)
     tcb.syn_due = not fast_open_client.begin(ctx, tcb, now, with_text=with_text)
+    ctx.counters["TcpActiveOpens"] += tcb.syn_due
     ctx.mark_dirty(tcb)
     return tcb
 

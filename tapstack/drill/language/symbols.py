@@ -249,7 +249,9 @@ _POLL = {  # asm-generic/poll.h, linux/eventpoll.h
 
 ERRNO_NUMBERS = {name: number for number, name in errorcode.items()} | {
     "EWOULDBLOCK": 11,
+    "EDEADLK": 35,
     "EDEADLOCK": 35,
+    "EOPNOTSUPP": 95,
     "ENOTSUP": 95,
     "ENOTSUPP": 524,  # the kernel's own, which yet reaches users
 }

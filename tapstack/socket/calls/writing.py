@@ -54,6 +54,8 @@ def _send_once(
     patience: float | None,
 ) -> int:
     """Send what finds room, at least one octet; or connect with a SYN that carries text."""
+    if patience == 0:
+        flags |= MSG_DONTWAIT
     try:
         return file.block(patience, _OUTGOING, file.endpoint.send, data, flags, to, control)
     except BlockingIOError as begun:
