@@ -29,7 +29,6 @@ from tapstack.socket.flags import (
 from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.scattered import Item
-from tapstack.tcp.fast_open_client import is_deferred
 from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb

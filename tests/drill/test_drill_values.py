@@ -53,6 +53,8 @@ def test_the_names_that_the_library_knows_too_have_its_numbers(module: ModuleTyp
         ("IP_LOCAL_PORT_RANGE", 51),
         ("EPOLLEXCLUSIVE", 1 << 28),
         ("ENOTSUPP", 524),
+        ("EOPNOTSUPP", 95),
+        ("EDEADLK", 35),
         ("SOL_MPTCP", 284),
     ],
 )
