@@ -94,7 +94,9 @@ def count_marks(tcb: Tcb, seg: Segment) -> None:
     if seg.ecn != NOT_ECT:
         tcb.ecn_seen |= not tcb.ecn or bool(seg.text)
         tcb.statistics.received_ce += seg.ecn == CE
-        tcb.statistics.received_octets[seg.ecn] += len(seg.text)
+        octets = list(tcb.statistics.received_octets)
+        octets[seg.ecn] += len(seg.text)
+        tcb.statistics.received_octets = tuple(octets)
 
 
 def on_text(tcb: Tcb, seg: Segment) -> None:

@@ -45,7 +45,7 @@ def listen_state(
 
     Gives the connection that an ACK's SYN cookie has brought back: the ACK is for that.
     """
-    local = Endpoint(datagram.destination, seg.destination_port)
+    local = listener.end_at(datagram.destination)
     remote = Endpoint(datagram.source, seg.source_port)
     if seg.flags & RST:
         return None

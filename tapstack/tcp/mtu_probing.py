@@ -56,7 +56,7 @@ def start(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """
     probing = tcb.mtu_probing
     probing.enabled = ctx.config.tcp_mtu_probing >= SMALL_FROM_THE_START
-    probing.search_high = min(tcb.peer_mss + FIXED_HEADERS, tcb.path_mtu)
+    probing.search_high = min(tcb.path_mtu, tcb.peer_mss + FIXED_HEADERS)
     probing.search_low = _mtu_of(tcb, ctx.config.tcp_base_mss)
     probing.searching_since = now
 

@@ -77,7 +77,7 @@ class Statistics:
     """Of those: so reported by an ACK that echoed a congestion mark."""
     received_ce: int = 0
     """Segments that came with a congestion mark."""
-    received_octets: list[int] = field(default_factory=lambda: [0] * 4)
+    received_octets: tuple[int, ...] = (0,) * 4
     """Octets of text that came, by the codepoint of `ecn.py`; those without are not counted."""
     dsack_dups: int = 0
     """Segments of ours that arrived twice, as the peer's D-SACKs say."""

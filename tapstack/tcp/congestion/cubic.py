@@ -90,7 +90,7 @@ class Cubic(CongestionControl):
         self._worked_out_for = 0  # the window that this holds for
         self._worked_out_at: Instant = 0
         self._min_rtt: Duration = 0  # 0: not known
-        self._hystart = HyStart()
+        self._hystart: HyStart | None = None  # made with the first round trip
         self._slow_start_left = False
 
     # --- growth ---
@@ -150,6 +150,8 @@ class Cubic(CongestionControl):
         window = self.window
         if self._slow_start_left or not window.in_slow_start or not self.config.cubic_hystart:
             return
+        if self._hystart is None:
+            self._hystart = HyStart()
         sign = self._hystart.look(rtt, self._min_rtt, window.cwnd, snd_una, snd_nxt, now)
         if sign is not None:
             self._slow_start_left = True
