@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.episode import current_ssthresh
-from tapstack.tcp.mss import update_effective_mss
+from tapstack.tcp.mss import FIXED_HEADERS, update_effective_mss
 from tapstack.tcp.recovery_state import Phase
+from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
@@ -81,6 +82,10 @@ def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
         for segment in tcb.sent
         if not segment.sacked and segment.largest > tcb.effective_mss
     ]
+    if too_large and tcb.state is State.SYN_SENT:
+        # The text of a SYN (RFC 7413) takes its SYN along, which now names the smaller MSS (Linux).
+        tcb.advertised_mss = min(tcb.advertised_mss, tcb.path_mtu - FIXED_HEADERS)
+        too_large = list(tcb.sent)
     if too_large:
         retransmit_without_blame(ctx, tcb, too_large)
 
