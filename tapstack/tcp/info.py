@@ -204,7 +204,7 @@ def _opening(tcb: Tcb) -> dict[str, int]:
     """
     if tcb.state is not State.SYN_SENT or not tcb.retransmits:
         return {}
-    return {"ca_state": Phase.LOSS.value, "snd_cwnd": 1}
+    return {"ca_state": Phase.LOSS.value, "snd_cwnd": 1, "lost": tcb.sent.packets_out}
 
 
 def _receiving(tcb: Tcb) -> dict[str, int]:
