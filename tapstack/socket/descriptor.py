@@ -82,11 +82,13 @@ class ReadinessDescriptor:
         self._shown = old
 
     def _set_readable(self, readable: bool) -> None:
-        with suppress(OSError):
+        try:  # each event comes by here, and a `suppress` costs as much as the call
             if readable:
                 self._kept.send(_ONE_OCTET)
             else:
                 self._shown.recv(1)
+        except OSError:
+            pass
 
     def _set_urgent(self, bits: int) -> None:
         """Show POLLPRI or not, and POLLIN with it, whose octet may stand behind the urgent one."""
@@ -143,6 +145,8 @@ class Readiness:
         self._watched: object = None
         self._stop: Callable[[], None] | None = None
         self._closed = False
+        self.is_shown = False
+        """Whether there is a descriptor: only then there is something to `refresh`."""
 
     def fileno(self) -> int:
         """Give the descriptor, made on the first call; −1 once closed. Raises: OSError."""
@@ -153,10 +157,11 @@ class Readiness:
     def _open(self, *, now: Instant) -> None:
         if self._descriptor is None and not self._closed:
             self._descriptor = ReadinessDescriptor()
+            self.is_shown = True
             self._follow(now=now)
 
     def refresh(self) -> None:
-        """Show what a call has changed."""
+        """Show what a call has changed, if anything is shown."""
         if self._descriptor is not None:
             self._host.call(self._follow)
 

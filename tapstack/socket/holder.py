@@ -100,7 +100,8 @@ class SocketObject:
         try:
             return self._host.call(attempt, *arguments)
         finally:
-            self._readiness.refresh()
+            if self._readiness.is_shown:
+                self._readiness.refresh()
 
     def _block(
         self, timeout: float | None, events: int, attempt: Callable[..., T], *arguments: Any
@@ -109,7 +110,8 @@ class SocketObject:
         try:
             return block(self._host, self._attempts(), events, timeout, attempt, *arguments)
         finally:
-            self._readiness.refresh()
+            if self._readiness.is_shown:
+                self._readiness.refresh()
 
     # --- timeouts ---
 
