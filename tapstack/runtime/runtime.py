@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from threading import get_ident
 from typing import Any, TypeVar
+from weakref import ref
 
 from tapstack.base.contracts import CLOSED, WRITABLE
 from tapstack.base.units import SECOND, Duration, Instant
@@ -52,6 +53,7 @@ class Runtime:
         self._leadership = Leadership(self._driver, self._lock)
         self._closing = False
         self._closed = False
+        self._is_parents = False
         self._refuses = False
         # Whether no call enters any more: at exit that is so before it is closed.
         self._exits_by: int | None = None
@@ -60,6 +62,7 @@ class Runtime:
     def start(self) -> None:
         """Start the thread that stands by; threads that compute give way sooner from now on."""
         switch_interval.shorten()
+        os.register_at_fork(after_in_child=partial(_leave_to_parent, ref(self)))
         self._leadership.thread.start()
 
     # --- the application's threads ---
@@ -100,6 +103,8 @@ class Runtime:
         self._lock.do_soon(partial(self._make, attempt, arguments))
 
     def _make(self, attempt: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        if self._is_parents:
+            return
         self._driver.now = now = monotonic()
         self._driver.guard(partial(attempt, *arguments, now=now))
         if not self._closed:
@@ -152,6 +157,15 @@ class Runtime:
         return open_endpoint(self.stack, kind, protocol)
 
     # --- the end ---
+
+    def leave_to_parent(self) -> None:
+        """Refuse whatever is called from now on, in a child of fork(2) that has no thread of ours.
+
+        The stack is the parent's: two that answer for one address would answer twice. The lock is
+        as whoever had it left it.
+        """
+        self._lock = StackLock()
+        self._closing = self._closed = self._refuses = self._is_parents = True
 
     def close_at_exit(self) -> None:
         """Close as the interpreter exits, by the thread that it exits by.
@@ -213,3 +227,9 @@ class Runtime:
         for tcb in list(self.stack.tcp.connections):
             self.stack.tcp.abort(tcb)
         self.stack.flush(now)
+
+
+def _leave_to_parent(runtime: ref[Runtime]) -> None:
+    running = runtime()
+    if running is not None:
+        running.leave_to_parent()

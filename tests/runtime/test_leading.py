@@ -20,6 +20,7 @@ from tapstack.runtime.runtime import Runtime
 from tapstack.runtime.switching import SWITCH_INTERVAL
 from tests.runtime.test_runtime import HERE, THERE, link, start
 from tests.socket.nets import PATIENCE, Background, Net
+from tests.socket.test_default_sockets import run
 
 
 class Hosts:
@@ -216,6 +217,41 @@ def test_closing_ends_who_drives(hosts: Hosts) -> None:
     Background(hosts.here.close).result()
     with pytest.raises(OSError, match="Network is down"):
         waiting.result()
+
+
+def test_a_child_of_fork_leaves_the_stack_to_its_parent() -> None:
+    """Whatever its parent's threads were at, and without a word to its peers."""
+    ended = run("""
+import errno, os, sys, threading
+from itertools import repeat
+from tapstack import socket
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
+accepted, _ = server.accept()
+busy, _ = socket.create_connection(server.getsockname()), server.accept()[0]
+def chatter():
+    for _ in repeat(None):
+        busy.send(b"x")
+threading.Thread(target=chatter, daemon=True).start()
+for _ in range(20):
+    child = os.fork()
+    if not child:
+        for use in (lambda: client.send(b"x"), lambda: client.recv(1), socket.socket):
+            try:
+                use()
+            except OSError as error:
+                assert error.errno == errno.ENETDOWN
+            else:
+                raise AssertionError
+        client.close()
+        del accepted  # unread text would reset the peer
+        sys.exit()
+    assert os.waitpid(child, 0)[1] == 0
+client.send(b"still here")
+assert accepted.recv(99) == b"still here"
+os._exit(0)
+""")
+    assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
 
 
 def test_a_call_gets_in_between_two_turns_of_who_drives(hosts: Hosts) -> None:
