@@ -37,7 +37,7 @@ def fresh() -> dict[str, object]:
         "mtu": device.mtu,
         "mac is derived": device.mac == derive_mac("tap0"),
         "mac is the host's": device.mac == host.mac_of("tap0"),
-        "capabilities": device.capabilities,
+        "capabilities": device.capabilities[:2],
         "closed on exec": bool(flags[0] & fcntl.FD_CLOEXEC),
         "non-blocking": bool(flags[1] & os.O_NONBLOCK),
         "silent": device.read(0) is None,
@@ -53,7 +53,7 @@ def chosen() -> dict[str, object]:
     told = {
         "mtu": [device.mtu, host.mtu_of("tap0")],
         "mac": format_mac(device.mac),
-        "capabilities": device.capabilities,
+        "capabilities": device.capabilities[:2],
     }
     device.close()
     return told
