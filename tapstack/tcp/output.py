@@ -121,7 +121,7 @@ def _retransmit_unless_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
         if gt(tcb.snd_nxt, recovery.high_seq):
             return
         recovery.frto = False
-    if not recovery.repairs_held:
+    if tcb.sent.lost_out and not recovery.repairs_held:
         retransmit_lost(ctx, tcb, now)
 
 
@@ -132,10 +132,10 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send text that was never sent, in units as large as the windows allow, and our FIN."""
     if not tcb.unsent() and not _fin_waits(tcb):
         return
-    before = tcb.snd_nxt
+    before, runs_no_rto = tcb.snd_nxt, _runs_no_rto(tcb)
     path_mtu.refresh(ctx, tcb, now)
     mss = current_mss(tcb)
-    if _send_mtu_probe(ctx, tcb, now):
+    if not tcb.mtu_probing.enabled or _send_mtu_probe(ctx, tcb, now):
         while _send_next_unit(ctx, tcb, mss, now):
             mss = current_mss(tcb)  # what has left may have taken SACK blocks along
     limited = tcb.sent.in_flight >= tcb.window.cwnd
@@ -144,7 +144,14 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.snd_nxt != before or limited:
         note_use(ctx, tcb, limited, now)
     if tcb.snd_nxt != before:
-        tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False)
+        probes = tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False)
+        if runs_no_rto and not probes:
+            rearm_retransmission(tcb, now)
+
+
+def _runs_no_rto(tcb: Tcb) -> bool:
+    """Tell whether the timer runs for nothing, or for a probe, which new text puts off."""
+    return not tcb.sent.segments or is_armed_for(tcb, Purpose.PROBE)
 
 
 def _send_mtu_probe(ctx: Context, tcb: Tcb, now: Instant) -> bool:
@@ -288,8 +295,6 @@ def _send_unit(
     ctx.counters["TcpExtTCPOrigDataSent"] += segment.packets
     why = "MTU probe" if uncut else "new text" if length else "close"
     transmit(ctx, tcb, segment.seq, flags | ACK, length, now, why, is_new=True, uncut=uncut)
-    if nothing_in_flight or is_armed_for(tcb, Purpose.PROBE):
-        rearm_retransmission(tcb, now)
 
 
 # --- probes -------------------------------------------------------------------------------------
@@ -335,6 +340,7 @@ def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if length and not tcb.sent:
         tcb.send_pieces.push_first()  # it is not to wait any longer
         _send_unit(ctx, tcb, length, False, now, push=True)
+        rearm_retransmission(tcb, now)
         stop_probing(tcb)
         return
     if urgent.is_sending(tcb):

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 def select_window(tcb: Tcb) -> int:
     """Choose the window to advertise, octets from RCV.NXT on; a whole number of scaled units."""
-    current = remaining_window(tcb)
-    chosen = wanted_window(tcb)
+    chosen, current = wanted_window(tcb), remaining_window(tcb)
     if chosen < current:
         # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
         chosen = current + (-current & (1 << tcb.rcv_wind_shift) - 1)
