@@ -168,9 +168,9 @@ class ConnectionLane:
         """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
         stack, options = self._stack, tcb.options
         hop = stack.ip.known_hop(tcb.remote.address)
-        if hop is None or hop.interface is not self.interface or hop.broadcast:
+        if hop is None or stack.tracer.on or options.follows_path_mtu is False:
             return False
-        if stack.tracer.on or options.follows_path_mtu is False:
+        if hop is not self._hop and (hop.interface is not self.interface or hop.broadcast):
             return False
         if not size and _TCP_LENGTH + ip_wire.HEADER_LENGTH + length > hop.mtu:
             return False

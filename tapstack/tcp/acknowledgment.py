@@ -67,7 +67,7 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
         update_pacing_rate(ctx.config, tcb)
     else:
         recovery.on_late_news(ctx, tcb, news, now)
-    delivery_rate.take_sample(tcb, news, now)
+    delivery_rate.take_sample(tcb, news.delivered, news.departure, news.latest_sent_at, now)
     if tcb.recovery.phase is not Phase.LOSS:
         tcb.statistics.on_timeout_recovered(now)
     if tcb.persist_timer.deadline is not None:

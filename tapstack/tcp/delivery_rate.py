@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from tapstack.base.units import SECOND, Duration, Instant
 
 if TYPE_CHECKING:
-    from tapstack.tcp.ack_news import AckNews
     from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
@@ -78,18 +77,22 @@ def on_user_sends(tcb: Tcb) -> None:
         tcb.delivery_rate.app_limited_until = tcb.statistics.delivered + sent.in_flight or 1
 
 
-def take_sample(tcb: Tcb, news: AckNews, now: Instant) -> None:
-    """Take the sample of an ACK, after what it delivered was counted."""
+def take_sample(
+    tcb: Tcb, arrived: int, departure: Departure | None, sent_at: Instant, now: Instant
+) -> None:
+    """Take the sample of an ACK, after what it delivered was counted: `arrived` segments.
+
+    `departure` and `sent_at` tell of the one of them that was sent last.
+    """
     rate, delivered = tcb.delivery_rate, tcb.statistics.delivered
     if 0 < rate.app_limited_until < delivered:
         rate.app_limited_until = 0
-    if news.delivered:
+    if arrived:
         rate.delivered_at = now
-    departure = news.departure
     if departure is None:
         return
-    rate.first_sent_at = news.latest_sent_at
-    sending = news.latest_sent_at - departure.first_sent_at
+    rate.first_sent_at = sent_at
+    sending = sent_at - departure.first_sent_at
     interval = max(sending, now - departure.delivered_at)
     if interval < (tcb.rtt.min_rtt or 1):
         return  # ACKs that came faster than the path can be: they tell nothing

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import READABLE
 from tapstack.tcp import delivery_rate, mtu_probing, rack, receive_space, tail_loss_probe
-from tapstack.tcp.ack_news import AckNews
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.receive_memory import append_text, memory_of
 from tapstack.tcp.recovery_state import Phase
@@ -141,8 +140,6 @@ def _take_acknowledgment(
     """Take an ACK that advances SND.UNA, of segments that were all sent once, and in this order."""
     first, last = covered[0], covered[-1]
     delivered = sum([segment.packets for segment in covered])
-    news = AckNews(tcb.snd_una, now, True)
-    news.delivered, news.departure, news.latest_sent_at = delivered, last.departure, last.sent_at
     statistics = tcb.statistics
     tcb.more_coming = False
     tcb.send_buffer.release(acked)
@@ -159,7 +156,7 @@ def _take_acknowledgment(
     tcb.rtt.sample(now - first.sent_at, ack, tcb.snd_nxt)
     rtt = tcb.rtt.observe(now - last.sent_at, now)
     tcb.congestion.on_round_trip(rtt, ack, tcb.snd_nxt, now)
-    rack.update_reordering_window(ctx, tcb, news)
+    rack.update_reordering_window(ctx, tcb, last.departure)
     if tcb.sent.segments:
         tail_loss_probe.restart_timer(ctx, tcb, now)
     else:
@@ -168,4 +165,4 @@ def _take_acknowledgment(
         tcb.congestion.on_acked(delivered, now)
     tcb.window_use.full_at = now
     update_pacing_rate(ctx.config, tcb)
-    delivery_rate.take_sample(tcb, news, now)
+    delivery_rate.take_sample(tcb, delivered, last.departure, last.sent_at, now)

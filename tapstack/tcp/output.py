@@ -33,6 +33,7 @@ from tapstack.tcp.retransmit import retransmit_last, retransmit_lost
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import add, ge, gt, sub
+from tapstack.tcp.small_text import send_small_text
 from tapstack.tcp.state import HAS_RECEIVED_FIN, HAS_SENT_FIN, State
 from tapstack.tcp.statistics import Limit, watch_limit
 from tapstack.tcp.tcb import Tcb
@@ -54,6 +55,8 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if _only_receives(tcb):
         tcb.statistics.time.note(Limit.IDLE, now)
         acknowledge(ctx, tcb, now)
+        return
+    if send_small_text(ctx, tcb, now):
         return
     if tcb.syn_due:
         (_send_syn if tcb.syn_ack is None else send_syn_ack)(ctx, tcb, now)

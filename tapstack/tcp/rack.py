@@ -15,8 +15,8 @@ from tapstack.base.units import Duration, Instant
 from tapstack.tcp.seq import gt, lt
 
 if TYPE_CHECKING:
-    from tapstack.tcp.ack_news import AckNews
     from tapstack.tcp.context import Context
+    from tapstack.tcp.delivery_rate import Departure
     from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
@@ -79,12 +79,12 @@ def _sent_after(number: int, end: int, other_number: int, other_end: int) -> boo
     return number > other_number or (number == other_number and gt(end, other_end))
 
 
-def update_reordering_window(ctx: Context, tcb: Tcb, news: AckNews) -> None:
+def update_reordering_window(ctx: Context, tcb: Tcb, departure: Departure | None) -> None:
     """Step 4: widen the reordering window when it proved too narrow, once a round trip."""
     rack = tcb.recovery.rack
-    if ctx.config.tcp_recovery & STATIC_WINDOW or news.departure is None:
+    if ctx.config.tcp_recovery & STATIC_WINDOW or departure is None:
         return
-    if news.departure.delivered < rack.dsack_round:
+    if departure.delivered < rack.dsack_round:
         rack.dsack_seen = False
     if rack.dsack_seen:
         rack.reo_wnd_mult = min(rack.reo_wnd_mult + 1, _MAX_MULTIPLIER)

@@ -44,7 +44,7 @@ def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> No
     """Look for losses, and move the congestion window (RFC 5681 §3.2)."""
     recovery = tcb.recovery
     _count_delivered(ctx, tcb, news)
-    rack.update_reordering_window(ctx, tcb, news)
+    rack.update_reordering_window(ctx, tcb, news.departure)
     _look_at_probe(ctx, tcb, news, now)
     lost_before = tcb.sent.lost_out
     if _is_dubious(recovery, news):

@@ -58,6 +58,10 @@ class SendBuffer:
         self._head += count
         self.octets -= count
         assert self.octets >= 0
+        if not self.octets:
+            self._chunks.clear()
+            self._starts.clear()
+            return
         done = 0
         while (
             done < len(self._chunks) and self._starts[done] + len(self._chunks[done]) <= self._head

@@ -115,6 +115,14 @@ def test_bulk_goes_by_the_express_lane() -> None:
     assert taken > 10
 
 
+def test_questions_and_answers_go_by_the_express_lane() -> None:
+    side = Side([Write(10)] * 20, 3, End.HALF_CLOSE, [100], 0, None, {"TCP_NODELAY": 1})
+    road = Road(None, 1000, 0, ("drop tail", 1000), 0, None, (0, 1), 0, 0)
+    meetings = [Meeting(0, 0, False, side, side)]
+    taken = check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
+    assert taken > 40
+
+
 @settings(max_examples=25)
 @given(WORLDS)
 def test_the_lane_does_as_the_layers_do(scenario: Scenario) -> None:
