@@ -67,7 +67,7 @@ class ExpressLane:
         self._stack = stack
         self._context = stack.tcp.context
         self._tcbs = self._context.connections.tcbs
-        self._is_watched_raw = stack.ip.raw.by_protocol
+        self._raw_protocols = stack.ip.raw.by_protocol
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
         """Take a frame if it is the plain segment that its connection expects; False: decline."""
@@ -99,7 +99,7 @@ class ExpressLane:
         if not is_open and not self._open_lane(tcb, interface, addresses):
             return False
         total = (PLAIN << 8) + tos + total_length + number + fragment + (ttl << 8) + PROTOCOL_TCP
-        if (total + check + source + destination) % _ONES or PROTOCOL_TCP in self._is_watched_raw:
+        if (total + check + source + destination) % _ONES or PROTOCOL_TCP in self._raw_protocols:
             return False
         octets = memoryview(octets)
         offload = frame.offload
@@ -168,7 +168,7 @@ class ConnectionLane:
         """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
         stack, options = self._stack, tcb.options
         hop = stack.ip.known_hop(tcb.remote.address)
-        if hop is None or stack.tracer.on or options.follows_path_mtu is False:
+        if hop is None or stack.tracer.on or not options.follows_path_mtu:
             return False
         if hop is not self._hop and (hop.interface is not self.interface or hop.broadcast):
             return False

@@ -37,7 +37,7 @@ class DatagramLane:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._is_watched_raw = stack.ip.raw.by_protocol
+        self._raw_protocols = stack.ip.raw.by_protocol
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
         """Take a frame if it is a plain datagram for one of our sockets; False: decline."""
@@ -62,7 +62,7 @@ class DatagramLane:
         if addresses[:6] != mac or addresses[6] & 1 or addresses[6:] == mac:
             return False
         total = (PLAIN << 8) + tos + total_length + number + fragment + (ttl << 8) + PROTOCOL_UDP
-        if (total + check + source + destination) % _ONES or PROTOCOL_UDP in self._is_watched_raw:
+        if (total + check + source + destination) % _ONES or PROTOCOL_UDP in self._raw_protocols:
             return False
         if not stack.ip.is_local(destination) or stack.ip.is_martian(
             source, destination, interface

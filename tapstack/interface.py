@@ -104,11 +104,11 @@ class NetworkInterface:
         self._ethernet.receive(frame, self, now)
 
     def count_received(self, length: int) -> None:
-        """Count a frame that was taken past Ethernet."""
+        """Count a frame of `length` octets that was taken past Ethernet."""
         self._ethernet.count_received(length)
 
     def count_sent(self, length: int) -> None:
-        """Count a frame that is written past Ethernet."""
+        """Count a frame of `length` octets that is written past Ethernet."""
         self._ethernet.count_sent(length)
 
     def send_datagram(

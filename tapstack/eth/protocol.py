@@ -108,7 +108,7 @@ class Ethernet:
         return None
 
     def count_received(self, length: int) -> None:
-        """Count a frame that came in."""
+        """Count a frame of `length` octets that came in."""
         self.statistics.rx_packets += 1
         self.statistics.rx_bytes += length
         self._counters["IfInPkts"] += 1
@@ -152,7 +152,7 @@ class Ethernet:
         return tail
 
     def count_sent(self, length: int) -> None:
-        """Count a frame that leaves."""
+        """Count a frame of `length` octets that leaves."""
         self.statistics.tx_packets += 1
         self.statistics.tx_bytes += length
         self._counters["IfOutPkts"] += 1

@@ -6,7 +6,8 @@ acknowledgment, or both (Van Jacobson's header prediction). What the steps of `s
 The steps are the truth: a property test holds both together, field by field.
 
 Whatever is not so plain is declined before anything has changed. Sequence numbers are compared in
-place here, modulo 2³², as calls are what costs.
+place here, modulo 2³², as calls are what costs. A window comes as the field on the wire has it; a
+`segment_size` is in octets, and 0 where the text is no unit of several segments.
 
 Not done here: the headers (`tapstack/express.py`), and sending (`output.py`).
 """

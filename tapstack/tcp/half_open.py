@@ -90,8 +90,9 @@ def _answer_with_cookie(
 ) -> None:
     """Send a SYN-ACK, and forget the SYN: its cookie will tell (RFC 4987 §3.6)."""
     syn = syn_cookies.remembered_part(seg)
+    user_options = listener.options.share()
     try:
-        draft = draft_tcb(ctx, local, remote, listener.options, listener.binding, now)
+        draft = draft_tcb(ctx, local, remote, user_options, listener.binding, now)
     except OSError:
         ctx.counters.drop(Drop.IP_NO_ROUTE)
         return

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _TS_RECENT_LIFETIME = 24 * 24 * 3600 * SECOND
 """RFC 7323 §5.5: TS.Recent is void when a connection was idle for longer."""
-
-
 _SLACK = 1
 """How much older a segment may be: a clock may tick between two that leave in turn (as Linux)."""
 _HALF = 1 << 31

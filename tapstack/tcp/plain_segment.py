@@ -41,7 +41,10 @@ class Lane(Protocol):
         """Give the two link addresses that what comes this way has."""
 
     def is_clear(self, tcb: Tcb, length: int, size: int) -> bool:
-        """Tell whether a segment can be sent this way now."""
+        """Tell whether a segment with `length` octets of text can be sent this way now.
+
+        With a `size` it is to be cut into segments of so many octets; 0: it is one.
+        """
 
     def send(
         self,
@@ -54,13 +57,13 @@ class Lane(Protocol):
         size: int,
         now: Instant,
     ) -> None:
-        """Send a segment right after `is_clear`; with a `size`, to be cut into so large ones."""
+        """Send a segment right after `is_clear` for it; `window` is the field as it is to leave."""
 
 
 def send_plain(
     ctx: Context, tcb: Tcb, lane: Lane, seq: int, flags: int, length: int, now: Instant
 ) -> bool:
-    """Send a segment that carries timestamps and no other option; False: decline."""
+    """Send `length` octets of text, with timestamps and no other option; False: decline."""
     mss = tcb.effective_mss
     size = mss if length > mss else 0
     if flags | _PLAIN != _PLAIN or _has_more_to_say(tcb) or not lane.is_clear(tcb, length, size):

@@ -250,12 +250,6 @@ class RetransmissionQueue:
         segment.retransmitted = False
         self._count(segment)
 
-    def mark_all_lost(self) -> None:
-        """Deem everything lost that was not selectively acknowledged (RFC 6675 §5.1)."""
-        for segment in self.segments:
-            if not segment.sacked:
-                self.mark_lost(segment)
-
     def mark_none_lost(self) -> None:
         """Take back that anything is lost: all of it was merely late."""
         for segment in self.segments:

@@ -23,9 +23,8 @@ _HEADROOM = 576
 """Octets that Linux keeps beside each segment's text: headers and its bookkeeping."""
 _BOOKKEEPING = 256
 """Octets of Linux's own record of a segment."""
-_PIECE_OVERHEAD = 832
-"""Octets of memory that Linux takes for a piece of text besides the text: headers and its record.
-"""
+_PIECE_OVERHEAD = _HEADROOM + _BOOKKEEPING
+"""Octets of memory that Linux takes for a piece of text besides the text."""
 _LEAST_SEGMENTS = 10
 """Segments that any buffer is made for (Linux's TCP_INIT_CWND)."""
 _LONGEST_HEADERS = 256
@@ -54,7 +53,7 @@ def _cost(mss: int) -> int:
 
 
 def charge(tcb: Tcb) -> int:
-    """Give the memory of all that is queued or in flight, as Linux counts it."""
+    """Give the memory of all that is queued or in flight, octets, as Linux counts it."""
     pieces = len(tcb.send_pieces) + len(tcb.sent.segments)
     return tcb.send_buffer.octets + _PIECE_OVERHEAD * pieces
 

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import MILLISECOND, MINUTE, Duration, Instant
-from tapstack.tcp.segment import ACK, CWR, ECE, SYN, Options, Segment, Timestamps
+from tapstack.tcp.segment import ACK, CWR, ECE, ECN_MASK, SYN, Options, Segment, Timestamps
 from tapstack.tcp.seq import add, sub
 
 if TYPE_CHECKING:
@@ -138,4 +138,5 @@ def recall_syn(
         return None
     options, ecn = offered
     flags = SYN | (ECE | CWR if ecn else 0)
-    return seg._replace(seq=irs, flags=flags, options=options._replace(mss=mss), text=b"", tos=0)
+    options, tos = options._replace(mss=mss), seg.tos & ~ECN_MASK  # the ACK's own tos, as Linux
+    return seg._replace(seq=irs, flags=flags, options=options, text=b"", tos=tos)

@@ -41,15 +41,15 @@ from tapstack.tcp.urgent import Urgent
 from tapstack.tcp.user_options import UserOptions
 from tapstack.tcp.window_validation import WindowUse
 
-UNPACED = 2**64 - 1
-"""A pacing rate that limits nothing: while nothing was acknowledged."""
-
 if TYPE_CHECKING:
     from tapstack.tcp.connections import PortBinding
     from tapstack.tcp.fast_open_client import FastOpenAttempt
     from tapstack.tcp.listener import Listener
     from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.syn_ack import SynAck
+
+UNPACED = 2**64 - 1
+"""A pacing rate that limits nothing: while nothing was acknowledged."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,7 +85,8 @@ class Tcb:
     iss: int = 0
     """ISS: initial send sequence number."""
     snd_una: int = 0
-    """SND.UNA: oldest sequence number not acknowledged. Written by `acknowledgment.py`."""
+    """SND.UNA: oldest sequence number not acknowledged. Written by `acknowledgment.py`, and by
+    `expected_segment.py`."""
     snd_nxt: int = 0
     """SND.NXT: next sequence number to be sent. Written by `output.py`."""
     snd_up: int = 0
@@ -103,9 +104,11 @@ class Tcb:
     irs: int = 0
     """IRS: initial receive sequence number."""
     rcv_nxt: int = 0
-    """RCV.NXT: next sequence number expected. Written by `segment_arrives.py`."""
+    """RCV.NXT: next sequence number expected. Written by `receive_memory.append_text`, and for a
+    FIN by `segment_arrives.py`."""
     rcv_wnd: int = 0
-    """RCV.WND: octets last advertised, counted from `rcv_wup`. Written by `output.py`."""
+    """RCV.WND: octets last advertised, counted from `rcv_wup`. Written by `transmission.py`, and by
+    `plain_segment.py`."""
     rcv_wup: int = 0
     """RCV.NXT when RCV.WND was last advertised."""
 
@@ -186,14 +189,15 @@ class Tcb:
     retransmits: int = 0
     """Timeouts in a row of what is at SND.UNA."""
     first_timeout_at: Instant = 0
-    """When the segment at SND.UNA was sent that then timed out first: R2 counts from there."""
+    """When the segment at SND.UNA was sent that then timed out first: of a SYN, what an answer may
+    echo begins there."""
     probes_out: int = 0
     """Window or keep-alive probes since the peer last answered."""
     probing_since: Instant | None = None
     """When the first window probe left, while they go on; None: none has."""
     retransmitting_since: Instant = 0
-    """When what timed out first was first sent again, or a SYN first sent: TCP_USER_TIMEOUT counts
-    from there."""
+    """When what timed out first was first sent again, or a SYN first sent: R2 and TCP_USER_TIMEOUT
+    count from there."""
     last_received_at: Instant = 0
     """When a segment last came in, for keep-alive."""
     waiting_since: Instant = 0

@@ -23,7 +23,6 @@ _UNITS_A_SECOND_SHIFT = 10
 """The unit of a rate is what leaves within 2⁻¹⁰ s (Linux's sk_pacing_shift)."""
 _RECENTLY: Duration = MILLISECOND
 """A unit is only held back that close behind another, so that a silence does not end in a burst."""
-
 _SOON: Duration = MILLISECOND
 """A unit is only held back if the next ACK is due within that time, or half a round trip."""
 

@@ -81,7 +81,8 @@ class UserOptions:
     peek_off: int = -1
     """SO_PEEK_OFF: how far behind the oldest octet the next peek begins; -1: always there."""
     save_syn: int = 0
-    """TCP_SAVE_SYN: whether the headers of a peer's SYN are kept; 2: with the link's, if any."""
+    """TCP_SAVE_SYN: whether the IP and TCP headers of a peer's SYN are kept; 2, for which Linux
+    keeps the link's as well, is here the same as 1."""
     recverr: bool = False
     """IP_RECVERR: ICMP errors are told at once, though they do not end a connection."""
 
