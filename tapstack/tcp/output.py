@@ -279,7 +279,7 @@ def _send_unit(
     window, for whose acknowledgment no small segment waits.
     """
     end = add(tcb.snd_nxt, length)
-    pushed = push or tcb.send_pieces.is_pushed_at(end, is_last=length == tcb.unsent())
+    pushed = push or tcb.send_pieces.is_pushed_at(tcb, end)
     flags = (PSH if length and pushed else 0) | (FIN if fin else 0)
     mss = current_mss(tcb)
     size = length if uncut else mss

@@ -111,8 +111,8 @@ class SendPieces:
             return False
         return gt(self._pieces[-1].end, add(self._pushed_seq, tcb.max_snd_wnd // 2))
 
-    def is_pushed_at(self, end: int, *, is_last: bool) -> bool:
+    def is_pushed_at(self, tcb: Tcb, end: int) -> bool:
         """Tell whether text that ends at `end` is pushed; what went with a SYN is no piece."""
         if not self._pieces:
-            return is_last
+            return end == add(tcb.snd_nxt, tcb.unsent())
         return self._pieces[0].end == end and self._pieces[0].pushed

@@ -39,7 +39,7 @@ def send_small_text(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if length > tcb.effective_mss:
         return False  # the path is narrower by now
     restart_after_idle(ctx, tcb, now)
-    pushed = tcb.send_pieces.is_pushed_at(add(tcb.snd_nxt, length), is_last=True)
+    pushed = tcb.send_pieces.is_pushed_at(tcb, add(tcb.snd_nxt, length))
     segment = _note_sent(tcb, length, PSH if pushed else 0, now)
     ctx.counters["TcpExtTCPOrigDataSent"] += 1
     flags = segment.flags | ACK

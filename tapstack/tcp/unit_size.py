@@ -72,10 +72,10 @@ def wait_for_more(
     limit = min(room, by_congestion)
     if tcb.recovery.phase.value >= Phase.RECOVERY.value or now - tcb.transmitted_at > _RECENTLY:
         return Wait.NO
-    if limit >= unit_segments(ctx, tcb, mss) * mss or not tcb.sent:
-        return Wait.NO
     divisor = ctx.config.tcp_tso_win_divisor
     if divisor and limit >= min(tcb.snd_wnd, tcb.window.cwnd * mss) // divisor:
+        return Wait.NO
+    if not tcb.sent or limit >= unit_segments(ctx, tcb, mss) * mss:
         return Wait.NO
     expected = tcb.sent.segments[0].sent_at + tcb.rtt.srtt
     if expected - now > min(tcb.rtt.srtt // 2, _SOON):
