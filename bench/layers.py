@@ -49,7 +49,6 @@ ROWS = (
 ROOMS = {
     "stack.py": DOOR,
     "express.py": LANE,
-    "express": LANE,
     "two_hosts.py": DEVICE,
     "device": DEVICE,
     "socket": CALL,

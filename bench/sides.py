@@ -34,9 +34,8 @@ PROGRAMS = {
     PYTCP: ("pytcp", "none"),
 }
 _FIRST_PORT = 5001
-_PORTS = "5000 5999"
-"""Of our servers: nothing else takes one of them."""
 _CLIENT_PORTS = "6000 65535"
+"""Beyond our servers', so that no client takes one of them."""
 
 
 class Outcome(NamedTuple):

@@ -185,7 +185,7 @@ class Runtime:
         """
         if not self._lock.run(self._end_all):
             return
-        if self._leadership.thread.is_alive():
+        if self._leadership.thread.ident is not None:
             self._leadership.thread.join()
             switch_interval.restore()
         self._driver.close()
