@@ -30,7 +30,8 @@ class SwitchInterval:
             self._users += 1
             if self._users == 1:
                 self._before = sys.getswitchinterval()
-                sys.setswitchinterval(min(self._before, SWITCH_INTERVAL))
+                if self._before > SWITCH_INTERVAL:
+                    sys.setswitchinterval(SWITCH_INTERVAL)
                 self._set = sys.getswitchinterval()
 
     def restore(self) -> None:
