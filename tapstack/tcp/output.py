@@ -24,10 +24,9 @@ from tapstack.tcp.half_open import send_syn_ack
 from tapstack.tcp.receive_space import held
 from tapstack.tcp.receive_window import remaining_window, wanted_window
 from tapstack.tcp.retransmission_timer import (
-    Purpose,
     arm_retransmission,
-    is_armed_for,
     rearm_retransmission,
+    runs_no_rto,
 )
 from tapstack.tcp.retransmit import retransmit_last, retransmit_lost
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN
@@ -133,28 +132,26 @@ def _retransmit_unless_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send text that was never sent, in units as large as the windows allow, and our FIN."""
-    if not tcb.unsent() and not _fin_waits(tcb):
+    unsent = tcb.unsent()
+    if not unsent and not _fin_waits(tcb):
         return
-    before, runs_no_rto = tcb.snd_nxt, _runs_no_rto(tcb)
+    before, begins_rto = tcb.snd_nxt, runs_no_rto(tcb)
     path_mtu.refresh(ctx, tcb, now)
-    mss = current_mss(tcb)
-    if not tcb.mtu_probing.enabled or _send_mtu_probe(ctx, tcb, now):
-        while _send_next_unit(ctx, tcb, mss, now):
-            mss = current_mss(tcb)  # what has left may have taken SACK blocks along
+    mss, goes_on = current_mss(tcb), True
+    if tcb.mtu_probing.enabled:
+        goes_on, unsent = _send_mtu_probe(ctx, tcb, now), tcb.unsent()
+    while goes_on and _send_next_unit(ctx, tcb, unsent, mss, now):
+        # What has left may have taken SACK blocks along.
+        mss, unsent = current_mss(tcb), tcb.unsent()
     limited = tcb.sent.in_flight >= tcb.window.cwnd
-    if not limited and (unsent := tcb.unsent()):
+    if not limited and unsent:
         limited = _reason_to_wait(ctx, tcb, unsent, mss, now) is Wait.CONGESTION_WINDOW
     if tcb.snd_nxt != before or limited:
         note_use(ctx, tcb, limited, now)
     if tcb.snd_nxt != before:
         probes = tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False)
-        if runs_no_rto and not probes:
+        if begins_rto and not probes:
             rearm_retransmission(tcb, now)
-
-
-def _runs_no_rto(tcb: Tcb) -> bool:
-    """Tell whether the timer runs for nothing, or for a probe, which new text puts off."""
-    return not tcb.sent.segments or is_armed_for(tcb, Purpose.PROBE)
 
 
 def _send_mtu_probe(ctx: Context, tcb: Tcb, now: Instant) -> bool:
@@ -169,9 +166,8 @@ def _send_mtu_probe(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     return True
 
 
-def _send_next_unit(ctx: Context, tcb: Tcb, mss: int, now: Instant) -> bool:
+def _send_next_unit(ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant) -> bool:
     """Send one unit of what waits; False when nothing waits, or nothing may leave."""
-    unsent = tcb.unsent()
     if not unsent and not _fin_waits(tcb):
         return False
     if len(tcb.send_pieces) > 1:

@@ -71,3 +71,8 @@ def time_to_rto(tcb: Tcb, now: Instant) -> Duration:
 def is_armed_for(tcb: Tcb, purpose: Purpose) -> bool:
     """Tell whether the timer runs for a purpose."""
     return tcb.retransmission_timer.deadline is not None and tcb.timer_purpose is purpose
+
+
+def runs_no_rto(tcb: Tcb) -> bool:
+    """Tell whether the timer runs for nothing, or for a probe, which new text puts off."""
+    return not tcb.sent.segments or is_armed_for(tcb, Purpose.PROBE)

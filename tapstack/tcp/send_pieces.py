@@ -42,7 +42,8 @@ class SendPieces:
 
     def take(self, tcb: Tcb, length: int, *, begins: bool) -> None:
         """Note that so many octets were queued, in the last piece or in one that begins."""
-        end = add(tcb.snd_nxt, tcb.unsent())
+        pieces = self._pieces
+        end = add(pieces[-1].end, length) if pieces else add(tcb.snd_nxt, tcb.unsent())
         if self._pushed_seq is None:
             self._pushed_seq = add(end, -length)
         if begins:

@@ -61,14 +61,19 @@ def charge(tcb: Tcb) -> int:
 def room_in_last(ctx: Context, tcb: Tcb) -> int:
     """Tell how many octets still fit the last piece, if it waits: that much memory it has."""
     length = tcb.send_pieces.last_length(tcb)
-    if length is None or add(tcb.snd_nxt, tcb.unsent()) in tcb.record_ends[-1:]:
+    if length is None or _record_has_ended(tcb):
         return 0
     return max(piece_size(ctx, tcb) - length, 0)
 
 
+def _record_has_ended(tcb: Tcb) -> bool:
+    """Tell whether a record ends with what is queued last."""
+    return bool(tcb.record_ends) and tcb.record_ends[-1] == add(tcb.snd_nxt, tcb.unsent())
+
+
 def room_for_another(ctx: Context, tcb: Tcb) -> int:
     """Tell how many octets another piece takes; 0: there is no room for any."""
-    if charge(tcb) >= tcb.send_space or tcb.unsent() >= _unsent_limit(ctx, tcb):
+    if charge(tcb) >= tcb.send_space or _reaches(tcb, _unsent_limit(ctx, tcb)):
         return 0
     return piece_size(ctx, tcb)
 
@@ -85,7 +90,12 @@ def is_roomy(ctx: Context, tcb: Tcb) -> bool:
     """Tell whether it is worth to wake who waits: a third is free, and little waits unsent."""
     if 3 * charge(tcb) > 2 * tcb.send_space:
         return False
-    return 2 * tcb.unsent() < _unsent_limit(ctx, tcb)
+    return not _reaches(tcb, -(-_unsent_limit(ctx, tcb) // 2))
+
+
+def _reaches(tcb: Tcb, limit: int) -> bool:
+    """Tell whether so much waits that was never sent; seldom does even what is queued."""
+    return tcb.send_buffer.octets >= limit and tcb.unsent() >= limit
 
 
 def _unsent_limit(ctx: Context, tcb: Tcb) -> int:
