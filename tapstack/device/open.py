@@ -44,7 +44,7 @@ def open_link(
             device = PacketDevice(name, mac=mac, mtu=mtu, offload=offload)
         except OSError:
             raise refused from None
-        means = f"{name} is a veth pair with a packet socket: {refused.strerror}"
+        means = f"{name} is a veth pair with a packet socket ({refused.strerror})"
     try:
         host.silence_ipv6(name)
         host.set_address(name, host_network)

@@ -119,7 +119,8 @@ class _Teller:
             self._write("\n".join([*summarize(self.results, seconds), ""]))
         failed = [each.name for each in self.results if each.verdict is Verdict.FAILED]
         if failed and not self._verbose and not self._request.manner.compare:
-            self._write(f"\n{ways_on('SCRIPT' if self._many else failed[0])}\n")
+            name, live = "SCRIPT" if self._many else failed[0], self._request.manner.live
+            self._write(f"\n{ways_on(name, live=live)}\n")
 
     def _write(self, text: str) -> None:
         if text and not self._request.quiet:

@@ -125,6 +125,10 @@ def _compare(script: Script, settings: Settings, directory: Path, manner: Manner
     if report:
         reason = "the stack and Linux part"
         return Result(script.name, Verdict.FAILED, f"{script.name}: {report}", 0, reason)
+    if ours.failure is not None:
+        reason = f"Linux fails alike, line {ours.failure.position.line}: {ours.failure.headline}"
+        report = report_failure(script, ours.failure, with_history=True)
+        return Result(script.name, Verdict.FAILED, f"{report}\n\nLinux fails alike.", 0, reason)
     return Result(script.name, Verdict.PASSED, f"{ours}\n{theirs}" if manner.verbose else "", 0)
 
 

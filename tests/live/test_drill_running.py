@@ -49,6 +49,13 @@ def test_both_hosts_do_the_same(tmp_path: Path) -> None:
     assert result.report.startswith("tapstack passes\nLinux ")
 
 
+def test_a_script_that_fails_on_both_has_failed(tmp_path: Path) -> None:
+    wrong = SERVER.replace("listen(3, 1) = 0", "listen(3, 1) = 1")
+    result = run_file(written(tmp_path, wrong), Manner(compare=True))
+    assert result.verdict is Verdict.FAILED
+    assert result.report.endswith("Linux fails alike.")
+
+
 def test_hosts_that_are_set_up_otherwise_part_side_by_side(tmp_path: Path) -> None:
     on_the_kernel = "if [ -d /sys/class/net/tun0 ]; then sysctl -q net.ipv4.tcp_sack=0; fi; sysctl"
     script = SERVER.replace("<mss 1000>", "<mss 1000,sackOK,nop,nop>")

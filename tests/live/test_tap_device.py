@@ -78,7 +78,7 @@ def test_without_tun_the_means_is_a_packet_socket(
 ) -> None:
     seen = exchange(namespace, device, tmp_path / "x", before=NO_TUN)
     assert seen["means"].startswith(
-        "tap0 is a veth pair with a packet socket: there is no /dev/net"
+        "tap0 is a veth pair with a packet socket (there is no /dev/net"
     )
     assert seen["host received"]
     assert seen["we received"]

@@ -56,11 +56,12 @@ def report_bug(name: str, trace: str) -> str:
     )
 
 
-def ways_on(name: str) -> str:
-    """Tell how to see more of a script that failed."""
+def ways_on(name: str, *, live: bool) -> str:
+    """Tell how to see more of a script that failed, on the kernel if `live`."""
+    where = "--live " if live else ""
     return (
-        f"To see more: `tapstack drill -v {quote(name)}` tells every event; --pcap FILE writes the "
-        "packets;\n--compare shows where Linux does otherwise (as root)."
+        f"To see more: `tapstack drill -v {where}{quote(name)}` tells every event; --pcap FILE "
+        "writes the packets;\n--compare shows where Linux does otherwise (as root)."
     )
 
 
