@@ -25,8 +25,9 @@ def test_the_program_plays_on_the_kernel(tmp_path: Path, monkeypatch: pytest.Mon
     assert (done.status, done.out, done.err) == (0, "", "")
     assert Done("--live", "bad.pkt").status == 1
     done = Done("--compare", "good.pkt", "bad.pkt")
-    assert done.status == 0, "both hosts do the same"
-    assert "2 scripts: 2 passed" in done.out
+    assert done.status == 1, "both hosts do the same, and fail"
+    assert "Linux fails alike." in done.out
+    assert "2 scripts: 1 passed, 1 failed" in done.out
 
 
 def test_a_live_script_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
