@@ -16,8 +16,8 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from tapstack.arp.neighbour import Neighbour
-from tapstack.base.address import is_group_mac
-from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
+from tapstack.base.address import MacAddress
+from tapstack.base.checksum import is_checksum_right, pseudo_header_sum
 from tapstack.base.contracts import Frame, Offload
 from tapstack.eth import wire as eth_wire
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH, EthernetHeader
@@ -26,7 +26,8 @@ from tapstack.ip.wire import DONT_FRAGMENT, FRAGMENT_MASK, PLAIN
 from tapstack.tcp.expected_segment import take_expected
 from tapstack.tcp.options import TIMESTAMPS
 from tapstack.tcp.segment import ACK, PSH, Timestamps
-from tapstack.tcp.wire import CHECKSUM_OFFSET, PROTOCOL_TCP
+from tapstack.tcp.transmission import offload_for
+from tapstack.tcp.wire import PROTOCOL_TCP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ _TCP_BEHIND_PORTS = Struct("!IIHHHHIII")
 _LENGTH = _ALL_HEADERS.size
 _TCP_START = ETHERNET_LENGTH + ip_wire.HEADER_LENGTH
 _TCP_LENGTH = _LENGTH - _TCP_START
-_PROTOCOL = ETHERNET_LENGTH + 9  # RFC 791 §3.1
+PROTOCOL_AT = ETHERNET_LENGTH + 9  # RFC 791 §3.1
 _TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _WORD_MASK = 0xFFFF & ~PSH
@@ -57,7 +58,21 @@ _MOST_HEADS = 4
 @lru_cache(maxsize=64)
 def _offload(size: int) -> Offload:
     """Ask the device for the checksum, and to cut the text into segments of a size (0: one)."""
-    return Offload(_TCP_START, CHECKSUM_OFFSET, size)
+    return offload_for(size).behind(_TCP_START)
+
+
+def is_from_host_to(mac: MacAddress, addresses: bytes) -> bool:
+    """Tell whether a frame's two link addresses say that another host sent it to us alone."""
+    return addresses[:6] == mac and not addresses[6] & 1 and addresses[6:] != mac
+
+
+def count_taken(stack: Stack, interface: NetworkInterface, length: int) -> None:
+    """Count a frame of `length` octets as Ethernet and IP do."""
+    interface.count_received(length)
+    counters = stack.counters
+    counters["IpInReceives"] += 1
+    counters["IpExtInNoECTPkts"] += 1
+    counters["IpInDelivers"] += 1
 
 
 class ExpressLane:
@@ -73,7 +88,7 @@ class ExpressLane:
         """Take a frame if it is the plain segment that its connection expects; False: decline."""
         octets = frame.parts[0]
         stack = self._stack
-        if len(octets) < _LENGTH or octets[_PROTOCOL] != PROTOCOL_TCP or stack.tracer.on:
+        if len(octets) < _LENGTH or octets[PROTOCOL_AT] != PROTOCOL_TCP or stack.tracer.on:
             return False
         (
             addresses, ethertype,
@@ -103,38 +118,28 @@ class ExpressLane:
             return False
         octets = memoryview(octets)
         offload = frame.offload
-        if offload is None and not _is_checksum_right(octets, source, destination):
+        if offload is None and not is_checksum_right(
+            source, destination, PROTOCOL_TCP, octets[_TCP_START:]
+        ):
             return False
         size = offload.segment_size if offload else 0
         stamps, text = Timestamps(stamp, echo), octets[_LENGTH:]
         ctx = self._context
         if not take_expected(ctx, tcb, seq, ack, word, wnd, stamps, text, size, now):
             return False
-        interface.count_received(len(octets))
-        counters = stack.counters
-        counters["IpInReceives"] += 1
-        counters["IpExtInNoECTPkts"] += 1
-        counters["IpInDelivers"] += 1
-        counters["TcpInSegs"] += 1
+        count_taken(stack, interface, len(octets))
+        stack.counters["TcpInSegs"] += 1
         return True
 
     def _open_lane(self, tcb: Tcb, interface: NetworkInterface, addresses: bytes) -> bool:
         """Make a connection's lane, if all is as it mostly is."""
-        if tcb.syn_ack is not None or addresses[:6] != interface.mac:
+        if tcb.syn_ack is not None or not is_from_host_to(interface.mac, addresses):
             return False
         stack, remote = self._stack, tcb.remote.address
-        if is_group_mac(addresses[6:]) or addresses[6:] == interface.mac:
-            return False
         if stack.ip.is_martian(remote, tcb.local.address, interface):
             return False
         tcb.lane = ConnectionLane(stack, interface, addresses)
         return True
-
-
-def _is_checksum_right(octets: memoryview, source: int, destination: int) -> bool:
-    segment = octets[_TCP_START:]
-    initial = pseudo_header_sum(source, destination, PROTOCOL_TCP, len(segment))
-    return ones_complement_sum(segment, initial) == _ONES
 
 
 class ConnectionLane:

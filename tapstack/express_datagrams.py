@@ -12,9 +12,10 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
-from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
+from tapstack.base.checksum import is_checksum_right
 from tapstack.base.datagram_socket import Arrival
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
+from tapstack.express import PROTOCOL_AT, count_taken, is_from_host_to
 from tapstack.ip.wire import FRAGMENT_MASK, HEADER_LENGTH as IP_LENGTH, PLAIN
 from tapstack.udp.wire import PROTOCOL_UDP
 
@@ -28,7 +29,6 @@ _ALL_HEADERS = Struct("!12sH BBHHHBBHII HHHH")
 """Ethernet, IPv4 without options, UDP."""
 _LENGTH = _ALL_HEADERS.size
 _UDP_START = ETHERNET_LENGTH + IP_LENGTH
-_PROTOCOL = ETHERNET_LENGTH + 9  # RFC 791 §3.1
 _ONES = 0xFFFF
 
 
@@ -42,7 +42,7 @@ class DatagramLane:
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
         """Take a frame if it is a plain datagram for one of our sockets; False: decline."""
         octets, stack = frame.parts[0], self._stack
-        if len(octets) < _LENGTH or octets[_PROTOCOL] != PROTOCOL_UDP or stack.tracer.on:
+        if len(octets) < _LENGTH or octets[PROTOCOL_AT] != PROTOCOL_UDP or stack.tracer.on:
             return False
         (
             addresses, ethertype,
@@ -58,8 +58,7 @@ class DatagramLane:
             or length != total_length - IP_LENGTH
         ):
             return False
-        mac = interface.mac
-        if addresses[:6] != mac or addresses[6] & 1 or addresses[6:] == mac:
+        if not is_from_host_to(interface.mac, addresses):
             return False
         total = (PLAIN << 8) + tos + total_length + number + fragment + (ttl << 8) + PROTOCOL_UDP
         if (total + check + source + destination) % _ONES or PROTOCOL_UDP in self._raw_protocols:
@@ -69,19 +68,19 @@ class DatagramLane:
         ):
             return False
         offload = frame.offload
-        if checksum and offload is None:
-            pseudo = pseudo_header_sum(source, destination, PROTOCOL_UDP, length)
-            if ones_complement_sum(memoryview(octets)[_UDP_START:], pseudo) != _ONES:
-                return False
+        if (
+            checksum
+            and offload is None
+            and not is_checksum_right(
+                source, destination, PROTOCOL_UDP, memoryview(octets)[_UDP_START:]
+            )
+        ):
+            return False
         data, remote = bytes(octets[_LENGTH:]), Endpoint(source, port)
         size = offload.segment_size if offload else 0
         name = interface.name
         arrival = Arrival(data, remote, destination, ttl, tos, name, now, size)
         if not stack.udp.take(arrival, our_port):
             return False
-        interface.count_received(len(octets))
-        counters = stack.counters
-        counters["IpInReceives"] += 1
-        counters["IpExtInNoECTPkts"] += 1
-        counters["IpInDelivers"] += 1
+        count_taken(stack, interface, len(octets))
         return True

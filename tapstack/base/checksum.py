@@ -43,6 +43,12 @@ def pseudo_header_sum(source: int, destination: int, protocol: int, length: int)
     return (total >> 16) + (total & _ONES)
 
 
+def is_checksum_right(source: int, destination: int, protocol: int, octets: Buffer) -> bool:
+    """Verify the checksum of TCP or UDP: `octets` are header and text behind the IP header."""
+    initial = pseudo_header_sum(source, destination, protocol, len(octets))
+    return ones_complement_sum(octets, initial) == _ONES
+
+
 def complete_checksum(parts: tuple[Buffer, ...] | list[Buffer], offload: Offload) -> bytes:
     """Join the parts and do in software what `offload` left to the device's checksum unit.
 

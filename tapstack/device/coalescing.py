@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
+from tapstack.base.checksum import is_checksum_right, pseudo_header_sum
 from tapstack.base.contracts import VERIFIED, Buffer, Frame, NetDevice, Offload
 from tapstack.base.errors import MalformedPacket
 from tapstack.base.units import Instant
@@ -129,8 +129,7 @@ def _read(octets: Buffer) -> _Segment | None:
     ends_where_it_should = _TEXT_START <= text_start < len(octets) == eth.HEADER_LENGTH + length
     if word & 0xFFF != ACK or up or not ends_where_it_should:
         return None
-    pseudo = pseudo_header_sum(source, destination, protocol, length - ip.HEADER_LENGTH)
-    if ones_complement_sum(octets[_TCP_START:], pseudo) != _VALID:
+    if not is_checksum_right(source, destination, protocol, octets[_TCP_START:]):
         return None
     ends = source, destination, source_port, destination_port
     options, text = bytes(octets[_TEXT_START:text_start]), octets[text_start:]

@@ -100,11 +100,15 @@ def _take_old_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
 def update_send_window(tcb: Tcb, seg: Segment) -> None:
     """Take SEG.WND, unless it is older than what we know (§3.10.7.4)."""
     if updates_window(tcb, seg):
-        tcb.snd_wnd = seg.wnd << tcb.snd_wind_shift
-        tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
-        if tcb.snd_wnd > tcb.max_snd_wnd:
-            tcb.max_snd_wnd = tcb.snd_wnd
-            update_effective_mss(tcb)
+        set_send_window(tcb, seg.seq, seg.ack, seg.wnd << tcb.snd_wind_shift)
+
+
+def set_send_window(tcb: Tcb, seq: int, ack: int, wnd: int) -> None:
+    """Set SND.WND, octets, and which segment it came with."""
+    tcb.snd_wnd, tcb.snd_wl1, tcb.snd_wl2 = wnd, seq, ack
+    if wnd > tcb.max_snd_wnd:
+        tcb.max_snd_wnd = wnd
+        update_effective_mss(tcb)
 
 
 def updates_window(tcb: Tcb, seg: Segment) -> bool:

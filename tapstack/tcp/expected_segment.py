@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import READABLE
 from tapstack.tcp import delivery_rate, mtu_probing, rack, receive_space, tail_loss_probe
-from tapstack.tcp.mss import update_effective_mss
+from tapstack.tcp.acknowledgment import set_send_window
 from tapstack.tcp.receive_memory import append_text, memory_of
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.segment import PSH
@@ -83,7 +83,7 @@ def take_expected(
     tcb.statistics.on_received(packets, length > 0)
     tcb.probes_out = 0
     if (seq - tcb.snd_wl1) & _MASK < _HALF and (acked or seq != tcb.snd_wl1 or wnd > tcb.snd_wnd):
-        _take_window(tcb, seq, ack, wnd)
+        set_send_window(tcb, seq, ack, wnd)
     if acked:
         _take_acknowledgment(ctx, tcb, ack, acked, covered, now)
     elif tcb.sent:
@@ -126,13 +126,6 @@ def _is_undisturbed(tcb: Tcb) -> bool:
         or tcb.options.min_ttl
         or tcb.snd_up != tcb.snd_una
     )
-
-
-def _take_window(tcb: Tcb, seq: int, ack: int, wnd: int) -> None:
-    tcb.snd_wnd, tcb.snd_wl1, tcb.snd_wl2 = wnd, seq, ack
-    if wnd > tcb.max_snd_wnd:
-        tcb.max_snd_wnd = wnd
-        update_effective_mss(tcb)
 
 
 def _take_acknowledgment(

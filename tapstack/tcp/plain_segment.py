@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import ACK, PSH
+from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
 
@@ -77,7 +78,7 @@ def send_plain(
         text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length)
     tcb.acks.on_ack_sent()
     tcb.delayed_ack_timer.cancel()
-    packets = -(-length // mss) if size else 1
+    packets = packets_of(length, mss)
     ctx.counters["TcpOutSegs"] += packets
     tcb.statistics.on_transmitted(packets, length)
     lane.send(

@@ -5,7 +5,7 @@ Not done here: options (`options.py`), and a checksum's arithmetic (`base/checks
 
 from construct import BitsInteger, BitStruct, Flag, Int16ub, Int32ub, Struct
 
-from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
+from tapstack.base.checksum import is_checksum_right
 from tapstack.base.codec import HeaderCodec
 from tapstack.base.contracts import Buffer, Datagram
 from tapstack.base.errors import Drop, MalformedPacket
@@ -84,7 +84,6 @@ def build_header(segment: Segment, checksum: int) -> bytes:
 
 def verify_checksum(datagram: Datagram) -> None:
     """Check what the device has not (RFC 9293 MUST-3). Raises: MalformedPacket."""
-    payload = datagram.payload
-    initial = pseudo_header_sum(datagram.source, datagram.destination, PROTOCOL_TCP, len(payload))
-    if ones_complement_sum(payload, initial) != 0xFFFF:
+    ends = datagram.source, datagram.destination
+    if not is_checksum_right(*ends, PROTOCOL_TCP, datagram.payload):
         raise MalformedPacket(Drop.TCP_BAD_CHECKSUM)

@@ -14,7 +14,7 @@ from tapstack.base.address import (
     Ipv4Address,
     is_multicast,
 )
-from tapstack.base.checksum import ones_complement_sum, pseudo_header_sum
+from tapstack.base.checksum import is_checksum_right, pseudo_header_sum
 from tapstack.base.contracts import (
     CLOSED,
     READABLE,
@@ -297,8 +297,8 @@ def _segment_size_for(length: int, size: int, mtu: int) -> int:
 
 def _verify_checksum(datagram: Datagram, length: int) -> None:
     """Check the sum over pseudo-header, header and data. Raises: MalformedPacket."""
-    pseudo = pseudo_header_sum(datagram.source, datagram.destination, PROTOCOL_UDP, length)
-    if ones_complement_sum(datagram.payload[:length], pseudo) != 0xFFFF:
+    ends = datagram.source, datagram.destination
+    if not is_checksum_right(*ends, PROTOCOL_UDP, datagram.payload[:length]):
         raise MalformedPacket(Drop.UDP_BAD_CHECKSUM)
 
 

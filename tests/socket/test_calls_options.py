@@ -106,8 +106,16 @@ OF_STREAMS = {
     },
 }
 OF_DATAGRAMS = {socket.IPPROTO_UDP: {"SEGMENT": 103, "GRO": 104, "not there": 99}}
+privileged = pytest.mark.skipif(os.geteuid() != 0, reason="the kernel lets only root do that")
+_PRIVILEGED = {(SO, "DEBUG"), (SO, "PRIORITY"), (SO, "MARK")}
 CASES = [
-    pytest.param(kind, level, number, id=f"{kind} {level} {name}")
+    pytest.param(
+        kind,
+        level,
+        number,
+        id=f"{kind} {level} {name}",
+        marks=[privileged] if (level, name) in _PRIVILEGED else [],
+    )
     for kind, tables in (
         ("datagram", [OF_ALL, OF_DATAGRAMS]),
         ("fresh", [OF_ALL, OF_STREAMS]),
@@ -126,15 +134,8 @@ def make(do: Recorder, kind: str) -> int:
     return int(fd)
 
 
-privileged = pytest.mark.skipif(os.geteuid() != 0, reason="the kernel lets only root do that")
-_PRIVILEGED = {(SO, OF_ALL[SO][name]) for name in ("DEBUG", "PRIORITY", "MARK")}
-
-
 @pytest.mark.parametrize(("kind", "level", "name"), CASES)
 def test_what_is_set_and_read(kind: str, level: int, name: int) -> None:
-    if (level, name) in _PRIVILEGED and os.geteuid():
-        pytest.skip("the kernel lets only root do that")
-
     def set_each(do: Recorder) -> None:
         for value in VALUES:
             fd = make(do, kind)

@@ -6,6 +6,7 @@ Not done here: options (`option_calls.py`), data (`transfer_calls.py`).
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 from tapstack.drill.calls.arguments import Arguments, number_or_any
 from tapstack.drill.calls.results import Body, Returned, differ
@@ -14,6 +15,16 @@ from tapstack.drill.contract import Calls
 from tapstack.drill.language.syntax import Anything, Text
 
 _DONE = Returned(0)
+
+
+def _done(call: Callable[[Calls], None]) -> Body:
+    """Make a call that gives 0."""
+
+    def body(calls: Calls) -> Returned:
+        call(calls)
+        return _DONE
+
+    return body
 
 
 def read_socket(arguments: Arguments) -> Body:
@@ -30,24 +41,14 @@ def read_bind(arguments: Arguments) -> Body:
     fd, local = arguments.fd(0), endpoint(arguments, arguments[1], arguments.local)
     if local is None:
         raise arguments.lacks(arguments[1], "bind to AF_UNSPEC")
-
-    def body(calls: Calls) -> Returned:
-        calls.bind(fd(), local)
-        return _DONE
-
-    return body
+    return _done(lambda calls: calls.bind(fd(), local))
 
 
 def read_listen(arguments: Arguments) -> Body:
     """`listen(3, 1)`."""
     arguments.count(2)
     fd, backlog = arguments.fd(0), arguments.number(1)
-
-    def body(calls: Calls) -> Returned:
-        calls.listen(fd(), backlog)
-        return _DONE
-
-    return body
+    return _done(lambda calls: calls.listen(fd(), backlog))
 
 
 def read_accept(arguments: Arguments) -> Body:
@@ -80,12 +81,7 @@ def read_shutdown(arguments: Arguments) -> Body:
     """`shutdown(4, SHUT_WR)`."""
     arguments.count(2)
     fd, how = arguments.fd(0), arguments.number(1)
-
-    def body(calls: Calls) -> Returned:
-        calls.shutdown(fd(), how)
-        return _DONE
-
-    return body
+    return _done(lambda calls: calls.shutdown(fd(), how))
 
 
 def read_close(arguments: Arguments) -> Body:
