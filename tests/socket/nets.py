@@ -6,6 +6,7 @@ about sockets, and that it passes over the stack makes the stack a drop-in.
 
 import os
 import socket
+import struct
 import sys
 import threading
 import time
@@ -144,6 +145,16 @@ def echo(connection: Any) -> None:
 
 
 def fill(connection: Any, octets: bytes) -> int:
+    """Send until nothing more finds room, not even once the peer's delayed ACKs have come."""
+    sent = send_some(connection, octets)
+    while True:
+        until(lambda: not in_flight(connection))
+        if not (more := send_some(connection, octets[sent:])):
+            return sent
+        sent += more
+
+
+def send_some(connection: Any, octets: bytes) -> int:
     """Send until nothing more finds room, without waiting; tell how many octets did."""
     sent = 0
     try:
@@ -152,6 +163,12 @@ def fill(connection: Any, octets: bytes) -> int:
     except BlockingIOError:
         return sent
     raise AssertionError("everything found room")
+
+
+def in_flight(connection: Any) -> int:
+    """Tell how many segments wait to be acknowledged."""
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
+    return int(struct.unpack_from("I", info, 24)[0])
 
 
 def stuck_listener(net: Net) -> Any:
