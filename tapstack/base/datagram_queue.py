@@ -15,40 +15,53 @@ OVERHEAD = 512
 
 
 class DatagramQueue(Generic[T]):
-    """First in, first out; what does not fit is refused."""
+    """First in, first out; what does not fit is refused.
 
-    __slots__ = ("_items", "limit", "octets")
+    Whoever reads may take the first of the items by itself, without the lock that everything else
+    here is done under: `deque.popleft` is one step, which no other thread can come between. So what
+    was taken is not counted by who takes it. Who puts works it out, when room runs out: the items
+    leave in the order that they came in.
+    """
+
+    __slots__ = ("_charged", "_charges", "items", "limit")
 
     def __init__(self) -> None:
-        self._items: deque[tuple[T, int]] = deque()
+        self.items: deque[T] = deque()
+        """What waits."""
         self.limit = DEFAULT_LIMIT
         """Octets that may wait, overhead included. One datagram always may."""
-        self.octets = 0
-        """Octets that wait, overhead included."""
+        self._charges: deque[int] = deque()  # of what was put, and was not yet found to be taken
+        self._charged = 0  # their sum
 
     def put(self, item: T, length: int) -> bool:
         """Append a datagram of so many octets, or tell that there is no room."""
         charge = length + OVERHEAD
-        if self._items and self.octets + charge > self.limit:
+        room = self.limit - charge
+        if self._charged > room and self.octets > room and self.items:
             return False
-        self._items.append((item, charge))
-        self.octets += charge
+        self.items.append(item)
+        self._charges.append(charge)
+        self._charged += charge
         return True
+
+    @property
+    def octets(self) -> int:
+        """Octets that wait, overhead included."""
+        charges, left = self._charges, len(self.items)
+        while len(charges) > left:
+            self._charged -= charges.popleft()
+        return self._charged
 
     def take(self, *, peek: bool = False) -> T | None:
         """Give the first datagram, and unless `peek`, remove it; None when there is none."""
-        if not self._items:
+        try:
+            return self.items[0] if peek else self.items.popleft()
+        except IndexError:
             return None
-        if peek:
-            return self._items[0][0]
-        item, charge = self._items.popleft()
-        self.octets -= charge
-        return item
 
     def clear(self) -> None:
         """Throw all away."""
-        self._items.clear()
-        self.octets = 0
+        self.items.clear()
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.items)

@@ -54,8 +54,8 @@ class Runtime:
         self._closing = False
         self._closed = False
         self._is_parents = False
-        self._refuses = False
-        # Whether no call enters any more: at exit that is so before it is closed.
+        self.refuses = False
+        """Whether no call enters any more: at exit that is so before it is closed."""
         self._exits_by: int | None = None
         # The thread by which the interpreter exits.
 
@@ -80,7 +80,7 @@ class Runtime:
         return done
 
     def _attempt(self, attempt: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-        if self._refuses:
+        if self.refuses:
             raise StackDownError
         driver = self._driver
         driver.now = now = monotonic()
@@ -122,9 +122,9 @@ class Runtime:
         Raises: StackDownError, which is for `call`.
         """
         self._driver.leave()
-        if not self._refuses and not self._leadership.wait(waiter, deadline):
+        if not self.refuses and not self._leadership.wait(waiter, deadline):
             return False
-        if self._refuses:
+        if self.refuses:
             raise StackDownError
         return True
 
@@ -165,7 +165,7 @@ class Runtime:
         as whoever had it left it.
         """
         self._lock = StackLock()
-        self._closing = self._closed = self._refuses = self._is_parents = True
+        self._closing = self._closed = self.refuses = self._is_parents = True
 
     def close_at_exit(self) -> None:
         """Close as the interpreter exits, by the thread that it exits by.
@@ -174,7 +174,7 @@ class Runtime:
         never comes, and what they call never returns.
         """
         self._exits_by = get_ident()
-        self._refuses = True
+        self.refuses = True
         self.close()
 
     def close(self) -> None:
@@ -200,7 +200,7 @@ class Runtime:
         self._driver.leave()
         self._await_acknowledgments()
         self._driver.guard(self._abort_connections, monotonic())
-        self._closed = self._refuses = True
+        self._closed = self.refuses = True
         self._watchers.wake_all()
         self._leadership.end()
         return True

@@ -56,6 +56,8 @@ class Host:
         ip_config: IpConfig | None = None,
     ) -> None:
         self.name = name
+        self.refuses = False
+        """That is for stacks that can be closed: worlds just end."""
         self.stack = Stack(SeededEntropy(seed), tcp_config=tcp_config, ip_config=ip_config)
         self._clock = clock
         self._watchers = Watchers()

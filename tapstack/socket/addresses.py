@@ -9,6 +9,7 @@ Not done here: IPv6.
 from __future__ import annotations
 
 import socket as constants
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from tapstack.base.address import (
@@ -59,8 +60,9 @@ def read_address(address: Any) -> Endpoint:
     return Endpoint(read_host(host), port)
 
 
+@lru_cache(maxsize=1024)
 def write_address(endpoint: Endpoint) -> Address:
-    """Give a socket address as programs read it."""
+    """Give a socket address as programs read it; a peer's is asked for with each datagram."""
     return format_ipv4(endpoint.address), endpoint.port
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from errno import EBADF
 
+from tapstack.base.datagram_socket import DatagramSocket
 from tapstack.base.errors import os_error
 from tapstack.base.units import Duration
 from tapstack.socket.kept_options import Kept
@@ -15,6 +16,9 @@ from tapstack.stack import Stack
 
 class AnyEndpoint:
     """A socket: open or closed, with what it was asked to remember."""
+
+    inbox: DatagramSocket | None = None
+    """As `SocketEndpoint` has it."""
 
     def __init__(self, stack: Stack, kept: Kept) -> None:
         self._stack = stack

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import Buffer
+from tapstack.base.datagram_socket import DatagramSocket
 from tapstack.base.units import Instant
 from tapstack.socket.watching import Watcher
 
@@ -33,6 +34,13 @@ class Message(NamedTuple):
 
 class SocketEndpoint(Protocol):
     """One socket of a stack. What would block raises BlockingIOError; every call takes `now`."""
+
+    @property
+    def inbox(self) -> DatagramSocket | None:
+        """Where datagrams wait, of which a reader may take the first without entering the stack.
+
+        While an error is pending there, he may not. None: everything is to be asked for.
+        """
 
     def bind(self, local: Endpoint, *, now: Instant) -> None:
         """Take a local address. Raises: OSError."""
@@ -111,6 +119,9 @@ class SocketEndpoint(Protocol):
 
 class SocketHost(Protocol):
     """A running stack, as sockets see it."""
+
+    refuses: bool
+    """Whether it refuses every call from now on: it is closed, or belongs to a parent process."""
 
     def open(self, kind: int, protocol: int) -> SocketEndpoint:
         """Make a socket. Raises: OSError with EPROTONOSUPPORT or ESOCKTNOSUPPORT."""

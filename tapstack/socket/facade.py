@@ -103,10 +103,14 @@ class Socket(SocketObject):
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Wait for text or a datagram; b"" at the end of a stream. Raises: OSError."""
+        if self._inbox and not flags and bufsize > 0 and (arrival := self._take_arrived()):
+            return arrival.data[:bufsize]
         return self._receive(bufsize, flags)[0]
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Address | None]:
         """Wait for a datagram, and tell where it came from. Raises: OSError."""
+        if self._inbox and not flags and bufsize > 0 and (arrival := self._take_arrived()):
+            return arrival.data[:bufsize], write_address(arrival.source)
         message = self._receive(bufsize, flags)
         return message.data, _written(message.source)
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from tapstack.base.contracts import CLOSED, WRITABLE
+from tapstack.base.datagram_socket import Arrival, DatagramSocket
 from tapstack.base.errors import os_error
 from tapstack.socket.blocking import block
 from tapstack.socket.contract import SocketEndpoint, SocketHost
@@ -27,6 +28,9 @@ S = TypeVar("S", bound="SocketObject")
 
 class SocketObject:
     """A holder of an open socket: beginning, waiting, and end."""
+
+    _inbox: DatagramSocket | None = None
+    """What `_take_arrived` looks into; a stream has none, and pays for none."""
 
     def __init__(
         self,
@@ -53,6 +57,8 @@ class SocketObject:
         self.type = stdlib.SocketKind(held.kind)
         self.proto = held.protocol
         self._held: Held | None = held
+        if held.open.endpoint.inbox is not None:
+            self._inbox = held.open.endpoint.inbox
 
     # --- being an object ---
 
@@ -94,6 +100,24 @@ class SocketObject:
         if self._held is None:
             raise os_error(EBADF)
         return self._held
+
+    def _take_arrived(self) -> Arrival | None:
+        """Take a datagram without entering the stack; None: there is none, or it is to be asked.
+
+        What could be seen of it is no different: nothing is sent because a datagram was read, and
+        who waits for datagrams waits for them to come. The queue allows for it (`DatagramQueue`).
+        """
+        inbox = self._inbox
+        if inbox is None or inbox.error or self._host.refuses:
+            return None
+        arrived = inbox.queue.items
+        try:
+            arrival = arrived.popleft()
+        except IndexError:
+            return None
+        if not arrived and self._readiness.is_shown:
+            self._readiness.refresh()
+        return arrival
 
     def _call(self, attempt: Callable[..., T], *arguments: Any) -> T:
         """Make an attempt that never waits, and show what it changed."""
@@ -153,6 +177,7 @@ class SocketObject:
         held, self._held = self._held, None
         if held is None:
             return
+        self._inbox = None
         held.close_number()
         try:
             seconds = self._host.call(held.open.give_back)
@@ -193,7 +218,7 @@ class SocketObject:
         `socket(fileno=…)` of `tapstack.socket` takes it up again; closing the number does not.
         """
         number = detach(self._holds())
-        self._held = None
+        self._held = self._inbox = None
         return number
 
     # --- files ---

@@ -45,6 +45,7 @@ class MessageEndpoint(AnyEndpoint):
         super().__init__(stack, Kept())
         self._engine = engine
         self._socket = socket
+        self.inbox = socket
         self._read_shut = False
         self._write_shut = False
 

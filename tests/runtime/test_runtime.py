@@ -131,6 +131,16 @@ def runtime() -> Iterator[Runtime]:
     runtime.close()
 
 
+def test_a_closed_stack_gives_no_datagram(runtime: Runtime) -> None:
+    net = Net(runtime)
+    udp = net.datagram()
+    udp.sendto(b"too late", udp.getsockname())
+    runtime.close()
+    with pytest.raises(OSError, match="Network is down"):
+        udp.recvfrom(100)
+    net.close()
+
+
 def test_close_amid_calls(runtime: Runtime) -> None:
     """Threads that go in and out of the stack meet its end wherever they are."""
     net = Net(runtime)

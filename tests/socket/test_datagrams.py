@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+import tapstack.socket
 from tests.socket.nets import LOOPBACK, PATIENCE, Background, Net
 
 
@@ -187,3 +188,60 @@ def test_a_descriptor_shows_an_error(net: Net) -> None:
     with pytest.raises(ConnectionRefusedError):
         here.recv(1)
     assert select.select([here], [], [], 0) == ([], [], [])
+
+
+def test_an_error_is_told_before_what_came_earlier(net: Net) -> None:
+    here, there = net.datagram(), net.datagram()
+    here.connect(there.getsockname())
+    there.sendto(b"before", here.getsockname())
+    there.close()
+    here.send(b"x")
+    here.settimeout(PATIENCE)
+    with pytest.raises(ConnectionRefusedError):
+        here.recvfrom(100)
+    assert here.recv(100) == b"before"
+
+
+@pytest.mark.parametrize("end", ["close", "detach"])
+def test_a_holder_that_has_let_go_reads_nothing(net: Net, end: str) -> None:
+    here, there = net.datagram(), net.datagram()
+    other = net.keep(there.dup())
+    here.sendto(b"for the other", there.getsockname())
+    number = getattr(there, end)()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        there.recv(100)
+    if number is not None:
+        net.keep(type(there)(fileno=number) if net.runtime is None else attached(number))
+    assert other.recvfrom(100) == (b"for the other", here.getsockname())
+
+
+def attached(number: int) -> tapstack.socket.socket:
+    return tapstack.socket.socket(fileno=number)
+
+
+def test_a_descriptor_shows_whether_more_is_to_be_read(net: Net) -> None:
+    here, there = net.datagram(), net.datagram()
+    assert there.fileno() >= 0
+    for data in (b"one", b"two"):
+        here.sendto(data, there.getsockname())
+    for data in (b"one", b"two"):
+        assert select.select([there], [], [], PATIENCE)[0] == [there]
+        assert there.recv(100) == data
+    assert select.select([there], [], [], 0)[0] == []
+
+
+def test_many_readers_get_each_datagram_once(net: Net) -> None:
+    here, there = net.datagram(), net.datagram()
+
+    def read() -> list[bytes]:
+        return list(iter(lambda: there.recv(100), b""))
+
+    readers = [Background(read) for _ in range(3)]
+    sent = [str(number).encode() for number in range(100)]
+    for data in sent:
+        here.sendto(data, there.getsockname())
+    for _ in readers:
+        here.sendto(b"", there.getsockname())
+    got = [reader.result() for reader in readers]
+    assert sorted(data for mine in got for data in mine) == sorted(sent)
+    assert all(mine == sorted(mine, key=int) for mine in got)
