@@ -51,7 +51,7 @@ class Frame(NamedTuple):
     """A link-layer frame as a device reads or writes it.
 
     Outbound the parts are gathered in order. Inbound there is one part, a view that is valid only
-    until the device's next `read`: who keeps octets copies them.
+    until the device's next `read`, unless it is of `bytes`: who keeps other octets copies them.
     """
 
     parts: Sequence[Buffer]
@@ -62,7 +62,8 @@ class Frame(NamedTuple):
 class Datagram(NamedTuple):
     """An IP datagram that arrived whole and is for this host: validated, in host order.
 
-    The views are valid until the door that brought the datagram closes: who keeps octets copies.
+    The views are valid until the door that brought the datagram closes, unless they are of `bytes`:
+    who keeps other octets copies them.
     """
 
     source: Ipv4Address

@@ -1,7 +1,7 @@
 """Frames through a file descriptor of the kernel's, each behind a virtio_net_hdr where it has one.
 
-Nothing is joined or copied here: a frame is gathered from its parts as it is written, and read
-into one buffer that every frame of the device shares.
+Nothing is joined or copied here: a frame is gathered from its parts as it is written, and what is
+read is a `bytes` of its own, so that its text can be kept as it lies there.
 
 Not done here: how a descriptor is opened (`tap.py`, `packet.py`).
 """
@@ -72,30 +72,27 @@ class DescriptorDevice:
         """Whether a write has met an error that will not pass."""
         self._fd = fd
         self._offload = offload
-        self._header = bytearray(vnet.HEADER_LENGTH if offload else 0)
-        self._buffer = memoryview(bytearray(BUFFER_SIZE))
-        self._scatter: list[bytearray | memoryview] = [self._buffer]
-        if offload:
-            self._scatter.insert(0, self._header)
+        self._header = b""
+        """The virtio_net_hdr of what was read last."""
 
     def fileno(self) -> int:
         """Give the descriptor; −1 when closed."""
         return self._fd
 
     def read(self, now: Instant) -> Frame | None:  # noqa: ARG002 - frames here know no time
-        """Take the next frame, valid until the next read. Raises: OSError when it is gone."""
+        """Take the next frame. Raises: OSError when the device is gone."""
         if self._is_gone:
             raise self._gone()
         try:
-            length = os.readv(self._fd, self._scatter)
+            octets = os.read(self._fd, BUFFER_SIZE)
         except OSError as error:
             if error.errno in _NOTHING_TO_READ:
                 return None
             raise self._gone() from error
         if not self._offload:
-            return Frame((self._buffer[:length],))
-        octets = self._buffer[: length - vnet.HEADER_LENGTH]
-        return Frame((octets,), vnet.parse(self._header))
+            return Frame((memoryview(octets),))
+        header = self._header = octets[: vnet.HEADER_LENGTH]
+        return Frame((memoryview(octets)[vnet.HEADER_LENGTH :],), vnet.parse(header))
 
     def write(self, frame: Frame, now: Instant) -> None:  # noqa: ARG002
         """Send a frame, or count it as lost: that the device is gone, the next `read` says."""

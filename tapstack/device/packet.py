@@ -65,7 +65,7 @@ class PacketDevice(DescriptorDevice):
         super().__init__(fd, name, mtu, mac or derive_mac(name), offload=offload)
 
     def read(self, now: Instant) -> Frame | None:
-        """Take the next frame, valid until the next read. Raises: OSError when it is gone."""
+        """Take the next frame. Raises: OSError when the device is gone."""
         while frame := super().read(now):
             if not self._offload or vnet.is_understood(self._header):
                 return frame

@@ -7,6 +7,7 @@ Not done here: IPv6, which a device has to be asked for.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from construct import Int8un, Int16un, Struct
 
@@ -72,7 +73,8 @@ def is_understood(octets: Buffer) -> bool:
     return octets[1] & ~GSO_ECN in (GSO_NONE, *_UNITS)
 
 
-def parse(octets: Buffer) -> Offload | None:
+@lru_cache(maxsize=64)
+def parse(octets: bytes) -> Offload | None:
     """Read the header of an inbound frame: what is left to do, or None to verify the checksum."""
     flags, gso_type, _, gso_size, start, offset = CODEC.unpack_from(octets)
     segment_size = gso_size if gso_type & ~GSO_ECN in _UNITS else 0

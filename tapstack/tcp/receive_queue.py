@@ -1,4 +1,7 @@
-"""The receive queue: text in order, copied once from the frame, until the user takes it.
+"""The receive queue: text in order, copied once, until the user takes it.
+
+That copy is the one that the user gets, where text comes in large pieces that nobody will change:
+those are kept where they lie. Small ones are copied from the frame at once.
 
 Not done here: what waits beyond a gap (`reassembly.py`), and the window (`receive_window.py`).
 """
@@ -7,16 +10,18 @@ from tapstack.base.contracts import Buffer
 
 _SMALL = 1024
 """Octets up to which pieces are joined, so that small ones do not cost more than they hold."""
+_LARGE = 4096
+"""Octets from which on the rest of a frame, its headers, is not worth a copy to be rid of."""
 
 
 class ReceiveQueue:
-    """A queue of octets whose pieces are handed out uncopied where the user's size allows."""
+    """A queue of octets, whose pieces are joined as the user takes them."""
 
     __slots__ = ("_length", "_pieces", "_taken")
 
     def __init__(self) -> None:
         # No deque: an empty one takes 760 octets, of every connection that is idle.
-        self._pieces: list[bytes] = []
+        self._pieces: list[Buffer] = []
         self._taken = 0  # octets of the first piece that the user has already
         self._length = 0
 
@@ -24,48 +29,46 @@ class ReceiveQueue:
         return self._length
 
     def append(self, text: Buffer) -> None:
-        """Copy text to the end of the queue; `bytes` are kept as they are, unless they are few."""
-        pieces = self._pieces
-        if pieces and len(pieces[-1]) + len(text) <= _SMALL:
-            pieces[-1] += bytes(text)
+        """Add text to the end of the queue: a copy, unless it is large and of `bytes`."""
+        pieces, length = self._pieces, len(text)
+        self._length += length
+        if length >= _LARGE and isinstance(text, memoryview) and type(text.obj) is bytes:
+            pieces.append(text)
+        elif pieces and len(pieces[-1]) + length <= _SMALL:
+            pieces[-1] = bytes(pieces[-1]) + text
         else:
             pieces.append(bytes(text))
-        self._length += len(text)
 
     def peek(self, size: int) -> bytes:
         """Give up to `size` of the oldest octets, and keep them."""
-        taken: list[bytes] = []
-        start = self._taken
-        for piece in self._pieces:
-            if size <= 0:
-                break
-            taken.append(piece[start : start + size])
-            size -= len(piece) - start
-            start = 0
-        return taken[0] if len(taken) == 1 else b"".join(taken)
+        taken, _, _ = self._oldest(size)
+        return b"".join(taken)
 
     def take(self, size: int) -> bytes:
         """Remove and give up to `size` of the oldest octets."""
-        pieces = self._pieces
-        if pieces and len(pieces[0]) - self._taken >= size:
-            return self._take_from_head(size)
-        taken: list[bytes] = []
-        while size > 0 and pieces:
-            piece = self._take_from_head(size)
-            taken.append(piece)
-            size -= len(piece)
-        return taken[0] if len(taken) == 1 else b"".join(taken)
+        taken, used_up, self._taken = self._oldest(size)
+        del self._pieces[:used_up]
+        text = b"".join(taken)
+        self._length -= len(text)
+        return text
 
-    def _take_from_head(self, size: int) -> bytes:
-        piece, start = self._pieces[0], self._taken
-        end = start + size
-        if end < len(piece):
-            self._taken = end  # what is left of a large piece is not copied for each octet
-            piece = piece[start:end]
-        else:
-            del self._pieces[0]
-            self._taken = 0
-            if start:
-                piece = piece[start:]
-        self._length -= len(piece)
-        return piece
+    def _oldest(self, size: int) -> tuple[list[Buffer], int, int]:
+        """Find up to `size` of the oldest octets.
+
+        Gives where they lie, how many pieces end with them, and how much they are of the next one.
+        """
+        pieces, start = self._pieces, self._taken
+        rest, used_up = start + size, 0
+        for piece in pieces:
+            if rest < len(piece):
+                break
+            rest -= len(piece)
+            used_up += 1
+        taken = pieces[:used_up]
+        if used_up == len(pieces):
+            rest = 0
+        elif rest > 0:
+            taken.append(memoryview(pieces[used_up])[:rest])
+        if start and taken:
+            taken[0] = memoryview(taken[0])[start:]
+        return taken, used_up, rest

@@ -7,6 +7,7 @@ from time import process_time
 
 import pytest
 from hypothesis import given, strategies as st
+from hypothesis.strategies import DataObject as Data
 
 from tapstack.tcp.reassembly import ReassemblyQueue
 from tapstack.tcp.receive_memory import Memory, memory_of
@@ -67,6 +68,40 @@ def test_the_receive_queue_gives_octets_in_order(steps: list[bytes | int]) -> No
             assert queue.take(step) == model[:step]
             model = model[step:]
         assert len(queue) == len(model)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 9000)), max_size=12), st.data())
+def test_large_texts_come_out_as_they_went_in(texts: list[tuple[bool, int]], data: Data) -> None:
+    queue, model = ReceiveQueue(), b""
+    for number, (is_frames_own, length) in enumerate(texts):
+        frame = bytes([number]) * (length + 10)
+        queue.append(memoryview(frame)[10:] if is_frames_own else bytearray(frame[10:]))
+        model += frame[10:]
+    while model:
+        size = data.draw(st.integers(1, len(model) + 5))
+        assert queue.peek(size) == model[:size]
+        assert queue.take(size) == model[:size]
+        model = model[size:]
+        assert len(queue) == len(model)
+
+
+def test_what_becomes_of_a_device_s_buffer_later_does_not_matter() -> None:
+    queue, buffer = ReceiveQueue(), bytearray(b"a" * 20_000)
+    queue.append(memoryview(buffer)[10:])
+    queue.append(memoryview(buffer).toreadonly()[10:])
+    buffer[:] = b"b" * 20_000
+    assert queue.take(50_000) == b"a" * 39_980
+
+
+def test_a_large_text_of_a_frame_is_copied_but_once() -> None:
+    queue, frame = ReceiveQueue(), bytes(60_000)
+    tracemalloc.start()
+    try:
+        queue.append(memoryview(frame)[66:])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2000
 
 
 def test_small_texts_cost_little_more_memory_than_they_hold() -> None:
