@@ -30,7 +30,7 @@ from tapstack.tcp.transmission import offload_for
 from tapstack.tcp.wire import PROTOCOL_TCP
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tapstack.base.contracts import Buffer
     from tapstack.base.units import Instant
@@ -216,6 +216,32 @@ class ConnectionLane:
         self._stack.counters["IpOutRequests"] += 1
         interface.count_sent(_LENGTH + length)
         interface.device.write(Frame((head + rest, *text), _offload(size)), now)
+
+    def begin_train(
+        self, tcb: Tcb, window: int, length: int, size: int, count: int, now: Instant
+    ) -> Callable[[int, Buffer], None]:
+        """Give what sends each of `count` units that differ in SEG.SEQ and text alone."""
+        neighbour, interface = self._neighbour, self.interface
+        assert neighbour is not None
+        if tcb.next_hop_confirmed:
+            tcb.next_hop_confirmed = False
+            neighbour.confirmed = now
+        head, pseudo = self._heads.get(length) or self._prepare(tcb, length)
+        word, stamps = _DATA_OFFSET | ACK | PSH, (tcb.timestamp_now(now), tcb.ts_recent)
+        ack, pack, write, offload = (
+            tcb.rcv_nxt,
+            _TCP_BEHIND_PORTS.pack,
+            interface.device.write,
+            _offload(size),
+        )
+        self._stack.counters["IpOutRequests"] += count
+        interface.count_sent(count * (_LENGTH + length), count)
+
+        def send_unit(seq: int, text: Buffer) -> None:
+            rest = pack(seq, ack, word, window, pseudo, 0, _TEN_TIMESTAMPS, *stamps)
+            write(Frame((head + rest, text), offload), now)
+
+        return send_unit
 
     def _prepare(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
         """Lay out all headers up to the ports, for segments with so much text."""

@@ -107,9 +107,9 @@ class NetworkInterface:
         """Count a frame of `length` octets that was taken past Ethernet."""
         self._ethernet.count_received(length)
 
-    def count_sent(self, length: int) -> None:
-        """Count a frame of `length` octets that is written past Ethernet."""
-        self._ethernet.count_sent(length)
+    def count_sent(self, length: int, frames: int = 1) -> None:
+        """Count frames, of `length` octets together, that are written past Ethernet."""
+        self._ethernet.count_sent(length, frames)
 
     def send_datagram(
         self,

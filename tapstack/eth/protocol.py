@@ -151,11 +151,11 @@ class Ethernet:
             tail = self._tails[ethertype] = header[len(MAC_ZERO) :]
         return tail
 
-    def count_sent(self, length: int) -> None:
-        """Count a frame of `length` octets that leaves."""
-        self.statistics.tx_packets += 1
+    def count_sent(self, length: int, frames: int = 1) -> None:
+        """Count frames that leave, of `length` octets together."""
+        self.statistics.tx_packets += frames
         self.statistics.tx_bytes += length
-        self._counters["IfOutPkts"] += 1
+        self._counters["IfOutPkts"] += frames
         self._counters["IfOutOctets"] += length
 
     # --- trace ------------------------------------------------------------------------------------

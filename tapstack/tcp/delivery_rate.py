@@ -55,10 +55,15 @@ class DeliveryRate:
 
 def on_sent(tcb: Tcb, segment: SentSegment, now: Instant, *, nothing_in_flight: bool) -> None:
     """Note how things stand as a segment is sent, or sent again."""
+    segment.departure = depart(tcb, now, nothing_in_flight=nothing_in_flight)
+
+
+def depart(tcb: Tcb, now: Instant, *, nothing_in_flight: bool) -> Departure:
+    """Tell how things stand as something is sent."""
     rate = tcb.delivery_rate
     if nothing_in_flight:
         rate.first_sent_at = rate.delivered_at = now
-    segment.departure = Departure(
+    return Departure(
         tcb.statistics.delivered,
         rate.delivered_at,
         rate.first_sent_at,

@@ -50,8 +50,13 @@ def send_again_if_narrower(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def refresh(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Follow a path that others found narrower, or that is thought wide again (RFC 1191 §6.3)."""
-    if now - tcb.path_asked_at >= _FRESH:
+    if is_to_ask(tcb, now):
         _follow(ctx, tcb, now)
+
+
+def is_to_ask(tcb: Tcb, now: Instant) -> bool:
+    """Tell whether `refresh` would ask the network layer."""
+    return now - tcb.path_asked_at >= _FRESH
 
 
 def doubt(tcb: Tcb) -> None:

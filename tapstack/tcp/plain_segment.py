@@ -20,7 +20,7 @@ from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tapstack.base.contracts import Buffer
     from tapstack.base.units import Instant
@@ -60,6 +60,14 @@ class Lane(Protocol):
     ) -> None:
         """Send a segment right after `is_clear` for it; `window` is the field as it is to leave."""
 
+    def begin_train(
+        self, tcb: Tcb, window: int, length: int, size: int, count: int, now: Instant
+    ) -> Callable[[int, Buffer], None]:
+        """Give what sends each of `count` units, right after `is_clear` for one.
+
+        It takes SEG.SEQ, and the text, which is of the same `length` each time.
+        """
+
 
 def send_plain(
     ctx: Context, tcb: Tcb, lane: Lane, seq: int, flags: int, length: int, now: Instant
@@ -67,7 +75,7 @@ def send_plain(
     """Send `length` octets of text, with timestamps and no other option; False: decline."""
     mss = tcb.effective_mss
     size = mss if length > mss else 0
-    if flags | _PLAIN != _PLAIN or _has_more_to_say(tcb) or not lane.is_clear(tcb, length, size):
+    if flags | _PLAIN != _PLAIN or has_more_to_say(tcb) or not lane.is_clear(tcb, length, size):
         return False
     tcb.rcv_wnd = 0 if tcb.acks.no_memory else select_window(tcb)
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
@@ -94,7 +102,8 @@ def send_plain(
     return True
 
 
-def _has_more_to_say(tcb: Tcb) -> bool:
+def has_more_to_say(tcb: Tcb) -> bool:
+    """Tell whether what is sent now is more than text, timestamps and an ACK."""
     return bool(
         not tcb.timestamps
         or tcb.ecn

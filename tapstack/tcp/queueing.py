@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.tcp import send_space
 from tapstack.tcp.output import send_new_text
+from tapstack.tcp.train import send_train
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -25,6 +26,8 @@ def queue_text(ctx: Context, tcb: Tcb, data: memoryview, now: Instant, *, held: 
     """
     taken, size = 0, len(data)
     tcb.send_pieces.unpush()
+    if size > tcb.effective_mss and not held:
+        taken = send_train(ctx, tcb, data, now)
     while taken < size:
         in_last = send_space.room_in_last(ctx, tcb)
         room = in_last or send_space.room_for_another(ctx, tcb)

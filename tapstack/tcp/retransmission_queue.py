@@ -81,7 +81,7 @@ class RetransmissionQueue:
         """Add what was just sent for the first time."""
         self.segments.append(segment)
         self.packets_out += segment.packets
-        self._number(segment)
+        self._transmissions = segment.number = self._transmissions + 1
 
     def _number(self, segment: SentSegment) -> None:
         self._transmissions += 1

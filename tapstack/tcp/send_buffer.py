@@ -28,12 +28,15 @@ class SendBuffer:
         self.octets = 0
         """How many are held."""
 
-    def append(self, text: Buffer) -> None:
-        """Copy text to the end of the queue."""
-        self._chunks.append(bytes(text))
+    def append(self, text: Buffer) -> bytes:
+        """Copy text to the end of the queue, and give the copy."""
+        chunk = bytes(text)
+        length = len(chunk)
+        self._chunks.append(chunk)
         self._starts.append(self._tail)
-        self._tail += len(text)
-        self.octets += len(text)
+        self._tail += length
+        self.octets += length
+        return chunk
 
     def views(self, offset: int, length: int) -> list[Buffer]:
         """Give the `length` octets that begin `offset` octets behind the oldest, as views."""
@@ -62,13 +65,11 @@ class SendBuffer:
             self._chunks.clear()
             self._starts.clear()
             return
-        done = 0
-        while (
-            done < len(self._chunks) and self._starts[done] + len(self._chunks[done]) <= self._head
-        ):
+        done, starts = 0, self._starts
+        while done + 1 < len(starts) and starts[done + 1] <= self._head:
             done += 1
         if done:
-            del self._chunks[:done], self._starts[:done]
+            del self._chunks[:done], starts[:done]
 
     def clear(self) -> None:
         """Let go of everything."""

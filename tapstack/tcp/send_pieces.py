@@ -87,6 +87,18 @@ class SendPieces:
 
     # --- what is pushed ---
 
+    def pass_by(self, end: int, length: int, max_snd_wnd: int) -> bool:
+        """Note a piece of so many octets that leaves as it comes, none being here, and more follow.
+
+        Tells whether it is pushed.
+        """
+        if self._pushed_seq is None:
+            self._pushed_seq = add(end, -length)
+        pushed = gt(end, add(self._pushed_seq, max_snd_wnd // 2))
+        if pushed:
+            self._pushed_seq = end
+        return pushed
+
     def push(self) -> None:
         """Have the last piece end with PSH."""
         if self._pieces:

@@ -78,6 +78,11 @@ def room_for_another(ctx: Context, tcb: Tcb) -> int:
     return piece_size(ctx, tcb)
 
 
+def pieces_taken(tcb: Tcb, size: int) -> int:
+    """Tell how many pieces of `size` octets the buffer takes, if none waits to be sent."""
+    return -((charge(tcb) - tcb.send_space) // (size + _PIECE_OVERHEAD))
+
+
 def piece_size(ctx: Context, tcb: Tcb) -> int:
     """Give the octets of a full piece: whole segments, up to half of the peer's largest window."""
     most, window, mss = ctx.config.max_segment_unit, tcb.max_snd_wnd, tcb.effective_mss

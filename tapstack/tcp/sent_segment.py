@@ -34,14 +34,24 @@ class SentSegment:
         "watched",
     )
 
-    def __init__(self, seq: int, end: int, flags: int, segment_size: int, sent_at: Instant) -> None:
+    def __init__(
+        self,
+        seq: int,
+        end: int,
+        flags: int,
+        segment_size: int,
+        sent_at: Instant,
+        packets: int | None = None,
+    ) -> None:
         self.seq = seq
         self.end = end
         self.flags = flags
         """Its SYN, FIN and PSH bits."""
         self.segment_size = segment_size
         """Octets of text in each segment on the wire but the last, which may have less."""
-        self.packets = packets_of(self.text_length, segment_size)
+        if packets is None:
+            packets = packets_of(self.text_length, segment_size)
+        self.packets = packets
         """Segments on the wire."""
         self.sent_at = sent_at
         """When it was sent last."""

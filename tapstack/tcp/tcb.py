@@ -88,7 +88,8 @@ class Tcb:
     """SND.UNA: oldest sequence number not acknowledged. Written by `acknowledgment.py`, and by
     `expected_segment.py`."""
     snd_nxt: int = 0
-    """SND.NXT: next sequence number to be sent. Written by `output.py`, and by `small_text.py`."""
+    """SND.NXT: next sequence number to be sent. Written by `output.py`, and by `small_text.py` and
+    `train.py`."""
     snd_up: int = 0
     """SND.UP: what comes behind the last urgent octet; SND.UNA or below: there is none."""
     snd_wnd: int = 0
@@ -108,7 +109,7 @@ class Tcb:
     FIN by `segment_arrives.py`."""
     rcv_wnd: int = 0
     """RCV.WND: octets last advertised, counted from `rcv_wup`. Written by `transmission.py`, and by
-    `plain_segment.py`."""
+    `plain_segment.py` and `train.py`."""
     rcv_wup: int = 0
     """RCV.NXT when RCV.WND was last advertised."""
 

@@ -99,6 +99,13 @@ def restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     return decays
 
 
+def is_left_unused(tcb: Tcb, now: Instant) -> bool:
+    """Tell whether text that is sent now may find the window brought down, for want of use."""
+    rto = tcb.rto()
+    idles = not tcb.sent.segments and now - tcb.last_sent_at > rto
+    return idles or now - tcb.window_use.full_at >= rto
+
+
 def _decay(ctx: Context, tcb: Tcb, idle: Duration, now: Instant) -> None:
     window, rto = tcb.window, tcb.rto()
     window.ssthresh = current_ssthresh(tcb)

@@ -2,7 +2,7 @@
 
 Each random world is run twice, once with every frame left to the layers. All that both hosts put on
 the wire must be the same to the octet and at the same time, and so must each field of each
-connection whenever something was sent.
+connection at the end of every door by which something was sent.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from socket import MSG_MORE, MSG_OOB
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings, strategies as st
 
 from tapstack.base.contracts import Frame
 from tapstack.base.counters import Counters
@@ -21,11 +22,16 @@ from tapstack.base.timers import Timer
 from tapstack.base.units import Instant
 from tapstack.express import ExpressLane
 from tapstack.interface import NetworkInterface
-from tapstack.sim import Host, World
+from tapstack.sim import GIGABIT, Host, World
 from tapstack.sim.sighting import Direction, Sighting
+from tapstack.stack import Stack
+from tapstack.tcp import queueing
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
+from tapstack.tcp.context import Context
 from tapstack.tcp.listener import Listener
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.train import send_train
 from tests.properties.scenario_run import Run
 from tests.properties.scenarios import End, Meeting, Road, Scenario, Side, Write
 from tests.properties.test_random_worlds import WORLDS
@@ -43,6 +49,8 @@ class History:
     counters: list[dict[str, int]] = field(default_factory=list)
     expected: int = 0
     """Frames that the lane took."""
+    trains: int = 0
+    """Texts of which full units left as a train."""
 
 
 def snapshot(value: object) -> object:
@@ -71,7 +79,7 @@ def names_in(value: object) -> Iterator[str]:
 def play(scenario: Scenario, *, express: bool) -> History:
     history = History()
     with pytest.MonkeyPatch.context() as patch, World(scenario.seed) as world:
-        take = ExpressLane.receive
+        take, flush = ExpressLane.receive, Stack.flush
 
         def receive(
             lane: ExpressLane, interface: NetworkInterface, frame: Frame, now: Instant
@@ -80,7 +88,20 @@ def play(scenario: Scenario, *, express: bool) -> History:
             history.expected += taken
             return taken
 
+        def send(ctx: Context, tcb: Tcb, text: memoryview, now: Instant) -> int:
+            length = send_train(ctx, tcb, text, now)
+            history.trains += length > 0
+            return length
+
+        def flush_and_look(stack: Stack, now: Instant) -> None:
+            flush(stack, now)
+            if len(history.wire) > len(history.connections):
+                history.connections += [None] * (len(history.wire) - len(history.connections) - 1)
+                history.connections.append([snapshot(each) for each in stack.tcp.connections])
+
         patch.setattr(ExpressLane, "receive", receive)
+        patch.setattr(queueing, "send_train", send)
+        patch.setattr(Stack, "flush", flush_and_look)
         run = Run(scenario, world)
         hosts: dict[str, Host] = {host.name: host for host in (run.client, run.server)}
 
@@ -88,8 +109,6 @@ def play(scenario: Scenario, *, express: bool) -> History:
             if sighting.direction is Direction.OUT and sighting.host in hosts:
                 what = sighting.time, sighting.host, sighting.octets, sighting.offload
                 history.wire.append(what)
-                tcp = hosts[sighting.host].stack.tcp
-                history.connections.append([snapshot(each) for each in tcp.connections])
 
         for link in world.links:
             link.watch(see)
@@ -98,32 +117,94 @@ def play(scenario: Scenario, *, express: bool) -> History:
     return history
 
 
-def check(scenario: Scenario) -> int:
+def check(scenario: Scenario) -> History:
     fast, true = play(scenario, express=True), play(scenario, express=False)
     assert fast.wire == true.wire
     for now, then in zip(fast.connections, true.connections, strict=True):
         assert now == then
     assert fast.counters == true.counters
-    return fast.expected
+    return fast
 
 
 def test_bulk_goes_by_the_express_lane() -> None:
     side = Side([Write(200_000)], 0, End.HALF_CLOSE, [100_000], 0, None, {})
     road = Road(None, 1000, 0, ("drop tail", 1000), 0, None, (0, 1), 0, 0)
     meetings = [Meeting(0, 0, False, side, side)]
-    taken = check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
-    assert taken > 10
+    history = check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
+    assert history.expected > 10
 
 
 def test_questions_and_answers_go_by_the_express_lane() -> None:
     side = Side([Write(10)] * 20, 3, End.HALF_CLOSE, [100], 0, None, {"TCP_NODELAY": 1})
     road = Road(None, 1000, 0, ("drop tail", 1000), 0, None, (0, 1), 0, 0)
     meetings = [Meeting(0, 0, False, side, side)]
-    taken = check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
-    assert taken > 40
+    history = check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
+    assert history.expected > 40
 
 
 @settings(max_examples=25)
 @given(WORLDS)
 def test_the_lane_does_as_the_layers_do(scenario: Scenario) -> None:
     check(scenario)
+
+
+LONG_SIDES = st.builds(
+    Side,
+    writes=st.lists(
+        st.builds(
+            Write,
+            size=st.integers(1, 700_000) | st.sampled_from([1448, 65160, 130_320, 262_144]),
+            flags=st.sampled_from([0, 0, 0, MSG_MORE, MSG_OOB]),
+            then=st.none() | st.sampled_from([("TCP_NODELAY", 1), ("TCP_CORK", 1)]),
+        ),
+        min_size=2,
+        max_size=6,
+    ),
+    write_pause=st.sampled_from([0, 0, 1, 300]),
+    end=st.just(End.HALF_CLOSE),
+    reads=st.lists(st.sampled_from([1_000_000, 100_000, 5000]), min_size=1, max_size=2),
+    read_pause=st.sampled_from([0, 0, 0, 3]),
+    stops_after=st.none(),
+    options=st.fixed_dictionaries(
+        {},
+        optional={
+            "TCP_NODELAY": st.just(1),
+            "SO_SNDBUF": st.sampled_from([100_000, 2_000_000]),
+            "SO_RCVBUF": st.sampled_from([60_000, 1_000_000]),
+            "TCP_CONGESTION": st.sampled_from([b"reno", b"cubic"]),
+            "TCP_MAXSEG": st.sampled_from([536, 1000]),
+            "TCP_NOTSENT_LOWAT": st.sampled_from([1, 4000]),
+        },
+    ),
+)
+LONG_ROADS = st.builds(
+    Road,
+    rate=st.none() | st.just(GIGABIT),
+    delay=st.sampled_from([0, 20, 300, 5000]),
+    jitter=st.just(0),
+    queue=st.just(("drop tail", 10_000)),
+    loss=st.sampled_from([0, 0, 0, 0.001]),
+    burst=st.none(),
+    reordering=st.just((0, 1)),
+    duplication=st.just(0),
+    corruption=st.just(0),
+)
+
+
+@settings(max_examples=25)
+@given(LONG_ROADS, LONG_ROADS, LONG_SIDES, LONG_SIDES)
+def test_a_train_leaves_as_unit_by_unit(
+    there: Road, back: Road, client: Side, server: Side
+) -> None:
+    meetings = [Meeting(0, 0, False, client, server)]
+    roads = there, back
+    history = check(Scenario(1, "one link", 1500, 576, roads, [], 10_000, ({}, {}), meetings))
+    event(f"trains: {min(history.trains, 5)}")
+
+
+def test_long_texts_leave_as_trains() -> None:
+    writes = Side([Write(262_144)] * 10, 1, End.HALF_CLOSE, [100_000], 0, None, {})
+    road = Road(None, 50, 0, ("drop tail", 10_000), 0, None, (0, 1), 0, 0)
+    meetings = [Meeting(0, 0, False, writes, writes._replace(writes=[]))]
+    world = Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings)
+    assert check(world).trains > 5
