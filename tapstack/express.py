@@ -66,13 +66,13 @@ def is_from_host_to(mac: MacAddress, addresses: bytes) -> bool:
     return addresses[:6] == mac and not addresses[6] & 1 and addresses[6:] != mac
 
 
-def count_taken(stack: Stack, interface: NetworkInterface, length: int) -> None:
-    """Count a frame of `length` octets as Ethernet and IP do."""
-    interface.count_received(length)
+def count_taken(stack: Stack, interface: NetworkInterface, length: int, frames: int = 1) -> None:
+    """Count frames of `length` octets, all told, as Ethernet and IP do."""
+    interface.count_received(length, frames)
     counters = stack.counters
-    counters["IpInReceives"] += 1
-    counters["IpExtInNoECTPkts"] += 1
-    counters["IpInDelivers"] += 1
+    counters["IpInReceives"] += frames
+    counters["IpExtInNoECTPkts"] += frames
+    counters["IpInDelivers"] += frames
 
 
 class ExpressLane:

@@ -103,9 +103,9 @@ class NetworkInterface:
         """Take a frame that the device read. Raises: MalformedPacket, which the door counts."""
         self._ethernet.receive(frame, self, now)
 
-    def count_received(self, length: int) -> None:
-        """Count a frame of `length` octets that was taken past Ethernet."""
-        self._ethernet.count_received(length)
+    def count_received(self, length: int, frames: int = 1) -> None:
+        """Count frames of `length` octets, all told, that were taken past Ethernet."""
+        self._ethernet.count_received(length, frames)
 
     def count_sent(self, length: int, frames: int = 1) -> None:
         """Count frames, of `length` octets together, that are written past Ethernet."""

@@ -115,7 +115,7 @@ class Stack:
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
         """First door: a frame arrives. What is malformed is counted, and goes no further."""
         expected = self._express.receive(interface, frame, now)
-        if not expected and not self._datagram_lane.receive(interface, frame, now):
+        if not expected and not self._datagram_lane.receive(interface, (frame,), now):
             self._deliver(interface, frame, now)
         self.flush(now)
 

@@ -4,6 +4,7 @@ Not done here: what a datagram is, and who hears of it.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -43,6 +44,18 @@ class DatagramQueue(Generic[T]):
         self._charges.append(charge)
         self._charged += charge
         return True
+
+    def put_all(self, items: Sequence[T], lengths: Sequence[int]) -> int:
+        """Append what finds room of some datagrams, in their order; tell how many that was."""
+        charges = [length + OVERHEAD for length in lengths]
+        charged = sum(charges)
+        room = self.limit - charged
+        if self._charged > room and self.octets > room:
+            return sum(map(self.put, items, lengths))
+        self.items.extend(items)
+        self._charges.extend(charges)
+        self._charged += charged
+        return len(charges)
 
     @property
     def octets(self) -> int:

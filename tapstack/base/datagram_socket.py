@@ -24,10 +24,9 @@ from tapstack.base.icmp_errors import meaning_of
 from tapstack.base.units import Instant
 
 
-class Arrival(NamedTuple):
-    """A datagram that waits to be read, and what its user may ask about it."""
+class Origin(NamedTuple):
+    """Where a datagram came from and how: mostly the same as with the one before."""
 
-    data: bytes
     source: Endpoint
     """Of port 0 where the protocol has none."""
     destination: Ipv4Address
@@ -35,9 +34,16 @@ class Arrival(NamedTuple):
     tos: int
     interface: str
     """Name of where it came in."""
-    at: Instant
     segment_size: int = 0
     """Octets of data in each of the datagrams that came as one unit; 0: it is one datagram."""
+
+
+class Arrival(NamedTuple):
+    """A datagram that waits to be read, and what its user may ask about it."""
+
+    data: bytes
+    origin: Origin
+    at: Instant
 
 
 class Manner(NamedTuple):

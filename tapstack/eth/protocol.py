@@ -107,11 +107,11 @@ class Ethernet:
             return Drop.ETH_VLAN
         return None
 
-    def count_received(self, length: int) -> None:
-        """Count a frame of `length` octets that came in."""
-        self.statistics.rx_packets += 1
+    def count_received(self, length: int, frames: int = 1) -> None:
+        """Count frames of `length` octets, all told, that came in."""
+        self.statistics.rx_packets += frames
         self.statistics.rx_bytes += length
-        self._counters["IfInPkts"] += 1
+        self._counters["IfInPkts"] += frames
         self._counters["IfInOctets"] += length
 
     def _malformed(self, reason: Drop) -> MalformedPacket:

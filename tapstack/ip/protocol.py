@@ -7,7 +7,7 @@ Not done here: multicast groups beyond all-hosts, and source routes, which are r
 """
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from tapstack.base.address import (
@@ -102,6 +102,8 @@ class Ip:
             config=self.config,
             on_timeout=self._on_reassembly_timeout,
         )
+        self.on_address_added: Callable[[], None] | None = None
+        """Told when an address has become ours."""
         self.register(wire.PROTOCOL_ICMP, self.icmp)
 
     # --- setting up -------------------------------------------------------------------------------
@@ -123,6 +125,8 @@ class Ip:
         if owner is not None:
             raise os_error(errno.EEXIST)
         self._paths.add_address(interface, network)
+        if self.on_address_added is not None:
+            self.on_address_added()
         if network.prefix_length == 32 or interface.is_loopback():
             return
         prefix = Network(network.prefix, network.prefix_length)

@@ -19,7 +19,14 @@ from tapstack.base.contracts import (
     IcmpError,
 )
 from tapstack.base.counters import Counters
-from tapstack.base.datagram_socket import AS_USUAL, Arrival, DatagramEngine, DatagramSocket, Manner
+from tapstack.base.datagram_socket import (
+    AS_USUAL,
+    Arrival,
+    DatagramEngine,
+    DatagramSocket,
+    Manner,
+    Origin,
+)
 from tapstack.base.errors import Drop, MalformedPacket, os_error
 from tapstack.base.units import Instant
 from tapstack.ip import wire
@@ -173,7 +180,7 @@ class RawSockets(DatagramEngine):
     ) -> tuple[bytes, Ipv4Address] | None:
         """Give the next datagram and its source; None: would block. Raises: as `receive_next`."""
         arrival = self.receive_next(socket, peek=peek)
-        return None if arrival is None else (arrival.data, arrival.source.address)
+        return None if arrival is None else (arrival.data, arrival.origin.source.address)
 
     # --- what arrives -----------------------------------------------------------------------------
 
@@ -186,15 +193,14 @@ class RawSockets(DatagramEngine):
         ]
         if not wanting:
             return False
-        arrival = Arrival(
-            bytes(datagram.header) + datagram.payload,
+        origin = Origin(
             Endpoint(datagram.source, 0),
             datagram.destination,
             datagram.ttl,
             datagram.tos,
             datagram.interface.name,
-            now,
         )
+        arrival = Arrival(bytes(datagram.header) + datagram.payload, origin, now)
         for socket in wanting:
             if socket.queue.put(arrival, len(arrival.data)):
                 self._events.report(socket, READABLE)

@@ -110,7 +110,7 @@ class Socket(SocketObject):
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Address | None]:
         """Wait for a datagram, and tell where it came from. Raises: OSError."""
         if self._inbox and not flags and bufsize > 0 and (arrival := self._take_arrived()):
-            return arrival.data[:bufsize], write_address(arrival.source)
+            return arrival.data[:bufsize], write_address(arrival.origin.source)
         message = self._receive(bufsize, flags)
         return message.data, _written(message.source)
 

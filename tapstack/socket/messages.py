@@ -100,7 +100,7 @@ class MessageEndpoint(AnyEndpoint):
             cut = cut.ljust(len(arrival.data), b"\0")  # its length tells how long it was
         control = control_of(arrival, self.kept, self._stack)
         told = MSG_TRUNC if size < len(arrival.data) else 0
-        return Message(cut, arrival.source, told, control)
+        return Message(cut, arrival.origin.source, told, control)
 
     def _take_error_message(self, size: int) -> Message:
         error = take_next(self._socket)

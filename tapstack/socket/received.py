@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket as constants
 from collections.abc import Iterable
 
-from tapstack.base.datagram_socket import Arrival
+from tapstack.base.datagram_socket import Arrival, Origin
 from tapstack.base.error_queue import ORIGIN_ICMP, QueuedError
 from tapstack.base.units import Duration
 from tapstack.socket import structs
@@ -24,28 +24,29 @@ from tapstack.stack import Stack
 
 def control_of(arrival: Arrival, kept: Kept, stack: Stack) -> tuple[Item, ...]:
     """Tell of a datagram what its receiver asked for, in Linux's order."""
-    if not kept.tells_of_datagrams and not arrival.segment_size:
+    origin = arrival.origin
+    if not kept.tells_of_datagrams and not origin.segment_size:
         return ()
     items = kept.timestamping.tell(arrival.at + stack.epoch)
-    if arrival.segment_size:
-        items.append((SOL_UDP, UDP_GRO, structs.INT.pack(arrival.segment_size)))
+    if origin.segment_size:
+        items.append((SOL_UDP, UDP_GRO, structs.INT.pack(origin.segment_size)))
     if kept.pktinfo:
-        items.append((IP, IP_PKTINFO, _packet_info(arrival, stack)))
+        items.append((IP, IP_PKTINFO, _packet_info(origin, stack)))
     if kept.recvttl:
-        items.append((IP, constants.IP_TTL, structs.INT.pack(arrival.ttl)))
+        items.append((IP, constants.IP_TTL, structs.INT.pack(origin.ttl)))
     if kept.recvtos:
-        items.append((IP, constants.IP_TOS, bytes([arrival.tos])))
+        items.append((IP, constants.IP_TOS, bytes([origin.tos])))
     return tuple(items)
 
 
-def _packet_info(arrival: Arrival, stack: Stack) -> bytes:
+def _packet_info(origin: Origin, stack: Stack) -> bytes:
     """Make struct in_pktinfo: the interface's index, our address, and the header's."""
-    destination = arrival.destination
-    interface = stack.interfaces[arrival.interface]
+    destination = origin.destination
+    interface = stack.interfaces[origin.interface]
     ours = destination
     if not stack.ip.is_local(destination):
         ours = interface.networks[0].address
-    index = 1 + list(stack.interfaces).index(arrival.interface)
+    index = 1 + list(stack.interfaces).index(origin.interface)
     return structs.INT.pack(index) + ours.to_bytes(4, "big") + destination.to_bytes(4, "big")
 
 

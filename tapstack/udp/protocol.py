@@ -4,7 +4,7 @@ Not done here: blocking (`socket/`), and joining multicast groups.
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tapstack.base.address import (
     ANY_ENDPOINT,
@@ -28,7 +28,7 @@ from tapstack.base.contracts import (
     Offload,
 )
 from tapstack.base.counters import Counters
-from tapstack.base.datagram_socket import AS_USUAL, Arrival, DatagramEngine, Manner
+from tapstack.base.datagram_socket import AS_USUAL, Arrival, DatagramEngine, Manner, Origin
 from tapstack.base.errors import Drop, MalformedPacket, os_error
 from tapstack.base.icmp_errors import PORT_UNREACHABLE
 from tapstack.base.trace import Tracer
@@ -66,6 +66,8 @@ class Udp(DatagramEngine):
         self._counters = counters
         self._tracer = tracer
         self._table = SocketTable()
+        self.on_change: Callable[[], None] | None = None
+        """Told when sockets take or give up endpoints, before anything else comes of it."""
 
     # --- the user's calls -------------------------------------------------------------------------
 
@@ -187,6 +189,8 @@ class Udp(DatagramEngine):
 
     def _place(self, socket: UdpSocket, local: Endpoint, remote: Endpoint) -> None:
         """Give a socket its endpoints; without a port it leaves the table."""
+        if self.on_change is not None:
+            self.on_change()
         self._table.remove(socket)
         socket.local, socket.remote = local, remote
         if local.port:
@@ -197,7 +201,7 @@ class Udp(DatagramEngine):
     ) -> tuple[bytes, Endpoint] | None:
         """Give the next datagram and its source; None: would block. Raises: as `receive_next`."""
         arrival = self.receive_next(socket, peek=peek)
-        return None if arrival is None else (arrival.data, arrival.source)
+        return None if arrival is None else (arrival.data, arrival.origin.source)
 
     # --- what arrives: Transport ------------------------------------------------------------------
 
@@ -240,18 +244,35 @@ class Udp(DatagramEngine):
 
     def take(self, arrival: Arrival, port: int) -> bool:
         """Put a datagram into the queue of the socket that it is for; False: there is none."""
-        socket = self._table.find((arrival.destination, port), arrival.source)
+        socket = self.receiver(arrival.origin, port)
         if socket is not None:
             self._enqueue(socket, arrival)
         return socket is not None
 
+    def receiver(self, origin: Origin, port: int) -> UdpSocket | None:
+        """Find the socket that a datagram to a port is for; `on_change` tells when to ask again."""
+        return self._table.find((origin.destination, port), origin.source)
+
+    def is_alone(self, socket: UdpSocket) -> bool:
+        """Tell whether no other socket has the port, so that `receiver` depends on no option."""
+        return self._table.is_alone(socket)
+
+    def take_all(self, socket: UdpSocket, arrivals: Sequence[Arrival]) -> None:
+        """Put datagrams into the queue of the socket that they are for; none is a unit of many."""
+        queued = socket.queue.put_all(arrivals, [len(arrival.data) for arrival in arrivals])
+        self._counters["UdpInDatagrams"] += queued
+        if queued:
+            self._events.report(socket, READABLE)
+        for _ in range(len(arrivals) - queued):
+            self._counters.drop(Drop.UDP_BUFFER_FULL)
+
     def _receive_for_all(self, arrival: Arrival, local: Endpoint) -> None:
         """RFC 1122 §3.2.2: nobody is told when no socket wanted what was sent to a group."""
-        for socket in self._table.find_all(local, arrival.source):
+        for socket in self._table.find_all(local, arrival.origin.source):
             self._enqueue(socket, arrival)
 
     def _enqueue(self, socket: UdpSocket, arrival: Arrival) -> None:
-        if arrival.segment_size and not socket.takes_units:
+        if arrival.origin.segment_size and not socket.takes_units:
             for datagram in _datagrams_of(arrival):
                 self._enqueue(socket, datagram)
             return
@@ -263,23 +284,23 @@ class Udp(DatagramEngine):
 
 
 def _arrival_of(datagram: Datagram, length: int, remote: Endpoint, now: Instant) -> Arrival:
-    return Arrival(
-        bytes(datagram.payload[HEADER_LENGTH:length]),
+    origin = Origin(
         remote,
         datagram.destination,
         datagram.ttl,
         datagram.tos,
         datagram.interface.name,
-        now,
         datagram.segment_size,
     )
+    return Arrival(bytes(datagram.payload[HEADER_LENGTH:length]), origin, now)
 
 
 def _datagrams_of(unit: Arrival) -> Iterator[Arrival]:
     """Go through the datagrams that came as one unit."""
-    data, size = unit.data, unit.segment_size
+    data, size = unit.data, unit.origin.segment_size
+    origin = unit.origin._replace(segment_size=0)
     for start in range(0, len(data), size):
-        yield unit._replace(data=data[start : start + size], segment_size=0)
+        yield Arrival(data[start : start + size], origin, unit.at)
 
 
 def _segment_size_for(length: int, size: int, mtu: int) -> int:

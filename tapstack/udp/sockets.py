@@ -100,6 +100,10 @@ class SocketTable:
             return sharing[hash(remote) % len(sharing)]
         return sockets[-1]
 
+    def is_alone(self, socket: UdpSocket) -> bool:
+        """Tell whether a socket is the only one of its port."""
+        return len(self._by_port[socket.local.port]) == 1
+
     def find_all(self, local: Endpoint, remote: Endpoint) -> list[UdpSocket]:
         """Find all who receive what is sent to a group."""
         sockets = self._by_port.get(local.port, ())
