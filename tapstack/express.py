@@ -24,8 +24,10 @@ from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH, 
 from tapstack.ip import wire as ip_wire
 from tapstack.ip.wire import DONT_FRAGMENT, FRAGMENT_MASK, PLAIN
 from tapstack.tcp.expected_segment import take_expected
+from tapstack.tcp.expected_turn import take_expected_turn
 from tapstack.tcp.options import TIMESTAMPS
-from tapstack.tcp.segment import ACK, PSH, Timestamps
+from tapstack.tcp.segment import ACK, FIN, PSH, Options, Segment, Timestamps
+from tapstack.tcp.state import State
 from tapstack.tcp.transmission import offload_for
 from tapstack.tcp.wire import PROTOCOL_TCP
 
@@ -48,7 +50,7 @@ _TCP_LENGTH = _LENGTH - _TCP_START
 PROTOCOL_AT = ETHERNET_LENGTH + 9  # RFC 791 §3.1
 _TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
-_WORD_MASK = 0xFFFF & ~PSH
+_WORD_MASK = 0xFFFF & ~(PSH | FIN)
 _EXPECTED_WORD = _DATA_OFFSET | ACK
 _ONES = 0xFFFF
 _MOST_HEADS = 4
@@ -85,7 +87,7 @@ class ExpressLane:
         self._raw_protocols = stack.ip.raw.by_protocol
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
-        """Take a frame if it is the plain segment that its connection expects; False: decline."""
+        """Take a frame if it is a plain segment of a connection of ours; False: decline."""
         octets = frame.parts[0]
         stack = self._stack
         if len(octets) < _LENGTH or octets[PROTOCOL_AT] != PROTOCOL_TCP or stack.tracer.on:
@@ -93,7 +95,7 @@ class ExpressLane:
         (
             addresses, ethertype,
             first, tos, total_length, number, fragment, ttl, _, check, source, destination,
-            port, our_port, seq, ack, word, wnd, _, _,
+            port, our_port, seq, ack, word, wnd, _, up,
             option, stamp, echo,
         ) = _ALL_HEADERS.unpack_from(octets)  # fmt: skip
         if (
@@ -125,15 +127,22 @@ class ExpressLane:
         size = offload.segment_size if offload else 0
         stamps, text = Timestamps(stamp, echo), octets[_LENGTH:]
         ctx = self._context
-        if not take_expected(ctx, tcb, seq, ack, word, wnd, stamps, text, size, now):
-            return False
+        if word & FIN or not take_expected(ctx, tcb, seq, ack, word, wnd, stamps, text, size, now):
+            if tcb.state is State.TIME_WAIT or tcb.options.min_ttl:
+                return False
+            options = Options(None, None, False, stamps, ())
+            seg = Segment(
+                port, our_port, seq, ack, word & 0xFF, wnd, up, options, text, tos, _TCP_LENGTH
+            )
+            if not take_expected_turn(ctx, tcb, seg, now):
+                stack.tcp.take(tcb, seg, size, now)
         count_taken(stack, interface, len(octets))
         stack.counters["TcpInSegs"] += 1
         return True
 
     def _open_lane(self, tcb: Tcb, interface: NetworkInterface, addresses: bytes) -> bool:
         """Make a connection's lane, if all is as it mostly is."""
-        if tcb.syn_ack is not None or not is_from_host_to(interface.mac, addresses):
+        if not is_from_host_to(interface.mac, addresses):
             return False
         stack, remote = self._stack, tcb.remote.address
         if stack.ip.is_martian(remote, tcb.local.address, interface):

@@ -64,7 +64,9 @@ def take_expected(
         or (stamps.value - tcb.ts_recent) & _MASK >= _HALF
         or acked > (tcb.snd_nxt - tcb.snd_una) & _MASK
         or (acked and tcb.fin_sent and ack == tcb.snd_nxt)
-        or not _is_undisturbed(tcb)
+        or tcb.state not in _TRANSFERRING
+        or (tcb.orphaned and tcb.state is State.FIN_WAIT_2)
+        or not is_undisturbed(tcb)
     ):
         return False
     if length:
@@ -102,13 +104,11 @@ def take_expected(
     return True
 
 
-def _is_undisturbed(tcb: Tcb) -> bool:
+def is_undisturbed(tcb: Tcb) -> bool:
     """Tell whether nothing is under way but the exchange of text."""
     recovery, sent = tcb.recovery, tcb.sent
     return not (
-        tcb.state not in _TRANSFERRING
-        or (tcb.orphaned and tcb.state is State.FIN_WAIT_2)
-        or recovery.phase is not Phase.OPEN
+        recovery.phase is not Phase.OPEN
         or not tcb.timestamps
         or tcb.ecn
         or len(tcb.reassembly)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from tapstack.tcp.receive_window import select_window
-from tapstack.tcp.segment import ACK, PSH
+from tapstack.tcp.segment import ACK, FIN, PSH
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
-_PLAIN = ACK | PSH
+_PLAIN = ACK | PSH | FIN
 
 
 class Lane(Protocol):

@@ -123,15 +123,24 @@ class Tcp:
                 return
         elif _came_too_far(ctx, tcb.options, datagram):
             return
-        _count(tcb, seg, datagram.segment_size)
+        if tcb.state is State.TIME_WAIT:
+            time_wait_state(ctx, tcb, datagram, seg, now)
+        else:
+            self.take(tcb, seg, datagram.segment_size, now)
+
+    def take(self, tcb: Tcb, seg: Segment, segment_size: int, now: Instant) -> None:
+        """Hand a segment to the section of its connection's state, which is not TIME-WAIT.
+
+        `segment_size` is the text in each segment on the wire, 0 where it is one.
+        """
+        ctx, length = self._ctx, len(seg.text)
+        tcb.statistics.on_received(packets_of(length, segment_size or length or 1), length > 0)
         if tcb.state is State.SYN_SENT:
             syn_sent_state(ctx, tcb, seg, now)
-        elif tcb.state is State.TIME_WAIT:
-            time_wait_state(ctx, tcb, datagram, seg, now)
         elif tcb.state is State.FIN_WAIT_2 and tcb.orphaned:
             orphan_arrives(ctx, tcb, seg, now)
         else:
-            segment_arrives(ctx, tcb, seg, datagram.segment_size, now)
+            segment_arrives(ctx, tcb, seg, segment_size, now)
 
     def _dispatch_to_listener(self, datagram: Datagram, seg: Segment, now: Instant) -> Tcb | None:
         """Take a segment that belongs to no connection, unless a SYN cookie names one."""
@@ -381,14 +390,3 @@ def _came_too_far(ctx: Context, options: UserOptions, datagram: Datagram) -> boo
         return False
     ctx.counters["TcpExtTCPMinTTLDrop"] += 1
     return True
-
-
-def _count(tcb: Tcb, seg: Segment, segment_size: int) -> None:
-    """Count what came for a connection, in segments as they were on the wire.
-
-    In TIME-WAIT Linux has forgotten the counts.
-    """
-    if tcb.state is State.TIME_WAIT:
-        return
-    length = len(seg.text)
-    tcb.statistics.on_received(packets_of(length, segment_size or length or 1), length > 0)

@@ -27,6 +27,7 @@ from tapstack.tcp.invalid import (
 from tapstack.tcp.lifetime import destroy, enter_time_wait
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
 from tapstack.tcp.receive_window import right_edge
+from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.segment import ACK, FIN, RST, SYN, URG, SackBlock, Segment
 from tapstack.tcp.seq import add, gt, le, lt, sub
@@ -172,6 +173,8 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         ctx.counters.drop(Drop.TCP_NO_ACK)
         return False
     overtaken = lt(seg.ack, tcb.snd_una)
+    if end_if_all_arrived(ctx, tcb, seg):
+        return False
     if tcb.state is State.SYN_RECEIVED or tcb.syn_ack is not None:
         taken = _check_ack_of_syn(ctx, tcb, seg, now)
     else:
@@ -182,6 +185,20 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         # Only who knows what we sent is believed: who guesses would have the rest rejected.
         update_ts_recent(tcb, seg, now)
     return _check_ack_of_fin(ctx, tcb, seg, now)
+
+
+def end_if_all_arrived(ctx: Context, tcb: Tcb, seg: Segment) -> bool:
+    """End a connection in LAST-ACK whose user has gone, if a segment acknowledges all of it.
+
+    What else such an acknowledgment tells, nobody will ask for.
+    """
+    if not (tcb.state is State.LAST_ACK and tcb.orphaned and tcb.fin_sent):
+        return False
+    if seg.ack != tcb.snd_nxt or tcb.recovery.phase is not Phase.OPEN:
+        return False
+    ctx.counters["TcpExtTCPDelivered"] += tcb.sent.packets_out - tcb.sent.sacked_out
+    destroy(ctx, tcb)
+    return True
 
 
 def _check_ack_of_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
@@ -236,6 +253,11 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         return
     tcb.fin_beyond = None
     tcb.acks.due |= waited
+    take_fin(ctx, tcb, now)
+
+
+def take_fin(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Take a FIN at RCV.NXT."""
     tcb.reassembly.clear()  # what lies beyond a FIN is none of the stream
     tcb.sacks.clear()
     tcb.rcv_nxt = add(tcb.rcv_nxt, 1)

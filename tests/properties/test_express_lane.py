@@ -142,6 +142,15 @@ def test_questions_and_answers_go_by_the_express_lane() -> None:
     assert history.expected > 40
 
 
+def test_short_connections_go_by_the_express_lane() -> None:
+    client = Side([Write(10)], 0, End.WAIT, [100], 0, None, {})
+    server = Side([Write(10)], 0, End.HALF_CLOSE, [100], 0, None, {})
+    road = Road(None, 1000, 0, ("drop tail", 1000), 0, None, (0, 1), 0, 0)
+    meetings = [Meeting(1000 * number, 0, False, client, server) for number in range(10)]
+    taken = check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
+    assert taken >= 10 * 6  # all but the SYNs, as most acknowledge text or follow it
+
+
 @settings(max_examples=25)
 @given(WORLDS)
 def test_the_lane_does_as_the_layers_do(scenario: Scenario) -> None:
