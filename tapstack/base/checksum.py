@@ -37,10 +37,8 @@ def checksum(data: Buffer, initial: int = 0) -> int:
 
 def pseudo_header_sum(source: int, destination: int, protocol: int, length: int) -> int:
     """Sum the pseudo-header of TCP and UDP (RFC 9293 §3.1, RFC 768): `length` is the segment's."""
-    total = (source >> 16) + (source & _ONES) + (destination >> 16) + (destination & _ONES)
-    total += protocol + length
-    total = (total >> 16) + (total & _ONES)
-    return (total >> 16) + (total & _ONES)
+    # 2¹⁶ is 1 modulo 65535: whole addresses add up like their halves.
+    return (source + destination + protocol + length) % _ONES or _ONES
 
 
 def is_checksum_right(source: int, destination: int, protocol: int, octets: Buffer) -> bool:

@@ -47,7 +47,8 @@ class Timer:
 
     def retire(self) -> None:
         """Unset the deadline for good: its owner, which may hold the timer, is let go of."""
-        self.cancel()
+        if self.deadline is not None:
+            self.cancel()
         self.owner = None
 
     @property

@@ -74,7 +74,9 @@ class StackLock:
         finally:
             while True:
                 try:
-                    if not self._is_owned():
+                    if self._is_owned():
+                        break
+                    if self._is_awaited or not self._lock.acquire(blocking=False):
                         self._await()
                     break
                 except BaseException as raised:  # noqa: BLE001 - raised below

@@ -14,9 +14,12 @@ import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, TypeVar
 
 from tapstack.base.units import Instant
 from tapstack.socket.contract import SocketEndpoint, SocketHost
+
+T = TypeVar("T")
 
 _ONE_OCTET = b"!"
 _FILL = b"\0" * 256
@@ -160,6 +163,15 @@ class Readiness:
             self.is_shown = True
             self._follow(now=now)
 
+    def show_after(
+        self, attempt: Callable[..., T], arguments: tuple[Any, ...], *, now: Instant
+    ) -> T:
+        """Make an attempt, within the stack, and show what it has changed."""
+        try:
+            return attempt(*arguments, now=now)
+        finally:
+            self._follow(now=now)
+
     def refresh(self) -> None:
         """Show what a call has changed, if anything is shown."""
         if self._descriptor is not None:
@@ -167,7 +179,9 @@ class Readiness:
 
     def _follow(self, *, now: Instant) -> None:
         watched = self._endpoint.watched()
-        if watched is not self._watched and not self._closed:
+        if self._closed:
+            return
+        if watched is not self._watched:
             if self._stop is not None:
                 self._stop()
             self._watched = watched

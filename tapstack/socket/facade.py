@@ -68,7 +68,7 @@ class Socket(SocketObject):
         """Wait for a connection. Raises: OSError."""
         accept = self._attempts().accept
         endpoint, remote = self._block(self._timeout, ACCEPTABLE | CLOSED, accept)
-        held = self._holds()._replace(open=OpenSocket(self._host, endpoint), number=-1)
+        held = Held(self._host, OpenSocket(self._host, endpoint), self.type, self.proto, number=-1)
         return self._sibling(held, stdlib.getdefaulttimeout()), write_address(remote)
 
     def _sibling(self, held: Held, timeout: float | None) -> Socket:

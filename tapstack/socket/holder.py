@@ -44,7 +44,7 @@ class SocketObject:
         kind = type & ~(stdlib.SOCK_NONBLOCK | stdlib.SOCK_CLOEXEC)
         opened = OpenSocket(host, host.open(kind, proto))
         timeout = 0.0 if type & stdlib.SOCK_NONBLOCK else timeout
-        self._take_up(Held(host, opened, kind, proto, number=-1), timeout)
+        self._take_up(Held(host, opened, stdlib.SocketKind(kind), proto, number=-1), timeout)
 
     def _take_up(self, held: Held, timeout: float | None) -> None:
         """Become a socket that holds what is open."""
@@ -54,7 +54,7 @@ class SocketObject:
         self._host = held.host
         self._readiness = held.open.readiness
         self.family = stdlib.AF_INET
-        self.type = stdlib.SocketKind(held.kind)
+        self.type = held.kind
         self.proto = held.protocol
         self._held: Held | None = held
         if held.open.endpoint.inbox is not None:
@@ -94,7 +94,10 @@ class SocketObject:
             self._host.call_soon(held.open.give_back)
 
     def _attempts(self) -> SocketEndpoint:
-        return self._holds().open.endpoint
+        held = self._held
+        if held is None:
+            raise os_error(EBADF)
+        return held.open.endpoint
 
     def _holds(self) -> Held:
         if self._held is None:
@@ -121,16 +124,17 @@ class SocketObject:
 
     def _call(self, attempt: Callable[..., T], *arguments: Any) -> T:
         """Make an attempt that never waits, and show what it changed."""
-        try:
-            return self._host.call(attempt, *arguments)
-        finally:
-            if self._readiness.is_shown:
-                self._readiness.refresh()
+        if self._readiness.is_shown:
+            done: T = self._host.call(self._readiness.show_after, attempt, arguments)
+            return done
+        return self._host.call(attempt, *arguments)
 
     def _block(
         self, timeout: float | None, events: int, attempt: Callable[..., T], *arguments: Any
     ) -> T:
         """Make an attempt, waiting at most `timeout` seconds for its success."""
+        if timeout == 0:
+            return self._call(attempt, *arguments)
         try:
             return block(self._host, self._attempts(), events, timeout, attempt, *arguments)
         finally:

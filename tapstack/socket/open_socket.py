@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from errno import EBADF
+from socket import SocketKind
 from typing import NamedTuple
 
 from tapstack.base.errors import os_error
@@ -46,7 +47,7 @@ class Held(NamedTuple):
 
     host: SocketHost
     open: OpenSocket
-    kind: int
+    kind: SocketKind
     protocol: int
     number: int
     """−1: the number of the readiness descriptor itself, which is made on demand."""

@@ -81,10 +81,10 @@ def take_expected(
     covered = tcb.sent.acknowledge_once_sent(ack) if acked else []
     if acked and not covered:
         return False
-    packets = packets_of(length, segment_size or length or 1)
-    tcb.statistics.on_received(packets, length > 0)
+    tcb.statistics.on_received(packets_of(length, segment_size or length or 1), length > 0)
     tcb.probes_out = 0
-    if (seq - tcb.snd_wl1) & _MASK < _HALF and (acked or seq != tcb.snd_wl1 or wnd > tcb.snd_wnd):
+    newer = (seq - tcb.snd_wl1) & _MASK
+    if acked or 0 < newer < _HALF or (not newer and wnd > tcb.snd_wnd):
         set_send_window(tcb, seq, ack, wnd)
     if acked:
         _take_acknowledgment(ctx, tcb, ack, acked, covered, now)

@@ -17,7 +17,6 @@ from tapstack.tcp import delivery_rate
 from tapstack.tcp.acknowledgment import update_send_window
 from tapstack.tcp.expected_segment import is_undisturbed
 from tapstack.tcp.half_open import complete_passive_open
-from tapstack.tcp.paws import update_ts_recent
 from tapstack.tcp.receive_window import remaining_window
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.segment_arrives import end_if_all_arrived, take_fin
@@ -26,7 +25,7 @@ from tapstack.tcp.state import State
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
-    from tapstack.tcp.segment import Segment
+    from tapstack.tcp.segment import Segment, Timestamps
     from tapstack.tcp.tcb import Tcb
 
 _MASK = 0xFFFFFFFF
@@ -45,16 +44,16 @@ def take_expected_turn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bo
     ):
         return False
     if seg.flags & FIN:
-        return _take_fin(ctx, tcb, seg, now)
+        return _take_fin(ctx, tcb, seg, stamps, now)
     if tcb.syn_ack is not None:
-        return _take_end_of_handshake(ctx, tcb, seg, stamps.echo, now)
+        return _take_end_of_handshake(ctx, tcb, seg, stamps, now)
     if not end_if_all_arrived(ctx, tcb, seg):
         return False
     ctx.mark_dirty(tcb)
     return True
 
 
-def _take_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+def _take_fin(ctx: Context, tcb: Tcb, seg: Segment, stamps: Timestamps, now: Instant) -> bool:
     """Take a FIN while nothing of ours is in flight: ESTABLISHED to CLOSE-WAIT."""
     if (
         tcb.state is not State.ESTABLISHED
@@ -70,14 +69,15 @@ def _take_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     tcb.more_coming = False
     update_send_window(tcb, seg)
     delivery_rate.take_sample(tcb, 0, None, -1, now)
-    update_ts_recent(tcb, seg, now)
-    tcb.last_received_at = now
+    _note_received(tcb, seg, stamps, now)
     take_fin(ctx, tcb, now)
     ctx.mark_dirty(tcb)
     return True
 
 
-def _take_end_of_handshake(ctx: Context, tcb: Tcb, seg: Segment, echo: int, now: Instant) -> bool:
+def _take_end_of_handshake(
+    ctx: Context, tcb: Tcb, seg: Segment, stamps: Timestamps, now: Instant
+) -> bool:
     """Take the ACK of a SYN-ACK that was sent once: SYN-RECEIVED to ESTABLISHED."""
     request = tcb.syn_ack
     if (
@@ -87,12 +87,18 @@ def _take_end_of_handshake(ctx: Context, tcb: Tcb, seg: Segment, echo: int, now:
         or tcb.state is not State.SYN_RECEIVED
         or seg.ack != tcb.snd_nxt
         or request.transmissions != 1
-        or echo != tcb.timestamp_now(request.first_sent_at)
+        or stamps.echo != tcb.timestamp_now(request.first_sent_at)
     ):
         return False
     tcb.statistics.on_received(1, has_text=False)
     if complete_passive_open(ctx, tcb, seg, now):
-        update_ts_recent(tcb, seg, now)
-        tcb.last_received_at = now
+        _note_received(tcb, seg, stamps, now)
     ctx.mark_dirty(tcb)
     return True
+
+
+def _note_received(tcb: Tcb, seg: Segment, stamps: Timestamps, now: Instant) -> None:
+    tcb.last_received_at = now
+    if seg.seq == tcb.last_ack_sent:
+        tcb.ts_recent = stamps.value
+        tcb.ts_recent_at = now

@@ -168,17 +168,22 @@ class Tcp:
         """Send what the doors left to be sent: replies, then each dirty connection's output."""
         ctx = self._ctx
         while ctx.dirty or ctx.replies or ctx.resets:
-            replies, ctx.replies = ctx.replies, []
-            for source, destination, segment, why in replies:
-                self._send_reply(source, destination, segment, why, now)
-            resets, ctx.resets = ctx.resets, []
-            for tcb, why in resets:
-                ctx.counters["TcpOutRsts"] += 1
-                transmit(ctx, tcb, sequence_of_ack(tcb), RST | ACK, 0, now, why)
+            if ctx.replies or ctx.resets:
+                self._send_replies(now)
             dirty, ctx.dirty = ctx.dirty, []
             for tcb in dirty:
                 tcb.dirty = False
                 send_what_may_be_sent(ctx, tcb, now)
+
+    def _send_replies(self, now: Instant) -> None:
+        ctx = self._ctx
+        replies, ctx.replies = ctx.replies, []
+        for source, destination, segment, why in replies:
+            self._send_reply(source, destination, segment, why, now)
+        resets, ctx.resets = ctx.resets, []
+        for tcb, why in resets:
+            ctx.counters["TcpOutRsts"] += 1
+            transmit(ctx, tcb, sequence_of_ack(tcb), RST | ACK, 0, now, why)
 
     def _send_reply(
         self, source: int, destination: int, segment: Segment, why: str, now: Instant

@@ -167,7 +167,8 @@ class ReassemblyQueue:
 
     def clear(self) -> None:
         """Let go of everything."""
-        self._replace(0, len(self._pieces), [])
+        if self._pieces:
+            self._replace(0, len(self._pieces), [])
 
 
 def _packed(run: list[Piece]) -> list[Piece]:

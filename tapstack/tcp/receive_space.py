@@ -122,6 +122,7 @@ def offer_first_window(tcb: Tcb, most: int, mss: int, *, scaling: bool) -> None:
     largest = min(max(window, most, _MOST_BY_USER), space.clamp)
     tcb.rcv_wind_shift = shift_for(largest) if scaling else 0
     space.clamp = min(space.clamp, MAX_UNSCALED << tcb.rcv_wind_shift)
+    tcb.rcv_wnd = space.threshold
 
 
 def on_established(tcb: Tcb, now: Instant) -> None:
@@ -151,7 +152,7 @@ def held(tcb: Tcb) -> int:
 def free_space(tcb: Tcb) -> int:
     """Give the window's worth of the memory that is free."""
     space = tcb.receive_space
-    return space.window_of(space.buffer - held(tcb))
+    return (space.buffer - held(tcb)) * space.share >> _SHARE_BITS
 
 
 # --- growing ------------------------------------------------------------------------------------

@@ -73,4 +73,5 @@ class SendBuffer:
 
     def clear(self) -> None:
         """Let go of everything."""
-        self.release(self.octets)
+        if self.octets:
+            self.release(self.octets)

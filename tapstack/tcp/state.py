@@ -82,6 +82,10 @@ def become(ctx: Context, tcb: Tcb, state: State) -> None:
     assert state in TRANSITIONS[old], f"{old.name} -> {state.name}"
     if "tcpstate" in ctx.tracer.on:
         ctx.tracer.emit("tcpstate", f"{tcb.local} > {tcb.remote}: {old.name} -> {state.name}")
-    ctx.counters["TcpCurrEstab"] += (state in _COUNTED) - (old in _COUNTED)
-    ctx.connections.time_wait += (state is State.TIME_WAIT) - (old is State.TIME_WAIT)
     tcb.state = state
+    if (state in _COUNTED) is not (old in _COUNTED):
+        ctx.counters["TcpCurrEstab"] += 1 if state in _COUNTED else -1
+    if state is State.TIME_WAIT:
+        ctx.connections.time_wait += 1
+    elif old is State.TIME_WAIT:
+        ctx.connections.time_wait -= 1

@@ -35,7 +35,7 @@ class Chronograph:
 
     limit: Limit = Limit.IDLE
     since: Instant = 0
-    spent: list[Duration] = field(default_factory=lambda: [0] * len(Limit))
+    spent: list[Duration] = field(default_factory=([0] * len(Limit)).copy)
     """µs in each limit, without the present one."""
 
     def note(self, limit: Limit, now: Instant) -> None:

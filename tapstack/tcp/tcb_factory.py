@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
+from tapstack.base.timers import Timer
 from tapstack.base.units import SECOND, Instant
 from tapstack.tcp import ack_compression, ecn, send_space, timeouts
 from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
@@ -15,7 +16,7 @@ from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import timers_of
 from tapstack.tcp.mss import FIXED_HEADERS
-from tapstack.tcp.receive_space import MAX_UNSCALED, make_receive_space, offer_first_window
+from tapstack.tcp.receive_space import MAX_UNSCALED, make_receive_space
 from tapstack.tcp.rtt import RttEstimator
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.user_options import UserOptions
@@ -57,7 +58,7 @@ def draft_tcb(
     path = ctx.ip.path_to(remote.address, local.address)
     route = path.metrics
     window = CongestionWindow(route.initcwnd or config.tcp_initial_cwnd)
-    timer = ctx.timers.timer
+    timers = ctx.timers
     tcb = Tcb(
         local=local,
         remote=remote,
@@ -71,12 +72,12 @@ def draft_tcb(
         window=window,
         congestion=make_congestion_control(ctx, window, route.congctl or options.congestion),
         receive_space=make_receive_space(config, options, route.window),
-        retransmission_timer=timer(None, timeouts.on_retransmission_timeout),
-        persist_timer=timer(None, timeouts.on_persist_timeout),
-        delayed_ack_timer=timer(None, timeouts.on_delayed_ack_timeout),
-        compression_timer=timer(None, ack_compression.on_timeout),
-        keepalive_timer=timer(None, timeouts.on_keepalive_timeout),
-        wait_timer=timer(None, timeouts.on_wait_timeout),
+        retransmission_timer=Timer(timers, None, timeouts.on_retransmission_timeout),
+        persist_timer=Timer(timers, None, timeouts.on_persist_timeout),
+        delayed_ack_timer=Timer(timers, None, timeouts.on_delayed_ack_timeout),
+        compression_timer=Timer(timers, None, ack_compression.on_timeout),
+        keepalive_timer=Timer(timers, None, timeouts.on_keepalive_timeout),
+        wait_timer=Timer(timers, None, timeouts.on_wait_timeout),
     )
     tcb.route = route
     tcb.recovery.reordering = config.tcp_reordering
@@ -90,10 +91,6 @@ def draft_tcb(
     tcb.iss = ctx.keyed_hash.initial_sequence_number(local, remote, now)
     tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = tcb.iss
     tcb.ts_offset = ctx.timestamp_offset(local, remote)
-    offer_first_window(
-        tcb, config.tcp_rmem[2], tcb.advertised_mss, scaling=config.tcp_window_scaling
-    )
-    tcb.rcv_wnd = tcb.receive_space.threshold
     tcb.last_received_at = now
     tcb.send_space = send_space.size_at_first(config, options.send_buffer)
     return tcb

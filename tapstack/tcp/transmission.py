@@ -16,7 +16,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import ecn, path_mtu, transmit_timestamps
 from tapstack.tcp.context import Context
 from tapstack.tcp.mss import LEAST_TEXT
-from tapstack.tcp.options import max_sack_blocks, sack_length
+from tapstack.tcp.options import build_options, max_sack_blocks, sack_length
 from tapstack.tcp.plain_segment import send_plain
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
@@ -37,7 +37,7 @@ from tapstack.tcp.seq import add, ge, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import is_sending as is_sending_urgent, pointer_for
-from tapstack.tcp.wire import CHECKSUM_OFFSET, PROTOCOL_TCP, build_header
+from tapstack.tcp.wire import CHECKSUM_OFFSET, HEADER_LENGTH, PROTOCOL_TCP, build_header
 
 _MOST_SACK_BLOCKS = 4
 _LARGEST_HEADERS = 20 + 60
@@ -177,9 +177,10 @@ def send_segment(
 
 def build_segment_header(segment: Segment, source: int, destination: int, length: int) -> bytes:
     """Lay out a header in front of `length` octets of text, with the pseudo-header's sum."""
-    header = build_header(segment, 0)
-    total = pseudo_header_sum(source, destination, PROTOCOL_TCP, len(header) + length)
-    return header[:CHECKSUM_OFFSET] + total.to_bytes(2, "big") + header[CHECKSUM_OFFSET + 2 :]
+    options = build_options(segment.options)
+    octets = HEADER_LENGTH + len(options) + length
+    total = pseudo_header_sum(source, destination, PROTOCOL_TCP, octets)
+    return build_header(segment, options, total)
 
 
 # --- what every segment carries -----------------------------------------------------------------

@@ -100,6 +100,8 @@ def open_active(
         raise
     if legacy is not None:
         succeed(tcb, legacy)
+    most, scaling = ctx.config.tcp_rmem[2], ctx.config.tcp_window_scaling
+    receive_space.offer_first_window(tcb, most, tcb.advertised_mss, scaling=scaling)
     become(ctx, tcb, State.SYN_SENT)
     tcb.syn_due = not fast_open_client.begin(ctx, tcb, now, with_text=with_text)
     ctx.counters["TcpActiveOpens"] += tcb.syn_due

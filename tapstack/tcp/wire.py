@@ -9,7 +9,7 @@ from tapstack.base.checksum import is_checksum_right
 from tapstack.base.codec import HeaderCodec
 from tapstack.base.contracts import Buffer, Datagram
 from tapstack.base.errors import Drop, MalformedPacket
-from tapstack.tcp.options import build_options, parse_options
+from tapstack.tcp.options import parse_options
 from tapstack.tcp.segment import Segment
 
 PROTOCOL_TCP = 6  # RFC 9293 §3.1
@@ -65,9 +65,8 @@ def parse(octets: Buffer, tos: int = 0) -> Segment:
     return Segment(*ports, seq, ack, flags, wnd, up, options, text, tos, header_length)
 
 
-def build_header(segment: Segment, checksum: int) -> bytes:
-    """Lay out header and options, without the text; `checksum` goes in as it is."""
-    options = build_options(segment.options)
+def build_header(segment: Segment, options: bytes, checksum: int) -> bytes:
+    """Lay out a header in front of its options, which are; `checksum` goes in as it is."""
     word = (HEADER_LENGTH + len(options)) >> 2 << _OFFSET_SHIFT | segment.flags
     header = CODEC.pack(
         segment.source_port,

@@ -57,7 +57,7 @@ def test_what_is_built_is_parsed_back(
     text: bytes,
 ) -> None:
     segment = Segment(source, destination, seq, ack, flags, wnd, up, options, text)
-    header = build_header(segment, checksum)
+    header = build_header(segment, build_options(segment.options), checksum)
     assert len(header) % 4 == 0
     assert parse(header + text) == segment._replace(header_length=len(header))
     by_construct = TCP_HEADER.parse(header)
