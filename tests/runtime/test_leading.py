@@ -125,42 +125,52 @@ def test_a_deadline_that_comes_up_while_a_leader_sleeps(hosts: Hosts) -> None:
     waiting.result()
 
 
-def receive_for_ever(client: Any) -> None:
-    while True:
-        client.recv(100)
-
-
 class InterruptionError(Exception):
     """What a signal handler raises."""
 
 
-@pytest.fixture
-def alarm() -> Iterator[Any]:
-    """Have a function called in the main thread, by a signal, after some seconds."""
+def interrupt() -> None:
+    raise InterruptionError
 
-    def set_alarm(handle: Any, seconds: float) -> None:
+
+@pytest.fixture
+def on_alarm() -> Iterator[Any]:
+    """Have a function called in the main thread whenever the alarm goes off."""
+
+    def call(handle: Any) -> None:
         signal.signal(signal.SIGALRM, lambda *_: handle())
-        signal.setitimer(signal.ITIMER_REAL, seconds)
 
     before = signal.getsignal(signal.SIGALRM)
-    yield set_alarm
+    yield call
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
 
 
+def ring_while_it_sleeps(runtime: Runtime, thread: threading.Thread) -> None:
+    """Have the alarm go off while a thread drives, without the lock: we have that."""
+    until_it_leads(runtime, thread)
+    assert thread.ident is not None
+    runtime.call(lambda ident, *, now: signal.pthread_kill(ident, signal.SIGALRM), thread.ident)
+
+
+def receive_until_the_alarm(client: Any, seconds: float) -> None:
+    """Receive again and again; the alarm goes off in a while, wherever that is."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    while True:
+        client.recv(100)
+
+
 def test_what_a_signal_handler_raises_ends_the_wait_and_nothing_else(
-    hosts: Hosts, alarm: Any
+    hosts: Hosts, on_alarm: Any
 ) -> None:
     client, server = hosts.connect()
     other, theirs = hosts.connect()
     echo(client, server, 5)
-
-    def interrupt() -> None:
-        raise InterruptionError
-
-    alarm(interrupt, 0.05)
+    on_alarm(interrupt)
+    ringing = Background(ring_while_it_sleeps, hosts.here, threading.current_thread())
     with pytest.raises(InterruptionError):
         client.recv(1)
+    ringing.result()
     assert leader_of(hosts.here) is None or leader_of(hosts.here).thread != threading.get_ident()
     waiting = Background(other.recv, 9)
     theirs.sendall(b"other")
@@ -168,7 +178,7 @@ def test_what_a_signal_handler_raises_ends_the_wait_and_nothing_else(
     echo(client, server, 5)
 
 
-def test_signals_that_raise_at_any_time(hosts: Hosts, alarm: Any) -> None:
+def test_signals_that_raise_at_any_time(hosts: Hosts, on_alarm: Any) -> None:
     """Wherever they interrupt a thread that waits and drives, the next one finds all in order."""
     client, server = hosts.connect()
     stop = threading.Event()
@@ -178,14 +188,11 @@ def test_signals_that_raise_at_any_time(hosts: Hosts, alarm: Any) -> None:
             server.sendall(b"x" * 100)
             stop.wait(0.0005)
 
-    def interrupt() -> None:
-        raise InterruptionError
-
+    on_alarm(interrupt)
     sender = Background(chatter)
     for index in range(60):
-        alarm(interrupt, 0.001 + index * 0.00007)
         with pytest.raises(InterruptionError):
-            receive_for_ever(client)
+            receive_until_the_alarm(client, 0.001 + index * 0.00007)
     stop.set()
     sender.result()
     other, theirs = hosts.connect()
@@ -193,7 +200,7 @@ def test_signals_that_raise_at_any_time(hosts: Hosts, alarm: Any) -> None:
 
 
 def test_a_signal_handler_waits_in_the_stack_while_its_thread_drives(
-    hosts: Hosts, alarm: Any
+    hosts: Hosts, on_alarm: Any
 ) -> None:
     client, server = hosts.connect()
     other, theirs = hosts.connect()
@@ -205,9 +212,11 @@ def test_a_signal_handler_waits_in_the_stack_while_its_thread_drives(
         server.sendall(b"outer")
         handled.append(other.recv(9))
 
-    alarm(handle, 0.05)
+    on_alarm(handle)
+    ringing = Background(ring_while_it_sleeps, hosts.here, threading.current_thread())
     assert client.recv(9) == b"outer"
     assert handled == [b"inner"]
+    ringing.result()
 
 
 def test_closing_ends_who_drives(hosts: Hosts) -> None:
