@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -134,13 +135,21 @@ def test_what_runs_by_option_reads_the_input(
     capfd: pytest.CaptureFixture[str],
     tmp_path,
 ) -> None:
-    (tmp_path / "input").write_text("from the input")
-    with socket.create_server(("127.0.0.1", 5000)) as listener, (tmp_path / "input").open() as file:
-        monkeypatch.setattr(sys, "stdin", file)
-        assert run_commands(session, ["snc -N -w 0.2 127.0.0.1 5000"]) == 0
+    def receive_all() -> bytes:
         connection, _ = listener.accept()
-        assert connection.recv(100) == b"from the input"
-        connection.close()
+        with connection:
+            return connection.recv(100, socket.MSG_WAITALL)
+
+    (tmp_path / "input").write_text("from the input")
+    with (
+        socket.create_server(("127.0.0.1", 5000)) as listener,
+        (tmp_path / "input").open() as file,
+        ThreadPoolExecutor() as pool,
+    ):
+        received = pool.submit(receive_all)
+        monkeypatch.setattr(sys, "stdin", file)
+        assert run_commands(session, ["snc -N 127.0.0.1 5000"]) == 0
+        assert received.result(20) == b"from the input"
 
 
 def test_an_output_that_nobody_reads_ends_the_session(

@@ -126,7 +126,7 @@ def test_a_session_on_a_terminal(tmp_path: Path) -> None:
     terminal.type("127.0.0.1\r")
     terminal.wait_for("64 bytes from 127.0.0.1: icmp_seq=1")
     terminal.type("\x03")  # Ctrl-C ends ping
-    terminal.wait_for("1 received, 0% packet loss")
+    terminal.wait_for(r"(\d+) packets transmitted, \1 received, 0% packet loss")
     terminal.wait_for(PROMPT)
     terminal.type("no such line\x03")  # and gives up a line
     terminal.wait_for(PROMPT)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tapstack.base.address import IPV4_LOOPBACK, Endpoint
-from tests.socket.both_calls import Recorder, compare
+from tests.socket.both_calls import SOON, Recorder, compare
 
 ADD, DEL, MOD = 1, 2, 3
 IN, PRI, OUT, ERR, HUP, RDHUP = 1, 2, 4, 8, 0x10, 0x2000
@@ -22,7 +22,7 @@ def level(do: Recorder) -> None:
     do.epoll_ctl(watch, ADD, server, IN, 7)
     do.epoll_wait(watch, 10, NOW)
     do.write(client, b"abc")
-    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, SOON)
     do.epoll_wait(watch, 10, NOW)
     do.read(server, 2)
     do.epoll_wait(watch, 10, NOW)
@@ -43,15 +43,15 @@ def edge(do: Recorder) -> None:
     do.epoll_wait(watch, 10, NOW)
     for _ in range(2):  # each arrival is an edge, though nobody read
         do.write(client, b"abc")
-        do.epoll_wait(watch, 10, 2000)
+        do.epoll_wait(watch, 10, SOON)
         do.epoll_wait(watch, 10, NOW)
     do.read(server, 3)
     do.epoll_wait(watch, 10, NOW)
     do.shutdown(client, socket.SHUT_WR)
-    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, SOON)
     do.epoll_wait(watch, 10, NOW)
     do.shutdown(server, socket.SHUT_WR)
-    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, SOON)
     do.epoll_ctl(watch, MOD, server, IN | OUT | RDHUP | ET, 8)
     do.epoll_wait(watch, 10, NOW)
     do.epoll_wait(watch, 10, NOW)
@@ -77,7 +77,7 @@ def one_shot(do: Recorder) -> None:
     watch = do.epoll_create(1)
     do.epoll_ctl(watch, ADD, server, IN | ONESHOT, 7)
     do.write(client, b"abc")
-    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, SOON)
     do.write(client, b"abc")
     do.arrived(server)
     do.epoll_wait(watch, 10, NOW)
@@ -122,7 +122,7 @@ def each_connection_is_an_edge(do: Recorder) -> None:
     do.epoll_ctl(watch, ADD, listener, IN | ET, 1)
     for _ in range(3):
         do.connect(do.socket(2, 1, 0), do._calls.getsockname(listener))
-        do.epoll_wait(watch, 10, 2000)
+        do.epoll_wait(watch, 10, SOON)
         do.epoll_wait(watch, 10, NOW)
     do.accept(listener)
     do.epoll_wait(watch, 10, NOW)
@@ -134,7 +134,7 @@ def an_error_is_an_edge(do: Recorder) -> None:
     do.epoll_ctl(watch, ADD, udp, IN | ET, 1)
     for _ in range(2):
         do.sendto(udp, b"x", 0, Endpoint(IPV4_LOOPBACK, 1))
-        do.epoll_wait(watch, 10, 2000)
+        do.epoll_wait(watch, 10, SOON)
         do.epoll_wait(watch, 10, NOW)
         do.getsockopt(udp, socket.SOL_SOCKET, socket.SO_ERROR, 4)
 
@@ -144,7 +144,7 @@ def urgent_text_is_an_edge(do: Recorder) -> None:
     watch = do.epoll_create(1)
     do.epoll_ctl(watch, ADD, server, PRI | ET, 1)
     do.send(client, b"!", socket.MSG_OOB)
-    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, SOON)
     do.epoll_wait(watch, 10, NOW)
 
 
@@ -155,7 +155,7 @@ def a_reset_is_an_edge(do: Recorder) -> None:
     do.epoll_wait(watch, 10, NOW)
     do.setsockopt(client, socket.SOL_SOCKET, socket.SO_LINGER, b"\1" + bytes(7))
     do.close(client)
-    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, SOON)
     do.epoll_wait(watch, 10, NOW)
 
 
@@ -164,9 +164,9 @@ def refused(do: Recorder) -> None:
     fd = do.socket(2, 1 | socket.SOCK_NONBLOCK, 0)
     do.connect(fd, Endpoint(IPV4_LOOPBACK, 1))
     do.epoll_ctl(watch, ADD, fd, OUT, 5)
-    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, SOON)
     do.getsockopt(fd, socket.SOL_SOCKET, socket.SO_ERROR, 4)
-    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, SOON)
 
 
 def what_cannot_be(do: Recorder) -> None:
@@ -206,7 +206,7 @@ def exclusive(do: Recorder) -> None:
     do.epoll_ctl(watch, MOD, server, IN | EXCLUSIVE, 4)
     do.epoll_ctl(watch, MOD, server, IN, 4)
     do.write(client, b"x")
-    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, SOON)
 
 
 def nested(do: Recorder) -> None:
@@ -217,7 +217,7 @@ def nested(do: Recorder) -> None:
         do.epoll_ctl(outer, ADD, inner, IN, 2)
     do.epoll_ctl(chain[0], ADD, chain[2], IN, 2)
     do.write(client, b"x")
-    do.epoll_wait(chain[2], 10, 2000)
+    do.epoll_wait(chain[2], 10, SOON)
     do.poll([(chain[1], IN)], NOW)
     do.read(server, 1)
     do.poll([(chain[1], IN)], NOW)
@@ -232,7 +232,7 @@ def closing(do: Recorder) -> None:
     do.epoll_ctl(watch, ADD, server, IN, 1)
     do.epoll_ctl(watch, ADD, copy, IN | ET, 2)
     do.write(client, b"x")
-    do.epoll_wait(watch, 10, 2000)
+    do.epoll_wait(watch, 10, SOON)
     do.close(server)
     do.epoll_wait(watch, 10, NOW)
     do.close(copy)
