@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from tapstack.base.address import Endpoint, parse_ipv4
 from tapstack.base.checksum import checksum, pseudo_header_sum
-from tapstack.base.units import MILLISECOND, Instant
+from tapstack.base.units import SECOND, Instant
 from tapstack.drill.contract import Addresses, Calls, Captured, Pending
 from tapstack.drill.kernel import KernelHost
 from tapstack.ip import wire as ip
@@ -20,7 +20,8 @@ ADDRESSES = Addresses(
 LOCAL, REMOTE = Endpoint(ADDRESSES.local, 8080), Endpoint(ADDRESSES.remote, 40000)
 AF_INET, SOCK_STREAM, SOCK_DGRAM = 2, 1, 2
 NO_OPTIONS = Options()
-A_MOMENT = 500 * MILLISECOND
+PATIENCE = 20 * SECOND
+"""For anything that should take moments."""
 
 T = TypeVar("T")
 
@@ -38,6 +39,13 @@ def wrap(protocol: int, payload: bytes) -> bytes:
     return ip.build_header(0, length, 1, 0, 64, protocol, REMOTE.address, LOCAL.address) + payload
 
 
+class Span(NamedTuple):
+    """When something was done: not before the one, nor after the other."""
+
+    begun: Instant
+    ended: Instant
+
+
 class FarEnd:
     """Plays one TCP connection, and waits for what the kernel does."""
 
@@ -48,7 +56,7 @@ class FarEnd:
 
     def take(self) -> Captured:
         """Wait for the next datagram."""
-        assert self.host.run(self.host.now() + A_MOMENT, lambda: bool(self.host.captured))
+        assert self.host.run(self.host.now() + PATIENCE, lambda: bool(self.host.captured))
         return self.host.captured.popleft()
 
     def segment(self) -> Seen:
@@ -62,8 +70,9 @@ class FarEnd:
         self.ack = (segment.seq + segment.length) % 2**32
         return Seen(time, segment)
 
-    def send(self, flags: int, text: bytes = b"", options: Options = NO_OPTIONS) -> Instant:
+    def send(self, flags: int, text: bytes = b"", options: Options = NO_OPTIONS) -> Span:
         """Send a segment that acknowledges everything; tell when."""
+        begun = self.host.now()
         segment = Segment(
             source_port=REMOTE.port,
             destination_port=LOCAL.port,
@@ -80,7 +89,7 @@ class FarEnd:
         value = checksum(tcp.build_header(segment, 0) + text, pseudo)
         self.seq += segment.length
         self.host.inject(wrap(6, tcp.build_header(segment, value) + text))
-        return self.host.now()
+        return Span(begun, self.host.now())
 
     def connect(self, mss: int = 1460) -> None:
         """Shake hands."""
@@ -90,7 +99,7 @@ class FarEnd:
 
     def finish(self, pending: Pending[T]) -> T:
         """Wait for a call that is to return at once."""
-        assert self.host.run(self.host.now() + A_MOMENT, lambda: pending.ended() is not None)
+        assert self.host.run(self.host.now() + PATIENCE, lambda: pending.ended() is not None)
         return pending.result()
 
     def call(self, call: Callable[[Calls], T]) -> T:

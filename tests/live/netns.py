@@ -204,6 +204,17 @@ class Namespace:
         process.wait_for(re.escape(PROMPT))
         return process
 
+    def ping(self, count: int, *options: str) -> None:
+        """Ping the stack. Raises: AssertionError unless as many echoes have come back, in order.
+
+        Without a deadline ping waits for the last one no longer than the others have taken twice.
+        With one it goes on to ask until so many have come back: each number tells of a lost one.
+        """
+        deadline = ("-w", f"{PATIENCE:.0f}")
+        ping = self.run("ping", "-n", "-c", str(count), *deadline, *options, STACK, timeout=30)
+        numbers = [int(number) for number in re.findall("icmp_seq=([0-9]+)", ping.stdout)]
+        assert numbers == list(range(1, count + 1)), ping
+
     def wait_listening(self, port: int) -> None:
         """Wait until a program of the host's listens on a TCP port."""
         wanted = f":{port:04X} 00000000:0000 0A"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tapstack.base.address import parse_ipv4
-from tapstack.base.units import MILLISECOND, SECOND
+from tapstack.base.units import MILLISECOND, SECOND, Duration
 from tapstack.capture.pcap import LINKTYPE_RAW, PcapReader
 from tapstack.drill.contract import Calls
 from tapstack.drill.kernel import KernelHost
@@ -21,7 +21,6 @@ from tapstack.ip import icmp_wire, wire as ip
 from tapstack.tcp.segment import ACK, FIN, PSH, RST, SYN, Options
 from tapstack.udp import wire as udp
 from tests.live.far_end import (
-    A_MOMENT,
     ADDRESSES,
     AF_INET,
     LOCAL,
@@ -61,7 +60,7 @@ def test_a_handshake(far_end: FarEnd) -> None:
     answered, segment = far_end.segment()
     assert segment.flags == SYN | ACK
     assert segment.options.mss == 1460
-    assert abs(answered - sent) < TOLERANCE
+    assert sent.begun - TOLERANCE < answered < sent.ended + TOLERANCE
 
 
 def test_text_goes_both_ways(far_end: FarEnd) -> None:
@@ -113,7 +112,7 @@ def test_datagrams_of_udp(far_end: FarEnd) -> None:
 
 
 def test_the_kernel_says_nothing_unasked(host: KernelHost) -> None:
-    assert not host.run(A_MOMENT, lambda: bool(host.captured))
+    assert not host.run(500 * MILLISECOND, lambda: bool(host.captured))
 
 
 def test_the_capture_shows_both_ways(tmp_path: Path) -> None:
@@ -151,9 +150,11 @@ def test_a_call_that_blocks_tells_when_it_returned(far_end: FarEnd) -> None:
     acknowledged = far_end.send(ACK)
     _, remote = far_end.finish(accept)
     assert remote == REMOTE
+    looked = far_end.host.now()
+    far_end.host.run(looked + 30 * MILLISECOND, lambda: False)
     ended = accept.ended()
     assert ended is not None
-    assert abs(ended - acknowledged) < TOLERANCE
+    assert acknowledged.begun <= ended <= looked, "and not when it was asked"
 
 
 def test_another_call_is_made_beside_the_one_that_blocks(far_end: FarEnd) -> None:
@@ -164,9 +165,13 @@ def test_another_call_is_made_beside_the_one_that_blocks(far_end: FarEnd) -> Non
 
 
 def test_time_passes_to_the_instant(host: KernelHost) -> None:
-    until = host.now() + 30 * MILLISECOND
-    assert not host.run(until, lambda: False)
-    assert until <= host.now() < until + TOLERANCE
+    def lateness() -> Duration:
+        until = host.now() + 30 * MILLISECOND
+        assert not host.run(until, lambda: False)
+        return host.now() - until
+
+    # The machine may halt this process at any time, but hardly each time.
+    assert 0 <= min(lateness() for _ in range(10)) < TOLERANCE
 
 
 # --- calls ---
@@ -250,7 +255,7 @@ def test_epoll_gives_back_64_bits_and_edges_once(far_end: FarEnd) -> None:
 
     epoll = far_end.call(watching)
     assert far_end.call(lambda calls: calls.epoll_wait(epoll, 10, 0)) == []
-    waiting = far_end.host.begin(lambda calls: calls.epoll_wait(epoll, 10, 1000))
+    waiting = far_end.host.begin(lambda calls: calls.epoll_wait(epoll, 10, 20_000))
     far_end.send(ACK, b"text")
     assert far_end.finish(waiting) == [(select.EPOLLIN, data)]
     assert far_end.call(lambda calls: calls.epoll_wait(epoll, 10, 20)) == []
@@ -290,15 +295,19 @@ def test_a_command_runs_in_the_scripts_directory(host: KernelHost, tmp_path: Pat
 
 
 def test_a_command_takes_its_time(host: KernelHost) -> None:
-    before = host.now()
-    host.shell("sleep 0.1")
-    assert 100 * MILLISECOND <= host.now() - before < 200 * MILLISECOND
+    def taken() -> Duration:
+        before = host.now()
+        host.shell("sleep 0.1")
+        return host.now() - before
+
+    # Its process may have to wait for its turn, but hardly each time.
+    assert 100 * MILLISECOND <= min(taken() for _ in range(5)) < 200 * MILLISECOND
 
 
 def test_what_a_command_leaves_running_does_not_hold_it(host: KernelHost) -> None:
-    before = host.now()
-    assert host.shell("sleep 100 & echo $!").status == 0
-    assert host.now() - before < SECOND
+    left_running = host.shell("sleep 100 & echo $!")
+    assert left_running.status == 0
+    assert not is_gone(int(left_running.output))
 
 
 def test_settings_have_effect_here_and_nowhere_else(far_end: FarEnd) -> None:

@@ -12,8 +12,9 @@ def test_garbage_on_the_wire_ends_nothing(namespace: Namespace) -> None:
     attack = namespace.python("hostile_frames.py", "tap0", "5000")
     assert attack.wait(60) == 0, attack
 
-    ping = namespace.run("ping", "-n", "-c", "5", "-i", "0.01", STACK)
-    assert "5 received, 0% packet loss" in ping.stdout
+    # As long as the stack has not come to the end of them, there may be no room for another.
+    namespace.run("ping", "-n", "-c", "1", "-w", "15", STACK)
+    namespace.ping(5, "-i", "0.01")
     prompts = stack.stderr.count(PROMPT)
     stack.type("stat")
     stack.wait_for(re.escape(PROMPT), count=prompts + 1)

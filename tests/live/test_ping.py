@@ -11,8 +11,7 @@ OFFLOADS = [pytest.param((), id="offload"), pytest.param(("--no-offload",), id="
 
 def test_a_hundred_echoes_in_quick_succession_all_come_back(namespace: Namespace) -> None:
     namespace.shell()
-    ping = namespace.run("ping", "-n", "-c", "100", "-i", "0.01", STACK)
-    assert "100 received, 0% packet loss" in ping.stdout
+    namespace.ping(100, "-i", "0.01")
 
 
 @pytest.mark.parametrize("options", OFFLOADS)
@@ -21,8 +20,7 @@ def test_the_host_pings_with_fragments(
     namespace: Namespace, options: tuple[str, ...], size: int
 ) -> None:
     namespace.shell(*options)
-    ping = namespace.run("ping", "-n", "-c", "3", "-i", "0.02", "-s", str(size), STACK)
-    assert "3 received, 0% packet loss" in ping.stdout
+    namespace.ping(3, "-i", "0.02", "-s", str(size))
 
 
 @pytest.mark.parametrize("options", OFFLOADS)
@@ -30,7 +28,7 @@ def test_the_host_pings_with_fragments(
 def test_the_stack_pings_with_fragments(
     namespace: Namespace, options: tuple[str, ...], size: int
 ) -> None:
-    stack = namespace.tapstack(*options, "-c", f"ping -c 2 -i 0.02 -s {size} {HOST}")
+    stack = namespace.tapstack(*options, "-c", f"ping -c 2 -w 15 -i 0.02 -s {size} {HOST}")
     assert stack.wait() == 0, stack
     assert "2 received, 0% packet loss" in stack.stdout
     assert len(re.findall(rf"^{size + 8} bytes from {HOST}: icmp_seq=", stack.stdout, re.M)) == 2

@@ -26,7 +26,7 @@ def begin(namespace: Namespace, data: Path, *options: str) -> Process:
     with data.open("rb") as source:
         stack = namespace.tapstack(
             *options,
-            *("-c", f"ping -c 2 -i 0.01 -s 3001 {HOST}"),
+            *("-c", f"ping -c 2 -w 15 -i 0.01 -s 3001 {HOST}"),
             *("-c", f"snc -c {HOST}:12346 -N"),
             *("-c", f"snc -v -b {STACK}:12345"),
             stdin=source,
@@ -41,8 +41,8 @@ def begin(namespace: Namespace, data: Path, *options: str) -> Process:
 def exercise(namespace: Namespace, data: Path, stack: Process) -> None:
     """Do the host's part: echoes, fragments, what is refused, and the transfer."""
     namespace.run("arping", "-c", "1", "-I", "tap0", STACK)
-    namespace.run("ping", "-n", "-c", "3", "-i", "0.01", STACK)
-    namespace.run("ping", "-n", "-c", "1", "-s", "6000", STACK)
+    namespace.ping(3, "-i", "0.01")
+    namespace.ping(1, "-s", "6000")
     namespace.run("nc", "-z", "-w", "2", STACK, "81", status=1)  # a reset
     namespace.run("nc", "-v", "-u", "-z", "-w", "1", STACK, "81", status=None)  # port unreachable
     with data.open("rb") as source:
@@ -66,9 +66,9 @@ def test_tcpdump_on_the_host_finds_every_checksum_correct(namespace: Namespace, 
 
     exercise(namespace, data, begin(namespace, data, "--no-offload"))
 
+    dump.wait_for(r"\(correct\)", count=101)
     dump.popen.terminate()
     dump.wait()
-    assert dump.stdout.count("(correct)") > 100
     assert "incorrect" not in dump.stdout
     assert not re.search(r"\bbad\b", dump.stdout)  # "bad cksum", not a hexadecimal 0x5bad
 
