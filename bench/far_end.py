@@ -1,7 +1,8 @@
 """The other end of every measurement: a client on the kernel's own sockets, which keeps the time.
 
 It is the same program for every peer. What it sends to is `application.py` on the stack that is
-measured, or the bare loop. It is asked, line by line, for a measure, an address and a time.
+measured, or the bare loop. It is asked, line by line, for a measure, an address and a time; however
+soon that is up, something was measured.
 
 usage: python -m bench.far_end
 """
@@ -74,9 +75,10 @@ def at_once(task: Callable[[socket.socket], T], connections: list[socket.socket]
 
 def push(connection: socket.socket, seconds: float) -> tuple[int, int]:
     """Send for a time; give the octets that arrived, and in how many ns, as the other end says."""
-    end = perf_counter() + seconds
-    while perf_counter() < end:
+    count, end = 0, perf_counter() + seconds
+    while perf_counter() < end or not count:
         connection.sendall(BLOCK)
+        count += 1
     connection.shutdown(socket.SHUT_WR)
     octets, duration = TOLD.unpack(take_exactly(connection, TOLD.size))
     return octets, duration
@@ -97,7 +99,7 @@ def pull(connection: socket.socket, seconds: float) -> tuple[int, int]:
     octets = connection.recv_into(buffer)
     start = perf_counter_ns()
     end, octets = start + round(seconds * 1e9), 0
-    while (now := perf_counter_ns()) < end:
+    while (now := perf_counter_ns()) < end or not octets:
         if not (taken := connection.recv_into(buffer)):
             raise ConnectionError("the source dried up")
         octets += taken
@@ -128,7 +130,7 @@ def both_ways(request: Request) -> Reply:
 
         def send() -> None:
             count, end = 0, perf_counter() + seconds
-            while perf_counter() < end:
+            while perf_counter() < end or not count:
                 count += connection.send(BLOCK)
             sent.append(count)
 
@@ -175,7 +177,7 @@ def one_after_another(request: Request) -> Reply:
     """Connections a second: connect, an octet there and back, close."""
     address = request["address"], request["port"]
     count, start = 0, perf_counter()
-    while (duration := perf_counter() - start) < request["seconds"]:
+    while (duration := perf_counter() - start) < request["seconds"] or not count:
         with connect(address) as connection:
             round_trip(connection)
         count += 1
@@ -262,8 +264,9 @@ def udp_flood(request: Request) -> Reply:
         blast(udp, request["seconds"])
         udp.settimeout(0.05)
         for _ in range(PATIENCE * 20):
-            udp.send(b"")
-            with contextlib.suppress(TimeoutError):
+            # Who has answered is gone, and says so to what we sent until we heard of it.
+            with contextlib.suppress(TimeoutError, ConnectionRefusedError):
+                udp.send(b"")
                 count, duration = TOLD.unpack(udp.recv(64))
                 return {"value": count / duration * 1e9}
     raise TimeoutError("the sink does not answer")
@@ -290,7 +293,7 @@ class Crowd:
         always three frames, however long it is until a connection's next.
         """
         echoes, end = 0, perf_counter() + request["seconds"]
-        while perf_counter() < end:
+        while perf_counter() < end or not echoes:
             some = self.connections[self.next : self.next + TOGETHER]
             self.next = (self.next + TOGETHER) % len(self.connections)
             for connection in some:

@@ -46,9 +46,11 @@ def blast(udp: socket.socket, seconds: float) -> None:
     messages = (_Message * BATCH)()
     for message in messages:
         message.header.pieces, message.header.piece_count = ctypes.pointer(piece), 1
-    fd, end = udp.fileno(), perf_counter() + seconds
-    while perf_counter() < end:
-        if send(fd, messages, BATCH, 0) < 0:
-            number = ctypes.get_errno()
-            if number not in _PASSING:
-                raise OSError(number, os.strerror(number))
+    fd, count, end = udp.fileno(), 0, perf_counter() + seconds
+    while perf_counter() < end or not count:
+        if (sent := send(fd, messages, BATCH, 0)) >= 0:
+            count += sent
+            continue
+        number = ctypes.get_errno()
+        if number not in _PASSING:
+            raise OSError(number, os.strerror(number))
