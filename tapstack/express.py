@@ -25,11 +25,18 @@ from tapstack.ip import wire as ip_wire
 from tapstack.ip.wire import DONT_FRAGMENT, FRAGMENT_MASK, PLAIN
 from tapstack.tcp.expected_segment import take_expected
 from tapstack.tcp.expected_turn import take_expected_turn
-from tapstack.tcp.options import TIMESTAMPS
-from tapstack.tcp.segment import ACK, FIN, PSH, Options, Segment, Timestamps
+from tapstack.tcp.options import (
+    MSS,
+    PADDED_WINDOW_SCALE,
+    SACK_PERMITTED_TIMESTAMPS,
+    TIMESTAMPS,
+    TIMESTAMPS_LENGTH,
+    USUAL_SYN_LENGTH,
+)
+from tapstack.tcp.segment import ACK, FIN, PSH, SYN, Options, Segment, Timestamps
 from tapstack.tcp.state import State
 from tapstack.tcp.transmission import offload_for
-from tapstack.tcp.wire import PROTOCOL_TCP
+from tapstack.tcp.wire import HEADER_LENGTH as TCP_HEADER_LENGTH, PROTOCOL_TCP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
 _ALL_HEADERS = Struct("!12sH BBHHHBBHII HHIIHHHH III")
 """Ethernet, IPv4 without options, TCP, and timestamps behind two NOPs as every stack has them."""
 _TCP_BEHIND_PORTS = Struct("!IIHHHHIII")
+_SYN_ACK_BEHIND_PORTS = Struct("!IIHHHH HHIIII")
 _LENGTH = _ALL_HEADERS.size
 _TCP_START = ETHERNET_LENGTH + ip_wire.HEADER_LENGTH
 _TCP_LENGTH = _LENGTH - _TCP_START
@@ -52,6 +60,7 @@ _TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _WORD_MASK = 0xFFFF & ~(PSH | FIN)
 _EXPECTED_WORD = _DATA_OFFSET | ACK
+_SYN_ACK = (TCP_HEADER_LENGTH + USUAL_SYN_LENGTH) // 4 << 12 | SYN | ACK
 _ONES = 0xFFFF
 _MOST_HEADS = 4
 """Lengths of text that a connection's headers are kept for: bulk has one, an ACK has none."""
@@ -252,10 +261,27 @@ class ConnectionLane:
 
         return send_unit
 
+    def send_syn_ack(self, tcb: Tcb, window: int, now: Instant) -> None:
+        """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
+        head, pseudo = self._lay_out(tcb, USUAL_SYN_LENGTH - TIMESTAMPS_LENGTH)
+        rest = _SYN_ACK_BEHIND_PORTS.pack(
+            tcb.iss, tcb.rcv_nxt, _SYN_ACK, window, pseudo, 0,
+            MSS, tcb.advertised_mss, SACK_PERMITTED_TIMESTAMPS, tcb.timestamp_now(now),
+            tcb.ts_recent, PADDED_WINDOW_SCALE << 8 | tcb.rcv_wind_shift,
+        )  # fmt: skip
+        octets = head + rest
+        self._stack.counters["IpOutRequests"] += 1
+        self.interface.count_sent(len(octets))
+        self.interface.device.write(Frame((octets,), _offload(0)), now)
+
     def _prepare(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
         """Lay out all headers up to the ports, for segments with so much text."""
         if len(self._heads) >= _MOST_HEADS:
             self._heads.clear()
+        head = self._heads[length] = self._lay_out(tcb, length)
+        return head
+
+    def _lay_out(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
         (ttl, tos), (local, remote) = self._options, (tcb.local, tcb.remote)
         addresses = local.address, remote.address
         ethernet = eth_wire.build(EthernetHeader(self._mac, self.interface.mac, ETHERTYPE_IPV4))
@@ -263,5 +289,4 @@ class ConnectionLane:
         ip = ip_wire.build_header(tos, total, 0, DONT_FRAGMENT, ttl, PROTOCOL_TCP, *addresses)
         ports = local.port.to_bytes(2, "big") + remote.port.to_bytes(2, "big")
         pseudo = pseudo_header_sum(*addresses, PROTOCOL_TCP, _TCP_LENGTH + length)
-        head = self._heads[length] = ethernet + ip + ports, pseudo
-        return head
+        return ethernet + ip + ports, pseudo

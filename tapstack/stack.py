@@ -20,6 +20,7 @@ from tapstack.base.units import Duration, Instant
 from tapstack.eth.wire import ETHERTYPE_IPV4
 from tapstack.express import ExpressLane
 from tapstack.express_datagrams import DatagramLane
+from tapstack.express_syns import SynLane
 from tapstack.interface import NetworkInterface
 from tapstack.ip.config import IpConfig
 from tapstack.ip.protocol import Ip
@@ -77,6 +78,7 @@ class Stack:
         )
         self._express = ExpressLane(self)
         self._datagram_lane = DatagramLane(self)
+        self._syn_lane = SynLane(self)
         self.ip.register(PROTOCOL_UDP, self.udp)
         self.ip.register(PROTOCOL_TCP, self.tcp)
 
@@ -114,8 +116,11 @@ class Stack:
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
         """First door: a frame arrives. What is malformed is counted, and goes no further."""
-        expected = self._express.receive(interface, frame, now)
-        if not expected and not self._datagram_lane.receive(interface, (frame,), now):
+        if not (
+            self._express.receive(interface, frame, now)
+            or self._datagram_lane.receive(interface, (frame,), now)
+            or self._syn_lane.receive(interface, frame, now)
+        ):
             self._deliver(interface, frame, now)
         self.flush(now)
 

@@ -33,11 +33,12 @@ _COOKIE_LENGTHS = (0, 4, 6, 8, 10, 12, 14, 16)  # RFC 7413 §4.1.1; none asks fo
 
 _ALIGNED_TIMESTAMPS = 0x0101080A  # NOP, NOP, kind 8, length 10 (RFC 7323 §A)
 _aligned_timestamps = Struct("!III")
-_MSS = MAXIMUM_SEGMENT_SIZE << 8 | 4
-_SACK_PERMITTED_TIMESTAMPS = 0x0402080A  # kind 4, length 2, kind 8, length 10
-_PADDED_WINDOW_SCALE = 0x010303  # NOP, kind 3, length 3
+MSS = MAXIMUM_SEGMENT_SIZE << 8 | 4
+SACK_PERMITTED_TIMESTAMPS = 0x0402080A  # kind 4, length 2, kind 8, length 10
+PADDED_WINDOW_SCALE = 0x010303  # NOP, kind 3, length 3
 _usual_syn = Struct("!HHIIII")
 """All that Linux offers in a SYN, in its order."""
+USUAL_SYN_LENGTH = _usual_syn.size
 _timestamps = Struct("!II")
 _block = Struct("!II")
 
@@ -54,12 +55,20 @@ def parse_options(octets: Buffer) -> Options:
         kind, value, echo = _aligned_timestamps.unpack(octets)
         if kind == _ALIGNED_TIMESTAMPS:
             return Options(None, None, False, Timestamps(value, echo), ())
-    elif len(octets) == _usual_syn.size:
-        head, mss, kinds, value, echo, scale = _usual_syn.unpack(octets)
-        usual = head == _MSS and kinds == _SACK_PERMITTED_TIMESTAMPS
-        if usual and scale >> 8 == _PADDED_WINDOW_SCALE:
-            return Options(mss, scale & 0xFF, True, Timestamps(value, echo), ())
+    elif len(octets) == USUAL_SYN_LENGTH:
+        options = usual_options(*_usual_syn.unpack(octets))
+        if options is not None:
+            return options
     return _walk(octets)
+
+
+def usual_options(
+    head: int, mss: int, kinds: int, value: int, echo: int, scale: int
+) -> Options | None:
+    """Read the words of what Linux offers in a SYN; None: they are something else."""
+    if head != MSS or kinds != SACK_PERMITTED_TIMESTAMPS or scale >> 8 != PADDED_WINDOW_SCALE:
+        return None
+    return Options(mss, scale & 0xFF, True, Timestamps(value, echo), ())
 
 
 def _walk(octets: Buffer) -> Options:

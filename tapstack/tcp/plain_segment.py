@@ -60,6 +60,9 @@ class Lane(Protocol):
     ) -> None:
         """Send a segment right after `is_clear` for it; `window` is the field as it is to leave."""
 
+    def send_syn_ack(self, tcb: Tcb, window: int, now: Instant) -> None:
+        """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
+
     def begin_train(
         self, tcb: Tcb, window: int, length: int, size: int, count: int, now: Instant
     ) -> Callable[[int, Buffer], None]:

@@ -21,6 +21,7 @@ from tapstack.base.counters import Counters
 from tapstack.base.timers import Timer
 from tapstack.base.units import Instant
 from tapstack.express import ExpressLane
+from tapstack.express_syns import SynLane
 from tapstack.interface import NetworkInterface
 from tapstack.sim import GIGABIT, Host, World
 from tapstack.sim.sighting import Direction, Sighting
@@ -49,6 +50,8 @@ class History:
     counters: list[dict[str, int]] = field(default_factory=list)
     expected: int = 0
     """Frames that the lane took."""
+    syns: int = 0
+    """And those of its way in for connections."""
     trains: int = 0
     """Texts of which full units left as a train."""
 
@@ -79,7 +82,7 @@ def names_in(value: object) -> Iterator[str]:
 def play(scenario: Scenario, *, express: bool) -> History:
     history = History()
     with pytest.MonkeyPatch.context() as patch, World(scenario.seed) as world:
-        take, flush = ExpressLane.receive, Stack.flush
+        take, take_syn, flush = ExpressLane.receive, SynLane.receive, Stack.flush
 
         def receive(
             lane: ExpressLane, interface: NetworkInterface, frame: Frame, now: Instant
@@ -99,7 +102,15 @@ def play(scenario: Scenario, *, express: bool) -> History:
                 history.connections += [None] * (len(history.wire) - len(history.connections) - 1)
                 history.connections.append([snapshot(each) for each in stack.tcp.connections])
 
+        def receive_syn(
+            lane: SynLane, interface: NetworkInterface, frame: Frame, now: Instant
+        ) -> bool:
+            taken = express and take_syn(lane, interface, frame, now)
+            history.syns += taken
+            return taken
+
         patch.setattr(ExpressLane, "receive", receive)
+        patch.setattr(SynLane, "receive", receive_syn)
         patch.setattr(queueing, "send_train", send)
         patch.setattr(Stack, "flush", flush_and_look)
         run = Run(scenario, world)
@@ -148,6 +159,7 @@ def test_short_connections_go_by_the_express_lane() -> None:
     road = Road(None, 1000, 0, ("drop tail", 1000), 0, None, (0, 1), 0, 0)
     meetings = [Meeting(1000 * number, 0, False, client, server) for number in range(10)]
     history = check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
+    assert history.syns == 10
     assert history.expected >= 10 * 6  # all but the SYNs, as most acknowledge text or follow it
 
 
