@@ -19,8 +19,7 @@ from tapstack.arp.neighbour import Neighbour
 from tapstack.base.address import MacAddress
 from tapstack.base.checksum import is_checksum_right, pseudo_header_sum
 from tapstack.base.contracts import Frame, Offload
-from tapstack.eth import wire as eth_wire
-from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH, EthernetHeader
+from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
 from tapstack.ip import wire as ip_wire
 from tapstack.ip.wire import DONT_FRAGMENT, FRAGMENT_MASK, PLAIN
 from tapstack.tcp.expected_segment import take_expected
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
 
 _ALL_HEADERS = Struct("!12sH BBHHHBBHII HHIIHHHH III")
 """Ethernet, IPv4 without options, TCP, and timestamps behind two NOPs as every stack has them."""
+_UP_TO_PORTS = Struct("!6s6sH BBHHHBBHII HH")
 _TCP_BEHIND_PORTS = Struct("!IIHHHHIII")
 _SYN_ACK_BEHIND_PORTS = Struct("!IIHHHH HHIIII")
 _LENGTH = _ALL_HEADERS.size
@@ -282,11 +282,14 @@ class ConnectionLane:
         return head
 
     def _lay_out(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
-        (ttl, tos), (local, remote) = self._options, (tcb.local, tcb.remote)
-        addresses = local.address, remote.address
-        ethernet = eth_wire.build(EthernetHeader(self._mac, self.interface.mac, ETHERTYPE_IPV4))
-        total = ip_wire.HEADER_LENGTH + _TCP_LENGTH + length
-        ip = ip_wire.build_header(tos, total, 0, DONT_FRAGMENT, ttl, PROTOCOL_TCP, *addresses)
-        ports = local.port.to_bytes(2, "big") + remote.port.to_bytes(2, "big")
-        pseudo = pseudo_header_sum(*addresses, PROTOCOL_TCP, _TCP_LENGTH + length)
-        return ethernet + ip + ports, pseudo
+        (ttl, tos), (local, port), (remote, its_port) = self._options, tcb.local, tcb.remote
+        length += _TCP_LENGTH
+        total = ip_wire.HEADER_LENGTH + length
+        words = (PLAIN << 8) + tos + total + DONT_FRAGMENT + (ttl << 8) + PROTOCOL_TCP
+        head = _UP_TO_PORTS.pack(
+            self._mac, self.interface.mac, ETHERTYPE_IPV4,
+            PLAIN, tos, total, 0, DONT_FRAGMENT, ttl, PROTOCOL_TCP,
+            -(words + local + remote) % _ONES, local, remote,
+            port, its_port,
+        )  # fmt: skip
+        return head, pseudo_header_sum(local, remote, PROTOCOL_TCP, length)

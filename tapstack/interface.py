@@ -55,6 +55,10 @@ class NetworkInterface:
         """Told of each datagram whose neighbour did not answer."""
         self._counters = counters
         self._ethernet = Ethernet(device, counters=counters, tracer=tracer)
+        self.count_received = self._ethernet.count_received
+        """Count frames of so many octets, all told, that were taken past Ethernet."""
+        self.count_sent = self._ethernet.count_sent
+        """Count frames of so many octets, all told, that are written past Ethernet."""
         self._arp: Arp | None = None
         if not self._ethernet.is_loopback:
             self._arp = Arp(
@@ -102,14 +106,6 @@ class NetworkInterface:
     def receive(self, frame: Frame, now: Instant) -> None:
         """Take a frame that the device read. Raises: MalformedPacket, which the door counts."""
         self._ethernet.receive(frame, self, now)
-
-    def count_received(self, length: int, frames: int = 1) -> None:
-        """Count frames of `length` octets, all told, that were taken past Ethernet."""
-        self._ethernet.count_received(length, frames)
-
-    def count_sent(self, length: int, frames: int = 1) -> None:
-        """Count frames, of `length` octets together, that are written past Ethernet."""
-        self._ethernet.count_sent(length, frames)
 
     def send_datagram(
         self,

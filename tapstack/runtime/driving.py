@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.device.descriptor import DescriptorDevice
 from tapstack.runtime.clock import monotonic
 from tapstack.runtime.gone import give_up_interface
 from tapstack.runtime.interruptions import was_raised_by_signal_handler
@@ -53,7 +54,11 @@ class Driver:
             for interface in stack.interfaces.values()
             if interface.device.fileno() >= 0
         }
-        self._devices = [(fd, each.device) for fd, each in self._interfaces.items()]
+        self._late_devices = [
+            (fd, each.device)
+            for fd, each in self._interfaces.items()
+            if not isinstance(each.device, DescriptorDevice)  # whose descriptor says all
+        ]
         self.now = monotonic()
         """When the present turn began, or the last one did."""
         self._poller = select.epoll()
@@ -112,7 +117,7 @@ class Driver:
             elif fd == self._wakeup:
                 with suppress(BlockingIOError):
                     os.eventfd_read(fd)
-        for fd, device in self._devices:
+        for fd, device in self._late_devices:
             due = device.next_deadline()
             if due is not None and due <= now:
                 self._read(fd, hurries=True, hung_up=False)
@@ -141,7 +146,7 @@ class Driver:
     def _soonest(self) -> Instant | None:
         """Give a time until which nothing is due: not later than the soonest deadline."""
         soonest = self._stack.timers.soonest()
-        for _, device in self._devices:
+        for _, device in self._late_devices:
             due = device.next_deadline()
             if due is not None and (soonest is None or due < soonest):
                 soonest = due
@@ -167,7 +172,7 @@ class Driver:
     def _give_up(self, fd: int, gone: OSError) -> None:
         """See that a device is gone."""
         interface = self._interfaces.pop(fd)
-        self._devices.remove((fd, interface.device))
+        self._late_devices = [each for each in self._late_devices if each[0] != fd]
         self._poller.unregister(fd)
         _log.warning("%s is gone: %s", interface.name, gone.strerror)
         interface.device.close()

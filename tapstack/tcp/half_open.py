@@ -184,7 +184,7 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if request is None:
         return
     if request.segment is None:
-        request.segment = SentSegment(tcb.iss, add(tcb.iss, 1), SYN, 1, now)
+        request.segment = SentSegment(tcb.iss, tcb.snd_una, SYN, 1, now, packets=1)
         request.first_sent_at = now
         why = "open"
     else:

@@ -33,7 +33,7 @@ from tapstack.tcp.segment import ACK, FIN, PSH, SYN
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import add, ge, gt, sub
 from tapstack.tcp.small_text import send_small_text
-from tapstack.tcp.state import HAS_RECEIVED_FIN, HAS_SENT_FIN, State
+from tapstack.tcp.state import CAN_SEND, HAS_RECEIVED_FIN, HAS_SENT_FIN, State
 from tapstack.tcp.statistics import Limit, watch_limit
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_persist, delay_ack, stop_probing
@@ -76,7 +76,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
 def _only_receives(tcb: Tcb) -> bool:
     """Tell whether nothing is there to be sent, first or again."""
     return (
-        tcb.state is State.ESTABLISHED
+        tcb.state in CAN_SEND
         and not tcb.sent.segments
         and not tcb.send_buffer.octets
         and not (tcb.probe_due or tcb.send_blocked or tcb.recovery.new_text_first)

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
 def select_window(tcb: Tcb) -> int:
     """Choose the window to advertise, octets from RCV.NXT on; a whole number of scaled units."""
-    chosen, current = wanted_window(tcb), remaining_window(tcb)
+    chosen, current, shift = wanted_window(tcb), remaining_window(tcb), tcb.rcv_wind_shift
     if chosen < current:
         # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
-        chosen = current + (-current & (1 << tcb.rcv_wind_shift) - 1)
-    return min(chosen, MAX_UNSCALED << tcb.rcv_wind_shift)
+        chosen = current + (-current & (1 << shift) - 1)
+    return min(chosen, MAX_UNSCALED << shift)
 
 
 def remaining_window(tcb: Tcb) -> int:
     """Tell how much of the window last advertised is not yet used, octets."""
+    if tcb.rcv_nxt == tcb.rcv_wup:
+        return tcb.rcv_wnd
     return max(0, tcb.rcv_wnd - sub(tcb.rcv_nxt, tcb.rcv_wup))
 
 
@@ -42,15 +44,15 @@ def wanted_window(tcb: Tcb) -> int:
     allowed = space.full
     full = min(space.clamp, allowed)
     free = free_space(tcb)
-    mss = min(tcb.acks.rcv_mss, full)
-    unit = 1 << tcb.rcv_wind_shift
+    mss, shift = min(tcb.acks.rcv_mss, full), tcb.rcv_wind_shift
+    unit = 1 << shift
     if free < full // 2:
         tcb.acks.quick = 0  # the user lags behind: quick ACKs would only have the peer send more
         free = free // unit * unit
         if free < allowed // 16 or free < mss:
             return 0
     free = min(free, space.threshold)
-    if tcb.rcv_wind_shift:
+    if shift:
         return -(-free // unit) * unit
     # Without scaling the field is exact: keep whole segments, so that no crumb is offered.
     window = tcb.rcv_wnd

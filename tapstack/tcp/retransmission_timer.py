@@ -55,7 +55,7 @@ def rearm_retransmission(tcb: Tcb, now: Instant) -> None:
     """
     if is_armed_for(tcb, Purpose.SYN_ACK):
         return
-    if not tcb.sent:
+    if not tcb.sent.segments:
         tcb.retransmission_timer.cancel()
     elif tcb.timer_purpose is not Purpose.RETRANSMISSION:
         arm_for(tcb, Purpose.RETRANSMISSION, now + max(time_to_rto(tcb, now), 1))

@@ -88,7 +88,7 @@ def _note_sent(tcb: Tcb, length: int, flags: int, now: Instant) -> SentSegment:
     """Put the text, or the FIN, into the retransmission queue."""
     mss = tcb.effective_mss
     end = add(tcb.snd_nxt, length or 1)
-    segment = SentSegment(tcb.snd_nxt, end, flags, mss, now)
+    segment = SentSegment(tcb.snd_nxt, end, flags, mss, now, packets=1)
     delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=True)
     tcb.sent.append(segment)
     tcb.snd_nxt = segment.end

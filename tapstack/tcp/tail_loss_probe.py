@@ -38,16 +38,17 @@ def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> boo
     """
     if (
         ctx.config.tcp_early_retrans not in _ENABLED
-        or not tcb.sent
+        or not tcb.sent.segments
         or not tcb.sack_permitted
         or not tcb.recovery.may_probe
         or tcb.state is State.SYN_RECEIVED
     ):
         return False
-    if tcb.rtt.srtt:
+    srtt = tcb.rtt.srtt
+    if srtt:
         # "PTO = 2 * SRTT", and with one segment in flight "PTO += TLP.max_ack_delay": Linux takes
         # its least RTO for that.
-        pto = 2 * tcb.rtt.srtt
+        pto = 2 * srtt
         if tcb.sent.packets_out == 1:
             pto += tcb.rtt.rto_min
     else:
