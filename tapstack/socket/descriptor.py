@@ -39,10 +39,9 @@ class ReadinessDescriptor:
 
     def _open(self) -> None:
         """Make a pair that shows POLLOUT alone."""
-        self._shown, self._kept = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        for each in (self._shown, self._kept):
-            each.setblocking(False)
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+        self._shown, self._kept = socket.socketpair(socket.AF_UNIX, kind)
+        self._shown.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # for `_fill`
         self._bits = select.POLLOUT
 
     def fileno(self) -> int:

@@ -47,10 +47,7 @@ def take_expected_turn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bo
         return _take_fin(ctx, tcb, seg, stamps, now)
     if tcb.syn_ack is not None:
         return _take_end_of_handshake(ctx, tcb, seg, stamps, now)
-    if not end_if_all_arrived(ctx, tcb, seg):
-        return False
-    ctx.mark_dirty(tcb)
-    return True
+    return end_if_all_arrived(ctx, tcb, seg)
 
 
 def _take_fin(ctx: Context, tcb: Tcb, seg: Segment, stamps: Timestamps, now: Instant) -> bool:
@@ -93,7 +90,8 @@ def _take_end_of_handshake(
     tcb.statistics.on_received(1, has_text=False)
     if complete_passive_open(ctx, tcb, seg, now):
         _note_received(tcb, seg, stamps, now)
-    ctx.mark_dirty(tcb)
+    if tcb.acks.due or tcb.acks.owed or tcb.fin_queued:
+        ctx.mark_dirty(tcb)  # else there is nothing yet that could be sent
     return True
 
 

@@ -247,9 +247,9 @@ def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     if request is None:
         on_our_syn_acknowledged(ctx, tcb, seg, now)
     else:
-        covered = [request.segment] if request.segment else []
-        acked = Acknowledged(covered, request.transmissions != 1)
-        begin_transfer(ctx, tcb, seg, acked, request.transmissions, now)
+        covered, transmissions = [request.segment] if request.segment else [], request.transmissions
+        acked = Acknowledged(covered, transmissions != 1)
+        begin_transfer(ctx, tcb, seg, acked, transmissions, now)
         # Answers while half open do not count: in Linux that was the request's limit.
         tcb.last_invalid_reply_at = None
     ctx.report(tcb, CONNECTED | WRITABLE)

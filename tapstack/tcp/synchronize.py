@@ -100,7 +100,8 @@ def begin_transfer(
     tcb.statistics.on_timeout_recovered(now)
     tcb.statistics.established_at = now
     tcb.retransmission_timer.cancel()
-    rearm_retransmission(tcb, now)
+    if tcb.sent.segments:
+        rearm_retransmission(tcb, now)
     start_transfer(ctx, tcb, now)
     update_pacing_rate(ctx.config, tcb)
 
