@@ -62,6 +62,8 @@ _WORD_MASK = 0xFFFF & ~(PSH | FIN)
 _EXPECTED_WORD = _DATA_OFFSET | ACK
 _SYN_ACK = (TCP_HEADER_LENGTH + USUAL_SYN_LENGTH) // 4 << 12 | SYN | ACK
 _ONES = 0xFFFF
+_NO_HEADS: dict[int, tuple[bytes, int]] = {}
+"""Those of a connection that has sent nothing: it costs no dictionary of its own."""
 _MOST_HEADS = 4
 """Lengths of text that a connection's headers are kept for: bulk has one, an ACK has none."""
 
@@ -168,8 +170,9 @@ class ConnectionLane:
         "_hop",
         "_mac",
         "_neighbour",
-        "_options",
         "_stack",
+        "_tos",
+        "_ttl",
         "heard",
         "interface",
     )
@@ -183,8 +186,8 @@ class ConnectionLane:
         self._hop: Hop | None = None
         self._neighbour: Neighbour | None = None
         self._mac = b""
-        self._options = (0, 0)
-        self._heads: dict[int, tuple[bytes, int]] = {}
+        self._ttl = self._tos = 0
+        self._heads: dict[int, tuple[bytes, int]] = _NO_HEADS
         # By the length of the text: all up to the ports, and the pseudo-header's sum.
 
     def is_clear(self, tcb: Tcb, length: int, size: int) -> bool:
@@ -202,10 +205,15 @@ class ConnectionLane:
         if neighbour is None or neighbour.mac is None:
             return False
         ttl = options.ttl or hop.metrics.hoplimit or stack.ip.config.ip_default_ttl
-        chosen = ttl, options.tos
-        if hop is not self._hop or neighbour.mac is not self._mac or chosen != self._options:
-            self._hop, self._mac, self._options = hop, neighbour.mac, chosen
-            self._heads.clear()
+        if (
+            hop is not self._hop
+            or neighbour.mac is not self._mac
+            or ttl != self._ttl
+            or options.tos != self._tos
+        ):
+            self._hop, self._mac = hop, neighbour.mac
+            self._ttl, self._tos = ttl, options.tos
+            self._heads = _NO_HEADS
         self._neighbour = neighbour
         return True
 
@@ -276,13 +284,13 @@ class ConnectionLane:
 
     def _prepare(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
         """Lay out all headers up to the ports, for segments with so much text."""
-        if len(self._heads) >= _MOST_HEADS:
-            self._heads.clear()
+        if self._heads is _NO_HEADS or len(self._heads) >= _MOST_HEADS:
+            self._heads = {}
         head = self._heads[length] = self._lay_out(tcb, length)
         return head
 
     def _lay_out(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
-        (ttl, tos), (local, port), (remote, its_port) = self._options, tcb.local, tcb.remote
+        ttl, tos, (local, port), (remote, its_port) = self._ttl, self._tos, tcb.local, tcb.remote
         length += _TCP_LENGTH
         total = ip_wire.HEADER_LENGTH + length
         words = (PLAIN << 8) + tos + total + DONT_FRAGMENT + (ttl << 8) + PROTOCOL_TCP

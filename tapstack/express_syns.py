@@ -44,6 +44,8 @@ class SynLane:
         self._stack = stack
         self._context = stack.tcp.context
         self._raw_protocols = stack.ip.raw.by_protocol
+        self._heard = b""
+        # The link addresses of the last SYN: many come from one neighbour, and share them.
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
         """Take a frame if it is a usual SYN for a listener of ours; False: decline."""
@@ -93,5 +95,7 @@ class SynLane:
         take_syn_in(ctx, listener, *ends, seg, now)
         tcb = ctx.connections.tcbs.get(key)
         if tcb is not None:
-            tcb.lane = ConnectionLane(stack, interface, addresses)
+            if addresses != self._heard:
+                self._heard = addresses
+            tcb.lane = ConnectionLane(stack, interface, self._heard)
         return True
