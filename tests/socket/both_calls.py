@@ -1,6 +1,7 @@
 """Plays the same system calls over the kernel and over a stack, and compares what they gave."""
 
 import errno
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from tests.socket.kernel_calls import KernelCalls
 
 Scenario = Callable[["Recorder"], None]
 
+_CLOSED, _UNACKED = 7, 24
+"""In <linux/tcp.h>, of `struct tcp_info`: a state, and the offset of tcpi_unacked."""
 _GIVES_NUMBERS = {"socket", "open", "epoll_create", "pipe"}
 SOON = 20_000
 """ms for anything that should take moments."""
@@ -77,6 +80,25 @@ class Recorder:
         """Wait until something is there."""
         for fd in fds:
             assert self._calls.poll([(fd, events)], SOON) != [0]
+
+    def acknowledged(self, fd: int) -> None:
+        """Wait until the peer has taken all that was sent."""
+        self._until(lambda: not any(self._tcp_info(fd)[_UNACKED : _UNACKED + 4]))
+
+    def ended(self, fd: int) -> None:
+        """Wait until nothing is left of a connection."""
+        self._until(lambda: self._tcp_info(fd)[0] == _CLOSED)
+
+    def _tcp_info(self, fd: int) -> bytes:
+        return bytes(self._calls.getsockopt(fd, socket.IPPROTO_TCP, socket.TCP_INFO, 28))
+
+    def _until(self, condition: Callable[[], bool]) -> None:
+        """Ask again and again, for what `poll` does not tell."""
+        for _ in range(SOON):
+            if condition():
+                return
+            self._calls.poll([], 1)
+        raise AssertionError(condition)
 
 
 def _comparable(name: str, result: Any) -> Any:

@@ -5,6 +5,7 @@ about sockets, and that it passes over the stack makes the stack a drop-in.
 """
 
 import os
+import select
 import socket
 import struct
 import sys
@@ -127,6 +128,11 @@ def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, condition
         os.sched_yield()
+
+
+def wait_readable(connection: Any) -> None:
+    """Wait until there is something to read, or an error to take."""
+    assert select.select([connection], [], [], PATIENCE)[0] == [connection]
 
 
 def receive_all(source: Any, size: int = 65536) -> bytes:

@@ -55,9 +55,14 @@ def shutting_down_a_connection(do: Recorder) -> None:
         do.write(client, b"x")
         do.recv(client, 1, DONTWAIT)
         do.write(server, b"x")
+        if how == 2:  # who cannot read it resets
+            do.ended(client)
+            do.ended(server)
         do.shutdown(client, how)
         do.getpeername(client)
         do.shutdown(server, 2)
+        if how == 1:
+            do.ended(server)
         do.getpeername(server)
         do.recv(server, 10, DONTWAIT)
 

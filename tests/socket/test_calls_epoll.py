@@ -144,6 +144,7 @@ def urgent_text_is_an_edge(do: Recorder) -> None:
     watch = do.epoll_create(1)
     do.epoll_ctl(watch, ADD, server, PRI | ET, 1)
     do.send(client, b"!", socket.MSG_OOB)
+    do.acknowledged(client)
     do.epoll_wait(watch, 10, SOON)
     do.epoll_wait(watch, 10, NOW)
 

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 import tapstack.socket
-from tests.socket.nets import LOOPBACK, PATIENCE, Background, Net
+from tests.socket.nets import LOOPBACK, PATIENCE, Background, Net, wait_readable
 
 
 def test_datagrams_there_and_back(net: Net) -> None:
@@ -62,8 +62,10 @@ def test_nobody_there(net: Net) -> None:
     with pytest.raises(BlockingIOError):  # told once
         here.recv(1)
     here.send(b"x")
+    wait_readable(here)
     assert here.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
     here.send(b"x")
+    wait_readable(here)
     with pytest.raises(ConnectionRefusedError):
         here.send(b"y")
 
@@ -166,6 +168,7 @@ def test_what_waits_survives_a_shutdown(net: Net) -> None:
     here, there = net.datagram(), net.datagram()
     here.connect(there.getsockname())
     there.sendto(b"before", here.getsockname())
+    wait_readable(here)
     here.shutdown(socket.SHUT_RD)
     assert here.recv(9) == b"before"
     assert here.recv(9) == b""
@@ -184,7 +187,7 @@ def test_a_descriptor_shows_an_error(net: Net) -> None:
     here.connect((LOOPBACK, net_closed_udp_port(net)))
     assert select.select([here], [here], [], 0) == ([], [here], [])
     here.send(b"x")
-    assert select.select([here], [], [], PATIENCE) == ([here], [], [])
+    wait_readable(here)
     with pytest.raises(ConnectionRefusedError):
         here.recv(1)
     assert select.select([here], [], [], 0) == ([], [], [])

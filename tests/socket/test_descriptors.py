@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from tests.socket.nets import LOOPBACK, PATIENCE, Background, Net, fill, stuck_listener, until
+from tests.socket.nets import (
+    LOOPBACK,
+    PATIENCE,
+    Background,
+    Net,
+    fill,
+    stuck_listener,
+    until,
+    wait_readable,
+)
 
 EVENTS = select.POLLIN | select.POLLOUT
 
@@ -19,10 +28,6 @@ def ready(*sockets: Any) -> tuple[list[Any], list[Any]]:
     """Tell which are readable and which are writable, now."""
     readable, writable, _ = select.select(sockets, sockets, [], 0)
     return readable, writable
-
-
-def wait_readable(connection: Any) -> None:
-    assert select.select([connection], [], [], PATIENCE)[0] == [connection]
 
 
 def wait_writable(connection: Any) -> None:

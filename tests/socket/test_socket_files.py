@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tests.socket.nets import Background, Net
+from tests.socket.nets import Background, Net, wait_readable
 
 
 def test_lines_of_text(net: Net) -> None:
@@ -58,6 +58,7 @@ def test_a_file_of_one_that_does_not_block(net: Net) -> None:
     with server.makefile("rb", buffering=0) as reader:
         assert reader.read(1) is None
         client.send(b"x")
+        wait_readable(server)
         assert reader.read(1) == b"x"
 
 

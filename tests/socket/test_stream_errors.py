@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.socket.nets import LOOPBACK, Background, Net, receive_all
+from tests.socket.nets import LOOPBACK, Background, Net, receive_all, wait_readable
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -185,6 +185,7 @@ def test_a_reset_wakes_a_reader(net: Net) -> None:
 def test_unread_text_resets_the_peer(net: Net) -> None:
     client, server = net.pair()
     client.sendall(b"nobody reads this")
+    wait_readable(server)
     server.close()
     with pytest.raises(ConnectionResetError):
         receive_all(client)
