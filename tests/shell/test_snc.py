@@ -208,6 +208,7 @@ def promising_file() -> Iterator[tuple[socket.socket, socket.socket]]:
         file.setblocking(False)
         file.setsockopt(socket.IPPROTO_IP, 11, 1)
         file.send(b"to nobody")
+        assert select.select([file], [], [], PATIENCE)[0]
         assert file.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
         with datagram_socket(socket) as writer:
             writer.bind(address)

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from tapstack.runtime.runtime import Runtime
@@ -117,6 +118,16 @@ class Background(threading.Thread, Generic[T]):
             return ours or file == socket.__file__ or bool(frame and frame.f_code is RUN)
 
         until(waits)
+
+    def until_in_a_call_of(self, fd: int) -> None:
+        """Wait until it is in a call of the kernel's whose first argument is a descriptor."""
+        called = Path(f"/proc/self/task/{self.native_id}/syscall")  # proc(5)
+
+        def is_in() -> bool:
+            _, first, *_ = [*called.read_text().split(), "-1"]
+            return int(first, 16) == fd
+
+        until(is_in)
 
 
 RUN = Background.run.__code__

@@ -51,6 +51,7 @@ def edge(do: Recorder) -> None:
     do.epoll_wait(watch, 10, SOON)
     do.epoll_wait(watch, 10, NOW)
     do.shutdown(server, socket.SHUT_WR)
+    do.ended(server)
     do.epoll_wait(watch, 10, SOON)
     do.epoll_ctl(watch, MOD, server, IN | OUT | RDHUP | ET, 8)
     do.epoll_wait(watch, 10, NOW)

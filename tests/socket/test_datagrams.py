@@ -199,7 +199,10 @@ def test_an_error_is_told_before_what_came_earlier(net: Net) -> None:
     there.sendto(b"before", here.getsockname())
     there.close()
     here.send(b"x")
-    here.settimeout(PATIENCE)
+    if net.runtime is None:  # ours is here already, and its descriptor does not tell it apart
+        poller = select.poll()
+        poller.register(here, 0)
+        assert poller.poll(PATIENCE * 1000) == [(here.fileno(), select.POLLERR)]
     with pytest.raises(ConnectionRefusedError):
         here.recvfrom(100)
     assert here.recv(100) == b"before"

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.socket.nets import LOOPBACK, PATIENCE, Background, Net, fill, stuck_listener
+from tests.socket.nets import (
+    LOOPBACK,
+    PATIENCE,
+    Background,
+    Net,
+    fill,
+    stuck_listener,
+    wait_readable,
+)
 
 SOON = 0.02
 """Seconds; a timeout that the test waits out."""
@@ -165,6 +173,7 @@ def test_connect_tells_failure_once(net: Net) -> None:
     client.setblocking(False)
     nobody = (LOOPBACK, net.closed_port())
     assert client.connect_ex(nobody) == errno.EINPROGRESS
+    wait_readable(client)
     assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
     assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
     assert client.connect_ex(listener.getsockname()) == errno.ECONNABORTED
