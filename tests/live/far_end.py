@@ -12,6 +12,7 @@ from tapstack.drill.contract import Addresses, Calls, Captured, Pending
 from tapstack.drill.kernel import KernelHost
 from tapstack.ip import wire as ip
 from tapstack.tcp import wire as tcp
+from tapstack.tcp.options import build_options
 from tapstack.tcp.segment import ACK, SYN, Options, Segment
 
 ADDRESSES = Addresses(
@@ -84,11 +85,12 @@ class FarEnd:
             options=options,
             text=text,
         )
-        length = len(tcp.build_header(segment, 0)) + len(text)
-        pseudo = pseudo_header_sum(REMOTE.address, LOCAL.address, 6, length)
-        value = checksum(tcp.build_header(segment, 0) + text, pseudo)
+        kinds = build_options(options)
+        octets = tcp.build_header(segment, kinds, 0) + text
+        pseudo = pseudo_header_sum(REMOTE.address, LOCAL.address, 6, len(octets))
+        value = checksum(octets, pseudo)
         self.seq += segment.length
-        self.host.inject(wrap(6, tcp.build_header(segment, value) + text))
+        self.host.inject(wrap(6, tcp.build_header(segment, kinds, value) + text))
         return Span(begun, self.host.now())
 
     def connect(self, mss: int = 1460) -> None:

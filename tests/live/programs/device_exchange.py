@@ -27,7 +27,7 @@ from tapstack.device.tap import TapDevice
 from tapstack.eth import wire as eth
 from tapstack.ip import wire as ip
 from tapstack.tcp import wire as tcp
-from tapstack.tcp.options import Options
+from tapstack.tcp.options import Options, build_options
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN, Segment
 
 OURS, HOSTS = parse_ipv4("10.0.0.1"), parse_ipv4("10.0.0.2")
@@ -102,9 +102,10 @@ class Client:
         segment = Segment(
             4000, 80, self.seq, self.ack, flags, 60_000, 0, options or Options(), text
         )
-        header = tcp.build_header(segment, 0)
-        partial = pseudo_header_sum(OURS, HOSTS, tcp.PROTOCOL_TCP, len(header) + len(text))
-        header = tcp.build_header(segment, partial)
+        kinds = build_options(segment.options)
+        octets = tcp.HEADER_LENGTH + len(kinds) + len(text)
+        partial = pseudo_header_sum(OURS, HOSTS, tcp.PROTOCOL_TCP, octets)
+        header = tcp.build_header(segment, kinds, partial)
         length = ip.HEADER_LENGTH + len(header) + len(text)
         datagram = ip.build_header(
             0, length, 1, ip.DONT_FRAGMENT, 64, tcp.PROTOCOL_TCP, OURS, HOSTS
