@@ -20,6 +20,7 @@ from tapstack.base.address import MacAddress
 from tapstack.base.checksum import is_checksum_right, pseudo_header_sum
 from tapstack.base.contracts import Frame, Offload
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
+from tapstack.express_runs import read_run
 from tapstack.ip import wire as ip_wire
 from tapstack.ip.wire import DONT_FRAGMENT, FRAGMENT_MASK, PLAIN
 from tapstack.tcp.expected_segment import take_expected
@@ -33,6 +34,7 @@ from tapstack.tcp.options import (
     USUAL_SYN_LENGTH,
 )
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN, Options, Segment, Timestamps
+from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.state import State
 from tapstack.tcp.transmission import offload_for
 from tapstack.tcp.wire import HEADER_LENGTH as TCP_HEADER_LENGTH, PROTOCOL_TCP
@@ -97,12 +99,17 @@ class ExpressLane:
         self._tcbs = self._context.connections.tcbs
         self._raw_protocols = stack.ip.raw.by_protocol
 
-    def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
-        """Take a frame if it is a plain segment of a connection of ours; False: decline."""
+    def receive(
+        self, interface: NetworkInterface, frame: Frame, now: Instant, behind: Sequence[Frame] = ()
+    ) -> int:
+        """Take a frame if it is a plain segment of a connection of ours; 0: decline.
+
+        With it go those `behind` it, as far as they make a run with it: tell how many in all.
+        """
         octets = frame.parts[0]
         stack = self._stack
         if len(octets) < _LENGTH or octets[PROTOCOL_AT] != PROTOCOL_TCP or stack.tracer.on:
-            return False
+            return 0
         (
             addresses, ethertype,
             first, tos, total_length, number, fragment, ttl, _, check, source, destination,
@@ -118,37 +125,72 @@ class ExpressLane:
             or ethertype != ETHERTYPE_IPV4
             or total_length != len(octets) - ETHERNET_LENGTH
         ):
-            return False
+            return 0
         tcb = self._tcbs.get((destination, our_port, source, port))
         if tcb is None:
-            return False
+            return 0
         lane = tcb.lane
         is_open = lane and lane.interface is interface and lane.heard == addresses
         if not is_open and not self._open_lane(tcb, interface, addresses):
-            return False
+            return 0
         total = (PLAIN << 8) + tos + total_length + number + fragment + (ttl << 8) + PROTOCOL_TCP
         if (total + check + source + destination) % _ONES or PROTOCOL_TCP in self._raw_protocols:
-            return False
+            return 0
         octets = memoryview(octets)
         offload = frame.offload
         if offload is None and not is_checksum_right(
             source, destination, PROTOCOL_TCP, octets[_TCP_START:]
         ):
-            return False
-        size = offload.segment_size if offload else 0
-        stamps, text = Timestamps(stamp, echo), octets[_LENGTH:]
-        ctx = self._context
-        if word & FIN or not take_expected(ctx, tcb, seq, ack, word, wnd, stamps, text, size, now):
-            if tcb.state is State.TIME_WAIT or tcb.options.min_ttl:
-                return False
-            options = Options(None, None, False, stamps, ())
-            seg = Segment(
-                port, our_port, seq, ack, word & 0xFF, wnd, up, options, text, tos, _TCP_LENGTH
-            )
-            if not take_expected_turn(ctx, tcb, seg, now):
-                stack.tcp.take(tcb, seg, size, now)
+            return 0
+        size, stamps = offload.segment_size if offload else 0, Timestamps(stamp, echo)
+        if behind and not word & FIN:
+            frames = self._take_run(interface, tcb, octets, stamps, size, behind, now)
+            if frames:
+                return frames
+        text, length = octets[_LENGTH:], len(octets) - _LENGTH
+        packets = packets_of(length, size or length or 1)
+        if word & FIN or not take_expected(
+            self._context, tcb, seq, ack, word, wnd, stamps, (text,), length, size, packets, now
+        ):
+            ends = port, our_port, seq, ack, word & 0xFF, wnd, up
+            seg = Segment(*ends, Options(None, None, False, stamps, ()), text, tos, _TCP_LENGTH)
+            if not self._take_in_turn(tcb, seg, size, now):
+                return 0
         count_taken(stack, interface, len(octets))
         stack.counters["TcpInSegs"] += 1
+        return 1
+
+    def _take_run(
+        self,
+        interface: NetworkInterface,
+        tcb: Tcb,
+        first: memoryview,
+        stamps: Timestamps,
+        size: int,
+        behind: Sequence[Frame],
+        now: Instant,
+    ) -> int:
+        """Take a frame with those that continue it, if they are what was expected: tell how many.
+
+        0: it has to go by itself.
+        """
+        frames, octets, seq, ack, word, wnd, texts, length, size, packets = read_run(
+            first, size, behind
+        )
+        if frames == 1 or not take_expected(
+            self._context, tcb, seq, ack, word, wnd, stamps, texts, length, size, packets, now
+        ):
+            return 0
+        count_taken(self._stack, interface, octets, frames)
+        self._stack.counters["TcpInSegs"] += frames
+        return frames
+
+    def _take_in_turn(self, tcb: Tcb, seg: Segment, size: int, now: Instant) -> bool:
+        """Hand a segment that is not what was expected to the layer of TCP; False: decline."""
+        if tcb.state is State.TIME_WAIT or tcb.options.min_ttl:
+            return False
+        if not take_expected_turn(self._context, tcb, seg, now):
+            self._stack.tcp.take(tcb, seg, size, now)
         return True
 
     def _open_lane(self, tcb: Tcb, interface: NetworkInterface, addresses: bytes) -> bool:

@@ -116,13 +116,21 @@ class Stack:
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
         """First door: a frame arrives. What is malformed is counted, and goes no further."""
-        if not (
-            self._express.receive(interface, frame, now)
-            or self._datagram_lane.receive(interface, (frame,), now)
-            or self._syn_lane.receive(interface, frame, now)
-        ):
-            self._deliver(interface, frame, now)
-        self.flush(now)
+        self.receive_all(interface, [frame], now)
+
+    def receive_all(self, interface: NetworkInterface, frames: list[Frame], now: Instant) -> None:
+        """First door, for frames that came one right behind the other: it empties their list."""
+        while frames:
+            frame = frames[0]
+            taken = (
+                self._express.receive(interface, frame, now, frames[1:])
+                or self._datagram_lane.receive(interface, frames, now)
+                or self._syn_lane.receive(interface, frame, now)
+            )
+            if not taken:
+                self._deliver(interface, frame, now)
+            self.flush(now)
+            del frames[: taken or 1]
 
     def expire(self, now: Instant) -> None:
         """Second door: time has come to `now`; every deadline up to then is met."""

@@ -50,8 +50,8 @@ VERIFIED = Offload(0, 0, 0)
 class Frame(NamedTuple):
     """A link-layer frame as a device reads or writes it.
 
-    Outbound the parts are gathered in order. Inbound there is one part, a view that is valid only
-    until the device's next `read`, unless it is of `bytes`: who keeps other octets copies them.
+    Outbound the parts are gathered in order, and are their sender's. Inbound there is one part, of
+    octets that are nobody else's, and never change.
     """
 
     parts: Sequence[Buffer]
@@ -62,8 +62,7 @@ class Frame(NamedTuple):
 class Datagram(NamedTuple):
     """An IP datagram that arrived whole and is for this host: validated, in host order.
 
-    The views are valid until the door that brought the datagram closes, unless they are of `bytes`:
-    who keeps other octets copies them.
+    Its octets never change.
     """
 
     source: Ipv4Address

@@ -57,7 +57,6 @@ class Coalescing(Middleware):
     def __init__(self, device: NetDevice) -> None:
         """Wrap a device, and own it."""
         super().__init__(device)
-        self._buffer = memoryview(bytearray(_LONGEST))
         self._waiting: Frame | None = None
         # Read, and not of the unit in front of it.
         self._waiting_since: Instant = 0
@@ -74,8 +73,7 @@ class Coalescing(Middleware):
 
     def _collect(self, first: _Segment, octets: Buffer, now: Instant) -> Frame:
         """Read the segments that follow, and make a unit of all."""
-        buffer, end, size = self._buffer, len(octets), len(first.text)
-        buffer[:end] = octets
+        parts, end, size = [octets], len(octets), len(first.text)
         last, last_length = first, size
         while not last.pushed and last_length == size and end + size <= _LONGEST:
             frame = self.device.read(now)
@@ -86,11 +84,11 @@ class Coalescing(Middleware):
                 self._waiting, self._waiting_since = frame, now
                 break
             last, last_length = following, len(following.text)
-            buffer[end : end + last_length] = following.text
+            parts.append(following.text)
             end += last_length
         if last is first:
-            return Frame((buffer[:end],), VERIFIED)
-        return _unit(buffer[:end], size, pushed=last.pushed)
+            return Frame((octets,), VERIFIED)
+        return _unit(parts, end, size, pushed=last.pushed)
 
     def next_deadline(self) -> Instant | None:
         """Tell that a frame waits here, of which the descriptor knows nothing any more."""
@@ -148,13 +146,15 @@ def _follows(segment: _Segment, last: _Segment, size: int) -> bool:
     )
 
 
-def _unit(octets: memoryview, size: int, *, pushed: bool) -> Frame:
+def _unit(parts: list[Buffer], length: int, size: int, *, pushed: bool) -> Frame:
     """Make the first segment's headers those of a unit, as `segmentation.cut` undoes it."""
-    header = ip.parse(octets[eth.HEADER_LENGTH :])
-    header = header._replace(total_length=len(octets) - eth.HEADER_LENGTH)
-    octets[eth.HEADER_LENGTH : _TCP_START] = ip.build(header)
-    octets[_FLAGS] |= PSH * pushed
-    length = len(octets) - _TCP_START
-    partial = pseudo_header_sum(header.source, header.destination, tcp.PROTOCOL_TCP, length)
-    octets[_CHECKSUM : _CHECKSUM + 2] = partial.to_bytes(2, "big")
-    return Frame((octets,), Offload(_TCP_START, tcp.CHECKSUM_OFFSET, size))
+    headers = bytearray(parts[0][:_TEXT_START])
+    header = ip.parse(parts[0][eth.HEADER_LENGTH :])
+    header = header._replace(total_length=length - eth.HEADER_LENGTH)
+    headers[eth.HEADER_LENGTH : _TCP_START] = ip.build(header)
+    headers[_FLAGS] |= PSH * pushed
+    ends = header.source, header.destination
+    partial = pseudo_header_sum(*ends, tcp.PROTOCOL_TCP, length - _TCP_START)
+    headers[_CHECKSUM : _CHECKSUM + 2] = partial.to_bytes(2, "big")
+    octets = b"".join([headers, parts[0][_TEXT_START:], *parts[1:]])
+    return Frame((memoryview(octets),), Offload(_TCP_START, tcp.CHECKSUM_OFFSET, size))

@@ -25,8 +25,10 @@ from tapstack.runtime.waiters import Waiter
 from tapstack.socket.watching import Watchers
 from tapstack.stack import Stack
 
-_FRAMES_A_TURN = 64
-"""Frames read before the lock is offered to the application's threads."""
+_FRAMES_A_RUN = 16
+"""Frames read before the stack gets them: what is one run, it takes in one go, and answers once."""
+_RUNS_A_TURN = 4
+"""Runs of frames read before the lock is offered to the application's threads."""
 _UNIT = 4096
 """Octets: a frame beyond that is a unit of many segments, of which more are likely to follow."""
 _NO_SLEEP: Duration = 4
@@ -153,18 +155,28 @@ class Driver:
         return soonest
 
     def _read(self, fd: int, *, hurries: bool, hung_up: bool) -> None:
-        """Take frames one by one, each to its end, until no more are to be expected."""
+        """Take frames, several at once, until no more are to be expected."""
         interface = self._interfaces[fd]
+        read = interface.device.read
         try:
-            for _ in range(_FRAMES_A_TURN):
-                frame = interface.device.read(self.now)
+            for _ in range(_RUNS_A_TURN):
+                frame = read(self.now)
                 if frame is None:
                     if hung_up:
                         raise OSError(errno.ENODEV, "its descriptor hung up")
                     return
-                self.guard(self._stack.receive, interface, frame, self.now)
-                if not hurries and len(frame.parts[0]) <= _UNIT:
-                    return  # to ask whether there is another costs less than to try in vain
+                frames = [frame]
+                # Else to ask whether there is another costs less than to try in vain.
+                goes_on = hurries or len(frame.parts[0]) > _UNIT
+                while goes_on and len(frames) < _FRAMES_A_RUN:
+                    frame = read(self.now)
+                    if frame is None:
+                        goes_on = False
+                    else:
+                        frames.append(frame)
+                self.guard(self._stack.receive_all, interface, frames, self.now)
+                if not goes_on:
+                    return
                 self.now = monotonic()
         except OSError as gone:
             self._give_up(fd, gone)

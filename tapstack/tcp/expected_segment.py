@@ -7,7 +7,8 @@ The steps are the truth: a property test holds both together, field by field.
 
 Whatever is not so plain is declined before anything has changed. Sequence numbers are compared in
 place here, modulo 2³², as calls are what costs. A window comes as the field on the wire has it; a
-`segment_size` is in octets, and 0 where the text is no unit of several segments.
+`segment_size` is in octets, and 0 where the text is no unit of several segments. Of a run of frames
+(`tapstack/express_runs.py`) there are several texts.
 
 Not done here: the headers (`tapstack/express.py`), and sending (`output.py`).
 """
@@ -19,18 +20,20 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import READABLE
 from tapstack.tcp import delivery_rate, mtu_probing, rack, receive_space, tail_loss_probe
 from tapstack.tcp.acknowledgment import set_send_window
-from tapstack.tcp.receive_memory import append_text, memory_of
+from tapstack.tcp.receive_memory import memory_of
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.segment import PSH
-from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.state import State
 from tapstack.tcp.text_arrives import note_text
 from tapstack.tcp.unit_size import update_pacing_rate
 from tapstack.tcp.urgent import UrgentOctet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
+    from tapstack.tcp.receive_memory import Memory
     from tapstack.tcp.segment import Timestamps
     from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
@@ -50,12 +53,13 @@ def take_expected(
     flags: int,
     wnd: int,
     stamps: Timestamps,
-    text: memoryview,
+    texts: Sequence[memoryview],
+    length: int,
     segment_size: int,
+    packets: int,
     now: Instant,
 ) -> bool:
     """Take a segment with ACK and perhaps PSH, timestamps and no other option; False: decline."""
-    length = len(text)
     acked = (ack - tcb.snd_una) & _MASK
     wnd <<= tcb.snd_wind_shift
     if (
@@ -72,16 +76,17 @@ def take_expected(
     if length:
         if tcb.read_shut or tcb.state is State.CLOSE_WAIT:
             return False
-        used = (seq - tcb.rcv_wup) & _MASK
-        space = tcb.receive_space
-        if used + length > tcb.rcv_wnd or receive_space.held(tcb) > space.buffer:
-            return False
+        memory = memory_of(_HEADERS + length)
+        in_use = receive_space.held(tcb) + (memory.charge if len(texts) > 1 else 0)
+        used = ((seq - tcb.rcv_wup) & _MASK) + length
+        if used > tcb.rcv_wnd or in_use > tcb.receive_space.buffer:
+            return False  # a run has to fit in as a whole
     elif not acked:
         return False
     covered = tcb.sent.acknowledge_once_sent(ack) if acked else []
     if acked and not covered:
         return False
-    tcb.statistics.on_received(packets_of(length, segment_size or length or 1), length > 0)
+    tcb.statistics.on_received(packets, length > 0)
     tcb.probes_out = 0
     newer = (seq - tcb.snd_wl1) & _MASK
     if acked or 0 < newer < _HALF or (not newer and wnd > tcb.snd_wnd):
@@ -95,13 +100,21 @@ def take_expected(
         tcb.ts_recent_at = now
     tcb.last_received_at = now
     if length:
-        memory = memory_of(_HEADERS + length)
-        append_text(tcb, text, memory)
+        _queue(tcb, seq, texts, length, memory)
         note_text(ctx, tcb, length, segment_size, bool(flags & PSH), stamps, memory, now)
-        tcb.statistics.bytes_received += length
         ctx.report(tcb, READABLE)
     ctx.mark_dirty(tcb)
     return True
+
+
+def _queue(tcb: Tcb, seq: int, texts: Sequence[memoryview], length: int, memory: Memory) -> None:
+    """Queue text for the user that is next in order."""
+    queue = tcb.receive_queue
+    for text in texts:
+        queue.append(text)
+    tcb.rcv_nxt = end = (seq + length) & _MASK
+    tcb.receive_memory.take(end, length, memory)
+    tcb.statistics.bytes_received += length
 
 
 def is_undisturbed(tcb: Tcb) -> bool:

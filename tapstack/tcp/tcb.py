@@ -105,8 +105,8 @@ class Tcb:
     irs: int = 0
     """IRS: initial receive sequence number."""
     rcv_nxt: int = 0
-    """RCV.NXT: next sequence number expected. Written by `receive_memory.append_text`, and for a
-    FIN by `segment_arrives.py`."""
+    """RCV.NXT: next sequence number expected. Written by `receive_memory.append_text`, by
+    `expected_segment.py`, and for a FIN by `segment_arrives.py`."""
     rcv_wnd: int = 0
     """RCV.WND: octets last advertised, counted from `rcv_wup`. Written by `transmission.py`, and by
     `plain_segment.py` and `train.py`."""

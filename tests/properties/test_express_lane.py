@@ -8,7 +8,7 @@ connection at the end of every door by which something was sent.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from socket import MSG_MORE, MSG_OOB
@@ -31,6 +31,7 @@ from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
 from tapstack.tcp.listener import Listener
+from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.train import send_train
 from tests.properties.scenario_run import Run
@@ -64,6 +65,8 @@ def snapshot(value: object) -> object:
         return value.deadline
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
+    if isinstance(value, ReceiveQueue):
+        return value.peek(len(value))
     if isinstance(value, (list, tuple, deque)):
         return [snapshot(each) for each in value]
     if isinstance(value, dict):
@@ -85,9 +88,13 @@ def play(scenario: Scenario, *, express: bool) -> History:
         take, take_syn, flush = ExpressLane.receive, SynLane.receive, Stack.flush
 
         def receive(
-            lane: ExpressLane, interface: NetworkInterface, frame: Frame, now: Instant
-        ) -> bool:
-            taken = express and take(lane, interface, frame, now)
+            lane: ExpressLane,
+            interface: NetworkInterface,
+            frame: Frame,
+            now: Instant,
+            behind: Sequence[Frame],
+        ) -> int:
+            taken = take(lane, interface, frame, now, behind) if express else 0
             history.expected += taken
             return taken
 

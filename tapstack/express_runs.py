@@ -1,0 +1,106 @@
+"""Runs on the express lane: frames that came one right behind the other, as if they were one.
+
+Under load, most frames that wait in a device say of the same connection what the frame in front
+says, and no more than how it goes on: the text that follows, or how much more has arrived. What
+receive offload makes of segments is made here of its units, for one of which an IP datagram has no
+length: their texts are taken as that of a single one. The last acknowledgment counts for all, as
+it is cumulative (RFC 9293 §3.4).
+
+A run ends in front of the first frame whose headers say anything else; and of one that says nothing
+new, as each of several duplicate acknowledgments counts (RFC 5681 §3.2).
+
+Not done here: the headers of the first frame (`express.py`), and what a run does to its connection
+(`tcp/expected_segment.py`).
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from tapstack.eth.wire import HEADER_LENGTH as ETHERNET_LENGTH
+from tapstack.tcp.segment import PSH
+from tapstack.tcp.sent_segment import packets_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tapstack.base.contracts import Frame
+
+_HEADERS = Struct("!16s HH 4s H 12s IIHH 4x 12s")
+"""As the express lane's, what never differs within a run in one piece.
+
+These are: all in front of IP's length; fragment, TTL and protocol; addresses and ports; options.
+"""
+_LENGTH = _HEADERS.size
+_MASK = 0xFFFFFFFF
+_HALF = 1 << 31
+_ONES = 0xFFFF
+
+
+class Run(NamedTuple):
+    """What some frames say together."""
+
+    frames: int
+    octets: int
+    """Of all frames."""
+    seq: int
+    ack: int
+    word: int
+    """Data offset and flags: PSH if any had it."""
+    wnd: int
+    texts: Sequence[memoryview]
+    length: int
+    """Octets of text."""
+    segment_size: int
+    """Octets of text in each segment; 0: there is none."""
+    packets: int
+    """Segments that they were on the wire."""
+
+
+def read_run(first: memoryview, segment_size: int, behind: Sequence[Frame]) -> Run:
+    """Read the run of a frame, which is a plain segment, and those behind it.
+
+    `segment_size` is of the first, octets; 0: it is no unit of several segments.
+    """
+    (
+        link, datagram, number, way, check, ends, seq, ack, word, wnd, options,
+    ) = _HEADERS.unpack_from(first)  # fmt: skip
+    same, plain, varying = (link, way, ends, options), word | PSH, datagram + number + check
+    text = first[_LENGTH:]
+    texts = [text] if text else []
+    size = segment_size or len(text)
+    end, packets = seq + len(text), packets_of(len(text), size or 1)
+    frames, octets = 1, len(first)
+    for frame in behind:
+        whole, offload = memoryview(frame.parts[0]), frame.offload
+        if offload is None or len(whole) < _LENGTH:
+            break
+        (
+            link, datagram, number, way, check, ends, begin, more, bits, room, options,
+        ) = _HEADERS.unpack_from(whole)  # fmt: skip
+        if (
+            (link, way, ends, options) != same
+            or bits | PSH != plain
+            or (begin - end) & _MASK
+            or (more - ack) & _MASK >= _HALF
+            or datagram != len(whole) - ETHERNET_LENGTH
+            or (datagram + number + check - varying) % _ONES
+        ):
+            break
+        text = whole[_LENGTH:]
+        length = len(text)
+        if length:
+            if not texts or (offload.segment_size or length) != size:
+                break
+            texts.append(text)
+            end += length
+            packets += packets_of(length, size)
+        elif texts or more == ack:
+            break
+        else:
+            packets += 1
+        frames += 1
+        octets += len(whole)
+        ack, word, wnd = more, word | bits, room
+    return Run(frames, octets, seq, ack, word, wnd, texts, end - seq, size, packets)
