@@ -33,6 +33,8 @@ _HEADERS = Struct("!16s HH 4s H 12s IIHH 4x 12s")
 These are: all in front of IP's length; fragment, TTL and protocol; addresses and ports; options.
 """
 _LENGTH = _HEADERS.size
+_DATAGRAM = _LENGTH - ETHERNET_LENGTH
+"""Octets of a datagram without text."""
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 _ONES = 0xFFFF
@@ -72,9 +74,9 @@ def read_run(first: memoryview, segment_size: int, behind: Sequence[Frame]) -> R
     size = segment_size or len(text)
     end, packets = seq + len(text), packets_of(len(text), size or 1)
     frames, octets = 1, len(first)
-    for frame in behind:
-        whole, offload = memoryview(frame.parts[0]), frame.offload
-        if offload is None or len(whole) < _LENGTH:
+    for (whole,), offload in behind:
+        length = len(whole) - _LENGTH
+        if offload is None or length < 0:
             break
         (
             link, datagram, number, way, check, ends, begin, more, bits, room, options,
@@ -84,23 +86,21 @@ def read_run(first: memoryview, segment_size: int, behind: Sequence[Frame]) -> R
             or bits | PSH != plain
             or (begin - end) & _MASK
             or (more - ack) & _MASK >= _HALF
-            or datagram != len(whole) - ETHERNET_LENGTH
+            or datagram - length != _DATAGRAM
             or (datagram + number + check - varying) % _ONES
         ):
             break
-        text = whole[_LENGTH:]
-        length = len(text)
         if length:
             if not texts or (offload.segment_size or length) != size:
                 break
-            texts.append(text)
+            texts.append(memoryview(whole)[_LENGTH:])
             end += length
-            packets += packets_of(length, size)
+            packets += -(-length // size)
         elif texts or more == ack:
             break
         else:
             packets += 1
         frames += 1
-        octets += len(whole)
+        octets += length + _LENGTH
         ack, word, wnd = more, word | bits, room
     return Run(frames, octets, seq, ack, word, wnd, texts, end - seq, size, packets)

@@ -8,10 +8,12 @@ Not done here: how a descriptor is opened (`tap.py`, `packet.py`).
 
 import errno
 import os
+from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import blake2s
 
 from tapstack.base.address import MacAddress
-from tapstack.base.contracts import Capabilities, Frame
+from tapstack.base.contracts import Buffer, Capabilities, Frame, Offload
 from tapstack.base.units import Instant
 from tapstack.device import vnet
 
@@ -32,6 +34,9 @@ _NOT_TAKEN = frozenset(
     }
 )
 """A write that meets one of these says nothing of the next; the device is gone if it is another."""
+
+_frame: Callable[[tuple[Sequence[Buffer], Offload | None]], Frame] = partial(tuple.__new__, Frame)
+"""All that `Frame(…)` does, without a call of Python's."""
 
 _NOTHING_TO_READ = frozenset({errno.EAGAIN, errno.ENETDOWN})
 
@@ -90,9 +95,9 @@ class DescriptorDevice:
                 return None
             raise self._gone() from error
         if not self._offload:
-            return Frame((memoryview(octets),))
+            return _frame(((memoryview(octets),), None))
         header = self._header = octets[: vnet.HEADER_LENGTH]
-        return Frame((memoryview(octets)[vnet.HEADER_LENGTH :],), vnet.parse(header))
+        return _frame(((memoryview(octets)[vnet.HEADER_LENGTH :],), vnet.parse(header)))
 
     def write(self, frame: Frame, now: Instant) -> None:  # noqa: ARG002
         """Send a frame, or count it as lost: that the device is gone, the next `read` says."""

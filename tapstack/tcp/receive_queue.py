@@ -32,7 +32,7 @@ class ReceiveQueue:
         """Add text to the end of the queue: a copy, unless it is large and of `bytes`."""
         pieces, length = self._pieces, len(text)
         self._length += length
-        if length >= _LARGE and isinstance(text, memoryview) and type(text.obj) is bytes:
+        if length >= _LARGE and type(text) is memoryview and type(text.obj) is bytes:
             pieces.append(text)
         elif pieces and len(pieces[-1]) + length <= _SMALL:
             pieces[-1] = bytes(pieces[-1]) + text
