@@ -5,7 +5,6 @@ Not done here: the IP side of an address, and routes (`ip/`); reading the device
 
 from collections.abc import Callable, Sequence
 
-from tapstack.arp.cache import NeighbourCache
 from tapstack.arp.config import ArpConfig
 from tapstack.arp.protocol import Arp
 from tapstack.base.address import (
@@ -71,6 +70,8 @@ class NetworkInterface:
                 config=arp_config,
             )
             self._ethernet.bind(ETHERTYPE_ARP, self._arp)
+        self.neighbours = self._arp.neighbours if self._arp is not None else None
+        """Who is on the link; None on the loopback."""
 
     @property
     def mac(self) -> MacAddress:
@@ -81,11 +82,6 @@ class NetworkInterface:
     def statistics(self) -> LinkStatistics:
         """What went through."""
         return self._ethernet.statistics
-
-    @property
-    def neighbours(self) -> NeighbourCache | None:
-        """Who else is on the link; None on the loopback."""
-        return None if self._arp is None else self._arp.neighbours
 
     def is_loopback(self) -> bool:
         """Tell whether what is sent here comes straight back."""

@@ -71,6 +71,8 @@ class Ip:
         self._transports: dict[int, Transport] = {}
         self._identifications = Identifications(entropy)
         self._paths = Paths(timers=timers, config=self.config)
+        self.known_hop = self._paths.known
+        """Give the way to a destination if it was looked up lately, and is still the same."""
         self._addresses = self._paths.addresses
         self._own = self._addresses.own
         self.routes = self._paths.routes
@@ -321,10 +323,6 @@ class Ip:
         hop.interface.send_datagram(hop.next_hop, whole, offload, now, confirmed=confirmed)
         if hop.broadcast:
             self._loop_back(destination, whole, offload, now)
-
-    def known_hop(self, destination: Ipv4Address) -> Hop | None:
-        """Give the way to a destination if it was looked up lately, and is still the same."""
-        return self._paths.known(destination)
 
     def is_martian(self, source: Ipv4Address, ours: Ipv4Address, interface: Interface) -> bool:
         """Tell whether no true datagram that comes in by an interface has these addresses."""

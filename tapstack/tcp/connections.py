@@ -59,7 +59,7 @@ class Connections:
         self._ports: dict[int, list[PortBinding]] = {}
         self.tcbs: dict[tuple[int, int, int, int], Tcb] = {}
         """By local address and port, remote address and port."""
-        self.listeners: dict[Endpoint, Listener] = {}
+        self.listeners: dict[tuple[int, int], Listener] = {}
         """By local endpoint, whose address may be IPV4_ANY."""
         self.time_wait = 0
         """How many connections stand in TIME-WAIT."""
@@ -73,7 +73,7 @@ class Connections:
     def find_listener(self, local: int, port: int) -> Listener | None:
         """Find who listens on an address and port: the address itself before the wildcard."""
         listeners = self.listeners
-        return listeners.get(Endpoint(local, port)) or listeners.get(Endpoint(IPV4_ANY, port))
+        return listeners.get((local, port)) or listeners.get((IPV4_ANY, port))
 
     def add(self, tcb: Tcb) -> None:
         """Register a connection. Raises: OSError with EADDRNOTAVAIL when there is one already."""
