@@ -190,13 +190,19 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
 def end_if_all_arrived(ctx: Context, tcb: Tcb, seg: Segment) -> bool:
     """End a connection in LAST-ACK whose user has gone, if a segment acknowledges all of it.
 
-    What else such an acknowledgment tells, nobody will ask for.
+    Where our FIN was sent once, and nothing else is in flight, what such an acknowledgment tells of
+    the path is for nobody any more.
     """
-    if not (tcb.state is State.LAST_ACK and tcb.orphaned and tcb.fin_sent):
+    if not (tcb.state is State.LAST_ACK and tcb.orphaned and seg.ack == tcb.snd_nxt):
         return False
-    if seg.ack != tcb.snd_nxt or tcb.recovery.phase is not Phase.OPEN:
+    sent = tcb.sent.segments
+    if len(sent) != 1 or sent[0].transmissions != 1 or not sent[0].flags & FIN:
         return False
-    ctx.counters["TcpExtTCPDelivered"] += tcb.sent.packets_out - tcb.sent.sacked_out
+    if tcb.recovery.phase is not Phase.OPEN or tcb.ecn or seg.options.sack:
+        return False
+    if tcb.mtu_probing.probe_size:
+        return False
+    ctx.counters["TcpExtTCPDelivered"] += sent[0].packets
     destroy(ctx, tcb)
     return True
 
