@@ -39,6 +39,7 @@ _HEAD, _MIDDLE, _ENDS = Struct("!12sHBB"), Struct("!HBB"), Struct("!IIHH")
 """The same pieces once more."""
 _LENGTH = _ALL_HEADERS.size
 _UDP_START = ETHERNET_LENGTH + IP_LENGTH
+_DATA = slice(_LENGTH, None)
 _ONES = 0xFFFF
 _MOST_TRACKS = 256
 """Senders that a track is kept for: others can be made up, and must not cost memory."""
@@ -74,8 +75,9 @@ class DatagramLane:
             return 0
         if self._stack.tracer.on or PROTOCOL_UDP in self._raw_protocols:
             return 0
-        find_track, unpack, taken, octets_taken = self._tracks.get, _ALL_HEADERS.unpack_from, 0, 0
+        find_track, unpack, taken = self._tracks.get, _ALL_HEADERS.unpack_from, 0
         socket: UdpSocket | None = None
+        data: list[bytes] = []
         arrivals: list[Arrival] = []
         for (octets,), offload in frames:
             size = len(octets)
@@ -104,20 +106,26 @@ class DatagramLane:
             elif checksum and not _is_right(track.origin, octets):
                 break
             if track.socket is not socket:
-                self._hand_over(socket, arrivals)
-                socket, arrivals = track.socket, []
-            arrivals.append(_arrival((bytes(octets[_LENGTH:]), track.origin, now)))
-            taken += 1
-            octets_taken += size
-        if not taken:
-            return 0
-        self._hand_over(socket, arrivals)
-        count_taken(self._stack, interface, octets_taken, taken)
-        return taken
+                taken += self._hand_over(socket, interface, arrivals, data)
+                socket, arrivals, data = track.socket, [], []
+            data.append(own := bytes(octets[_DATA]))
+            arrivals.append(_arrival((own, track.origin, now)))
+        return taken + self._hand_over(socket, interface, arrivals, data)
 
-    def _hand_over(self, socket: UdpSocket | None, arrivals: list[Arrival]) -> None:
-        if socket is not None:
-            self._stack.udp.take_all(socket, arrivals)
+    def _hand_over(
+        self,
+        socket: UdpSocket | None,
+        interface: NetworkInterface,
+        arrivals: list[Arrival],
+        data: list[bytes],
+    ) -> int:
+        """Give a socket what came for it, with the same data once more; tell how many they are."""
+        if socket is None:
+            return 0
+        count, lengths = len(data), list(map(len, data))
+        count_taken(self._stack, interface, sum(lengths) + _LENGTH * count, count)
+        self._stack.udp.take_all(socket, arrivals, lengths)
+        return count
 
     def _lay_track(
         self, interface: NetworkInterface, head: bytes, middle: bytes, ends: bytes

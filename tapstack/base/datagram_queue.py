@@ -24,15 +24,15 @@ class DatagramQueue(Generic[T]):
     leave in the order that they came in.
     """
 
-    __slots__ = ("_charged", "_charges", "items", "limit")
+    __slots__ = ("_charged", "_lengths", "items", "limit")
 
     def __init__(self) -> None:
         self.items: deque[T] = deque()
         """What waits."""
         self.limit = DEFAULT_LIMIT
         """Octets that may wait, overhead included. One datagram always may."""
-        self._charges: deque[int] = deque()  # of what was put, and was not yet found to be taken
-        self._charged = 0  # their sum
+        self._lengths: deque[int] = deque()  # of what was put, and was not yet found to be taken
+        self._charged = 0  # their sum, overhead included
 
     def put(self, item: T, length: int) -> bool:
         """Append a datagram of so many octets, or tell that there is no room."""
@@ -41,28 +41,27 @@ class DatagramQueue(Generic[T]):
         if self._charged > room and self.octets > room and self.items:
             return False
         self.items.append(item)
-        self._charges.append(charge)
+        self._lengths.append(length)
         self._charged += charge
         return True
 
     def put_all(self, items: Sequence[T], lengths: Sequence[int]) -> int:
         """Append what finds room of some datagrams, in their order; tell how many that was."""
-        charges = [length + OVERHEAD for length in lengths]
-        charged = sum(charges)
-        room = self.limit - charged
+        charge = sum(lengths) + OVERHEAD * len(lengths)
+        room = self.limit - charge
         if self._charged > room and self.octets > room:
             return sum(map(self.put, items, lengths))
         self.items.extend(items)
-        self._charges.extend(charges)
-        self._charged += charged
-        return len(charges)
+        self._lengths.extend(lengths)
+        self._charged += charge
+        return len(lengths)
 
     @property
     def octets(self) -> int:
         """Octets that wait, overhead included."""
-        charges, left = self._charges, len(self.items)
-        while len(charges) > left:
-            self._charged -= charges.popleft()
+        lengths, left = self._lengths, len(self.items)
+        while len(lengths) > left:
+            self._charged -= lengths.popleft() + OVERHEAD
         return self._charged
 
     def take(self, *, peek: bool = False) -> T | None:

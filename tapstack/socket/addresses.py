@@ -30,6 +30,7 @@ _NAMES = {
 }
 
 
+@lru_cache(maxsize=256)
 def read_host(host: str) -> int:
     """Read a host as programs write it. Raises: gaierror for what is not numeric."""
     if host in _NAMES:
@@ -60,7 +61,7 @@ def read_address(address: Any) -> Endpoint:
     return Endpoint(read_host(host), port)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def write_address(endpoint: Endpoint) -> Address:
     """Give a socket address as programs read it; a peer's is asked for with each datagram."""
     return format_ipv4(endpoint.address), endpoint.port

@@ -257,9 +257,14 @@ class Udp(DatagramEngine):
         """Tell whether no other socket has the port, so that `receiver` depends on no option."""
         return self._table.is_alone(socket)
 
-    def take_all(self, socket: UdpSocket, arrivals: Sequence[Arrival]) -> None:
-        """Put datagrams into the queue of the socket that they are for; none is a unit of many."""
-        queued = socket.queue.put_all(arrivals, [len(arrival.data) for arrival in arrivals])
+    def take_all(
+        self, socket: UdpSocket, arrivals: Sequence[Arrival], lengths: Sequence[int]
+    ) -> None:
+        """Put datagrams into the queue of the socket that they are for; none is a unit of many.
+
+        With the octets of data of each.
+        """
+        queued = socket.queue.put_all(arrivals, lengths)
         self._counters["UdpInDatagrams"] += queued
         if queued:
             self._events.report(socket, READABLE)
