@@ -57,7 +57,7 @@ def test_the_worked_example_of_rfc_1071() -> None:
 
 
 @given(
-    st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 255), st.integers(0, 65535)
+    st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(1, 255), st.integers(0, 65535)
 )
 def test_pseudo_header_is_summed_as_laid_out(
     source: int, destination: int, protocol: int, length: int
