@@ -61,6 +61,8 @@ class Driver:
             for fd, each in self._interfaces.items()
             if not isinstance(each.device, DescriptorDevice)  # whose descriptor says all
         ]
+        self._written = 0
+        # Octets of the frames that had left when that was last asked for.
         self.now = monotonic()
         """When the present turn began, or the last one did."""
         self._poller = select.epoll()
@@ -102,6 +104,20 @@ class Driver:
         self._is_asleep = False
         os.eventfd_write(self._wakeup, 1)
 
+    # --- the answers to what was sent ---
+
+    def has_written_much(self) -> bool:
+        """Tell whether units have left since this was last asked, which may be answered by now."""
+        before, self._written = self._written, self._stack.counters["IfOutOctets"]
+        return self._written - before > _UNIT
+
+    def take_answers(self) -> None:
+        """Do what a turn does, without sleep."""
+        self.now = monotonic()
+        for fd in tuple(self._interfaces):
+            self._read(fd, hurries=True, hung_up=False)
+        self._meet_deadlines()
+
     # --- the turn of who drives ---
 
     def take_turn(self, waiter: Waiter, until: Instant | None) -> None:
@@ -119,9 +135,13 @@ class Driver:
             elif fd == self._wakeup:
                 with suppress(BlockingIOError):
                     os.eventfd_read(fd)
+        self._meet_deadlines()
+
+    def _meet_deadlines(self) -> None:
+        """Meet those of devices and timers; wake who waits for what has happened in this turn."""
         for fd, device in self._late_devices:
             due = device.next_deadline()
-            if due is not None and due <= now:
+            if due is not None and due <= self.now:
                 self._read(fd, hurries=True, hung_up=False)
         soonest = self._stack.timers.soonest()
         if soonest is not None and soonest <= self.now:

@@ -12,6 +12,10 @@ That thread makes room for the next who comes to wait, and so does a leader who 
 and again, and finds nothing of his own: the other one names himself his heir, and ends his sleep.
 The leader hands over.
 
+Who has sent much by a call that may wait takes the answers himself, if nobody leads. To a TAP they
+are there by then, and each would wake who stands by, only to have him wait for the lock. So that
+thread makes room for him, too, and stands back while this goes on.
+
 Not done here: driving (`driving.py`). All of this happens under the stack's lock but the sleeping.
 """
 
@@ -47,6 +51,8 @@ class Leadership:
         """Of the thread that stands by. Its event is the end."""
         self._reserve_sleeps = False
         """Whether it does so until the lead is left."""
+        self._reserve_is_to_leave = False
+        """Whether somebody else reads the devices now and then."""
         self.thread = Thread(target=self._stand_by, name="tapstack-reader", daemon=True)
         """The thread that stands by."""
 
@@ -132,6 +138,19 @@ class Leadership:
             if self._reserve_sleeps:
                 self._reserve.call()
 
+    # --- sending much ---
+
+    def take_answers(self) -> None:
+        """Do what there is for a leader to do, without sleep, unless one is here to do it."""
+        leader = self._leader
+        if leader is self._reserve:
+            self._reserve_is_to_leave = True
+            leader.call()
+        elif leader is not None:
+            return
+        self._changes += 1
+        self._driver.take_answers()
+
     # --- standing by ---
 
     def _stand_by(self) -> None:
@@ -144,6 +163,9 @@ class Leadership:
         while not reserve.has_happened:
             if self._leader is reserve:
                 self._drive(reserve, None)
+                if self._reserve_is_to_leave:
+                    self._step_down(reserve)
+                    self._reserve_is_to_leave = False
             elif self._changes != seen:
                 seen = self._changes
                 self._follow(reserve, monotonic() + _TICK)

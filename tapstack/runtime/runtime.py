@@ -54,6 +54,8 @@ class Runtime:
         self._closing = False
         self._closed = False
         self._is_parents = False
+        self._takes_answers = False
+        # Whether the call that is in the stack is to do so, by a thread that might have waited.
         self.refuses = False
         """Whether no call enters any more: at exit that is so before it is closed."""
         self._exits_by: int | None = None
@@ -88,6 +90,10 @@ class Runtime:
             return attempt(*arguments, now=now)
         finally:
             driver.leave()
+            if self._takes_answers:
+                self._takes_answers = False
+                if driver.has_written_much():
+                    self._leadership.take_answers()
 
     def _refusal(self) -> OSError:
         """Make the error of a call that comes too late; at exit, have it never return instead."""
@@ -127,6 +133,10 @@ class Runtime:
         if self.refuses:
             raise StackDownError
         return True
+
+    def take_answers(self) -> None:
+        """Have this call read what has come, at its end, if much has left."""
+        self._takes_answers = True
 
     def forget(self, waiter: Waiter) -> None:
         """Tell a waiter no more."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from errno import EINPROGRESS
 from typing import Any, Protocol, TypeVar
 
+from tapstack.base.contracts import WRITABLE
 from tapstack.base.units import SECOND, Instant
 from tapstack.socket.contract import SocketHost
 
@@ -53,10 +54,14 @@ def _repeat(
 ) -> T:
     """Do what `block` promises, within the stack, which is left to others while this waits."""
     try:
-        return attempt(*arguments, now=now)
+        done = attempt(*arguments, now=now)
     except BlockingIOError as blocked:
         if blocked.errno == EINPROGRESS:
             raise  # something was begun: to begin it again would be wrong
+    else:
+        if events & WRITABLE:
+            host.take_answers()
+        return done
     deadline = None if timeout is None else now + round(timeout * SECOND)
     waiter = host.watch(endpoint.watched(), events)
     try:

@@ -141,6 +141,12 @@ class SocketHost(Protocol):
     def wait(self, watcher: Any, deadline: Instant | None) -> bool:
         """Leave the stack to others until a watcher has heard something; False: the time is up."""
 
+    def take_answers(self) -> None:
+        """Have this call take what it was answered already, if it has sent much.
+
+        For those who might wait: they are who reads the devices, if nobody else does.
+        """
+
     def forget(self, watcher: Any) -> None:
         """Tell a watcher no more."""
 

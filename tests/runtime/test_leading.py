@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from tapstack.base.units import MILLISECOND, SECOND
+from tapstack.base.address import MAC_ZERO
+from tapstack.base.contracts import Frame
+from tapstack.base.units import MILLISECOND, SECOND, Instant
 from tapstack.runtime.clock import monotonic
 from tapstack.runtime.default import Settings, bring_up
 from tapstack.runtime.runtime import Runtime
@@ -217,6 +219,30 @@ def test_a_signal_handler_waits_in_the_stack_while_its_thread_drives(
     assert client.recv(9) == b"outer"
     assert handled == [b"inner"]
     ringing.result()
+
+
+def test_who_sends_much_takes_the_answers_himself(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who stands by makes room for him, and drives again when that is over."""
+    client, server = hosts.connect()
+    standing_by = hosts.here._leadership.thread
+    until_it_leads(hosts.here, standing_by)
+    (device,) = [
+        each.device for each in hosts.here.stack.interfaces.values() if each.mac != MAC_ZERO
+    ]
+    read, readers = device.read, set()
+
+    def note_and_read(now: Instant) -> Frame | None:
+        readers.add(threading.current_thread())
+        return read(now)
+
+    monkeypatch.setattr(device, "read", note_and_read)
+    for _ in range(20):
+        client.sendall(bytes(10_000))
+        assert server.recv(10_000, socket.MSG_WAITALL) == bytes(10_000)
+    assert threading.current_thread() in readers
+    until_it_leads(hosts.here, standing_by)
 
 
 def test_closing_ends_who_drives(hosts: Hosts) -> None:
