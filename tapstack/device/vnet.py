@@ -48,15 +48,23 @@ def build(frame: Frame) -> bytes:
     offload = frame.offload
     if offload is None or not offload.checksum_start:
         return _NOTHING_LEFT
+    if not offload.segment_size or offload.checksum_offset == udp.CHECKSUM_OFFSET:
+        return _build(offload, udp.HEADER_LENGTH, False)
+    start = offload.checksum_start
+    length = _octet_at(frame.parts, start + _DATA_OFFSET) >> 4 << 2
+    return _build(offload, length, bool(_octet_at(frame.parts, start + _FLAGS) & CWR))
+
+
+@lru_cache(maxsize=256)
+def _build(offload: Offload, transport_length: int, has_cwr: bool) -> bytes:
+    """Lay out the header of a frame, with such a transport header if that is one of a unit."""
     start, offset, segment_size = offload
     if not segment_size:
         return CODEC.pack(NEEDS_CSUM, GSO_NONE, 0, 0, start, offset)
-    if offset == udp.CHECKSUM_OFFSET:
-        header_length = start + udp.HEADER_LENGTH
-        return CODEC.pack(NEEDS_CSUM, GSO_UDP_L4, header_length, segment_size, start, offset)
-    header_length = start + (_octet_at(frame.parts, start + _DATA_OFFSET) >> 4 << 2)
-    has_cwr = _octet_at(frame.parts, start + _FLAGS) & CWR
-    gso_type = GSO_TCPV4 | GSO_ECN if has_cwr else GSO_TCPV4
+    gso_type = GSO_UDP_L4 if offset == udp.CHECKSUM_OFFSET else GSO_TCPV4
+    if has_cwr:
+        gso_type |= GSO_ECN
+    header_length = start + transport_length
     return CODEC.pack(NEEDS_CSUM, gso_type, header_length, segment_size, start, offset)
 
 
