@@ -286,30 +286,30 @@ class ConnectionLane:
         interface.device.write(Frame((head + rest, *text), _offload(size)), now)
 
     def begin_train(
-        self, tcb: Tcb, window: int, length: int, size: int, count: int, now: Instant
-    ) -> Callable[[int, Buffer], None]:
-        """Give what sends each of `count` units that differ in SEG.SEQ and text alone."""
-        neighbour, interface = self._neighbour, self.interface
+        self, tcb: Tcb, window: int, length: int, size: int, now: Instant
+    ) -> Callable[[int, Sequence[Buffer]], None]:
+        """Give what sends units that differ in SEG.SEQ and text alone."""
+        neighbour = self._neighbour
         assert neighbour is not None
         if tcb.next_hop_confirmed:
             tcb.next_hop_confirmed = False
             neighbour.confirmed = now
         head, pseudo = self._heads.get(length) or self._prepare(tcb, length)
-        word, stamps = _DATA_OFFSET | ACK | PSH, (tcb.timestamp_now(now), tcb.ts_recent)
-        ack, pack, write, offload = (
-            tcb.rcv_nxt,
-            _TCP_BEHIND_PORTS.pack,
-            interface.device.write,
-            _offload(size),
-        )
-        self._stack.counters["IpOutRequests"] += count
-        interface.count_sent(count * (_LENGTH + length), count)
+        pack, write, offload = _TCP_BEHIND_PORTS.pack, self.interface.device.write, _offload(size)
+        behind_seq = (
+            tcb.rcv_nxt, _DATA_OFFSET | ACK | PSH, window, pseudo, 0,
+            _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
+        )  # fmt: skip
 
-        def send_unit(seq: int, text: Buffer) -> None:
-            rest = pack(seq, ack, word, window, pseudo, 0, _TEN_TIMESTAMPS, *stamps)
-            write(Frame((head + rest, text), offload), now)
+        def send_unit(seq: int, text: Sequence[Buffer]) -> None:
+            write(Frame((head + pack(seq, *behind_seq), *text), offload), now)
 
         return send_unit
+
+    def count_train(self, count: int, length: int) -> None:
+        """Count the units of a train, as IP and Ethernet do."""
+        self._stack.counters["IpOutRequests"] += count
+        self.interface.count_sent(count * (_LENGTH + length), count)
 
     def send_syn_ack(self, tcb: Tcb, window: int, now: Instant) -> None:
         """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""

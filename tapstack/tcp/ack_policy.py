@@ -4,7 +4,7 @@ RFC 9293 SHLD-19: "an ACK SHOULD be generated for at least every second full-siz
 Linux, a connection begins with quick ACKs, which let the peer's slow start grow, then delays by a
 time that follows the gaps between arrivals, and stops being quick once it answers by itself.
 
-Not done here: building the ACK (`output.py`), and the timer's arming.
+Not done here: sending the ACK (`acknowledging.py`), and the timer's arming.
 """
 
 from dataclasses import dataclass

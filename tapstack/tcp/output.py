@@ -3,14 +3,14 @@
 In order: our SYN; what is lost; new text, as the windows, Nagle and SWS avoidance allow; our FIN; a
 probe; and an ACK, if one is owed and nothing carried it.
 
-Not done here: sending again (`retransmit.py`), and building a segment (`transmission.py`).
+Not done here: that ACK (`acknowledging.py`), sending again (`retransmit.py`), and building a
+segment (`transmission.py`).
 """
 
 from __future__ import annotations
 
 from tapstack.base.units import Instant
 from tapstack.tcp import (
-    ack_compression,
     delivery_rate,
     fast_open_client,
     mtu_probing,
@@ -19,10 +19,10 @@ from tapstack.tcp import (
     tail_loss_probe,
     urgent,
 )
+from tapstack.tcp.acknowledging import acknowledge
 from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import send_syn_ack
-from tapstack.tcp.receive_space import held
-from tapstack.tcp.receive_window import remaining_window, wanted_window
+from tapstack.tcp.lone_unit import send_lone_unit
 from tapstack.tcp.retransmission_timer import (
     arm_retransmission,
     rearm_retransmission,
@@ -32,12 +32,12 @@ from tapstack.tcp.retransmit import retransmit_last, retransmit_lost
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import add, ge, gt, sub
-from tapstack.tcp.small_text import send_small_text
-from tapstack.tcp.state import CAN_SEND, HAS_RECEIVED_FIN, HAS_SENT_FIN, State
+from tapstack.tcp.state import CAN_SEND, HAS_SENT_FIN, State
 from tapstack.tcp.statistics import Limit, watch_limit
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.timeouts import arm_persist, delay_ack, stop_probing
-from tapstack.tcp.transmission import current_mss, sequence_of_ack, transmit
+from tapstack.tcp.timeouts import arm_persist, stop_probing
+from tapstack.tcp.train import send_waiting_train
+from tapstack.tcp.transmission import current_mss, transmit
 from tapstack.tcp.unit_size import Wait, unit_segments, wait_for_more
 from tapstack.tcp.window_validation import note_use, restart_after_idle
 
@@ -55,7 +55,12 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.statistics.time.note(Limit.IDLE, now)
         acknowledge(ctx, tcb, now)
         return
-    if send_small_text(ctx, tcb, now):
+    if _only_waits(tcb):
+        tcb.statistics.time.note(Limit.SEND_BUFFER if tcb.send_blocked else Limit.BUSY, now)
+        send_space.report_room(ctx, tcb, 0)
+        acknowledge(ctx, tcb, now)
+        return
+    if send_lone_unit(ctx, tcb, now):
         return
     if tcb.syn_due:
         (_send_syn if tcb.syn_ack is None else send_syn_ack)(ctx, tcb, now)
@@ -80,6 +85,18 @@ def _only_receives(tcb: Tcb) -> bool:
         and not tcb.sent.segments
         and not tcb.send_buffer.octets
         and not (tcb.probe_due or tcb.send_blocked or tcb.recovery.new_text_first)
+    )
+
+
+def _only_waits(tcb: Tcb) -> bool:
+    """Tell whether all text is in flight, once, and nothing else is to be sent."""
+    recovery, sent = tcb.recovery, tcb.sent
+    return (
+        bool(sent.segments)
+        and tcb.state is State.ESTABLISHED
+        and not (tcb.fin_queued or sent.lost_out or tcb.unsent())
+        and not (tcb.probe_due or recovery.tail_probe_due or recovery.new_text_first)
+        and tcb.persist_timer.deadline is None
     )
 
 
@@ -140,12 +157,15 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
     mss, goes_on = current_mss(tcb), True
     if tcb.mtu_probing.enabled:
         goes_on, unsent = _send_mtu_probe(ctx, tcb, now), tcb.unsent()
-    while goes_on and _send_next_unit(ctx, tcb, unsent, mss, now):
+    elif unsent > mss and send_waiting_train(ctx, tcb, unsent, now):
+        unsent = tcb.unsent()
+    reason = None if goes_on else _reason_to_wait(ctx, tcb, unsent, mss, now)
+    while reason is None:
+        reason = _send_next_unit(ctx, tcb, unsent, mss, now)
         # What has left may have taken SACK blocks along.
         mss, unsent = current_mss(tcb), tcb.unsent()
     limited = tcb.sent.in_flight >= tcb.window.cwnd
-    if not limited and unsent:
-        limited = _reason_to_wait(ctx, tcb, unsent, mss, now) is Wait.CONGESTION_WINDOW
+    limited |= unsent > 0 and reason is Wait.CONGESTION_WINDOW
     if tcb.snd_nxt != before or limited:
         note_use(ctx, tcb, limited, now)
     if tcb.snd_nxt != before:
@@ -166,22 +186,23 @@ def _send_mtu_probe(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     return True
 
 
-def _send_next_unit(ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant) -> bool:
-    """Send one unit of what waits; False when nothing waits, or nothing may leave."""
+def _send_next_unit(ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant) -> Wait | None:
+    """Send one unit of what waits, and give None; else why text of several segments waits."""
     if not unsent and not _fin_waits(tcb):
-        return False
+        return Wait.NO
     if len(tcb.send_pieces) > 1:
         tcb.send_pieces.grow_first(tcb, _unit_quota(ctx, tcb, mss) * mss)
-    if _reason_to_wait(ctx, tcb, unsent, mss, now) is not Wait.NO:
-        return False
+    reason = _reason_to_wait(ctx, tcb, unsent, mss, now)
+    if reason is not Wait.NO:
+        return reason
     length = _sendable(ctx, tcb, unsent, mss)
     if length and not tcb.sent.in_flight and restart_after_idle(ctx, tcb, now):
         length = _sendable(ctx, tcb, unsent, mss)
     fin = _fin_may_follow(tcb, length, unsent)
     if length or (fin and tcb.sent.in_flight < tcb.window.cwnd):
         _send_unit(ctx, tcb, length, fin, now)
-        return True
-    return False
+        return None
+    return Wait.NO
 
 
 def _reason_to_wait(ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant) -> Wait:
@@ -346,50 +367,3 @@ def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
         # A receiver processes URG "even when the receive window is zero" (RFC 9293 MUST-66).
         transmit(ctx, tcb, tcb.snd_una, ACK, 0, now, "urgent probe")
     transmit(ctx, tcb, add(tcb.snd_una, -1), ACK, 0, now, "probe")
-
-
-# --- acknowledgments ----------------------------------------------------------------------------
-
-
-def acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Send an ACK if it is due, or see that one that is owed leaves in time (RFC 9293 §3.8.6.3)."""
-    acks = tcb.acks
-    if not acks.due and not acks.owed:
-        return
-    may_wait = ack_compression.hold_back if len(tcb.reassembly) else delay_ack
-    if acks.due or _is_due_now(tcb) or not may_wait(ctx, tcb, now):
-        transmit(ctx, tcb, sequence_of_ack(tcb), ACK, 0, now, "acknowledge")
-
-
-def _is_due_now(tcb: Tcb) -> bool:
-    """Tell whether an ACK must not be delayed: quick mode, or more than a full segment is owed."""
-    if sub(tcb.rcv_nxt, tcb.rcv_wup) > tcb.acks.rcv_mss and _opens_as_it_was(tcb):
-        return True
-    return tcb.acks.is_quick()
-
-
-def _opens_as_it_was(tcb: Tcb) -> bool:
-    """Tell whether an ACK can offer as much as the last; else the user's reading will bring one.
-
-    A user who wants more than there is does not read yet.
-    """
-    waiting = sub(tcb.rcv_nxt, tcb.copied_seq)
-    return waiting < tcb.options.rcvlowat or wanted_window(tcb) >= tcb.rcv_wnd
-
-
-def ack_after_taking_is_due(tcb: Tcb) -> bool:
-    """Tell whether the user's taking of text calls for an ACK (RFC 9293 §3.8.6.2.2).
-
-    It does when the window has at least doubled, as Linux has it, or when a delayed ACK waits, and
-    it is for more than one full segment, or all was taken of what the peer's user sent at once.
-    """
-    acks, current = tcb.acks, remaining_window(tcb)
-    if acks.owed:
-        if sub(tcb.rcv_nxt, tcb.rcv_wup) > acks.rcv_mss:
-            return True
-        if acks.is_end_of_message() and not held(tcb):
-            return True
-    if 2 * current > tcb.receive_space.clamp or tcb.read_shut or tcb.state in HAS_RECEIVED_FIN:
-        return False
-    wanted = wanted_window(tcb)
-    return wanted > 0 and wanted >= 2 * current

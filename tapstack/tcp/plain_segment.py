@@ -64,12 +64,15 @@ class Lane(Protocol):
         """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
 
     def begin_train(
-        self, tcb: Tcb, window: int, length: int, size: int, count: int, now: Instant
-    ) -> Callable[[int, Buffer], None]:
-        """Give what sends each of `count` units, right after `is_clear` for one.
+        self, tcb: Tcb, window: int, length: int, size: int, now: Instant
+    ) -> Callable[[int, Sequence[Buffer]], None]:
+        """Give what sends a unit of `length` octets, right after `is_clear` for one.
 
-        It takes SEG.SEQ, and the text, which is of the same `length` each time.
+        It takes SEG.SEQ and the text. Nothing else may happen to the connection in between.
         """
+
+    def count_train(self, count: int, length: int) -> None:
+        """Count the units that were sent so, and are of one length."""
 
 
 def send_plain(

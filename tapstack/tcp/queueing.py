@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 
+_ENOUGH_PIECES = 3
+"""When so many wait and none may leave, no more of them changes that: a unit is made of two."""
+
+
 def queue_text(ctx: Context, tcb: Tcb, data: memoryview, now: Instant, *, held: bool) -> int:
     """Queue text piece by piece, and tell how much found room.
 
@@ -24,11 +28,11 @@ def queue_text(ctx: Context, tcb: Tcb, data: memoryview, now: Instant, *, held: 
     has left makes room, so that much more may be taken than the buffer holds at once. What is
     `held` leaves only with all of it.
     """
-    taken, size = 0, len(data)
+    taken, size, may_leave = 0, len(data), not held
     tcb.send_pieces.unpush()
-    if size > tcb.effective_mss and not held:
-        taken = send_train(ctx, tcb, data, now)
     while taken < size:
+        if may_leave and size - taken > tcb.effective_mss:
+            taken += send_train(ctx, tcb, data[taken:], now)
         in_last = send_space.room_in_last(ctx, tcb)
         room = in_last or send_space.room_for_another(ctx, tcb)
         if not room:
@@ -39,6 +43,7 @@ def queue_text(ctx: Context, tcb: Tcb, data: memoryview, now: Instant, *, held: 
         taken += len(part)
         if taken < size and tcb.send_pieces.push_is_due(tcb):
             tcb.send_pieces.push()
-        if taken < size and not held:
+        if taken < size and may_leave:
             send_new_text(ctx, tcb, now)
+            may_leave = len(tcb.send_pieces) < _ENOUGH_PIECES or tcb.mtu_probing.enabled
     return taken

@@ -42,10 +42,11 @@ def arm_retransmission(tcb: Tcb, now: Instant) -> None:
 
 def arm_for(tcb: Tcb, purpose: Purpose, deadline: Instant) -> None:
     """Run the timer for a purpose, whatever it ran for before: unless a SYN-ACK needs it."""
-    if purpose is not Purpose.SYN_ACK and is_armed_for(tcb, Purpose.SYN_ACK):
+    timer, present = tcb.retransmission_timer, tcb.timer_purpose
+    if present is Purpose.SYN_ACK and purpose is not present and timer.deadline is not None:
         return
     tcb.timer_purpose = purpose
-    tcb.retransmission_timer.arm(deadline)
+    timer.arm(deadline)
 
 
 def rearm_retransmission(tcb: Tcb, now: Instant) -> None:

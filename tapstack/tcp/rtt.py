@@ -100,8 +100,10 @@ class RttEstimator:
         has learnt (RFC 7323 appendix G). Linux keeps the largest of each round trip instead, and
         comes down to it by a quarter a round trip.
         """
-        self._largest = max(self._largest, self.rttvar_4)
-        self.variance = max(self.variance, self._largest)
+        if self.rttvar_4 > self._largest:
+            self._largest = self.rttvar_4
+        if self._largest > self.variance:
+            self.variance = self._largest
         if gt(snd_una, self._round_end):
             self.variance -= (self.variance - self._largest) >> 2
             self._round_end = snd_nxt

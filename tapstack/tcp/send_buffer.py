@@ -44,9 +44,10 @@ class SendBuffer:
         end = position + length
         assert offset >= 0
         assert end <= self._tail
-        if end <= self._starts[0] + len(self._chunks[0]):
-            return [memoryview(self._chunks[0])[position - self._starts[0] : end - self._starts[0]]]
-        index = bisect_right(self._starts, position) - 1
+        starts = self._starts
+        if position >= starts[-1]:
+            return [memoryview(self._chunks[-1])[position - starts[-1] : end - starts[-1]]]
+        index = bisect_right(starts, position) - 1
         parts: list[Buffer] = []
         while position < end:
             start, chunk = self._starts[index], self._chunks[index]
@@ -65,11 +66,9 @@ class SendBuffer:
             self._chunks.clear()
             self._starts.clear()
             return
-        done, starts = 0, self._starts
-        while done + 1 < len(starts) and starts[done + 1] <= self._head:
-            done += 1
+        done = bisect_right(self._starts, self._head) - 1
         if done:
-            del self._chunks[:done], starts[:done]
+            del self._chunks[:done], self._starts[:done]
 
     def clear(self) -> None:
         """Let go of everything."""

@@ -74,6 +74,13 @@ class SendPieces:
             first.pushed |= second.pushed
             del self._pieces[1]
 
+    def make_unit(self, tcb: Tcb, size: int) -> bool:
+        """Have the first piece grow to so many octets at least, if it can; tell whether it has."""
+        if not self._pieces or sub(self._pieces[:2][-1].end, tcb.snd_nxt) < size:
+            return False  # it would grow for nothing, and more when it is asked to again
+        self.grow_first(tcb, size)
+        return sub(self._pieces[0].end, tcb.snd_nxt) >= size
+
     def octets_in_piece(self, tcb: Tcb, length: int) -> int:
         """Tell how many of the next octets to be sent belong to one piece."""
         if not self._pieces:

@@ -88,7 +88,7 @@ class Tcb:
     """SND.UNA: oldest sequence number not acknowledged. Written by `acknowledgment.py`, and by
     `expected_segment.py`."""
     snd_nxt: int = 0
-    """SND.NXT: next sequence number to be sent. Written by `output.py`, and by `small_text.py` and
+    """SND.NXT: next sequence number to be sent. Written by `output.py`, and by `lone_unit.py` and
     `train.py`."""
     snd_up: int = 0
     """SND.UP: what comes behind the last urgent octet; SND.UNA or below: there is none."""

@@ -15,7 +15,6 @@ from enum import Enum
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.context import Context
-from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.transmission import max_unit
 
@@ -70,7 +69,7 @@ def wait_for_more(
     """
     by_congestion = quota * mss
     limit = min(room, by_congestion)
-    if tcb.recovery.phase.value >= Phase.RECOVERY.value or now - tcb.transmitted_at > _RECENTLY:
+    if tcb.recovery.is_repairing or now - tcb.transmitted_at > _RECENTLY:
         return Wait.NO
     divisor = ctx.config.tcp_tso_win_divisor
     if divisor and limit >= min(tcb.snd_wnd, tcb.window.cwnd * mss) // divisor:

@@ -22,12 +22,12 @@ from tapstack.tcp import (
     send_space,
     urgent,
 )
+from tapstack.tcp.acknowledging import ack_after_taking_is_due
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.lifetime import destroy, leave_orphaned
 from tapstack.tcp.listener import Listener
-from tapstack.tcp.output import ack_after_taking_is_due
 from tapstack.tcp.queueing import queue_text
 from tapstack.tcp.receive_window import remaining_window
 from tapstack.tcp.records import end_record

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import READABLE, WRITABLE
 from tapstack.base.units import Instant
 from tapstack.tcp import receive_space, send_space
-from tapstack.tcp.output import ack_after_taking_is_due
+from tapstack.tcp.acknowledging import ack_after_taking_is_due
 from tapstack.tcp.state import CAN_SEND
 from tapstack.tcp.tcb_factory import make_congestion_control
 from tapstack.tcp.timeouts import arm_keepalive, rearm_keepalive

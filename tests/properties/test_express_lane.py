@@ -26,14 +26,14 @@ from tapstack.interface import NetworkInterface
 from tapstack.sim import GIGABIT, Host, World
 from tapstack.sim.sighting import Direction, Sighting
 from tapstack.stack import Stack
-from tapstack.tcp import queueing
+from tapstack.tcp import output, queueing
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.train import send_train
+from tapstack.tcp.train import send_train, send_waiting_train
 from tests.properties.scenario_run import Run
 from tests.properties.scenarios import End, Meeting, Road, Scenario, Side, Write
 from tests.properties.test_random_worlds import WORLDS
@@ -54,7 +54,9 @@ class History:
     syns: int = 0
     """And those of its way in for connections."""
     trains: int = 0
-    """Texts of which full units left as a train."""
+    """Texts of which full units left as they were queued."""
+    waiting_trains: int = 0
+    """Trains of text that had waited."""
 
 
 def snapshot(value: object) -> object:
@@ -103,6 +105,11 @@ def play(scenario: Scenario, *, express: bool) -> History:
             history.trains += length > 0
             return length
 
+        def send_waiting(ctx: Context, tcb: Tcb, unsent: int, now: Instant) -> bool:
+            sent = send_waiting_train(ctx, tcb, unsent, now)
+            history.waiting_trains += sent
+            return sent
+
         def flush_and_look(stack: Stack, now: Instant) -> None:
             flush(stack, now)
             if len(history.wire) > len(history.connections):
@@ -119,6 +126,7 @@ def play(scenario: Scenario, *, express: bool) -> History:
         patch.setattr(ExpressLane, "receive", receive)
         patch.setattr(SynLane, "receive", receive_syn)
         patch.setattr(queueing, "send_train", send)
+        patch.setattr(output, "send_waiting_train", send_waiting)
         patch.setattr(Stack, "flush", flush_and_look)
         run = Run(scenario, world)
         hosts: dict[str, Host] = {host.name: host for host in (run.client, run.server)}
@@ -181,24 +189,24 @@ LONG_SIDES = st.builds(
     writes=st.lists(
         st.builds(
             Write,
-            size=st.integers(1, 700_000) | st.sampled_from([1448, 65160, 130_320, 262_144]),
+            size=st.integers(1, 400_000) | st.sampled_from([1448, 65_160, 130_320, 262_144]),
             flags=st.sampled_from([0, 0, 0, MSG_MORE, MSG_OOB]),
             then=st.none() | st.sampled_from([("TCP_NODELAY", 1), ("TCP_CORK", 1)]),
         ),
         min_size=2,
-        max_size=6,
+        max_size=7,
     ),
-    write_pause=st.sampled_from([0, 0, 1, 300]),
+    write_pause=st.sampled_from([0, 1, 1, 20, 300]),
     end=st.just(End.HALF_CLOSE),
     reads=st.lists(st.sampled_from([1_000_000, 100_000, 5000]), min_size=1, max_size=2),
-    read_pause=st.sampled_from([0, 0, 0, 3]),
+    read_pause=st.sampled_from([0, 0, 0, 0, 3]),
     stops_after=st.none(),
     options=st.fixed_dictionaries(
         {},
         optional={
             "TCP_NODELAY": st.just(1),
-            "SO_SNDBUF": st.sampled_from([100_000, 2_000_000]),
-            "SO_RCVBUF": st.sampled_from([60_000, 1_000_000]),
+            "SO_SNDBUF": st.sampled_from([100_000, 2_000_000, 4_000_000]),
+            "SO_RCVBUF": st.sampled_from([60_000, 1_000_000, 4_000_000]),
             "TCP_CONGESTION": st.sampled_from([b"reno", b"cubic"]),
             "TCP_MAXSEG": st.sampled_from([536, 1000]),
             "TCP_NOTSENT_LOWAT": st.sampled_from([1, 4000]),
@@ -219,7 +227,7 @@ LONG_ROADS = st.builds(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(LONG_ROADS, LONG_ROADS, LONG_SIDES, LONG_SIDES)
 def test_a_train_leaves_as_unit_by_unit(
     there: Road, back: Road, client: Side, server: Side
@@ -227,12 +235,15 @@ def test_a_train_leaves_as_unit_by_unit(
     meetings = [Meeting(0, 0, False, client, server)]
     roads = there, back
     history = check(Scenario(1, "one link", 1500, 576, roads, [], 10_000, ({}, {}), meetings))
-    event(f"trains: {min(history.trains, 5)}")
+    event(f"trains: {min(history.trains, 5)}, {min(history.waiting_trains, 5)}")
 
 
-def test_long_texts_leave_as_trains() -> None:
-    writes = Side([Write(262_144)] * 10, 1, End.HALF_CLOSE, [100_000], 0, None, {})
+@pytest.mark.parametrize("pause", [0, 1])
+def test_long_texts_leave_as_trains(pause: int) -> None:
+    """At once after a pause; else they wait for the congestion window."""
+    writes = Side([Write(262_144)] * 10, pause, End.HALF_CLOSE, [100_000], 0, None, {})
     road = Road(None, 50, 0, ("drop tail", 10_000), 0, None, (0, 1), 0, 0)
     meetings = [Meeting(0, 0, False, writes, writes._replace(writes=[]))]
     world = Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings)
-    assert check(world).trains > 5
+    history = check(world)
+    assert (history.trains if pause else history.waiting_trains) > 5

@@ -1,0 +1,137 @@
+"""A unit that waits alone, and may leave at once: a short way through `output.py` (§3.8.6).
+
+Questions and answers are such, and so is the end of a long text; and our FIN, when all that was
+sent is acknowledged. All that waits is one piece, and nothing is amiss: what the windows, Nagle's
+algorithm and SWS avoidance then come to is one look. The longer way is the truth: a property test
+holds both together, field by field.
+
+Whatever is not so plain is declined before anything has changed.
+
+Not done here: the segment itself (`transmission.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.tcp import path_mtu, tail_loss_probe
+from tapstack.tcp.delivery_rate import depart
+from tapstack.tcp.recovery_state import Phase
+from tapstack.tcp.retransmission_timer import rearm_retransmission, runs_no_rto
+from tapstack.tcp.segment import ACK, FIN, PSH
+from tapstack.tcp.sent_segment import SentSegment, packets_of
+from tapstack.tcp.seq import add, ge, sub
+from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
+from tapstack.tcp.statistics import Limit
+from tapstack.tcp.transmission import transmit
+from tapstack.tcp.unit_size import unit_segments
+from tapstack.tcp.window_validation import is_left_unused, note_use, restart_after_idle
+
+if TYPE_CHECKING:
+    from tapstack.base.units import Instant
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+
+def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Send all that waits, if that is a FIN, or one unit which may leave; False: decline."""
+    length, fin = tcb.unsent(), tcb.fin_queued and not tcb.fin_sent
+    if fin:
+        if length or tcb.sent or not tcb.snd_wnd or tcb.state not in FIN_UNACKNOWLEDGED:
+            return False
+    elif length <= 0 or tcb.state is not State.ESTABLISHED or len(tcb.send_pieces) != 1:
+        return False
+    if _is_anything_else(tcb):
+        return False
+    path_mtu.refresh(ctx, tcb, now)
+    if length and not _may_leave(ctx, tcb, length, now):
+        return False
+    begins_rto = runs_no_rto(tcb)
+    if fin:
+        segment = _note_sent(tcb, 0, FIN, now)
+        tcb.fin_sent = True
+    else:
+        restart_after_idle(ctx, tcb, now)
+        pushed = tcb.send_pieces.is_pushed_at(tcb, add(tcb.snd_nxt, length))
+        segment = _note_sent(tcb, length, PSH if pushed else 0, now)
+        tcb.acks.on_text_sent(now)
+    ctx.counters["TcpExtTCPOrigDataSent"] += segment.packets
+    flags, why = segment.flags | ACK, "close" if fin else "new text"
+    transmit(ctx, tcb, segment.seq, flags, length, now, why, is_new=True)
+    note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
+    if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
+        rearm_retransmission(tcb, now)
+    tcb.statistics.time.note(Limit.BUSY, now)
+    return True
+
+
+def _is_anything_else(tcb: Tcb) -> bool:
+    """Tell whether anything is under way, or due, but the sending of one piece, or of a FIN."""
+    recovery, sent = tcb.recovery, tcb.sent
+    return bool(
+        tcb.lane is None
+        or sent.sacked_out
+        or sent.lost_out
+        or sent.retrans_out
+        or tcb.more_coming
+        or tcb.options.cork
+        or tcb.send_blocked
+        or tcb.record_ends
+        or tcb.probe_due
+        or tcb.snd_up != tcb.snd_una
+        or tcb.sacks
+        or tcb.acks.duplicate
+        or tcb.mtu_probing.enabled
+        or tcb.persist_timer.deadline is not None
+        or recovery.tail_probe_due
+        or recovery.new_text_first
+        or recovery.phase is not Phase.OPEN
+    )
+
+
+def _may_leave(ctx: Context, tcb: Tcb, length: int, now: Instant) -> bool:
+    """Tell whether so much text may leave: the windows have room, and nothing is waited for."""
+    mss, goes_first = tcb.effective_mss, not tcb.sent.segments
+    if length > mss:
+        if is_left_unused(tcb, now) or not _has_room_for_units(ctx, tcb, length, mss):
+            return False
+    elif length > tcb.snd_wnd or not (goes_first or _has_room_for_segment(tcb, length)):
+        return False
+    return not length % mss or goes_first or _may_be_small(tcb)
+
+
+def _has_room_for_segment(tcb: Tcb, length: int) -> bool:
+    """Tell whether both windows have room for one segment."""
+    room = tcb.snd_wnd - sub(tcb.snd_nxt, tcb.snd_una)
+    return length <= room and tcb.sent.packets_out < tcb.window.cwnd
+
+
+def _has_room_for_units(ctx: Context, tcb: Tcb, length: int, mss: int) -> bool:
+    """Tell whether both windows have room for the largest unit, so that none waits for more."""
+    largest, cwnd = unit_segments(ctx, tcb, mss), tcb.window.cwnd
+    room = tcb.snd_wnd - sub(tcb.snd_nxt, tcb.snd_una)
+    fits = length <= min(largest, cwnd // 2) * mss
+    return fits and largest * mss <= min(room, (cwnd - tcb.sent.packets_out) * mss)
+
+
+def _may_be_small(tcb: Tcb) -> bool:
+    """Ask Nagle's algorithm, as Minshall changed it, of what is not to wait for the user."""
+    if tcb.options.nodelay or tcb.push_pending:
+        return True
+    return ge(tcb.snd_una, tcb.small_sent_end)
+
+
+def _note_sent(tcb: Tcb, length: int, flags: int, now: Instant) -> SentSegment:
+    """Put the text, or the FIN, into the retransmission queue."""
+    mss, sent = tcb.effective_mss, tcb.sent
+    end, packets = add(tcb.snd_nxt, length or 1), packets_of(length, mss)
+    segment = SentSegment(tcb.snd_nxt, end, flags, mss, now, packets)
+    segment.departure = depart(tcb, now, nothing_in_flight=not sent.segments)
+    sent.append(segment)
+    tcb.snd_nxt = end
+    if length:
+        tcb.send_pieces.on_sent(end)
+        if length % mss:
+            tcb.small_sent_end = end
+    tcb.recovery.prr.out += packets
+    return segment
