@@ -41,7 +41,7 @@ NAMES: list[str] = (
     "TcpExtTCPFastOpenPassiveFail TcpExtTCPFastOpenListenOverflow TcpExtTCPFastOpenCookieReqd "
     "TcpExtTCPFastOpenBlackhole TcpExtTCPFastOpenPassiveAltKey "
     "TcpExtTWRecycled TcpExtPAWSTimewait TcpExtPAWSActive TcpExtTSEcrRejected "
-    "TcpExtTCPAbortOnLinger "
+    "TcpExtTCPMD5Unexpected TcpExtTCPAbortOnLinger "
     "TcpExtSyncookiesSent TcpExtSyncookiesRecv TcpExtSyncookiesFailed "
     "TcpExtTCPReqQFullDoCookies TcpExtTCPMinTTLDrop TcpExtTCPDeferAcceptDrop TcpExtEmbryonicRsts "
     "TcpExtOutOfWindowIcmps TcpExtTCPSynRetrans "

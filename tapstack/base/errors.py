@@ -75,6 +75,7 @@ class Drop(Enum):
     TCP_TRUNCATED = ("TcpInErrs", "TCP: shorter than its header says")
     TCP_BAD_DATA_OFFSET = ("TcpInErrs", "TCP: data offset below 5")
     TCP_BAD_CHECKSUM = ("TcpInErrs TcpInCsumErrors", "TCP: wrong checksum")
+    TCP_SIGNED = ("TcpExtTCPMD5Unexpected", "TCP: signed (RFC 2385), and no key was agreed upon")
     TCP_BROADCAST = ("TcpInErrs", "TCP: to or from a broadcast or multicast address")
     TCP_NO_CONNECTION = ("", "TCP: no connection and no listener")
     TCP_OUT_OF_WINDOW = ("", "TCP: not acceptable: outside the receive window")

@@ -221,7 +221,7 @@ class StreamEndpoint(AnyEndpoint):
         if flags & MSG_FASTOPEN:
             self._open_with_text(to, now)
         if self._tcb is None:
-            raise os_error(EPIPE)
+            raise os_error((self._past and self._tcp.take_error(self._past)) or EPIPE)
         if is_deferred(self._tcb):
             self._connect_reported = False
             stream_text.send_first(self._tcp, self._tcb, data, flags, now)
@@ -328,6 +328,7 @@ class StreamEndpoint(AnyEndpoint):
         self._tcp.shutdown(
             self._connection(), read=how != constants.SHUT_WR, write=how != constants.SHUT_RD
         )
+        self._connect_reported = True  # as Linux: who shuts down knows that there is a connection
 
     def close(self, *, now: Instant) -> None:
         """Close, whatever it is; who waits on it is told. A second call does nothing."""

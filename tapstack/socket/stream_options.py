@@ -144,7 +144,8 @@ def _segment_size(target: StreamEndpoint) -> int:
     tcb = target.tcb
     if tcb is not None and tcb.state is not State.CLOSED:
         return tcb.effective_mss
-    return target.options.maxseg or target.config.tcp_mss_default
+    asked = target.options.maxseg
+    return asked or (target.config.tcp_mss_default if tcb is None else tcb.effective_mss)
 
 
 def _check_segment_size(_: StreamEndpoint, wanted: int) -> int:

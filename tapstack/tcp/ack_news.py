@@ -35,7 +35,7 @@ class AckNews:
     duplicate_ack: bool = False
     """A duplicate by RFC 5681 §2: no text, no new window, nothing acknowledged."""
     plain: bool = False
-    """It carried neither text nor a new window, nor advanced SND.UNA."""
+    """It carried neither text nor a FIN nor a new window, nor advanced SND.UNA."""
     dsack: bool = False
     """It reported text that came twice (RFC 2883), which we had indeed sent twice."""
     dsack_of_probe: bool = False

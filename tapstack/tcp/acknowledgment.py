@@ -29,7 +29,7 @@ from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_queue import Acknowledged
 from tapstack.tcp.sack import look_for_filled_hole, note_arrivals, take_sack
-from tapstack.tcp.segment import FIN, SYN, Segment
+from tapstack.tcp.segment import Segment
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import gt, lt, sub
 from tapstack.tcp.tcb import Tcb
@@ -52,7 +52,7 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
         return _take_old_ack(ctx, tcb, seg, now)
     news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
     news.ece = ecn.is_echo(tcb, seg)
-    news.plain = not seg.text and not news.una_advanced and not updates_window(tcb, seg)
+    news.plain = not (seg.length or news.una_advanced or updates_window(tcb, seg))
     if news.una_advanced or not seg.text or seg.seq != tcb.rcv_nxt:
         tcb.more_coming = False  # as in Linux, where text in order has nothing sent but an ACK
     outstanding = bool(tcb.sent)
@@ -61,13 +61,13 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     _advance(ctx, tcb, seg, news, sacked, now)
     if outstanding and (news.una_advanced or sacked or news.plain):  # a duplicate tells it, too
         tcb.next_hop_confirmed = True
-    news.duplicate_ack = news.plain and not news.dsack and not seg.flags & (SYN | FIN)
+    news.duplicate_ack = news.plain and not news.dsack
     if outstanding:
         recovery.on_acknowledgment(ctx, tcb, news, now)
         update_pacing_rate(ctx.config, tcb)
+        delivery_rate.take_sample(tcb, news.delivered, news.departure, news.latest_sent_at, now)
     else:
         recovery.on_late_news(ctx, tcb, news, now)
-    delivery_rate.take_sample(tcb, news.delivered, news.departure, news.latest_sent_at, now)
     if tcb.recovery.phase is not Phase.LOSS:
         tcb.statistics.on_timeout_recovered(now)
     if tcb.persist_timer.deadline is not None:

@@ -90,7 +90,7 @@ def take_sample(
     `departure` and `sent_at` tell of the one of them that was sent last.
     """
     rate, delivered = tcb.delivery_rate, tcb.statistics.delivered
-    if 0 < rate.app_limited_until < delivered:
+    if rate.app_limited_until and rate.app_limited_until < delivered:
         rate.app_limited_until = 0
     if arrived:
         rate.delivered_at = now

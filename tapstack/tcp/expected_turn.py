@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapstack.tcp import delivery_rate
 from tapstack.tcp.acknowledgment import update_send_window
 from tapstack.tcp.expected_segment import is_undisturbed
 from tapstack.tcp.half_open import complete_passive_open
@@ -65,7 +64,6 @@ def _take_fin(ctx: Context, tcb: Tcb, seg: Segment, stamps: Timestamps, now: Ins
     tcb.probes_out = 0
     tcb.more_coming = False
     update_send_window(tcb, seg)
-    delivery_rate.take_sample(tcb, 0, None, -1, now)
     _note_received(tcb, seg, stamps, now)
     take_fin(ctx, tcb, now)
     ctx.mark_dirty(tcb)
@@ -87,6 +85,7 @@ def _take_end_of_handshake(
         or stamps.echo != tcb.timestamp_now(request.first_sent_at)
     ):
         return False
+    tcb.statistics.on_half_open()
     tcb.statistics.on_received(1, has_text=False)
     if complete_passive_open(ctx, tcb, seg, now):
         _note_received(tcb, seg, stamps, now)

@@ -79,6 +79,7 @@ def _is_acceptable(tcb: Tcb, seg: Segment) -> bool:
 
 def _take_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     tcb.rcv_nxt = seg.end
+    tcb.rcv_wup = add(tcb.rcv_wup, 1)  # as Linux: what the last ACK offered stays on offer
     if tcb.timestamps and seg.options.timestamps is not None:
         tcb.ts_recent, tcb.ts_recent_at = seg.options.timestamps.value, now
     enter_time_wait(ctx, tcb, now)

@@ -244,7 +244,9 @@ def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     tcb.snd_wnd = tcb.max_snd_wnd = seg.wnd << tcb.snd_wind_shift
     tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
     update_effective_mss(tcb)
+    guess_segment_size(tcb)
     if request is None:
+        tcb.statistics.delivered += 1  # like Linux: once as a SYN and once as a SYN-ACK
         on_our_syn_acknowledged(ctx, tcb, seg, now)
     else:
         covered, transmissions = [request.segment] if request.segment else [], request.transmissions

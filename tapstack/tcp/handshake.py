@@ -116,7 +116,7 @@ def _guess_mtu(ctx: Context, tcb: Tcb, now: Instant) -> None:
 def _ack_is_acceptable(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Check SEG.ACK: "If SND.UNA < SEG.ACK =< SND.NXT, then the ACK is acceptable"."""
     if gt(seg.ack, tcb.snd_una) and le(seg.ack, tcb.snd_nxt):
-        if not _echoes_nonsense(tcb, seg, now):
+        if not ctx.config.tcp_timestamps or not _echoes_nonsense(tcb, seg, now):
             return True
         ctx.counters.drop(Drop.TCP_PAWS_SYN_SENT)
     else:

@@ -5,6 +5,7 @@ Not done here: the structure's layout (`socket/tcp_info.py`).
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
@@ -202,9 +203,14 @@ def _opening(tcb: Tcb) -> dict[str, int]:
 
     It counts until the answer comes, and so decides nothing.
     """
-    if tcb.state is not State.SYN_SENT or not tcb.retransmits:
+    if tcb.state not in (State.SYN_SENT, State.SYN_RECEIVED) or not tcb.retransmits or tcb.syn_ack:
         return {}
-    return {"ca_state": Phase.LOSS.value, "snd_cwnd": 1, "lost": tcb.sent.packets_out}
+    return {
+        "ca_state": Phase.LOSS.value,
+        "snd_cwnd": 1,
+        "snd_ssthresh": copy(tcb.congestion).ssthresh_after_loss(0),
+        "lost": tcb.sent.packets_out,
+    }
 
 
 def _receiving(tcb: Tcb) -> dict[str, int]:

@@ -74,8 +74,7 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
         tcb.listener = None
     tcb.sent.clear()
     tcb.send_buffer.clear()
-    tcb.reassembly.clear()
-    tcb.sacks.clear()
+    tcb.reassembly.clear()  # but not the SACK blocks: as in Linux, a reset carries them
     if error:
         tcb.error = error
     ctx.report(tcb, CLOSED | READABLE | WRITABLE)

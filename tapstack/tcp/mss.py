@@ -33,6 +33,12 @@ def on_peer_mss(ctx: Context, tcb: Tcb, mss: int | None) -> None:
     update_effective_mss(tcb)
 
 
+def guess_effective_mss(ctx: Context, tcb: Tcb) -> None:
+    """Suppose, until the peer's SYN tells, an MSS that it need not name, and all that we offer."""
+    options = TIMESTAMPS_LENGTH * bool(ctx.config.tcp_timestamps)
+    tcb.effective_mss = (tcb.options.maxseg or ctx.config.tcp_mss_default) - options
+
+
 def text_in(tcb: Tcb, mtu: int) -> int:
     """Give the octets of text in a full segment on a path of an MTU: RFC 9293 MUST-16."""
     mss = min(tcb.peer_mss, mtu - FIXED_HEADERS)

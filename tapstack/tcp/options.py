@@ -8,10 +8,11 @@ Not done here: what the options mean to a connection.
 from struct import Struct
 
 from tapstack.base.contracts import Buffer
+from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.tcp.segment import NO_OPTIONS, FastOpen, Options, SackBlock, Timestamps
 
 # Option kinds (RFC 9293 §3.1; window scale and timestamps: RFC 7323; SACK: RFC 2018; Fast Open:
-# RFC 7413; experimental: RFC 4727).
+# RFC 7413; MD5 signature: RFC 2385; experimental: RFC 4727).
 END_OF_OPTIONS = 0
 NO_OPERATION = 1
 MAXIMUM_SEGMENT_SIZE = 2
@@ -19,6 +20,7 @@ WINDOW_SCALE = 3
 SACK_PERMITTED = 4
 SACK = 5
 TIMESTAMPS = 8
+SIGNATURE = 19
 FAST_OPEN = 34
 EXPERIMENTAL = 254
 
@@ -30,6 +32,8 @@ TIMESTAMPS_LENGTH = 12
 FAST_OPEN_MAGIC = b"\xf9\x89"
 """What tells an experimental option to be Fast Open's (RFC 7413 §A, RFC 6994)."""
 _COOKIE_LENGTHS = (0, 4, 6, 8, 10, 12, 14, 16)  # RFC 7413 §4.1.1; none asks for one
+
+_SIGNATURE_LENGTH = 16  # RFC 2385 §3.0: an MD5 digest
 
 _ALIGNED_TIMESTAMPS = 0x0101080A  # NOP, NOP, kind 8, length 10 (RFC 7323 §A)
 _aligned_timestamps = Struct("!III")
@@ -47,6 +51,8 @@ def parse_options(octets: Buffer) -> Options:
     """Read the octets between header and text. What is malformed ends the parsing, silently.
 
     RFC 9293 MUST-7: "MUST be prepared to handle an illegal option length (e.g., zero)".
+
+    Raises: MalformedPacket for a signature: as in Linux, who has no key for it believes nothing.
     """
     if not octets:
         return NO_OPTIONS
@@ -86,6 +92,8 @@ def _walk(octets: Buffer) -> Options:
             break
         found[kind] = bytes(octets[position + 2 : position + length])
         position += length
+    if len(found.get(SIGNATURE, b"")) == _SIGNATURE_LENGTH:
+        raise MalformedPacket(Drop.TCP_SIGNED)
     return _interpret(found)
 
 

@@ -243,11 +243,9 @@ def _sendable(ctx: Context, tcb: Tcb, unsent: int, mss: int) -> int:
         return 0
     room, waiting = _window_room(tcb), unsent
     unsent = tcb.send_pieces.octets_in_piece(tcb, unsent)
-    # RFC 9293 §3.8.6.2.1, (1) to (3), with Fs = 1/2: a window that never has room for a full
-    # segment is worth waiting for only up to half of the largest that there was. Like Linux, not
-    # before the handshake is done: its end tells of the first window that is scaled.
-    half = mss if tcb.opens_early else max(tcb.max_snd_wnd // 2, 1)
-    if room < min(unsent, mss, half):
+    # RFC 9293 §3.8.6.2.1, (1) to (3): a full segment is no larger than half of the largest window
+    # that there was, or, as in Linux, than a small one.
+    if room < min(unsent, mss):
         return 0  # wait for more window, or for the persist timer
     length = min(unsent, room)
     if length > mss:
@@ -360,8 +358,8 @@ def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if length and not tcb.sent:
         tcb.send_pieces.push_first()  # it is not to wait any longer
         _send_unit(ctx, tcb, length, False, now, push=True)
-        rearm_retransmission(tcb, now)
         stop_probing(tcb)
+        rearm_retransmission(tcb, now)
         return
     if urgent.is_sending(tcb):
         # A receiver processes URG "even when the receive window is zero" (RFC 9293 MUST-66).

@@ -87,10 +87,11 @@ def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
         for segment in tcb.sent
         if not segment.sacked and segment.largest > tcb.effective_mss
     ]
-    if too_large and tcb.state is State.SYN_SENT:
-        # The text of a SYN (RFC 7413) takes its SYN along, which now names the smaller MSS (Linux).
+    if tcb.state is State.SYN_SENT:
+        # Like Linux: the SYN names the smaller MSS when it is sent again. The text of one (RFC
+        # 7413) takes it along.
         tcb.advertised_mss = min(tcb.advertised_mss, tcb.path_mtu - FIXED_HEADERS)
-        too_large = list(tcb.sent)
+        too_large = too_large and list(tcb.sent)
     if too_large:
         retransmit_without_blame(ctx, tcb, too_large)
 

@@ -109,6 +109,7 @@ def retransmit_last(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         last = sent.segments[-1]
     if not _fits_window(tcb, last):
         return False
+    _cut_to_window(tcb, len(sent.segments) - 1)
     sent.mark_sent_again(last, now)
     _transmit_again(ctx, tcb, last, "tail loss probe", now)
     return True

@@ -255,6 +255,9 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         if fin != tcb.rcv_nxt:
             tcb.acks.due = True  # RFC 5681 §4.2: at once, as for text beyond a gap
             tcb.sacks.note(fin, seg.end)
+            if not seg.text:
+                tcb.statistics.rcv_ooopack += 1
+                ctx.counters["TcpExtTCPOFOQueue"] += 1
     if tcb.fin_beyond != tcb.rcv_nxt:
         return
     tcb.fin_beyond = None
@@ -265,7 +268,8 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
 def take_fin(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Take a FIN at RCV.NXT."""
     tcb.reassembly.clear()  # what lies beyond a FIN is none of the stream
-    tcb.sacks.clear()
+    if tcb.state is State.ESTABLISHED:
+        tcb.sacks.clear()  # else, as in Linux, the ACK of the FIN still tells of it
     tcb.rcv_nxt = add(tcb.rcv_nxt, 1)
     tcb.acks.owed = True
     _enter_state_after_fin(ctx, tcb, now)

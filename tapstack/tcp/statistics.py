@@ -100,6 +100,10 @@ class Statistics:
     """When the handshake was done."""
     time: Chronograph = field(default_factory=Chronograph)
 
+    def on_half_open(self) -> None:
+        """Count one SYN, and forget what else came before the connection stood (as Linux)."""
+        self.segs_in, self.data_segs_in = 1, 0
+
     def on_received(self, packets: int, has_text: bool) -> None:
         """Count what came: a unit of so many segments."""
         self.segs_in += packets

@@ -15,7 +15,7 @@ from tapstack.tcp.receive_space import MAX_SHIFT
 from tapstack.tcp.retransmission_queue import Acknowledged
 from tapstack.tcp.retransmission_timer import rearm_retransmission
 from tapstack.tcp.rtt import FALLBACK_RTO
-from tapstack.tcp.segment import ECN_MASK, Segment
+from tapstack.tcp.segment import ACK, ECN_MASK, Segment
 from tapstack.tcp.seq import add, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_keepalive
@@ -45,13 +45,13 @@ def take_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
             tcb, ctx.config.tcp_rmem[2], mss, scaling=tcb.window_scaling
         )
     tcb.rcv_wnd = tcb.receive_space.threshold
+    tcb.acks = AckPolicy(always_quick=tcb.route.quickack)
     guess_segment_size(tcb)
 
 
 def guess_segment_size(tcb: Tcb) -> None:
     """Guess how much the peer's segments carry, for when to acknowledge them."""
     hint = min(tcb.advertised_mss, tcb.effective_mss, _MAX_MSS_HINT, tcb.rcv_wnd // 2)
-    tcb.acks = AckPolicy(always_quick=tcb.route.quickack)
     tcb.acks.start(hint)
 
 
@@ -63,7 +63,11 @@ def _negotiate(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         # RFC 7323 §2.3: a larger shift count is to be logged, and 14 used instead.
         tcb.snd_wind_shift = min(offered.window_scale, MAX_SHIFT)
     else:
-        tcb.snd_wind_shift = tcb.rcv_wind_shift = 0
+        tcb.snd_wind_shift = 0
+        if tcb.passive or seg.flags & ACK:
+            tcb.rcv_wind_shift = 0
+        # Deviation: RFC 7323 §2.3 scales no window then. Like Linux, whose SYN-ACK of a
+        # simultaneous open repeats what its SYN has offered, we take that for agreed.
     tcb.sack_permitted = config.tcp_sack and offered.sack_permitted
     ecn.negotiate(config, tcb, seg)
     tcb.timestamps = bool(config.tcp_timestamps) and offered.timestamps is not None
@@ -81,6 +85,7 @@ def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) 
     tcb.statistics.bytes_acked += sub(seg.ack, tcb.iss)
     tcb.snd_una = seg.ack
     tcb.next_hop_confirmed = True
+    tcb.delivery_rate.app_limited_until = 0
     begin_transfer(ctx, tcb, seg, acked, transmissions, now)
 
 

@@ -34,7 +34,7 @@ from tapstack.tcp.segment import (
 )
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, ge, sub
-from tapstack.tcp.state import State
+from tapstack.tcp.state import HAS_RECEIVED_FIN, State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import is_sending as is_sending_urgent, pointer_for
 from tapstack.tcp.usual_syn_ack import send_usual_syn_ack
@@ -76,7 +76,8 @@ def sequence_of_ack(tcb: Tcb) -> int:
     """
     right = add(tcb.snd_una, tcb.snd_wnd)
     beyond = sub(tcb.snd_nxt, right)
-    rounding = (1 << tcb.snd_wind_shift) - 1
+    # As Linux, which takes the two sides' scales for the same.
+    rounding = (1 << tcb.rcv_wind_shift) - 1 if tcb.window_scaling else 0
     return tcb.snd_nxt if ge(right, tcb.snd_nxt) or beyond <= rounding else right
 
 
@@ -192,11 +193,10 @@ def build_segment_header(segment: Segment, source: int, destination: int, length
 def syn_options(ctx: Context, tcb: Tcb, flags: int, now: Instant) -> Options:
     """Choose a SYN's options: all that we know in a SYN, what the peer offered in a SYN-ACK.
 
-    The SYN-ACK of a simultaneous open repeats what our SYN has offered, as Linux's; but for the
-    scaling of windows, which would count.
+    The SYN-ACK of a simultaneous open repeats what our SYN has offered, as Linux's.
     """
     config, answering = ctx.config, tcb.passive or tcb.syn_ack is not None
-    scaling = tcb.window_scaling if flags & ACK else config.tcp_window_scaling
+    scaling = tcb.window_scaling if answering else config.tcp_window_scaling
     timestamps = tcb.timestamps if answering else config.tcp_timestamps
     return Options(
         mss=tcb.advertised_mss,
@@ -233,6 +233,8 @@ def _sack_blocks(tcb: Tcb) -> tuple[SackBlock, ...]:
     duplicate, blocks = tcb.acks.duplicate, tcb.sacks.first(_MOST_SACK_BLOCKS)
     if not tcb.sack_permitted or not (duplicate or blocks):
         return ()
+    if tcb.state in HAS_RECEIVED_FIN and tcb.last_ack_sent == tcb.rcv_nxt:
+        blocks = []
     return tuple([*([duplicate] if duplicate else []), *blocks][: _most_sack_blocks(tcb)])
 
 

@@ -28,6 +28,7 @@ from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.lifetime import destroy, leave_orphaned
 from tapstack.tcp.listener import Listener
+from tapstack.tcp.mss import guess_effective_mss
 from tapstack.tcp.queueing import queue_text
 from tapstack.tcp.receive_window import remaining_window
 from tapstack.tcp.records import end_record
@@ -103,6 +104,7 @@ def open_active(
     most, scaling = ctx.config.tcp_rmem[2], ctx.config.tcp_window_scaling
     receive_space.offer_first_window(tcb, most, tcb.advertised_mss, scaling=scaling)
     become(ctx, tcb, State.SYN_SENT)
+    guess_effective_mss(ctx, tcb)
     tcb.syn_due = not fast_open_client.begin(ctx, tcb, now, with_text=with_text)
     ctx.counters["TcpActiveOpens"] += tcb.syn_due
     ctx.mark_dirty(tcb)
@@ -186,7 +188,7 @@ def send(
 
 def unacknowledged(tcb: Tcb) -> int:
     """Count the octets that are queued or in flight; our FIN is one."""
-    if tcb.state in _BEFORE_ESTABLISHED or tcb.state is State.CLOSED:
+    if tcb.state in _BEFORE_ESTABLISHED:
         return 0
     return sub(tcb.snd_nxt, tcb.snd_una) + unsent(tcb)
 
@@ -228,6 +230,7 @@ def receive(ctx: Context, tcb: Tcb, size: int, now: Instant, peek: bool) -> byte
     queue = tcb.receive_queue
     lifted = urgent.is_lifted_out(tcb)
     if len(queue) > lifted and peek:
+        _acknowledge_taken(ctx, tcb)  # as Linux: a user who looks at it has read it
         return queue.peek(lifted + urgent.octets_before_mark(tcb, size))[lifted:]
     if len(queue) and lifted and not peek:
         queue.take(1)
@@ -288,6 +291,10 @@ def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
     urgent.on_taken(tcb)
     up_to = first if lt(first, tcb.copied_seq) else tcb.copied_seq
     receive_space.on_taken(tcb, up_to, ctx.config, now)
+    _acknowledge_taken(ctx, tcb)
+
+
+def _acknowledge_taken(ctx: Context, tcb: Tcb) -> None:
     if tcb.state is State.CLOSED or tcb.state is State.TIME_WAIT:
         return
     if ack_after_taking_is_due(tcb):
