@@ -43,6 +43,8 @@ class AckPolicy:
     """An ACK leaves with the flush."""
     owed: bool = False
     """Something arrived that no ACK covers yet."""
+    fresh: bool = False
+    """And nobody has seen yet whether the ACK may wait."""
     quick: int = 0
     """ACKs still to be sent at once."""
     always_quick: bool = False
@@ -85,7 +87,7 @@ class AckPolicy:
         self, length: int, pushed: bool, rcv_wnd: int, rto: Duration, mss: int, now: Instant
     ) -> None:
         """Note that text came in order: `length` octets a segment, `mss` our own MSS."""
-        self.owed = True
+        self.owed = self.fresh = True
         self.estimate_size(length, pushed, mss)
         if self.ato == 0:
             self.be_quick(rcv_wnd)
@@ -136,7 +138,7 @@ class AckPolicy:
     def on_ack_sent(self) -> None:
         """Note that everything received is acknowledged, by whatever segment."""
         news = self.due or self.owed
-        self.due = self.owed = self.pushed = self.pushed_again = self.no_memory = False
+        self.due = self.owed = self.fresh = self.pushed = self.pushed_again = self.no_memory = False
         self.duplicate = None
         if self.quick and news:
             self.quick -= 1

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 def acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send an ACK if it is due, or see that one that is owed leaves in time (RFC 9293 §3.8.6.3)."""
     acks = tcb.acks
-    if not acks.due and not acks.owed:
+    if not acks.due and not acks.fresh:
         return
+    acks.fresh = False
     may_wait = ack_compression.hold_back if len(tcb.reassembly) else delay_ack
     if acks.due or _is_due_now(tcb) or not may_wait(ctx, tcb, now):
         transmit(ctx, tcb, sequence_of_ack(tcb), ACK, 0, now, "acknowledge")

@@ -29,7 +29,7 @@ from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_queue import Acknowledged
 from tapstack.tcp.sack import look_for_filled_hole, note_arrivals, take_sack
-from tapstack.tcp.segment import Segment
+from tapstack.tcp.segment import ACK, PSH, Segment
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import gt, lt, sub
 from tapstack.tcp.tcb import Tcb
@@ -53,8 +53,10 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
     news.ece = ecn.is_echo(tcb, seg)
     news.plain = not (seg.length or news.una_advanced or updates_window(tcb, seg))
-    if news.una_advanced or not seg.text or seg.seq != tcb.rcv_nxt:
-        tcb.more_coming = False  # as in Linux, where text in order has nothing sent but an ACK
+    predicted = _is_predicted(tcb, seg)
+    if news.una_advanced or not seg.text or not predicted:
+        tcb.more_coming = False  # as in Linux, where such text has nothing sent but an ACK
+    tcb.acks.fresh |= tcb.acks.owed and not predicted
     outstanding = bool(tcb.sent)
     update_send_window(tcb, seg)
     sacked = take_sack(ctx, tcb, seg, news)
@@ -73,6 +75,15 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     if tcb.persist_timer.deadline is not None:
         on_probe_answered(ctx, tcb, now)
     return True
+
+
+def _is_predicted(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a segment is what Linux predicts: next in order, and nothing new in its header.
+
+    What an ACK that waits, or text that is held back, has to do with it is not asked then.
+    """
+    expected = seg.flags & ~PSH == ACK and seg.seq == tcb.rcv_nxt and not len(tcb.reassembly)
+    return expected and seg.wnd << tcb.snd_wind_shift == tcb.snd_wnd and not seg.options.sack
 
 
 def echo_of(tcb: Tcb, seg: Segment) -> int | None:
@@ -147,7 +158,8 @@ def _advance(
     rtt = measure_round_trip(tcb, news.echo, acked, sacked, now)
     if rtt is not None:
         tcb.congestion.on_round_trip(rtt, tcb.snd_una, tcb.snd_nxt, now)
-    if sacked and head is not None and sacked[0].sent_at < head.sent_at:
+    original = next((segment for segment in sacked if segment.transmissions == 1), None)
+    if original is not None and head is not None and original.sent_at < head.sent_at:
         # What was sent before the oldest segment was sent again has only now arrived: the RTO of
         # that one begins anew (RFC 6298 §5.3), or it would expire too soon.
         news.restart_timer = True

@@ -84,6 +84,8 @@ class TcpConfig:
     """How many such ACKs one may stand for; 0: none waits."""
     tcp_window_scaling: bool = True
     """Whether SYNs offer window scaling (RFC 7323)."""
+    tcp_shrink_window: bool = False
+    """Whether a window that is scaled may shrink where memory runs short (RFC 9293 SHLD-14)."""
     tcp_rmem: tuple[int, int, int] = (4096, 131072, 6291456)
     """Octets of the receive buffer: least, at first, and most that it grows to by itself."""
     tcp_moderate_rcvbuf: bool = True

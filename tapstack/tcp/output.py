@@ -322,7 +322,7 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Probe for a lost tail: with new text, or else with the last segment (RFC 8985 §7.3)."""
     recovery = tcb.recovery
     recovery.tail_probe_due = False
-    if recovery.tlp_end_seq is not None or not tcb.sent:
+    if not tcb.sent:
         rearm_retransmission(tcb, now)
         return
     unsent = tcb.unsent()

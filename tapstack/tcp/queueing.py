@@ -29,7 +29,7 @@ def queue_text(ctx: Context, tcb: Tcb, data: memoryview, now: Instant, *, held: 
     `held` leaves only with all of it.
     """
     taken, size, may_leave = 0, len(data), not held
-    tcb.send_pieces.unpush()
+    tcb.send_pieces.unpush(tcb)
     while taken < size:
         if may_leave and size - taken > tcb.effective_mss:
             taken += send_train(ctx, tcb, data[taken:], now)

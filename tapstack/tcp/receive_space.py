@@ -72,6 +72,8 @@ class ReceiveSpace:
     """The user has set the buffer: it never grows by itself."""
     clamp: int
     """Most that is ever offered (TCP_WINDOW_CLAMP)."""
+    may_shrink: bool = False
+    """What was offered may be taken back: for a window that is scaled alone (as Linux)."""
     share: int = _FIRST_SHARE
     """How much of the memory is text, as the peer cuts it, in 256ths (Linux's scaling_ratio)."""
     threshold: int = 0
@@ -104,6 +106,7 @@ def make_receive_space(config: TcpConfig, options: UserOptions, most: int = 0) -
     space = ReceiveSpace(buffer, locked, options.window_clamp or most or MAX_UNSCALED << MAX_SHIFT)
     if locked:
         space.clamp = min(space.clamp, space.full)
+    space.may_shrink = config.tcp_shrink_window
     return space
 
 

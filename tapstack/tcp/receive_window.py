@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def select_window(tcb: Tcb) -> int:
     """Choose the window to advertise, octets from RCV.NXT on; a whole number of scaled units."""
     chosen, current, shift = wanted_window(tcb), remaining_window(tcb), tcb.rcv_wind_shift
-    if chosen < current:
+    if chosen < current and not (tcb.receive_space.may_shrink and shift):
         # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
         chosen = current + (-current & (1 << shift) - 1)
     return min(chosen, MAX_UNSCALED << shift)
@@ -46,10 +46,13 @@ def wanted_window(tcb: Tcb) -> int:
     free = free_space(tcb)
     mss, shift = min(tcb.acks.rcv_mss, full), tcb.rcv_wind_shift
     unit = 1 << shift
+    shrinks = space.may_shrink and shift
+    if shrinks:
+        free = free // unit * unit
     if free < full // 2:
         tcb.acks.quick = 0  # the user lags behind: quick ACKs would only have the peer send more
         free = free // unit * unit
-        if free < allowed // 16 or free < mss:
+        if free < allowed // 16 or free < mss or (shrinks and free < unit):
             return 0
     free = min(free, space.threshold)
     if shift:

@@ -271,7 +271,7 @@ def take_fin(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.state is State.ESTABLISHED:
         tcb.sacks.clear()  # else, as in Linux, the ACK of the FIN still tells of it
     tcb.rcv_nxt = add(tcb.rcv_nxt, 1)
-    tcb.acks.owed = True
+    tcb.acks.owed = tcb.acks.fresh = True
     _enter_state_after_fin(ctx, tcb, now)
     ctx.report(tcb, ENDED | READABLE)
 

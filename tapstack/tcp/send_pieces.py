@@ -112,9 +112,9 @@ class SendPieces:
             self._pieces[-1].pushed = True
             self._pushed_seq = self._pieces[-1].end
 
-    def unpush(self) -> None:
-        """Take that back: more text follows the last piece."""
-        if self._pieces:
+    def unpush(self, tcb: Tcb) -> None:
+        """Take that back: more text follows the last piece, unless that ends a record."""
+        if self._pieces and self._pieces[-1].end not in tcb.record_ends:
             self._pieces[-1].pushed = False
 
     def push_first(self) -> None:

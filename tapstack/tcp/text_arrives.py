@@ -182,7 +182,7 @@ def _receive_out_of_order(
         ctx.counters["TcpExtTCPOFODrop"] += 1
         ctx.report(tcb, READABLE)
         return
-    tcb.acks.owed = True
+    tcb.acks.owed = tcb.acks.fresh = True
     tcb.statistics.rcv_ooopack += packets_of(length, size)
     ctx.counters["TcpExtTCPOFOQueue"] += 1
     ack_compression.before_block(ctx, tcb, seg.seq, seg.end, now)

@@ -16,7 +16,7 @@ from tapstack.tcp import fast_open_path, loss_phase, mtu_probing, recovery, syn_
 from tapstack.tcp.congestion.window import INFINITE_SSTHRESH
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.replies import reset_peer
-from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission
+from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission, rearm_retransmission
 from tapstack.tcp.rtt import INITIAL_RTO
 from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
@@ -50,6 +50,9 @@ def on_retransmission_timeout(owner: Owner, now: Instant) -> None:
     """Do what the timer was set for: an RTO, a probe, a look for what is overdue, a SYN-ACK."""
     ctx, tcb = owner
     if tcb.timer_purpose is Purpose.PROBE:
+        if tcb.recovery.tlp_end_seq is not None:  # "one at most is unanswered" (RFC 8985 §7.3)
+            rearm_retransmission(tcb, now)
+            return
         tcb.recovery.tail_probe_due = True
         ctx.mark_dirty(tcb)
     elif tcb.timer_purpose is Purpose.REORDERING:
@@ -61,13 +64,24 @@ def on_retransmission_timeout(owner: Owner, now: Instant) -> None:
         _on_rto(ctx, tcb, now)
 
 
+def _begin_of_retransmitting(tcb: Tcb, now: Instant) -> Instant:
+    """Tell when what is not acknowledged began to be sent again.
+
+    As in Linux, a SYN's time counts from when it was sent first, text's from the second time: that
+    of whatever was sent again first since all was well.
+    """
+    if tcb.state in _OPENING:
+        return tcb.first_timeout_at
+    stamp = tcb.recovery.undo.retransmit_stamp
+    return now if stamp is None else now - sub(tcb.timestamp_now(now), stamp) * MILLISECOND
+
+
 def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send the oldest segment again, with the timeout doubled (RFC 6298 §5.4 to 5.6)."""
     window_is_shut = _window_is_shut(tcb)
     if tcb.retransmits == 0 and not (window_is_shut and tcb.backoff):
         tcb.first_timeout_at = tcb.sent.segments[0].sent_at
-        # As in Linux, a SYN's time counts from when it was sent first, text's from the second time.
-        tcb.retransmitting_since = tcb.first_timeout_at if tcb.state in _OPENING else now
+        tcb.retransmitting_since = _begin_of_retransmitting(tcb, now)
     gives_up = _is_given_up(ctx, tcb, now)
     fast_open_path.on_timeout(ctx, tcb, now, gives_up=gives_up)
     if gives_up:
