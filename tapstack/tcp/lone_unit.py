@@ -127,6 +127,7 @@ def _note_sent(tcb: Tcb, length: int, flags: int, now: Instant) -> SentSegment:
     end, packets = add(tcb.snd_nxt, length or 1), packets_of(length, mss)
     segment = SentSegment(tcb.snd_nxt, end, flags, mss, now, packets)
     segment.departure = depart(tcb, now, nothing_in_flight=not sent.segments)
+    sent.begin_burst()
     sent.append(segment)
     tcb.snd_nxt = end
     if length:

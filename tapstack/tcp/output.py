@@ -147,21 +147,27 @@ def _retransmit_unless_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
 # --- new text -----------------------------------------------------------------------------------
 
 
-def send_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Send text that was never sent, in units as large as the windows allow, and our FIN."""
+def send_new_text(ctx: Context, tcb: Tcb, now: Instant, *, one_by_one: bool = False) -> None:
+    """Send text never sent, in units as large as the windows allow, and our FIN: one burst of them.
+
+    Or as many, if they leave `one_by_one`.
+    """
     unsent = tcb.unsent()
     if not unsent and not _fin_waits(tcb):
         return
     before, begins_rto = tcb.snd_nxt, runs_no_rto(tcb)
+    tcb.sent.begin_burst()
     path_mtu.refresh(ctx, tcb, now)
     mss, goes_on = current_mss(tcb), True
     if tcb.mtu_probing.enabled:
         goes_on, unsent = _send_mtu_probe(ctx, tcb, now), tcb.unsent()
-    elif unsent > mss and send_waiting_train(ctx, tcb, unsent, now):
+    elif unsent > mss and send_waiting_train(ctx, tcb, unsent, now, one_by_one=one_by_one):
         unsent = tcb.unsent()
     reason = None if goes_on else _reason_to_wait(ctx, tcb, unsent, mss, now)
     while reason is None:
         reason = _send_next_unit(ctx, tcb, unsent, mss, now)
+        if one_by_one:
+            tcb.sent.begin_burst()
         # What has left may have taken SACK blocks along.
         mss, unsent = current_mss(tcb), tcb.unsent()
     limited = tcb.sent.in_flight >= tcb.window.cwnd

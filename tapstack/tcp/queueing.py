@@ -41,9 +41,10 @@ def queue_text(ctx: Context, tcb: Tcb, data: memoryview, now: Instant, *, held: 
         tcb.send_buffer.append(part)
         tcb.send_pieces.take(tcb, len(part), begins=not in_last)
         taken += len(part)
-        if taken < size and tcb.send_pieces.push_is_due(tcb):
+        pushed = taken < size and tcb.send_pieces.push_is_due(tcb)
+        if pushed:
             tcb.send_pieces.push()
         if taken < size and may_leave:
-            send_new_text(ctx, tcb, now)
+            send_new_text(ctx, tcb, now, one_by_one=not pushed)
             may_leave = len(tcb.send_pieces) < _ENOUGH_PIECES or tcb.mtu_probing.enabled
     return taken

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import Duration, Instant
+from tapstack.tcp.sent_segment import BURST_BITS
 from tapstack.tcp.seq import gt, lt
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class Rack:
     end_seq: int = 0
     """Where that segment ended: the units of one transmission may arrive one by one."""
     rtt: Duration = 0
-    """How long that took, µs."""
+    """How long the one took that was heard of last, µs."""
+    rtt_of: int = 0
+    """The number of that transmission's burst."""
     advanced: bool = False
     """Something arrived since the last look for losses."""
     reo_wnd_mult: int = 1
@@ -61,7 +64,7 @@ def on_delivered(tcb: Tcb, segment: SentSegment, echo: int | None, now: Instant)
     if segment.transmissions > 1 and _is_original(tcb, segment, rtt, echo):
         return
     rack.advanced = True
-    rack.rtt = rtt
+    rack.rtt, rack.rtt_of = rtt, segment.number >> BURST_BITS
     if _sent_after(segment.number, segment.end, rack.xmit_ts, rack.end_seq):
         rack.xmit_ts = segment.number
         rack.end_seq = segment.end
@@ -115,7 +118,10 @@ def reordering_window(ctx: Context, tcb: Tcb) -> Duration:
 
 def time_left(tcb: Tcb, segment: SentSegment, window: Duration, now: Instant) -> Duration:
     """Tell how long a segment may still take to arrive before it is lost, µs; 0 or less: it is."""
-    return segment.sent_at + tcb.recovery.rack.rtt + window - now
+    rack = tcb.recovery.rack
+    left = segment.sent_at + rack.rtt + window - now
+    # Of what left within an instant, Linux's clock tells apart what was not sent in one go.
+    return left or int(segment.number >> BURST_BITS > rack.rtt_of)
 
 
 def detect_losses(ctx: Context, tcb: Tcb, now: Instant) -> Duration:

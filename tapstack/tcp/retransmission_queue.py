@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tapstack.base.units import Instant
 from tapstack.tcp.segment import FIN, PSH, SYN, SackBlock
-from tapstack.tcp.sent_segment import SentSegment, packets_of
+from tapstack.tcp.sent_segment import BURST_BITS, SentSegment, packets_of
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 
 _MOST_ENTRIES = 8192
@@ -76,6 +76,10 @@ class RetransmissionQueue:
     def in_flight(self) -> int:
         """Segments thought to be in the network: RFC 6675's Pipe."""
         return self.packets_out - self.sacked_out - self.lost_out + self.retrans_out
+
+    def begin_burst(self) -> None:
+        """Tell what is sent from here on from what was sent before, within the same instant."""
+        self._transmissions = ((self._transmissions >> BURST_BITS) + 1) << BURST_BITS
 
     def append(self, segment: SentSegment) -> None:
         """Add what was just sent for the first time."""

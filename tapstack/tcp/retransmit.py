@@ -24,6 +24,7 @@ from tapstack.tcp.unit_size import unit_segments
 def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send again what is deemed lost, oldest first, as the congestion window allows."""
     sent = tcb.sent
+    sent.begin_burst()
     index = sent.first_lost()
     while index is not None:
         segment = sent.segments[index]

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tapstack.tcp.delivery_rate import Departure
 
 
+BURST_BITS = 20
+"""Of a transmission's number: what tells it from others of the same burst."""
+
+
 class SentSegment:
     """A range of sequence space that is in flight."""
 
@@ -56,7 +60,7 @@ class SentSegment:
         self.sent_at = sent_at
         """When it was sent last."""
         self.number = 0
-        """The number of that transmission among all of the connection's."""
+        """The number of that transmission among all of the connection's: its burst's in front."""
         self.transmissions = 1
         self.sacked = False
         self.lost = False

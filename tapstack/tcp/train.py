@@ -67,6 +67,7 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant) -> int:
         flags = PSH if tcb.send_pieces.pass_by(end, size, tcb.max_snd_wnd) else 0
         segment = SentSegment(tcb.snd_nxt, end, flags, mss, now, size // mss)
         segment.departure = departure
+        tcb.sent.begin_burst()
         tcb.sent.append(segment)
         tcb.snd_nxt = end
         send_unit(segment.seq, (tcb.send_buffer.append(text[start : start + size]),))
@@ -77,10 +78,13 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant) -> int:
     return count * size
 
 
-def send_waiting_train(ctx: Context, tcb: Tcb, unsent: int, now: Instant) -> bool:
+def send_waiting_train(
+    ctx: Context, tcb: Tcb, unsent: int, now: Instant, *, one_by_one: bool
+) -> bool:
     """Send the largest units of text that waits, as many as may leave; False: decline.
 
-    What is to be done once, behind new text, is the caller's.
+    They are one burst, unless they leave `one_by_one`. What is to be done once, behind new text, is
+    the caller's.
     """
     mss, lane, pieces = tcb.effective_mss, tcb.lane, tcb.send_pieces
     if lane is None or tcb.fin_queued or _is_anything_else(tcb, now):
@@ -102,6 +106,8 @@ def send_waiting_train(ctx: Context, tcb: Tcb, unsent: int, now: Instant) -> boo
         segment.departure = departure
         text = tcb.send_buffer.views(sub(seq, tcb.snd_una), size)
         tcb.sent.append(segment)
+        if one_by_one:
+            tcb.sent.begin_burst()
         tcb.snd_nxt = end
         pieces.on_sent(end)
         send_unit(seq, text)
