@@ -172,5 +172,7 @@ def _remember(ctx: Context, tcb: Tcb, attempt: FastOpenAttempt, seg: Segment) ->
 def _take_text(ctx: Context, tcb: Tcb, seg: Segment) -> None:
     """Take text that came with the SYN-ACK: the server has answered our text already."""
     append_text(tcb, seg.text, memory_of_segment(seg))
+    tcb.syn_text_acked = True  # as Linux has it, whoever sent it
+    tcb.statistics.data_segs_in += 1  # counted twice there
     tcb.statistics.bytes_received += len(seg.text)
     ctx.report(tcb, READABLE)

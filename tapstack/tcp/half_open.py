@@ -237,11 +237,13 @@ def _refuse_for_want_of_room(ctx: Context, tcb: Tcb, seg: Segment) -> None:
 
 def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Enter ESTABLISHED: our SYN is acknowledged, whichever way the opening went."""
+    largest = tcb.max_snd_wnd if tcb.opens_early else 0  # else a SYN's window, which is not scaled
     fast_open_server.forget(tcb)
     if tcb.state is State.SYN_RECEIVED:
         become(ctx, tcb, State.ESTABLISHED)  # or its user has closed it already
     request, tcb.syn_ack = tcb.syn_ack, None
-    tcb.snd_wnd = tcb.max_snd_wnd = seg.wnd << tcb.snd_wind_shift
+    tcb.snd_wnd = seg.wnd << tcb.snd_wind_shift
+    tcb.max_snd_wnd = max(tcb.snd_wnd, largest)
     tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
     update_effective_mss(tcb)
     guess_segment_size(tcb)

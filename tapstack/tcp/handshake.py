@@ -87,7 +87,6 @@ def _ack_in_listen(
 def syn_sent_state(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Take a segment while our SYN is unanswered."""
     if seg.flags & ACK and not _ack_is_acceptable(ctx, tcb, seg, now):
-        _ask_again_soon(tcb, now)
         return
     if seg.flags & RST:
         if seg.flags & ACK:
@@ -121,6 +120,7 @@ def _ack_is_acceptable(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bo
         ctx.counters.drop(Drop.TCP_PAWS_SYN_SENT)
     else:
         ctx.counters.drop(Drop.TCP_ACK_UNSENT)
+        _ask_again_soon(tcb, now)
     reset_in_reply_to(ctx, tcb.remote.address, tcb.local.address, seg, "bad ACK in SYN-SENT")
     return False
 

@@ -28,7 +28,8 @@ def on_peer_mss(ctx: Context, tcb: Tcb, mss: int | None) -> None:
 
     TCP_MAXSEG counts here, too; set later, it changes nothing.
     """
-    named = mss or ctx.config.tcp_mss_default  # as Linux, 0 is none
+    default = ctx.config.tcp_mss_default if tcb.fast_open is None else tcb.advertised_mss
+    named = mss or default  # as Linux, 0 is none
     tcb.peer_mss = max(min(named, tcb.options.maxseg or named), ctx.config.tcp_min_snd_mss)
     update_effective_mss(tcb)
 

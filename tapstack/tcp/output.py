@@ -64,7 +64,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
         return
     if tcb.syn_due:
         (_send_syn if tcb.syn_ack is None else send_syn_ack)(ctx, tcb, now)
-    _retransmit_unless_new_text(ctx, tcb, now)
+    repair(ctx, tcb, now)
     units = len(tcb.sent.segments)
     if tcb.state in _CAN_SEND_TEXT or tcb.opens_early:
         if tcb.recovery.tail_probe_due:
@@ -130,7 +130,7 @@ def _queue_text_of_syn(ctx: Context, tcb: Tcb, length: int, now: Instant) -> Non
     ctx.counters["TcpExtTCPOrigDataSent"] += 1
 
 
-def _retransmit_unless_new_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
+def repair(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send again what is lost; in F-RTO's step 2.b, only if there is no new text (RFC 5682)."""
     recovery = tcb.recovery
     if recovery.new_text_first:

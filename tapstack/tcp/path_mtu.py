@@ -91,7 +91,7 @@ def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
         # Like Linux: the SYN names the smaller MSS when it is sent again. The text of one (RFC
         # 7413) takes it along.
         tcb.advertised_mss = min(tcb.advertised_mss, tcb.path_mtu - FIXED_HEADERS)
-        too_large = too_large and list(tcb.sent)
+        too_large = list(tcb.sent) if len(tcb.sent.segments) > 1 else []
     if too_large:
         retransmit_without_blame(ctx, tcb, too_large)
 

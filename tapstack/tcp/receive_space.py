@@ -130,7 +130,8 @@ def offer_first_window(tcb: Tcb, most: int, mss: int, *, scaling: bool) -> None:
 
 def on_established(tcb: Tcb, now: Instant) -> None:
     """Begin to measure, with one segment of the buffer kept back."""
-    space, mss = tcb.receive_space, text_in_segment(tcb)
+    # As Linux, which takes the timestamps' part from what was advertised when all is agreed.
+    space, mss = tcb.receive_space, tcb.advertised_mss if tcb.opens_early else text_in_segment(tcb)
     if not tcb.window_scaling:
         space.clamp = min(space.clamp, MAX_UNSCALED)
     full = space.full

@@ -25,6 +25,7 @@ from tapstack.tcp.invalid import (
     report_duplicate,
 )
 from tapstack.tcp.lifetime import destroy, enter_time_wait
+from tapstack.tcp.output import acknowledge, repair
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.recovery_state import Phase
@@ -59,6 +60,8 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
     )
     if going_on:
         tcb.last_received_at = now
+        if seg.length and (tcb.sent.lost_out or tcb.recovery.new_text_first):
+            repair(ctx, tcb, now)  # as in Linux: before there is more to acknowledge
         ecn.count_marks(tcb, seg)
         expected = tcb.rcv_nxt
         if tcb.state in TAKES_TEXT:
@@ -267,12 +270,11 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
 
 def take_fin(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Take a FIN at RCV.NXT."""
-    tcb.reassembly.clear()  # what lies beyond a FIN is none of the stream
-    if tcb.state is State.ESTABLISHED:
-        tcb.sacks.clear()  # else, as in Linux, the ACK of the FIN still tells of it
     tcb.rcv_nxt = add(tcb.rcv_nxt, 1)
     tcb.acks.owed = tcb.acks.fresh = True
     _enter_state_after_fin(ctx, tcb, now)
+    tcb.reassembly.clear()  # what lies beyond a FIN is none of the stream
+    tcb.sacks.clear()
     ctx.report(tcb, ENDED | READABLE)
 
 
@@ -283,6 +285,7 @@ def _enter_state_after_fin(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.acks.interactive = True
         return
     tcb.acks.due = True
+    acknowledge(ctx, tcb, now)  # as Linux: alone, and it still tells of what came beyond the FIN
     if tcb.state is State.FIN_WAIT_1:
         # Our FIN is not yet acknowledged, or step five had moved us on.
         become(ctx, tcb, State.CLOSING)

@@ -58,7 +58,8 @@ def _answer_syn_again(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> Non
     """The SYN came again: so does the SYN-ACK, and not too often."""
     if not is_limited(ctx, tcb, seg, now, "SynRecv"):
         tcb.syn_due = True
-        syn_ack.arm(tcb, now)
+        if not tcb.opens_early:
+            syn_ack.arm(tcb, now)
         ctx.mark_dirty(tcb)
 
 

@@ -34,7 +34,7 @@ from tapstack.tcp.segment import (
 )
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, ge, sub
-from tapstack.tcp.state import HAS_RECEIVED_FIN, State
+from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import is_sending as is_sending_urgent, pointer_for
 from tapstack.tcp.usual_syn_ack import send_usual_syn_ack
@@ -233,8 +233,6 @@ def _sack_blocks(tcb: Tcb) -> tuple[SackBlock, ...]:
     duplicate, blocks = tcb.acks.duplicate, tcb.sacks.first(_MOST_SACK_BLOCKS)
     if not tcb.sack_permitted or not (duplicate or blocks):
         return ()
-    if tcb.state in HAS_RECEIVED_FIN and tcb.last_ack_sent == tcb.rcv_nxt:
-        blocks = []
     return tuple([*([duplicate] if duplicate else []), *blocks][: _most_sack_blocks(tcb)])
 
 
