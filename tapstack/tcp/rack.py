@@ -121,7 +121,7 @@ def time_left(tcb: Tcb, segment: SentSegment, window: Duration, now: Instant) ->
     rack = tcb.recovery.rack
     left = segment.sent_at + rack.rtt + window - now
     # Of what left within an instant, Linux's clock tells apart what was not sent in one go.
-    return left or int(segment.number >> BURST_BITS > rack.rtt_of)
+    return left or int(not window and segment.number >> BURST_BITS > rack.rtt_of)
 
 
 def detect_losses(ctx: Context, tcb: Tcb, now: Instant) -> Duration:
