@@ -295,9 +295,8 @@ def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
 
 
 def _acknowledge_taken(ctx: Context, tcb: Tcb) -> None:
-    if tcb.state is State.CLOSED or tcb.state is State.TIME_WAIT:
-        return
-    if ack_after_taking_is_due(tcb):
+    is_over = tcb.state is State.CLOSED or tcb.state is State.TIME_WAIT
+    if not is_over and ack_after_taking_is_due(tcb):
         tcb.acks.due = True
         ctx.mark_dirty(tcb)
 
