@@ -94,7 +94,7 @@ def take_expected(
     if acked:
         _take_acknowledgment(ctx, tcb, ack, acked, covered, now)
     elif tcb.sent:
-        update_pacing_rate(ctx.config, tcb)
+        _take_nothing_new(ctx, tcb, now)
     if seq == tcb.last_ack_sent:
         tcb.ts_recent = stamps.value
         tcb.ts_recent_at = now
@@ -115,6 +115,12 @@ def _queue(tcb: Tcb, seq: int, texts: Sequence[memoryview], length: int, memory:
     tcb.rcv_nxt = end = (seq + length) & _MASK
     tcb.receive_memory.take(end, length, memory)
     tcb.statistics.bytes_received += length
+
+
+def _take_nothing_new(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Take an ACK that acknowledges nothing of what is in flight."""
+    update_pacing_rate(ctx.config, tcb)
+    delivery_rate.take_sample(tcb, 0, None, -1, now)
 
 
 def is_undisturbed(tcb: Tcb) -> bool:
