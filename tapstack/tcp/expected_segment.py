@@ -88,9 +88,7 @@ def take_expected(
         return False
     tcb.statistics.on_received(packets, length > 0)
     tcb.probes_out = 0
-    newer = (seq - tcb.snd_wl1) & _MASK
-    if acked or 0 < newer < _HALF or (not newer and wnd > tcb.snd_wnd):
-        set_send_window(tcb, seq, ack, wnd)
+    _take_window(tcb, seq, ack, acked, wnd)
     if acked:
         _take_acknowledgment(ctx, tcb, ack, acked, covered, now)
     elif tcb.sent:
@@ -115,6 +113,16 @@ def _queue(tcb: Tcb, seq: int, texts: Sequence[memoryview], length: int, memory:
     tcb.rcv_nxt = end = (seq + length) & _MASK
     tcb.receive_memory.take(end, length, memory)
     tcb.statistics.bytes_received += length
+
+
+def _take_window(tcb: Tcb, seq: int, ack: int, acked: int, wnd: int) -> None:
+    """Take the window; another one than before has what waits looked at again."""
+    if wnd != tcb.snd_wnd:
+        tcb.more_coming = False
+        tcb.acks.fresh |= tcb.acks.owed
+    newer = (seq - tcb.snd_wl1) & _MASK
+    if acked or 0 < newer < _HALF or (not newer and wnd > tcb.snd_wnd):
+        set_send_window(tcb, seq, ack, wnd)
 
 
 def _take_nothing_new(ctx: Context, tcb: Tcb, now: Instant) -> None:

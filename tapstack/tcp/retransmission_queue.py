@@ -79,7 +79,8 @@ class RetransmissionQueue:
 
     def begin_burst(self) -> None:
         """Tell what is sent from here on from what was sent before, within the same instant."""
-        self._transmissions = ((self._transmissions >> BURST_BITS) + 1) << BURST_BITS
+        if self._transmissions & (1 << BURST_BITS) - 1:
+            self._transmissions = ((self._transmissions >> BURST_BITS) + 1) << BURST_BITS
 
     def append(self, segment: SentSegment) -> None:
         """Add what was just sent for the first time."""

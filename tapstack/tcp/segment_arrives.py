@@ -15,6 +15,7 @@ from tapstack.base.contracts import ENDED, READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
 from tapstack.tcp import ecn, fast_open_path
+from tapstack.tcp.acknowledging import acknowledge
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
@@ -25,7 +26,7 @@ from tapstack.tcp.invalid import (
     report_duplicate,
 )
 from tapstack.tcp.lifetime import destroy, enter_time_wait
-from tapstack.tcp.output import acknowledge, repair
+from tapstack.tcp.output import repair
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.recovery_state import Phase

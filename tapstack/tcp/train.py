@@ -69,6 +69,8 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant) -> int:
         segment.departure = departure
         tcb.sent.begin_burst()
         tcb.sent.append(segment)
+        if not flags:
+            tcb.sent.begin_burst()
         tcb.snd_nxt = end
         send_unit(segment.seq, (tcb.send_buffer.append(text[start : start + size]),))
     _count(ctx, tcb, lane, count, size)

@@ -105,8 +105,10 @@ def play(scenario: Scenario, *, express: bool) -> History:
             history.trains += length > 0
             return length
 
-        def send_waiting(ctx: Context, tcb: Tcb, unsent: int, now: Instant) -> bool:
-            sent = send_waiting_train(ctx, tcb, unsent, now)
+        def send_waiting(
+            ctx: Context, tcb: Tcb, unsent: int, now: Instant, *, one_by_one: bool
+        ) -> bool:
+            sent = send_waiting_train(ctx, tcb, unsent, now, one_by_one=one_by_one)
             history.waiting_trains += sent
             return sent
 
