@@ -6,7 +6,6 @@ frame what `Offload` says.
 Not done here: IPv6, which a device has to be asked for.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 from construct import Int8un, Int16un, Struct
@@ -50,9 +49,11 @@ def build(frame: Frame) -> bytes:
         return _NOTHING_LEFT
     if not offload.segment_size or offload.checksum_offset == udp.CHECKSUM_OFFSET:
         return _build(offload, udp.HEADER_LENGTH, False)
-    start = offload.checksum_start
-    length = _octet_at(frame.parts, start + _DATA_OFFSET) >> 4 << 2
-    return _build(offload, length, bool(_octet_at(frame.parts, start + _FLAGS) & CWR))
+    headers, start = frame.parts[0], offload.checksum_start
+    if len(headers) <= start + _FLAGS:
+        headers = b"".join(frame.parts)
+    has_cwr = bool(headers[start + _FLAGS] & CWR)
+    return _build(offload, headers[start + _DATA_OFFSET] >> 4 << 2, has_cwr)
 
 
 @lru_cache(maxsize=256)
@@ -66,14 +67,6 @@ def _build(offload: Offload, transport_length: int, has_cwr: bool) -> bytes:
         gso_type |= GSO_ECN
     header_length = start + transport_length
     return CODEC.pack(NEEDS_CSUM, gso_type, header_length, segment_size, start, offset)
-
-
-def _octet_at(parts: Sequence[Buffer], index: int) -> int:
-    for part in parts:
-        if index < len(part):
-            return part[index]
-        index -= len(part)
-    raise AssertionError("a unit is longer than its headers")
 
 
 def is_understood(octets: Buffer) -> bool:
