@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tapstack.arp.neighbour import Neighbour
 from tapstack.base.address import MacAddress
 from tapstack.base.checksum import is_checksum_right, pseudo_header_sum
-from tapstack.base.contracts import Frame, Offload
+from tapstack.base.contracts import Offload, make_frame
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
 from tapstack.express_runs import read_run
 from tapstack.ip import wire as ip_wire
@@ -42,7 +42,7 @@ from tapstack.tcp.wire import HEADER_LENGTH as TCP_HEADER_LENGTH, PROTOCOL_TCP
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tapstack.base.contracts import Buffer
+    from tapstack.base.contracts import Buffer, Frame
     from tapstack.base.units import Instant
     from tapstack.interface import NetworkInterface
     from tapstack.ip.paths import Hop
@@ -283,7 +283,7 @@ class ConnectionLane:
         )  # fmt: skip
         self._stack.counters["IpOutRequests"] += 1
         interface.count_sent(_LENGTH + length)
-        interface.device.write(Frame((head + rest, *text), _offload(size)), now)
+        interface.device.write(make_frame(((head + rest, *text), _offload(size))), now)
 
     def begin_train(
         self, tcb: Tcb, window: int, length: int, size: int, now: Instant
@@ -302,7 +302,7 @@ class ConnectionLane:
         )  # fmt: skip
 
         def send_unit(seq: int, text: Sequence[Buffer]) -> None:
-            write(Frame((head + pack(seq, *behind_seq), *text), offload), now)
+            write(make_frame(((head + pack(seq, *behind_seq), *text), offload)), now)
 
         return send_unit
 
@@ -322,7 +322,7 @@ class ConnectionLane:
         octets = head + rest
         self._stack.counters["IpOutRequests"] += 1
         self.interface.count_sent(len(octets))
-        self.interface.device.write(Frame((octets,), _offload(0)), now)
+        self.interface.device.write(make_frame(((octets,), _offload(0))), now)
 
     def _prepare(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
         """Lay out all headers up to the ports, for segments with so much text."""

@@ -7,7 +7,8 @@ randomness) comes in through them too.
 Not done here: any behaviour.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias
 
 from tapstack.base.address import Ipv4Address, MacAddress
@@ -57,6 +58,12 @@ class Frame(NamedTuple):
     parts: Sequence[Buffer]
     offload: Offload | None = None
     """None: the checksums are in the octets, to be verified by who receives them."""
+
+
+make_frame: Callable[[tuple[Sequence[Buffer], Offload | None]], Frame] = partial(
+    tuple.__new__, Frame
+)
+"""Make a frame of both fields, without the call of Python's that `Frame(…)` takes."""
 
 
 class Datagram(NamedTuple):

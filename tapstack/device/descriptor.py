@@ -8,12 +8,10 @@ Not done here: how a descriptor is opened (`tap.py`, `packet.py`).
 
 import errno
 import os
-from collections.abc import Callable, Sequence
-from functools import partial
 from hashlib import blake2s
 
 from tapstack.base.address import MacAddress
-from tapstack.base.contracts import Buffer, Capabilities, Frame, Offload
+from tapstack.base.contracts import Capabilities, Frame, make_frame
 from tapstack.base.units import Instant
 from tapstack.device import vnet
 
@@ -34,9 +32,6 @@ _NOT_TAKEN = frozenset(
     }
 )
 """A write that meets one of these says nothing of the next; the device is gone if it is another."""
-
-_frame: Callable[[tuple[Sequence[Buffer], Offload | None]], Frame] = partial(tuple.__new__, Frame)
-"""All that `Frame(…)` does, without a call of Python's."""
 
 _NOTHING_TO_READ = frozenset({errno.EAGAIN, errno.ENETDOWN})
 
@@ -95,9 +90,9 @@ class DescriptorDevice:
                 return None
             raise self._gone() from error
         if not self._offload:
-            return _frame(((memoryview(octets),), None))
+            return make_frame(((memoryview(octets),), None))
         header = self._header = octets[: vnet.HEADER_LENGTH]
-        return _frame(((memoryview(octets)[vnet.HEADER_LENGTH :],), vnet.parse(header)))
+        return make_frame(((memoryview(octets)[vnet.HEADER_LENGTH :],), vnet.parse(header)))
 
     def write(self, frame: Frame, now: Instant) -> None:  # noqa: ARG002
         """Send a frame, or count it as lost: that the device is gone, the next `read` says."""
