@@ -89,12 +89,14 @@ class Runtime:
         try:
             return attempt(*arguments, now=now)
         finally:
-            if self._takes_answers:
-                self._takes_answers = False
-                if driver.has_written_much():
-                    # Before the rest leaves, which may wait for them (Nagle's algorithm).
-                    self._leadership.take_answers()
-            driver.leave()
+            try:
+                if self._takes_answers:
+                    self._takes_answers = False
+                    if driver.has_written_much():
+                        # Before the rest leaves, which may wait for them (Nagle's algorithm).
+                        self._leadership.take_answers()
+            finally:
+                driver.leave()  # even if a signal handler has raised
 
     def _refusal(self) -> OSError:
         """Make the error of a call that comes too late; at exit, have it never return instead."""

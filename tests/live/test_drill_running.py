@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tapstack.drill.running import Manner, Verdict, run_file
+from tests.live.kernel_plays import play_on_kernel
 
 pytestmark = pytest.mark.usefixtures("able")
 
@@ -30,7 +31,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_the_kernel_passes(tmp_path: Path) -> None:
-    result = run_file(written(tmp_path, SERVER), Manner(live=True))
+    result = play_on_kernel(written(tmp_path, SERVER), Manner(live=True))
     assert (result.verdict, result.report) == (Verdict.PASSED, "")
     assert 0.4 < result.seconds < 5
 
@@ -44,7 +45,7 @@ def test_the_kernel_fails_what_no_host_does(tmp_path: Path) -> None:
 
 
 def test_both_hosts_do_the_same(tmp_path: Path) -> None:
-    result = run_file(written(tmp_path, SERVER), Manner(compare=True, verbose=True))
+    result = play_on_kernel(written(tmp_path, SERVER), Manner(compare=True, verbose=True))
     assert result.verdict is Verdict.PASSED
     assert result.report.startswith("tapstack passes\nLinux ")
 
