@@ -58,6 +58,24 @@ class History:
     waiting_trains: int = 0
     """Trains of text that had waited."""
 
+    def watch_what_they_send(self, world: World, hosts: Sequence[Host]) -> None:
+        """Note all that some hosts put on the wire from now on."""
+        names = {host.name for host in hosts}
+
+        def see(sighting: Sighting) -> None:
+            if sighting.direction is Direction.OUT and sighting.host in names:
+                what = sighting.time, sighting.host, sighting.octets, sighting.offload
+                self.wire.append(what)
+
+        for link in world.links:
+            link.watch(see)
+
+    def look_at_connections(self, stack: Stack) -> None:
+        """Note how they stand if anything was sent since the last look."""
+        if len(self.wire) > len(self.connections):
+            self.connections += [None] * (len(self.wire) - len(self.connections) - 1)
+            self.connections.append([snapshot(each) for each in stack.tcp.connections])
+
 
 def snapshot(value: object) -> object:
     """Spell out an object, down to what can be compared."""
@@ -114,9 +132,7 @@ def play(scenario: Scenario, *, express: bool) -> History:
 
         def flush_and_look(stack: Stack, now: Instant) -> None:
             flush(stack, now)
-            if len(history.wire) > len(history.connections):
-                history.connections += [None] * (len(history.wire) - len(history.connections) - 1)
-                history.connections.append([snapshot(each) for each in stack.tcp.connections])
+            history.look_at_connections(stack)
 
         def receive_syn(
             lane: SynLane, interface: NetworkInterface, frame: Frame, now: Instant
@@ -131,17 +147,10 @@ def play(scenario: Scenario, *, express: bool) -> History:
         patch.setattr(output, "send_waiting_train", send_waiting)
         patch.setattr(Stack, "flush", flush_and_look)
         run = Run(scenario, world)
-        hosts: dict[str, Host] = {host.name: host for host in (run.client, run.server)}
-
-        def see(sighting: Sighting) -> None:
-            if sighting.direction is Direction.OUT and sighting.host in hosts:
-                what = sighting.time, sighting.host, sighting.octets, sighting.offload
-                history.wire.append(what)
-
-        for link in world.links:
-            link.watch(see)
+        hosts = (run.client, run.server)
+        history.watch_what_they_send(world, hosts)
         run.run()
-        history.counters = [dict(host.stack.counters) for host in hosts.values()]
+        history.counters = [dict(host.stack.counters) for host in hosts]
     return history
 
 

@@ -21,12 +21,11 @@ from tapstack.express_runs import read_run
 from tapstack.interface import NetworkInterface
 from tapstack.sim import Host, World
 from tapstack.sim.port import Port
-from tapstack.sim.sighting import Direction, Sighting
 from tapstack.stack import Stack
 from tapstack.tcp.sent_segment import packets_of
 from tests.properties.scenario_run import Run
 from tests.properties.scenarios import End, Meeting, Road, Scenario, Side, Write
-from tests.properties.test_express_lane import History, snapshot
+from tests.properties.test_express_lane import History
 from tests.properties.test_random_worlds import WORLDS
 
 LATE: Duration = 900
@@ -133,22 +132,14 @@ def play(scenario: Scenario, taken: list[int], *, express: bool) -> History:
 
         def flush_and_look(stack: Stack, now: Instant) -> None:
             flush(stack, now)
-            if len(history.wire) > len(history.connections):
-                history.connections += [None] * (len(history.wire) - len(history.connections) - 1)
-                history.connections.append([snapshot(each) for each in stack.tcp.connections])
+            history.look_at_connections(stack)
 
         patch.setattr(ExpressLane, "receive", receive)
         patch.setattr(Stack, "flush", flush_and_look)
         run = Run(scenario, world)
-        hosts: dict[str, Host] = {host.name: host for host in (run.client, run.server)}
-
-        def see(sighting: Sighting) -> None:
-            if sighting.direction is Direction.OUT and sighting.host in hosts:
-                what = sighting.time, sighting.host, sighting.octets, sighting.offload
-                history.wire.append(what)
-
+        hosts = {host.name: host for host in (run.client, run.server)}
+        history.watch_what_they_send(world, (run.client, run.server))
         for link in world.links:
-            link.watch(see)
             for port in link.ports:
                 if port.host in hosts:
                     LateReader(hosts[port.host], port, world, deliver)
