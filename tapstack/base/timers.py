@@ -9,7 +9,7 @@ Not done here: waiting. A driver asks for `next_deadline` and calls `expire`.
 
 from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Any, ClassVar
 
 from tapstack.base.units import Instant
 
@@ -57,6 +57,19 @@ class Timer:
         return self.on_expiry.__name__
 
 
+class NeverArmed:
+    """What stands for a timer until `TimerQueue.arm` makes it: most owners never need theirs."""
+
+    __slots__ = ()
+
+    deadline: ClassVar[None] = None
+
+    def cancel(self) -> None:
+        """Do nothing: no deadline is set."""
+
+
+NEVER_ARMED = NeverArmed()
+
 _FEW = 64
 """Entries that are never worth clearing up."""
 
@@ -73,6 +86,14 @@ class TimerQueue:
     def timer(self, owner: Any, on_expiry: Expiry) -> Timer:
         """Make an unarmed timer that will call `on_expiry(owner, now)`."""
         return Timer(self, owner, on_expiry)
+
+    def arm(
+        self, timer: Timer | NeverArmed, deadline: Instant, owner: Any, on_expiry: Expiry
+    ) -> Timer:
+        """Set a timer's deadline, and give the timer, which is made for its first one."""
+        armed = Timer(self, owner, on_expiry) if isinstance(timer, NeverArmed) else timer
+        armed.arm(deadline)
+        return armed
 
     def push(self, timer: Timer, deadline: Instant) -> None:
         """Put an entry on the heap. For `Timer` alone."""

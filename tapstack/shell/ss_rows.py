@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tapstack.base.address import ANY_ENDPOINT
-from tapstack.base.timers import Timer
+from tapstack.base.timers import NeverArmed, Timer
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.shell.ss_insides import insides
 from tapstack.shell.ss_table import Row
@@ -104,7 +104,7 @@ def _sequence(tcb: Tcb) -> str:
 
 def _timer(tcb: Tcb, now: Instant) -> str:
     """Give what `ss -o` gives: the timer that runs, its time left, and how often it expired."""
-    kinds: tuple[tuple[str, Timer, int], ...] = (
+    kinds: tuple[tuple[str, Timer | NeverArmed, int], ...] = (
         ("on", tcb.retransmission_timer, tcb.retransmits),
         ("persist", tcb.persist_timer, tcb.probes_out),
         ("timewait", tcb.wait_timer, 0),

@@ -39,7 +39,8 @@ def hold_back(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         return False
     state.held += 1
     if tcb.compression_timer.deadline is None:
-        tcb.compression_timer.arm(now + _delay(config, tcb))
+        timer, deadline = tcb.compression_timer, now + _delay(config, tcb)
+        tcb.compression_timer = ctx.timers.arm(timer, deadline, (ctx, tcb), on_timeout)
     return True
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.errors import Drop
 from tapstack.base.units import SECOND, Duration
 from tapstack.tcp.invalid import answer_invalid
-from tapstack.tcp.lifetime import destroy, enter_time_wait
+from tapstack.tcp.lifetime import arm_wait, destroy, enter_time_wait
 from tapstack.tcp.paws import is_older
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.replies import reset_in_reply_to, reset_peer
@@ -40,7 +40,7 @@ def wait_for_fin(ctx: Context, tcb: Tcb, seg: Segment | None, now: Instant) -> b
     tcb.reassembly.clear()
     tcb.sacks.clear()
     tcb.keepalive_timer.cancel()
-    tcb.wait_timer.arm(now + _patience(ctx, tcb))
+    arm_wait(ctx, tcb, now + _patience(ctx, tcb))
     return True
 
 

@@ -17,16 +17,11 @@ _UNCOUNTED = frozenset({State.CLOSED, State.TIME_WAIT})
 """States in which a connection costs no more than its name."""
 
 
-def timers_of(tcb: Tcb) -> tuple[Timer, ...]:
-    """List every timer of a connection."""
-    return (
-        tcb.retransmission_timer,
-        tcb.persist_timer,
-        tcb.delayed_ack_timer,
-        tcb.compression_timer,
-        tcb.keepalive_timer,
-        tcb.wait_timer,
-    )
+def timers_of(tcb: Tcb) -> list[Timer]:
+    """List every timer of a connection that was ever armed, and the two that nearly all need."""
+    timers = [tcb.retransmission_timer, tcb.delayed_ack_timer]
+    rare = (tcb.persist_timer, tcb.compression_timer, tcb.keepalive_timer, tcb.wait_timer)
+    return timers + [each for each in rare if isinstance(each, Timer)]
 
 
 def leave_orphaned(ctx: Context, tcb: Tcb) -> None:
@@ -49,10 +44,23 @@ def enter_time_wait(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.send_buffer.clear()
     if ctx.connections.time_wait > ctx.config.tcp_max_tw_buckets:
         ctx.counters["TcpExtTCPTimeWaitOverflow"] += 1
-        tcb.wait_timer.arm(now)  # once the ACK of the peer's FIN has left
+        arm_wait(ctx, tcb, now)  # once the ACK of the peer's FIN has left
         return
     tcb.waiting_since = now
-    tcb.wait_timer.arm(now + ctx.config.time_wait)
+    arm_wait(ctx, tcb, now + ctx.config.time_wait)
+
+
+def arm_wait(ctx: Context, tcb: Tcb, deadline: Instant) -> None:
+    """Have a connection forgotten then, which waits for 2·MSL or for the peer's FIN."""
+    tcb.wait_timer = ctx.timers.arm(tcb.wait_timer, deadline, (ctx, tcb), on_wait_timeout)
+
+
+def on_wait_timeout(owner: tuple[Context, Tcb], now: Instant) -> None:  # noqa: ARG001 - every expiry's form
+    """2·MSL are over, or the peer of a closed connection never sent its FIN: forget it."""
+    ctx, tcb = owner
+    if tcb.state is State.TIME_WAIT:
+        ctx.counters["TcpExtTW"] += 1
+    destroy(ctx, tcb)
 
 
 def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.address import Endpoint
 from tapstack.base.error_queue import ErrorQueue
 from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
-from tapstack.base.timers import Timer
+from tapstack.base.timers import NEVER_ARMED, NeverArmed, Timer
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.ack_policy import AckPolicy, Compression
 from tapstack.tcp.congestion import CongestionControl
@@ -69,14 +69,7 @@ class Tcb:
     receive_space: ReceiveSpace
     retransmission_timer: Timer
     """Runs while anything is in flight (RFC 6298 §5). Armed by `retransmission_timer.py`."""
-    persist_timer: Timer
-    """Runs while text waits for a closed window (RFC 9293 §3.8.6.1)."""
     delayed_ack_timer: Timer
-    compression_timer: Timer
-    """Runs while ACKs of text beyond gaps wait for each other. Armed by `ack_compression.py`."""
-    keepalive_timer: Timer
-    wait_timer: Timer
-    """2·MSL in TIME-WAIT; the orphan's patience in FIN-WAIT-2."""
 
     state: State = State.CLOSED
     """Written by `state.become` alone."""
@@ -183,6 +176,14 @@ class Tcb:
     """The window was reduced: the next new text says so with CWR (RFC 3168 §6.1.2)."""
 
     # --- timeouts ---
+    persist_timer: Timer | NeverArmed = NEVER_ARMED
+    """Runs while text waits for a closed window (RFC 9293 §3.8.6.1). Armed by `timeouts.py`."""
+    keepalive_timer: Timer | NeverArmed = NEVER_ARMED
+    """Armed by `timeouts.py`."""
+    compression_timer: Timer | NeverArmed = NEVER_ARMED
+    """Runs while ACKs of text beyond gaps wait for each other. Armed by `ack_compression.py`."""
+    wait_timer: Timer | NeverArmed = NEVER_ARMED
+    """2·MSL in TIME-WAIT; the orphan's patience in FIN-WAIT-2. Armed by `lifetime.py`."""
     timer_purpose: Purpose = Purpose.RETRANSMISSION
     """What the retransmission timer runs for, while it does."""
     backoff: int = 0

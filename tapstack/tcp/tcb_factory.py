@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from tapstack.base.address import Endpoint
 from tapstack.base.timers import Timer
 from tapstack.base.units import SECOND, Instant
-from tapstack.tcp import ack_compression, ecn, send_space, timeouts
+from tapstack.tcp import ecn, send_space, timeouts
 from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.context import Context
-from tapstack.tcp.lifetime import timers_of
 from tapstack.tcp.mss import FIXED_HEADERS
 from tapstack.tcp.receive_space import MAX_UNSCALED, make_receive_space
 from tapstack.tcp.rtt import RttEstimator
@@ -73,17 +72,11 @@ def draft_tcb(
         congestion=make_congestion_control(ctx, window, route.congctl or options.congestion),
         receive_space=make_receive_space(config, options, route.window),
         retransmission_timer=Timer(timers, None, timeouts.on_retransmission_timeout),
-        persist_timer=Timer(timers, None, timeouts.on_persist_timeout),
         delayed_ack_timer=Timer(timers, None, timeouts.on_delayed_ack_timeout),
-        compression_timer=Timer(timers, None, ack_compression.on_timeout),
-        keepalive_timer=Timer(timers, None, timeouts.on_keepalive_timeout),
-        wait_timer=Timer(timers, None, timeouts.on_wait_timeout),
     )
     tcb.route = route
     tcb.recovery.reordering = config.tcp_reordering
-    owner = (ctx, tcb)
-    for each in timers_of(tcb):
-        each.owner = owner
+    tcb.retransmission_timer.owner = tcb.delayed_ack_timer.owner = (ctx, tcb)
     tcb.ecn = ecn.begins(config, tcb)
     tcb.path_mtu, tcb.path_asked_at = path.mtu, now
     mss = route.advmss or path.mtu - FIXED_HEADERS

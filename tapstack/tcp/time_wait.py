@@ -14,7 +14,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp.half_open import open_half
 from tapstack.tcp.handshake import listen_state
 from tapstack.tcp.invalid import answer_invalid
-from tapstack.tcp.lifetime import destroy
+from tapstack.tcp.lifetime import arm_wait, destroy
 from tapstack.tcp.paws import is_older
 from tapstack.tcp.segment import ACK, FIN, RST, SYN, Segment
 from tapstack.tcp.seq import add, gt
@@ -44,7 +44,7 @@ def time_wait_state(ctx: Context, tcb: Tcb, datagram: Datagram, seg: Segment, no
         if old or seg.flags & ACK:
             # "The only thing that can arrive in this state is a retransmission of the remote FIN.
             # Acknowledge it, and restart the 2 MSL timeout."
-            tcb.wait_timer.arm(now + ctx.config.time_wait)
+            arm_wait(ctx, tcb, now + ctx.config.time_wait)
         answer_invalid(ctx, tcb, seg, now, "TIME-WAIT")
 
 
@@ -52,7 +52,7 @@ def _expected(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Take an empty segment at RCV.NXT: a reset ends the wait unless RFC 1337's fix is on."""
     if not seg.flags & RST:
         if seg.flags & ACK:
-            tcb.wait_timer.arm(now + ctx.config.time_wait)
+            arm_wait(ctx, tcb, now + ctx.config.time_wait)
         if tcb.timestamps and seg.options.timestamps is not None:
             tcb.ts_recent, tcb.ts_recent_at = seg.options.timestamps.value, now
     elif not ctx.config.tcp_rfc1337:

@@ -1,9 +1,9 @@
-"""Timeouts (RFC 9293 §3.10.8, RFC 6298 §5): retransmission, persist, keep-alive, 2·MSL.
+"""Timeouts (RFC 9293 §3.10.8, RFC 6298 §5): retransmission, persist, keep-alive.
 
 Each expiry is called with the owner that the timer carries, a context and its connection; it leaves
 sending to the flush.
 
-Not done here: what is lost after a timeout (`loss_phase.py`).
+Not done here: what is lost after a timeout (`loss_phase.py`), and 2·MSL (`lifetime.py`).
 """
 
 from __future__ import annotations
@@ -235,7 +235,8 @@ def _arm_persist(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.options.user_timeout and tcb.probing_since is not None:
         end = tcb.probing_since + tcb.options.user_timeout * MILLISECOND
         deadline = min(deadline, max(end, now + 1))
-    tcb.persist_timer.arm(deadline)
+    timer = tcb.persist_timer
+    tcb.persist_timer = ctx.timers.arm(timer, deadline, (ctx, tcb), on_persist_timeout)
 
 
 def stop_probing(tcb: Tcb) -> None:
@@ -321,14 +322,19 @@ def arm_keepalive(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if not tcb.options.keepalive or tcb.state in (State.CLOSED, State.TIME_WAIT):
         tcb.keepalive_timer.cancel()
     elif tcb.keepalive_timer.deadline is None:
-        tcb.keepalive_timer.arm(now + _keepalive_idle(ctx, tcb))
+        _arm_keepalive(ctx, tcb, now + _keepalive_idle(ctx, tcb))
+
+
+def _arm_keepalive(ctx: Context, tcb: Tcb, deadline: Instant) -> None:
+    timer = tcb.keepalive_timer
+    tcb.keepalive_timer = ctx.timers.arm(timer, deadline, (ctx, tcb), on_keepalive_timeout)
 
 
 def rearm_keepalive(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Heed another TCP_KEEPIDLE: the silence so far counts."""
     if tcb.keepalive_timer.deadline is not None:
         due = tcb.last_received_at + _keepalive_idle(ctx, tcb)
-        tcb.keepalive_timer.arm(max(due, now))
+        _arm_keepalive(ctx, tcb, max(due, now))
 
 
 def _keepalive_idle(ctx: Context, tcb: Tcb) -> Duration:
@@ -342,11 +348,11 @@ def on_keepalive_timeout(owner: Owner, now: Instant) -> None:
     idle = now - tcb.last_received_at
     if tcb.sent or tcb.send_buffer.octets:
         # Text in flight asks the same question, and gives up by its own rules.
-        tcb.keepalive_timer.arm(now + _keepalive_idle(ctx, tcb))
+        _arm_keepalive(ctx, tcb, now + _keepalive_idle(ctx, tcb))
         return
     if idle < _keepalive_idle(ctx, tcb):
         tcb.probes_out = 0
-        tcb.keepalive_timer.arm(tcb.last_received_at + _keepalive_idle(ctx, tcb))
+        _arm_keepalive(ctx, tcb, tcb.last_received_at + _keepalive_idle(ctx, tcb))
         return
     if _keepalive_is_over(ctx, tcb, idle):
         ctx.counters["TcpExtTCPAbortOnTimeout"] += 1
@@ -357,7 +363,7 @@ def on_keepalive_timeout(owner: Owner, now: Instant) -> None:
     tcb.probe_due = True
     ctx.counters["TcpExtTCPKeepAlive"] += 1
     interval = (options.keepintvl or config.tcp_keepalive_intvl) * SECOND
-    tcb.keepalive_timer.arm(now + interval)
+    _arm_keepalive(ctx, tcb, now + interval)
     ctx.mark_dirty(tcb)
 
 
@@ -367,14 +373,3 @@ def _keepalive_is_over(ctx: Context, tcb: Tcb, idle: Duration) -> bool:
     if options.user_timeout:
         return tcb.probes_out > 0 and idle >= options.user_timeout * MILLISECOND
     return tcb.probes_out >= (options.keepcnt or ctx.config.tcp_keepalive_probes)
-
-
-# --- TIME-WAIT and FIN-WAIT-2 -------------------------------------------------------------------
-
-
-def on_wait_timeout(owner: Owner, now: Instant) -> None:  # noqa: ARG001 - every expiry's form
-    """2·MSL are over, or the peer of a closed connection never sent its FIN: forget it."""
-    ctx, tcb = owner
-    if tcb.state is State.TIME_WAIT:
-        ctx.counters["TcpExtTW"] += 1
-    destroy(ctx, tcb)

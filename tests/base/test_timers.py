@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tapstack.base.timers import Timer, TimerQueue
+from tapstack.base.timers import NEVER_ARMED, NeverArmed, Timer, TimerQueue
 
 NAMES = "abcde"
 
@@ -28,14 +28,15 @@ class AgainstAModel(RuleBasedStateMachine):
         super().__init__()
         self.queue = TimerQueue()
         self.diary = Diary()
-        self.timers = {name: self.queue.timer(name, self.diary.on_alarm) for name in NAMES}
+        self.timers: dict[str, Timer | NeverArmed] = dict.fromkeys(NAMES, NEVER_ARMED)
         self.model: dict[str, int] = {}
         self.now = 0
 
     @rule(name=st.sampled_from(NAMES), delay=st.integers(1, 20))
     def arm(self, name: str, delay: int) -> None:
-        self.timers[name].arm(self.now + delay)
-        self.model[name] = self.now + delay
+        timer, deadline = self.timers[name], self.now + delay
+        self.timers[name] = self.queue.arm(timer, deadline, name, self.diary.on_alarm)
+        self.model[name] = deadline
 
     @rule(name=st.sampled_from(NAMES))
     def cancel(self, name: str) -> None:

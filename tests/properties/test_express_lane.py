@@ -18,7 +18,7 @@ from hypothesis import event, given, settings, strategies as st
 
 from tapstack.base.contracts import Frame
 from tapstack.base.counters import Counters
-from tapstack.base.timers import Timer
+from tapstack.base.timers import NeverArmed, Timer
 from tapstack.base.units import Instant
 from tapstack.express import ExpressLane
 from tapstack.express_syns import SynLane
@@ -81,7 +81,7 @@ def snapshot(value: object) -> object:
     """Spell out an object, down to what can be compared."""
     if value is None or isinstance(value, (int, str, bytes, Enum)):
         return value
-    if isinstance(value, Timer):
+    if isinstance(value, (Timer, NeverArmed)):
         return value.deadline
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)

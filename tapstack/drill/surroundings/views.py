@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import count
 
 from tapstack.base.address import ANY_ENDPOINT, Endpoint
-from tapstack.base.timers import Timer
+from tapstack.base.timers import NeverArmed, Timer
 from tapstack.base.units import MILLISECOND, Instant
 from tapstack.drill.surroundings.linux_counters import SECTIONS
 from tapstack.stack import Stack
@@ -81,7 +81,7 @@ def _tcp(stack: Stack, now: Instant) -> Iterator[str]:
         )
 
 
-def _timer(tcb: Tcb) -> tuple[int, Timer | None]:
+def _timer(tcb: Tcb) -> tuple[int, Timer | NeverArmed | None]:
     """Give the timer that runs, and Linux's number of it."""
     kinds = (
         (1, tcb.retransmission_timer),
