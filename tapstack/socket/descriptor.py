@@ -134,33 +134,24 @@ class ReadinessDescriptor:
 
 
 class Readiness:
-    """What one socket shows of its readiness: nothing, until somebody asks for a descriptor.
+    """What one socket shows of its readiness, from when somebody asks for a descriptor.
 
     It follows the engine's object, which `connect` and `listen` exchange. Everything happens
     within the stack, so that events and the application's threads do not mix.
     """
 
-    def __init__(self, host: SocketHost, endpoint: SocketEndpoint) -> None:
+    def __init__(self, host: SocketHost, endpoint: SocketEndpoint, now: Instant) -> None:
+        """Make the descriptor. Raises: OSError."""
         self._host = host
         self._endpoint = endpoint
-        self._descriptor: ReadinessDescriptor | None = None
+        self._descriptor: ReadinessDescriptor | None = ReadinessDescriptor()
         self._watched: object = None
         self._stop: Callable[[], None] | None = None
-        self._closed = False
-        self.is_shown = False
-        """Whether there is a descriptor: only then there is something to `refresh`."""
+        self._follow(now=now)
 
     def fileno(self) -> int:
-        """Give the descriptor, made on the first call; −1 once closed. Raises: OSError."""
-        if self._descriptor is None:
-            self._host.call(self._open)
+        """Give the descriptor; −1 once closed."""
         return -1 if self._descriptor is None else self._descriptor.fileno()
-
-    def _open(self, *, now: Instant) -> None:
-        if self._descriptor is None and not self._closed:
-            self._descriptor = ReadinessDescriptor()
-            self.is_shown = True
-            self._follow(now=now)
 
     def show_after(
         self, attempt: Callable[..., T], arguments: tuple[Any, ...], *, now: Instant
@@ -172,14 +163,14 @@ class Readiness:
             self._follow(now=now)
 
     def refresh(self) -> None:
-        """Show what a call has changed, if anything is shown."""
+        """Show what a call has changed, unless it has closed the socket."""
         if self._descriptor is not None:
             self._host.call(self._follow)
 
     def _follow(self, *, now: Instant) -> None:
-        watched = self._endpoint.watched()
-        if self._closed:
+        if self._descriptor is None:
             return
+        watched = self._endpoint.watched()
         if watched is not self._watched:
             if self._stop is not None:
                 self._stop()
@@ -204,7 +195,6 @@ class Readiness:
 
     def close(self) -> None:
         """Give the descriptor back. To be called within the stack, or after its end."""
-        self._closed = True
         if self._stop is not None:
             self._stop()
             self._stop = None

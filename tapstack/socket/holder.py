@@ -52,7 +52,7 @@ class SocketObject:
         self._closing = False
         self._timeout = timeout
         self._host = held.host
-        self._readiness = held.open.readiness
+        self._open = held.open
         self.family = stdlib.AF_INET
         self.type = held.kind
         self.proto = held.protocol
@@ -118,14 +118,14 @@ class SocketObject:
             arrival = arrived.popleft()
         except IndexError:
             return None
-        if not arrived and self._readiness.is_shown:
-            self._readiness.refresh()
+        if not arrived and (readiness := self._open.readiness) is not None:
+            readiness.refresh()
         return arrival
 
     def _call(self, attempt: Callable[..., T], *arguments: Any) -> T:
         """Make an attempt that never waits, and show what it changed."""
-        if self._readiness.is_shown:
-            done: T = self._host.call(self._readiness.show_after, attempt, arguments)
+        if (readiness := self._open.readiness) is not None:
+            done: T = self._host.call(readiness.show_after, attempt, arguments)
             return done
         return self._host.call(attempt, *arguments)
 
@@ -138,8 +138,8 @@ class SocketObject:
         try:
             return block(self._host, self._attempts(), events, timeout, attempt, *arguments)
         finally:
-            if self._readiness.is_shown:
-                self._readiness.refresh()
+            if (readiness := self._open.readiness) is not None:
+                readiness.refresh()
 
     # --- timeouts ---
 
@@ -189,7 +189,7 @@ class SocketObject:
             if error.errno == EDEADLK:
                 self._host.call_soon(held.open.give_back)  # when the call is over that has our lock
             elif error.errno == ENETDOWN:
-                self._readiness.close()  # the stack is down, and has closed everything else
+                self._open.stop_showing()  # the stack is down, and has closed everything else
             else:
                 raise
             return

@@ -19,12 +19,24 @@ from tapstack.socket.descriptor import Readiness
 class OpenSocket:
     """What a socket is made of."""
 
-    __slots__ = ("endpoint", "holders", "readiness")
+    __slots__ = ("endpoint", "holders", "host", "readiness")
 
     def __init__(self, host: SocketHost, endpoint: SocketEndpoint) -> None:
+        self.host = host
         self.endpoint = endpoint
-        self.readiness = Readiness(host, endpoint)
+        self.readiness: Readiness | None = None
+        """What is shown of it; None: nobody has asked for a descriptor."""
         self.holders = 1
+
+    def fileno(self) -> int:
+        """Give the descriptor that shows readiness, made on the first call. Raises: OSError."""
+        if self.readiness is None:
+            self.host.call(self._show)
+        return -1 if self.readiness is None else self.readiness.fileno()
+
+    def _show(self, *, now: Instant) -> None:
+        if self.readiness is None and self.holders:
+            self.readiness = Readiness(self.host, self.endpoint, now)
 
     def share(self, *, now: Instant) -> OpenSocket:  # noqa: ARG002 - every attempt's form
         """Count one more holder."""
@@ -36,10 +48,15 @@ class OpenSocket:
         self.holders -= 1
         if self.holders:
             return 0
-        self.readiness.close()
+        self.stop_showing()
         seconds = self.endpoint.linger()
         self.endpoint.close(now=now)
         return seconds
+
+    def stop_showing(self) -> None:
+        """Give the descriptor back. To be called within the stack, or after its end."""
+        if self.readiness is not None:
+            self.readiness.close()
 
 
 class Held(NamedTuple):
@@ -54,7 +71,7 @@ class Held(NamedTuple):
 
     def fileno(self) -> int:
         """Give the descriptor's number. Raises: OSError."""
-        return self.open.readiness.fileno() if self.number < 0 else self.number
+        return self.open.fileno() if self.number < 0 else self.number
 
     def duplicate(self) -> Held:
         """Hold it once more, under another number. Raises: OSError."""
