@@ -12,10 +12,11 @@ import errno
 import logging
 import os
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.base.contracts import Frame
+from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.device.descriptor import DescriptorDevice
 from tapstack.runtime.clock import monotonic
 from tapstack.runtime.gone import give_up_interface
@@ -33,6 +34,8 @@ _UNIT = 4096
 """Octets: a frame beyond that is a unit of many segments, of which more are likely to follow."""
 _NO_SLEEP: Duration = 4
 """µs: who has asked for no longer had not to wait for the frame that it found."""
+_TICK: Duration = 2 * MILLISECOND
+"""How long who is in the stack may take to see to what has come."""
 _HUNG_UP = select.EPOLLHUP
 """What a descriptor says, again and again, that will never be readable."""
 _DESCRIPTORS_AT_ONCE = 8
@@ -51,6 +54,8 @@ class Driver:
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._sleeping_until: Instant | None = None
         self._is_asleep = False
+        self._is_stood_by = False
+        # Whether it is who stands by that sleeps, or is about to have the lock again.
         self._interfaces = {
             interface.device.fileno(): interface
             for interface in stack.interfaces.values()
@@ -66,8 +71,12 @@ class Driver:
         self.now = monotonic()
         """When the present turn began, or the last one did."""
         self._poller = select.epoll()
-        for fd in (self._wakeup, *self._interfaces):
-            self._poller.register(fd, select.EPOLLIN)
+        self._arrivals = select.epoll()
+        # What has come while nobody led but who stands by: told once, whoever reads it.
+        for poller, kind in ((self._poller, 0), (self._arrivals, select.EPOLLET)):
+            poller.register(self._wakeup, select.EPOLLIN)
+            for fd in self._interfaces:
+                poller.register(fd, select.EPOLLIN | kind)
 
     # --- ends of turns, whoever's they are ---
 
@@ -104,6 +113,10 @@ class Driver:
         self._is_asleep = False
         os.eventfd_write(self._wakeup, 1)
 
+    def _hear_kick(self) -> None:
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._wakeup)
+
     # --- the answers to what was sent ---
 
     def has_written_much(self) -> bool:
@@ -117,6 +130,82 @@ class Driver:
         for fd in tuple(self._interfaces):
             self._read(fd, hurries=True, hung_up=False)
         self._meet_deadlines()
+
+    # --- the turn of who stands by ---
+
+    def stand_by(self, waiter: Waiter) -> None:
+        """Sleep until there is something to do that nobody else does, and do it.
+
+        Under the lock, which others may have meanwhile.
+        """
+        self._sleeping_until = self._soonest()
+        self._is_asleep = self._is_stood_by = True
+        waiter.rouse = self.kick
+        try:
+            hung_up = self._lock.leave(self._watch)
+        finally:
+            self._is_asleep = self._is_stood_by = False
+            waiter.rouse = None
+        self._look_around(hung_up)
+
+    def _watch(self) -> Sequence[int]:
+        """Sleep without the lock, and come back with or without; tell what descriptors hung up.
+
+        What comes while somebody is in the stack is his, for he is awake: to wait for the lock
+        would be to have him wait at his next call, and two threads wake each other in vain. Should
+        he not get to it, as a signal handler may raise, this one looks a little later.
+        """
+        patience = _LONGEST_SLEEP * SECOND
+        while True:
+            sleep = patience
+            if self._sleeping_until is not None:
+                sleep = min(sleep, max(0, self._sleeping_until - monotonic()))
+            ready = self._arrivals.poll(sleep / SECOND, _DESCRIPTORS_AT_ONCE)
+            for fd, _ in ready:
+                if fd == self._wakeup:
+                    self._hear_kick()
+                    return ()
+            hung_up = [fd for fd, events in ready if events & _HUNG_UP]
+            if not ready or hung_up or not self._lock.pass_on(self._see_to_arrivals):
+                return hung_up
+            patience = _TICK
+
+    def _see_to_arrivals(self) -> None:
+        """Do the turn of who stands by, if he does still, in a thread that was in the stack."""
+        if self._is_stood_by:
+            self._look_around()
+            self.leave()
+
+    def _look_around(self, hung_up: Sequence[int] = ()) -> None:
+        """Do what there is to be done, by frames and by the clock."""
+        self.now = monotonic()
+        for fd in tuple(self._interfaces):
+            self._read_out(fd, hung_up=fd in hung_up)
+        self._meet_deadlines()
+
+    def _read_out(self, fd: int, *, hung_up: bool) -> None:
+        """Take all frames, and the answers to what leaves at that: nobody will tell of them again.
+
+        If there are more than a turn's, who stands by goes on as soon as others were in the stack.
+        """
+        interface, counters = self._interfaces[fd], self._stack.counters
+        read = interface.device.read
+        try:
+            for _ in range(_RUNS_A_TURN):
+                frames: list[Frame] = []
+                while len(frames) < _FRAMES_A_RUN and (frame := read(self.now)) is not None:
+                    frames.append(frame)
+                if hung_up and not frames:
+                    raise OSError(errno.ENODEV, "its descriptor hung up")
+                before = counters["IfOutOctets"]
+                if frames:
+                    self.guard(self._stack.receive_all, interface, frames, self.now)
+                if len(frames) < _FRAMES_A_RUN and counters["IfOutOctets"] == before:
+                    return
+                self.now = monotonic()
+            self.kick()
+        except OSError as gone:
+            self._give_up(fd, gone)
 
     # --- the turn of who drives ---
 
@@ -133,8 +222,7 @@ class Driver:
                 # Who found a frame without having to wait for it finds more.
                 self._read(fd, hurries=now - before <= _NO_SLEEP, hung_up=bool(events & _HUNG_UP))
             elif fd == self._wakeup:
-                with suppress(BlockingIOError):
-                    os.eventfd_read(fd)
+                self._hear_kick()
         self._meet_deadlines()
 
     def _meet_deadlines(self) -> None:
@@ -206,6 +294,7 @@ class Driver:
         interface = self._interfaces.pop(fd)
         self._late_devices = [each for each in self._late_devices if each[0] != fd]
         self._poller.unregister(fd)
+        self._arrivals.unregister(fd)
         _log.warning("%s is gone: %s", interface.name, gone.strerror)
         interface.device.close()
         self.guard(give_up_interface, self._stack, interface)
@@ -215,4 +304,5 @@ class Driver:
         for interface in self._stack.interfaces.values():
             interface.device.close()
         self._poller.close()
+        self._arrivals.close()
         os.close(self._wakeup)

@@ -6,7 +6,8 @@ to wait meanwhile follows: he sleeps on a bell of his own, which the leader ring
 
 Who leaves the lead names no successor, for he will most likely be back before another one is awake.
 A thread that stands by looks every few milliseconds whether the lead has been left for good, and
-takes it then; it has nothing else to wait for. It sleeps while a leader stays where he is.
+takes it then; it has nothing else to wait for. It sleeps while a leader stays where he is. While it
+leads, it leaves what comes to who is in the stack at that moment, for he is awake.
 
 That thread makes room for the next who comes to wait, and so does a leader who wakes others again
 and again, and finds nothing of his own: the other one names himself his heir, and ends his sleep.
@@ -162,8 +163,8 @@ class Leadership:
         reserve, seen = self._reserve, -1
         while not reserve.has_happened:
             if self._leader is reserve:
-                self._drive(reserve, None)
-                if self._reserve_is_to_leave:
+                self._driver.stand_by(reserve)
+                if self._heir is not None or self._reserve_is_to_leave:
                     self._step_down(reserve)
                     self._reserve_is_to_leave = False
             elif self._changes != seen:

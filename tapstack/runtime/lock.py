@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -83,6 +84,19 @@ class StackLock:
                     interruption = raised
             if interruption is not None:
                 raise interruption
+
+    def pass_on(self, task: Callable[[], None]) -> bool:
+        """Have a task done by who has the lock, or waits for it, as he gives it back.
+
+        False: nobody does, and so the lock is the caller's now, as is the task.
+        """
+        if self._is_awaited or not self._lock.acquire(blocking=False):
+            self._tasks.append(task)
+            if self._is_awaited or not self._lock.acquire(blocking=False):
+                return True
+            with suppress(ValueError):  # who gave it back meanwhile may have done the task, too
+                self._tasks.remove(task)
+        return False
 
     def _await(self) -> None:
         with self._gate:

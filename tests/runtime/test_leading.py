@@ -16,12 +16,13 @@ import pytest
 from tapstack.base.address import MAC_ZERO
 from tapstack.base.contracts import Frame
 from tapstack.base.units import MILLISECOND, SECOND, Instant
+from tapstack.runtime import driving
 from tapstack.runtime.clock import monotonic
 from tapstack.runtime.default import Settings, bring_up
 from tapstack.runtime.runtime import Runtime
 from tapstack.runtime.switching import SWITCH_INTERVAL
 from tests.runtime.test_runtime import HERE, THERE, link, start
-from tests.socket.nets import PATIENCE, Background, Net
+from tests.socket.nets import PATIENCE, Background, Net, until, wait_readable
 from tests.socket.test_default_sockets import run
 
 
@@ -221,6 +222,23 @@ def test_a_signal_handler_waits_in_the_stack_while_its_thread_drives(
     ringing.result()
 
 
+class Reading:
+    """Who reads a host's device."""
+
+    def __init__(self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.readers: set[threading.Thread] = set()
+        (device,) = [
+            each.device for each in runtime.stack.interfaces.values() if each.mac != MAC_ZERO
+        ]
+        read = device.read
+
+        def note_and_read(now: Instant) -> Frame | None:
+            self.readers.add(threading.current_thread())
+            return read(now)
+
+        monkeypatch.setattr(device, "read", note_and_read)
+
+
 def test_who_sends_much_takes_the_answers_himself(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,21 +246,65 @@ def test_who_sends_much_takes_the_answers_himself(
     client, server = hosts.connect()
     standing_by = hosts.here._leadership.thread
     until_it_leads(hosts.here, standing_by)
-    (device,) = [
-        each.device for each in hosts.here.stack.interfaces.values() if each.mac != MAC_ZERO
-    ]
-    read, readers = device.read, set()
-
-    def note_and_read(now: Instant) -> Frame | None:
-        readers.add(threading.current_thread())
-        return read(now)
-
-    monkeypatch.setattr(device, "read", note_and_read)
+    reading = Reading(hosts.here, monkeypatch)
     for _ in range(20):
         client.sendall(bytes(10_000))
         assert server.recv(10_000, socket.MSG_WAITALL) == bytes(10_000)
-    assert threading.current_thread() in readers
+    assert threading.current_thread() in reading.readers
     until_it_leads(hosts.here, standing_by)
+
+
+def until_passed_on(runtime: Runtime) -> None:
+    """Wait, within the stack, until who stands by has left to us what has come."""
+    deadline = monotonic() + int(PATIENCE * SECOND)
+    while not runtime._lock._tasks:
+        assert monotonic() < deadline
+        threading.Event().wait(0.001)
+
+
+def test_what_comes_while_somebody_is_in_the_stack_he_sees_to(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But who stands by goes on with what is beyond a turn."""
+    here, there = (each.socket(socket.SOCK_DGRAM) for each in hosts.nets)
+    here.bind((HERE, 0))
+    here.settimeout(PATIENCE)
+    address = here.getsockname()
+    there.sendto(b"the neighbours know each other", address)
+    here.recv(99)
+    standing_by = hosts.here._leadership.thread
+    until_it_leads(hosts.here, standing_by)
+    reading = Reading(hosts.here, monkeypatch)
+    monkeypatch.setattr(driving, "_FRAMES_A_RUN", 1)
+
+    def be_in_the_stack(*, now: int) -> None:
+        for index in range(8):
+            there.sendto(b"%d" % index, address)
+        until_passed_on(hosts.here)
+
+    hosts.here.call(be_in_the_stack)
+    until(lambda: len(reading.readers) == 2)
+    assert reading.readers == {threading.current_thread(), standing_by}
+    assert [here.recv(9) for _ in range(8)] == [b"%d" % index for index in range(8)]
+
+
+def test_what_nobody_sees_to_who_stands_by_does(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a signal handler interrupts who was to, in the very moment."""
+    client, server = hosts.connect()
+    until_it_leads(hosts.here, hosts.here._leadership.thread)
+    reading = Reading(hosts.here, monkeypatch)
+
+    def be_in_the_stack(*, now: int) -> None:
+        server.sendall(b"x")
+        until_passed_on(hosts.here)
+        hosts.here._lock._tasks.clear()
+
+    hosts.here.call(be_in_the_stack)
+    wait_readable(client)
+    assert client.recv(9) == b"x"
+    assert reading.readers == {hosts.here._leadership.thread}
 
 
 def test_closing_ends_who_drives(hosts: Hosts) -> None:

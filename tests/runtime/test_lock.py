@@ -2,12 +2,12 @@
 
 import threading
 from errno import EDEADLK
+from threading import get_ident
 
 import pytest
 
 from tapstack.runtime.lock import StackLock
-
-PATIENCE = 20.0
+from tests.socket.nets import PATIENCE, Background
 
 
 def test_a_free_lock_lets_the_task_be_done_at_once() -> None:
@@ -120,3 +120,24 @@ def test_who_waits_is_the_next_to_have_it() -> None:
     lock.run(done.append, "again")
     other.join(PATIENCE)
     assert done == ["other", "again"]
+
+
+def test_a_task_is_passed_on_to_who_has_the_lock() -> None:
+    lock, done = StackLock(), []
+
+    def hold() -> bool:
+        return Background(lock.pass_on, lambda: done.append(get_ident())).result()
+
+    assert lock.run(hold)
+    assert done == [get_ident()]
+
+
+def test_who_passes_on_a_task_while_the_lock_is_free_has_it_and_the_task() -> None:
+    lock, done = StackLock(), []
+
+    def sleep() -> None:
+        assert not lock.pass_on(lambda: done.append(1))
+        assert Background(lock.pass_on, lambda: done.append(2)).result()
+
+    lock.run(lock.leave, sleep)
+    assert done == [2]
