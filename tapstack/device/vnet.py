@@ -44,26 +44,28 @@ _FLAGS = 13
 
 def build(frame: Frame) -> bytes:
     """Lay out the header of an outbound frame."""
-    offload = frame.offload
-    if offload is None or not offload.checksum_start:
+    parts, offload = frame
+    if offload is None:
         return _NOTHING_LEFT
-    if not offload.segment_size or offload.checksum_offset == udp.CHECKSUM_OFFSET:
-        return _build(offload, udp.HEADER_LENGTH, False)
-    headers, start = frame.parts[0], offload.checksum_start
+    start, offset, segment_size = offload
+    if not start:
+        return _NOTHING_LEFT
+    if not segment_size or offset == udp.CHECKSUM_OFFSET:
+        return _build(offload, udp.HEADER_LENGTH, 0)
+    headers = parts[0]
     if len(headers) <= start + _FLAGS:
-        headers = b"".join(frame.parts)
-    has_cwr = bool(headers[start + _FLAGS] & CWR)
-    return _build(offload, headers[start + _DATA_OFFSET] >> 4 << 2, has_cwr)
+        headers = b"".join(parts)
+    return _build(offload, headers[start + _DATA_OFFSET] >> 4 << 2, headers[start + _FLAGS] & CWR)
 
 
 @lru_cache(maxsize=256)
-def _build(offload: Offload, transport_length: int, has_cwr: bool) -> bytes:
+def _build(offload: Offload, transport_length: int, cwr: int) -> bytes:
     """Lay out the header of a frame, with such a transport header if that is one of a unit."""
     start, offset, segment_size = offload
     if not segment_size:
         return CODEC.pack(NEEDS_CSUM, GSO_NONE, 0, 0, start, offset)
     gso_type = GSO_UDP_L4 if offset == udp.CHECKSUM_OFFSET else GSO_TCPV4
-    if has_cwr:
+    if cwr:
         gso_type |= GSO_ECN
     header_length = start + transport_length
     return CODEC.pack(NEEDS_CSUM, gso_type, header_length, segment_size, start, offset)

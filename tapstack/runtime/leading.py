@@ -168,8 +168,7 @@ class Leadership:
                     self._step_down(reserve)
                     self._reserve_is_to_leave = False
             elif self._changes != seen:
-                seen = self._changes
-                self._follow(reserve, monotonic() + _TICK)
+                seen = self._stand_back()
             elif self._leader is None:
                 self._change(reserve)
             else:
@@ -177,6 +176,25 @@ class Leadership:
                 self._follow(reserve, None)
                 self._reserve_sleeps = False
         self._step_down(reserve)
+
+    def _stand_back(self) -> int:
+        """Sleep until the lead has stayed as it is for a tick, or somebody calls.
+
+        Tells how often it had changed by then.
+        """
+        bell = Bell()
+        self._reserve.rouse = bell.ring
+        try:
+            return self._lock.leave(self._watch_lead, bell)
+        finally:
+            self._reserve.rouse = None
+
+    def _watch_lead(self, bell: Bell) -> int:
+        # Without the lock, which whoever leads would have to wait for in turn: this only looks.
+        while True:
+            seen = self._changes
+            if bell.sleep(_TICK / SECOND) or self._changes == seen:
+                return seen
 
     def end(self) -> None:
         """Take the lead for good: nobody drives any more, and the thread that stands by ends."""

@@ -51,6 +51,7 @@ class Bell:
         self.ring = self._lock.release
         """End the sleep. To be called once."""
 
-    def sleep(self, seconds: float | None) -> None:
-        """Sleep until it is rung, or the time is up."""
-        self._lock.acquire(timeout=-1 if seconds is None else min(max(seconds, 0), TIMEOUT_MAX))
+    def sleep(self, seconds: float | None) -> bool:
+        """Sleep until it is rung; False when the time is up."""
+        timeout = -1 if seconds is None else min(max(seconds, 0), TIMEOUT_MAX)
+        return self._lock.acquire(timeout=timeout)

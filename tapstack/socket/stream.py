@@ -225,11 +225,8 @@ class StreamEndpoint(AnyEndpoint):
         if is_deferred(self._tcb):
             self._connect_reported = False
             stream_text.send_first(self._tcp, self._tcb, data, flags, now)
-        taken = stream_text.send(self._tcp, self._tcb, data, flags, now)
         wish = self.kept.timestamping.wish(said.timestamps)
-        if wish and taken:
-            self._tcp.note_queued(self._tcb, wish)
-        return taken
+        return stream_text.send(self._tcp, self._tcb, data, flags, wish, now)
 
     def _open_with_text(self, to: Endpoint | None, now: Instant) -> None:
         """Begin a connection whose SYN waits for text (RFC 7413), unless one waits already.

@@ -32,13 +32,19 @@ from tapstack.socket.scattered import Item
 from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.transmit_timestamps import Wish, expect_wish
 
 TCP_INQ = 36
 """Of <linux/tcp.h>, where its control data is called TCP_CM_INQ: octets that wait behind."""
 
 
-def send(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, now: Instant) -> int:
-    """Queue what finds room. Raises: OSError with EAGAIN, EPIPE, ENOTCONN, why it ended."""
+def send(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, wish: Wish | None, now: Instant) -> int:
+    """Queue what finds room, and note a wish to be told of it.
+
+    Raises: OSError with EAGAIN, EPIPE, ENOTCONN, why it ended.
+    """
+    if wish is not None:
+        expect_wish(tcb)
     taken = tcp.send(
         tcb,
         data,
@@ -51,6 +57,8 @@ def send(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, now: Instant) -> int:
         tcb.writer_waits = not flags & MSG_DONTWAIT
     if taken == 0 and (len(data) or is_opening(tcb)):
         raise os_error(EAGAIN)  # before it is open even nothing has to wait
+    if wish is not None and taken:
+        tcp.note_queued(tcb, wish)
     return taken
 
 

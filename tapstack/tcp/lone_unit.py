@@ -97,7 +97,7 @@ def _may_leave(ctx: Context, tcb: Tcb, length: int, now: Instant) -> bool:
             return False
     elif length > tcb.snd_wnd or not (goes_first or _has_room_for_segment(tcb, length)):
         return False
-    return not length % mss or goes_first or _may_be_small(tcb)
+    return not length % mss or goes_first or may_be_small(tcb)
 
 
 def _has_room_for_segment(tcb: Tcb, length: int) -> bool:
@@ -114,7 +114,7 @@ def _has_room_for_units(ctx: Context, tcb: Tcb, length: int, mss: int) -> bool:
     return fits and largest * mss <= min(room, (cwnd - tcb.sent.packets_out) * mss)
 
 
-def _may_be_small(tcb: Tcb) -> bool:
+def may_be_small(tcb: Tcb) -> bool:
     """Ask Nagle's algorithm, as Minshall changed it, of what is not to wait for the user."""
     if tcb.options.nodelay or tcb.push_pending:
         return True

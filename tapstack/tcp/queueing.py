@@ -12,6 +12,7 @@ from tapstack.tcp.output import send_new_text
 from tapstack.tcp.train import send_train
 
 if TYPE_CHECKING:
+    from tapstack.base.contracts import Buffer
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
@@ -21,23 +22,29 @@ _ENOUGH_PIECES = 3
 """When so many wait and none may leave, no more of them changes that: a unit is made of two."""
 
 
-def queue_text(ctx: Context, tcb: Tcb, data: memoryview, now: Instant, *, held: bool) -> int:
+def queue_text(
+    ctx: Context, tcb: Tcb, data: Buffer, now: Instant, *, held: bool, goes_on: bool
+) -> int:
     """Queue text piece by piece, and tell how much found room.
 
     Each piece that more follows is sent as soon as it is full, as far as the windows allow: what
     has left makes room, so that much more may be taken than the buffer holds at once. What is
-    `held` leaves only with all of it.
+    `held` leaves only with all of it. The last piece is the flush's, unless a train takes it along:
+    it is not to if the user `goes_on`, or ends a record.
     """
-    taken, size, may_leave = 0, len(data), not held
+    text = memoryview(data)
+    taken, size, may_leave = 0, len(text), not held
     tcb.send_pieces.unpush(tcb)
     while taken < size:
         if may_leave and size - taken > tcb.effective_mss:
-            taken += send_train(ctx, tcb, data[taken:], now)
+            taken += send_train(ctx, tcb, text[taken:], now, to_its_end=not goes_on)
+            if taken == size:
+                break
         in_last = send_space.room_in_last(ctx, tcb)
         room = in_last or send_space.room_for_another(ctx, tcb)
         if not room:
             break
-        part = data[taken : taken + room]
+        part = text[taken : taken + room]
         tcb.send_buffer.append(part)
         tcb.send_pieces.take(tcb, len(part), begins=not in_last)
         taken += len(part)

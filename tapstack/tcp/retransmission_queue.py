@@ -88,6 +88,13 @@ class RetransmissionQueue:
         self.packets_out += segment.packets
         self._transmissions = segment.number = self._transmissions + 1
 
+    def append_burst(self, segment: SentSegment) -> None:
+        """Add what was just sent for the first time, and is a burst by itself."""
+        self.segments.append(segment)
+        self.packets_out += segment.packets
+        begun = -(-self._transmissions >> BURST_BITS) << BURST_BITS
+        self._transmissions = segment.number = begun + 1
+
     def _number(self, segment: SentSegment) -> None:
         self._transmissions += 1
         segment.number = self._transmissions

@@ -106,6 +106,10 @@ class SendPieces:
             self._pushed_seq = end
         return pushed
 
+    def push_by(self, end: int) -> None:
+        """Note a piece that leaves as it comes, none being here, and is pushed: nothing follows."""
+        self._pushed_seq = end
+
     def push(self) -> None:
         """Have the last piece end with PSH."""
         if self._pieces:

@@ -46,6 +46,7 @@ class SentSegment:
         segment_size: int,
         sent_at: Instant,
         packets: int | None = None,
+        departure: Departure | None = None,
     ) -> None:
         self.seq = seq
         self.end = end
@@ -69,7 +70,7 @@ class SentSegment:
         self.watched = True
         """Whether RACK looks at it: until that deems it lost, or it is SACKed, and again from when
         it is sent again. What is taken back, like in Linux, does not have it look again."""
-        self.departure: Departure | None = None
+        self.departure = departure
         """How delivery stood when it was sent last; None: it is no longer to be measured by."""
 
     @property

@@ -3,12 +3,12 @@
 While nothing is amiss, a unit leaves for each full piece of a long text as soon as that is queued,
 and of text that waits, when an ACK makes room; as far as the windows reach, and the send buffer.
 How far that is does not change on the way, so it is worked out once, and each unit is then but an
-entry in flight, its text and its headers. What `queueing.py` and `output.py` come to unit by unit
-is the truth: a property test holds both together.
+entry in flight, its text and its headers. What ends the user's text goes along if it may. What
+`queueing.py` and `output.py` come to unit by unit is the truth: a property test compares.
 
 Whatever is not so plain is declined before anything has changed.
 
-Not done here: what is no full unit, and so the last one (`output.py`).
+Not done here: what is no full unit, but for what ends a text (`output.py`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 
 from tapstack.tcp import path_mtu, send_space, tail_loss_probe
 from tapstack.tcp.delivery_rate import depart
+from tapstack.tcp.lone_unit import may_be_small
 from tapstack.tcp.plain_segment import has_more_to_say
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_timer import rearm_retransmission, runs_no_rto
-from tapstack.tcp.segment import PSH
-from tapstack.tcp.sent_segment import SentSegment
+from tapstack.tcp.segment import ACK, PSH
+from tapstack.tcp.sent_segment import SentSegment, packets_of
 from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.unit_size import unit_segments
@@ -34,50 +35,97 @@ if TYPE_CHECKING:
     from tapstack.base.contracts import Buffer
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
+    from tapstack.tcp.delivery_rate import Departure
     from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.tcb import Tcb
 
     SendUnit = Callable[[int, Sequence[Buffer]], None]
 
 
-def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant) -> int:
+def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its_end: bool) -> int:
     """Queue and send the full pieces of a text that may leave at once; tell how many octets.
 
-    Its last piece is left. 0: decline, as where anything waits already.
+    Its last piece is left; but `to_its_end`, as nothing is to follow, it leaves too if it may.
+    0: decline, as where anything waits already.
     """
-    mss, lane = tcb.effective_mss, tcb.lane
+    mss, lane, length = tcb.effective_mss, tcb.lane, len(text)
     if lane is None or tcb.unsent() or _is_anything_else(tcb, now):
         return 0
     size = send_space.room_for_another(ctx, tcb)
     largest = unit_segments(ctx, tcb, mss)
-    if not mss < size < len(text) or size > largest * mss:
+    if not mss < size < length or size > largest * mss:
         return 0
-    count = min(
-        (len(text) - 1) // size,
-        send_space.pieces_taken(tcb, size),
-        _units_that_may_leave(tcb, size // mss, largest, mss),
-    )
-    if count < 1 or not lane.is_clear(tcb, size, mss):
+    full, room = (length - 1) // size, send_space.pieces_taken(tcb, size)
+    units = min(full, room, _units_that_may_leave(tcb, size // mss, largest, mss))
+    if units < 1 or not lane.is_clear(tcb, size, mss):
         return 0
     begins_rto = runs_no_rto(tcb)
-    send_unit = _begin(ctx, tcb, lane, size, now)
     departure = depart(tcb, now, nothing_in_flight=not tcb.sent)
-    for start in range(0, count * size, size):
-        end = add(tcb.snd_nxt, size)
-        flags = PSH if tcb.send_pieces.pass_by(end, size, tcb.max_snd_wnd) else 0
-        segment = SentSegment(tcb.snd_nxt, end, flags, mss, now, size // mss)
-        segment.departure = departure
-        tcb.sent.begin_burst()
-        tcb.sent.append(segment)
-        if not flags:
-            tcb.sent.begin_burst()
-        tcb.snd_nxt = end
-        send_unit(segment.seq, (tcb.send_buffer.append(text[start : start + size]),))
-    _count(ctx, tcb, lane, count, size)
-    note_use(ctx, tcb, tcb.sent.in_flight >= tcb.window.cwnd, now)
+    taken = units * size
+    _send_full_pieces(ctx, tcb, lane, text[:taken], size, departure, now)
+    if to_its_end and full == units < room and _last_may_leave(tcb, lane, length - taken, largest):
+        _send_last(tcb, lane, text[taken:], departure, now)
+        taken = length
+    _count(ctx, tcb, packets_of(taken, mss), taken)
+    note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
     if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
         rearm_retransmission(tcb, now)
-    return count * size
+    return taken
+
+
+def _send_full_pieces(
+    ctx: Context,
+    tcb: Tcb,
+    lane: Lane,
+    text: memoryview,
+    size: int,
+    departure: Departure,
+    now: Instant,
+) -> None:
+    """Queue and send pieces of so many octets, each a burst by itself."""
+    send_unit = _begin(ctx, tcb, lane, size, now)
+    mss, sent, seq = tcb.effective_mss, tcb.sent, tcb.snd_nxt
+    packets, pushed = size // mss, False
+    for start in range(0, len(text), size):
+        end = add(seq, size)
+        pushed = tcb.send_pieces.pass_by(end, size, tcb.max_snd_wnd)
+        sent.append_burst(SentSegment(seq, end, PSH if pushed else 0, mss, now, packets, departure))
+        tcb.snd_nxt = end
+        send_unit(seq, (tcb.send_buffer.append(text[start : start + size]),))
+        seq = end
+    if not pushed:
+        sent.begin_burst()
+    lane.count_train(len(text) // size, size)
+
+
+def _last_may_leave(tcb: Tcb, lane: Lane, length: int, largest: int) -> bool:
+    """Tell whether the last piece of a text may leave right behind the full ones.
+
+    What the lone unit would be asked that they were not: it is the user's call that ends with it.
+    """
+    mss, recovery = tcb.effective_mss, tcb.recovery
+    return (
+        not (tcb.options.cork or tcb.send_blocked or tcb.record_ends or tcb.probe_due)
+        and not (recovery.tail_probe_due or recovery.new_text_first)
+        and tcb.persist_timer.deadline is None
+        and _units_that_may_leave(tcb, packets_of(length, mss), largest, mss) > 0
+        and (not length % mss or may_be_small(tcb))
+        and (length > mss or lane.is_clear(tcb, length, 0))
+    )
+
+
+def _send_last(tcb: Tcb, lane: Lane, text: memoryview, departure: Departure, now: Instant) -> None:
+    """Queue and send the last piece of a text, pushed."""
+    mss, seq, length = tcb.effective_mss, tcb.snd_nxt, len(text)
+    tcb.snd_nxt = end = add(seq, length)
+    tcb.send_pieces.push_by(end)
+    packets = packets_of(length, mss)
+    tcb.sent.append_burst(SentSegment(seq, end, PSH, mss, now, packets, departure))
+    if length % mss:
+        tcb.small_sent_end = end
+    chunk = tcb.send_buffer.append(text)
+    window, size = tcb.rcv_wnd >> tcb.rcv_wind_shift, mss if length > mss else 0
+    lane.send(tcb, ACK | PSH, seq, window, (chunk,), length, size, now)
 
 
 def send_waiting_train(
@@ -104,8 +152,7 @@ def send_waiting_train(
     while left < count and pieces.make_unit(tcb, size):
         seq, end = tcb.snd_nxt, add(tcb.snd_nxt, size)
         flags = PSH if pieces.is_pushed_at(tcb, end) else 0
-        segment = SentSegment(seq, end, flags, mss, now, largest)
-        segment.departure = departure
+        segment = SentSegment(seq, end, flags, mss, now, largest, departure)
         text = tcb.send_buffer.views(sub(seq, tcb.snd_una), size)
         tcb.sent.append(segment)
         if one_by_one:
@@ -114,7 +161,8 @@ def send_waiting_train(
         pieces.on_sent(end)
         send_unit(seq, text)
         left += 1
-    _count(ctx, tcb, lane, left, size)
+    lane.count_train(left, size)
+    _count(ctx, tcb, left * largest, left * size)
     return True
 
 
@@ -162,11 +210,9 @@ def _begin(ctx: Context, tcb: Tcb, lane: Lane, size: int, now: Instant) -> SendU
     return lane.begin_train(tcb, window, size, tcb.effective_mss, now)
 
 
-def _count(ctx: Context, tcb: Tcb, lane: Lane, units: int, size: int) -> None:
-    """Count what has left."""
-    packets = units * size // tcb.effective_mss
+def _count(ctx: Context, tcb: Tcb, packets: int, octets: int) -> None:
+    """Count the text that has left."""
     tcb.recovery.prr.out += packets
     ctx.counters["TcpExtTCPOrigDataSent"] += packets
     ctx.counters["TcpOutSegs"] += packets
-    tcb.statistics.on_transmitted(packets, units * size)
-    lane.count_train(units, size)
+    tcb.statistics.on_transmitted(packets, octets)

@@ -72,6 +72,11 @@ def count_no_more(tcb: Tcb) -> None:
     _of(tcb).base = None
 
 
+def expect_wish(tcb: Tcb) -> None:
+    """Hear that a wish will come for what is queued next: it is not to leave before that."""
+    _of(tcb)
+
+
 def note_queued(tcb: Tcb, wish: Wish, unit: int) -> None:
     """Hear that text was queued; what waits in the same unit, of so many octets, it joins."""
     marks = _of(tcb).marks

@@ -168,7 +168,7 @@ def send(
         raise os_error(ENOTCONN)
     delivery_rate.on_user_sends(tcb)
     tcb.push_pending = False
-    taken = queue_text(ctx, tcb, memoryview(data), now, held=out_of_band)
+    taken = queue_text(ctx, tcb, data, now, held=out_of_band, goes_on=more or ends_record)
     if taken < len(data):
         tcb.send_blocked = True
         if not taken:

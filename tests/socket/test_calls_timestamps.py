@@ -221,6 +221,19 @@ def test_what_waits_for_the_window_is_told_of_when_it_leaves(ends: Ends) -> None
     assert moments[:2] == [(SCHEDULED, taken - 1), (SENT, taken - 1)]
 
 
+def test_the_end_of_a_long_text_is_told_of_though_it_may_leave_at_once(ends: Ends) -> None:
+    fd, accepted = ends.connect()
+    for _ in range(10):  # until the congestion window takes all of it
+        ends.client.write(fd, bytes(200_000))
+        ends.server.recv(accepted, 200_000, socket.MSG_WAITALL)
+    ends.world.run_for(4 * DELAY)
+    wish = SO, TIMESTAMPING, flags(TX_SOFTWARE)
+    ends.client.setsockopt(fd, SO, TIMESTAMPING, flags(SOFTWARE | OPT_TSONLY))
+    now = ends.world.now
+    ends.client.sendmsg(fd, [bytes(200_000)], [wish], 0, None)
+    assert ends.told(fd) == [(SENT, 0, now)]
+
+
 def test_when_a_datagram_came(ends: Ends) -> None:
     there = ends.server.socket(2, 2, 0)
     ends.server.bind(there, ends.address)
