@@ -20,11 +20,11 @@ from tapstack.base.address import MacAddress
 from tapstack.base.checksum import is_checksum_right, pseudo_header_sum
 from tapstack.base.contracts import Offload, make_frame
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
-from tapstack.express_runs import read_run
+from tapstack.express_runs import is_followed, read_run
 from tapstack.ip import wire as ip_wire
 from tapstack.ip.wire import DONT_FRAGMENT, FRAGMENT_MASK, PLAIN
 from tapstack.tcp.expected_segment import take_expected
-from tapstack.tcp.expected_turn import take_expected_turn
+from tapstack.tcp.expected_turn import TURNING, take_expected_turn
 from tapstack.tcp.options import (
     MSS,
     PADDED_WINDOW_SCALE,
@@ -81,6 +81,11 @@ def is_from_host_to(mac: MacAddress, addresses: bytes) -> bool:
     return addresses[:6] == mac and not addresses[6] & 1 and addresses[6:] != mac
 
 
+def is_segment_intact(source: int, destination: int, octets: memoryview) -> bool:
+    """Verify the checksum of the segment in a frame."""
+    return is_checksum_right(source, destination, PROTOCOL_TCP, octets[_TCP_START:])
+
+
 def count_taken(stack: Stack, interface: NetworkInterface, length: int, frames: int = 1) -> None:
     """Count frames of `length` octets, all told, as Ethernet and IP do."""
     interface.count_received(length, frames)
@@ -106,8 +111,7 @@ class ExpressLane:
 
         With it go those `behind` it, as far as they make a run with it: tell how many in all.
         """
-        octets = frame.parts[0]
-        stack = self._stack
+        octets, stack = frame.parts[0], self._stack
         if len(octets) < _LENGTH or octets[PROTOCOL_AT] != PROTOCOL_TCP or stack.tracer.on:
             return 0
         (
@@ -136,25 +140,26 @@ class ExpressLane:
         total = (PLAIN << 8) + tos + total_length + number + fragment + (ttl << 8) + PROTOCOL_TCP
         if (total + check + source + destination) % _ONES or PROTOCOL_TCP in self._raw_protocols:
             return 0
-        octets = memoryview(octets)
-        offload = frame.offload
-        if offload is None and not is_checksum_right(
-            source, destination, PROTOCOL_TCP, octets[_TCP_START:]
-        ):
+        octets, offload = memoryview(octets), frame.offload
+        if offload is None and not is_segment_intact(source, destination, octets):
             return 0
-        size, stamps = offload.segment_size if offload else 0, Timestamps(stamp, echo)
-        if behind and not word & FIN:
-            frames = self._take_run(interface, tcb, octets, stamps, size, behind, now)
-            if frames:
-                return frames
-        text, length = octets[_LENGTH:], len(octets) - _LENGTH
-        packets = packets_of(length, size or length or 1)
-        if word & FIN or not take_expected(
-            self._context, tcb, seq, ack, word, wnd, stamps, (text,), length, size, packets, now
-        ):
+        length, size = len(octets) - _LENGTH, offload.segment_size if offload else 0
+        if word & FIN or tcb.state in TURNING:
+            turn = tcb, seq, ack, word, wnd, stamp, echo
+            taken = not length and take_expected_turn(self._context, *turn, now)
+        else:
+            stamps = Timestamps(stamp, echo)
+            if behind and is_followed(octets, behind[0]):
+                frames = self._take_run(interface, tcb, octets, stamps, size, behind, now)
+                if frames:
+                    return frames
+            texts, packets = (octets[_LENGTH:],), packets_of(length, size or length or 1)
+            taken = take_expected(
+                self._context, tcb, seq, ack, word, wnd, stamps, texts, length, size, packets, now
+            )
+        if not taken:
             ends = port, our_port, seq, ack, word & 0xFF, wnd, up
-            seg = Segment(*ends, Options(None, None, False, stamps, ()), text, tos, _TCP_LENGTH)
-            if not self._take_in_turn(tcb, seg, size, now):
+            if not self._take_by_steps(tcb, ends, stamp, echo, octets, tos, size, now):
                 return 0
         count_taken(stack, interface, len(octets))
         stack.counters["TcpInSegs"] += 1
@@ -185,12 +190,23 @@ class ExpressLane:
         self._stack.counters["TcpInSegs"] += frames
         return frames
 
-    def _take_in_turn(self, tcb: Tcb, seg: Segment, size: int, now: Instant) -> bool:
+    def _take_by_steps(
+        self,
+        tcb: Tcb,
+        ends: tuple[int, int, int, int, int, int, int],
+        stamp: int,
+        echo: int,
+        octets: memoryview,
+        tos: int,
+        size: int,
+        now: Instant,
+    ) -> bool:
         """Hand a segment that is not what was expected to the layer of TCP; False: decline."""
         if tcb.state is State.TIME_WAIT or tcb.options.min_ttl:
             return False
-        if not take_expected_turn(self._context, tcb, seg, now):
-            self._stack.tcp.take(tcb, seg, size, now)
+        options = Options(None, None, False, Timestamps(stamp, echo), ())
+        seg = Segment(*ends, options, octets[_LENGTH:], tos, _TCP_LENGTH)
+        self._stack.tcp.take(tcb, seg, size, now)
         return True
 
     def _open_lane(self, tcb: Tcb, interface: NetworkInterface, addresses: bytes) -> bool:

@@ -35,6 +35,7 @@ These are: all in front of IP's length; fragment, TTL and protocol; addresses an
 _LENGTH = _HEADERS.size
 _DATAGRAM = _LENGTH - ETHERNET_LENGTH
 """Octets of a datagram without text."""
+_ADDRESSES_AND_PORTS = slice(ETHERNET_LENGTH + 12, ETHERNET_LENGTH + 24)  # RFC 791 §3.1
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 _ONES = 0xFFFF
@@ -58,6 +59,11 @@ class Run(NamedTuple):
     """Octets of text in each segment; 0: there is none."""
     packets: int
     """Segments that they were on the wire."""
+
+
+def is_followed(first: memoryview, behind: Frame) -> bool:
+    """Tell whether a frame may have one of the same connection right behind it."""
+    return first[_ADDRESSES_AND_PORTS] == behind.parts[0][_ADDRESSES_AND_PORTS]
 
 
 def read_run(first: memoryview, segment_size: int, behind: Sequence[Frame]) -> Run:

@@ -13,13 +13,19 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
-from tapstack.base.checksum import is_checksum_right
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
-from tapstack.express import PROTOCOL_AT, ConnectionLane, count_taken, is_from_host_to
+from tapstack.express import (
+    PROTOCOL_AT,
+    ConnectionLane,
+    count_taken,
+    is_from_host_to,
+    is_segment_intact,
+)
 from tapstack.ip.wire import FRAGMENT_MASK, HEADER_LENGTH as IP_LENGTH, PLAIN
+from tapstack.tcp.expected_syn import take_expected_syn
 from tapstack.tcp.half_open import take_syn_in
-from tapstack.tcp.options import usual_options
-from tapstack.tcp.segment import SYN, Segment
+from tapstack.tcp.options import MSS, PADDED_WINDOW_SCALE, SACK_PERMITTED_TIMESTAMPS
+from tapstack.tcp.segment import SYN, Options, Segment, Timestamps
 from tapstack.tcp.wire import PROTOCOL_TCP
 
 if TYPE_CHECKING:
@@ -56,12 +62,13 @@ class SynLane:
             addresses, ethertype,
             first, tos, total_length, number, fragment, ttl, _, check, source, destination,
             port, our_port, seq, ack, word, wnd, _, up,
-            *words,
+            head, mss, kinds, stamp, echo, scale,
         ) = _ALL_HEADERS.unpack_from(octets)  # fmt: skip
-        options = usual_options(*words)
         if (
             word != _SYN_ALONE
-            or options is None
+            or head != MSS
+            or kinds != SACK_PERMITTED_TIMESTAMPS
+            or scale >> 8 != PADDED_WINDOW_SCALE
             or first != PLAIN
             or tos & 3
             or fragment & FRAGMENT_MASK
@@ -73,9 +80,7 @@ class SynLane:
         total = (PLAIN << 8) + tos + total_length + number + fragment + (ttl << 8) + PROTOCOL_TCP
         if (total + check + source + destination) % _ONES or PROTOCOL_TCP in self._raw_protocols:
             return False
-        if frame.offload is None and not is_checksum_right(
-            source, destination, PROTOCOL_TCP, memoryview(octets)[_TCP_START:]
-        ):
+        if frame.offload is None and not is_segment_intact(source, destination, memoryview(octets)):
             return False
         ctx, key = self._context, (destination, our_port, source, port)
         listener = ctx.connections.find_listener(destination, our_port)
@@ -91,9 +96,12 @@ class SynLane:
         count_taken(stack, interface, _LENGTH)
         stack.counters["TcpInSegs"] += 1
         ends = listener.end_at(destination), Endpoint(source, port)
-        seg = Segment(port, our_port, seq, ack, SYN, wnd, up, options, b"", tos, _TCP_LENGTH)
-        take_syn_in(ctx, listener, *ends, seg, now)
-        tcb = ctx.connections.tcbs.get(key)
+        tcb = take_expected_syn(ctx, listener, *ends, seq, wnd, mss, scale & 0xFF, stamp, now)
+        if tcb is None:
+            options = Options(mss, scale & 0xFF, True, Timestamps(stamp, echo), ())
+            seg = Segment(port, our_port, seq, ack, SYN, wnd, up, options, b"", tos, _TCP_LENGTH)
+            take_syn_in(ctx, listener, *ends, seg, now)
+            tcb = ctx.connections.tcbs.get(key)
         if tcb is not None:
             if addresses != self._heard:
                 self._heard = addresses

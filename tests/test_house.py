@@ -46,8 +46,13 @@ SEQUENCE_NUMBERS = set(
 )
 BY_NAME = "tapstack.socket.default"
 """The one module that asks for a higher floor by name: the stack that a plain `socket()` means."""
-SPELT_OUT = {"tapstack.tcp.seq", "tapstack.tcp.expected_segment"}
-"""The modules with sequence arithmetic in place: its home, and the path that every frame pays."""
+SPELT_OUT = {
+    "tapstack.tcp.seq",
+    "tapstack.tcp.expected_segment",
+    "tapstack.tcp.expected_syn",
+    "tapstack.tcp.expected_turn",
+}
+"""The modules with sequence arithmetic in place: its home, and the paths that most frames pay."""
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 

@@ -4,7 +4,8 @@ Most connections open and close alike: an ACK ends the handshake, the peer's FIN
 text, and the ACK of our own FIN is the last that is heard of it. What the steps come to for those
 is done here in one pass. The steps are the truth: a property test holds both together.
 
-Whatever is not so plain is declined before anything has changed.
+Whatever is not so plain is declined before anything has changed. As in `expected_segment.py`,
+sequence numbers are compared in place, and a window comes as the field on the wire has it.
 
 Not done here: text, and what acknowledges it (`expected_segment.py`).
 """
@@ -13,89 +14,133 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapstack.tcp.acknowledgment import update_send_window
+from tapstack.base.contracts import ACCEPTABLE
+from tapstack.tcp import mtu_probing, receive_space, send_space
+from tapstack.tcp.acknowledgment import set_send_window
 from tapstack.tcp.expected_segment import is_undisturbed
-from tapstack.tcp.half_open import complete_passive_open
+from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.receive_window import remaining_window
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.segment_arrives import end_if_all_arrived, take_fin
-from tapstack.tcp.state import State
+from tapstack.tcp.state import State, become
+from tapstack.tcp.synchronize import guess_segment_size
+from tapstack.tcp.timeouts import arm_keepalive
+from tapstack.tcp.unit_size import update_pacing_rate
 
 if TYPE_CHECKING:
-    from tapstack.base.units import Instant
+    from tapstack.base.units import Duration, Instant
     from tapstack.tcp.context import Context
-    from tapstack.tcp.segment import Segment, Timestamps
     from tapstack.tcp.tcb import Tcb
 
+TURNING = frozenset({State.SYN_RECEIVED, State.LAST_ACK})
+"""States in which the expected segment is an ACK that ends them; in others, a FIN is a turn."""
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 
 
-def take_expected_turn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
-    """Take a segment with ACK and timestamps, perhaps PSH or FIN; False: decline."""
-    stamps = seg.options.timestamps
+def take_expected_turn(
+    ctx: Context,
+    tcb: Tcb,
+    seq: int,
+    ack: int,
+    flags: int,
+    wnd: int,
+    stamp: int,
+    echo: int,
+    now: Instant,
+) -> bool:
+    """Take a segment without text, with ACK, timestamps, perhaps PSH or FIN; False: decline."""
     if (
-        seg.seq != tcb.rcv_nxt
-        or len(seg.text)
-        or stamps is None
-        or (stamps.value - tcb.ts_recent) & _MASK >= _HALF
+        seq != tcb.rcv_nxt
+        or (stamp - tcb.ts_recent) & _MASK >= _HALF
         or not tcb.timestamps
+        or tcb.options.min_ttl
     ):
         return False
-    if seg.flags & FIN:
-        return _take_fin(ctx, tcb, seg, stamps, now)
-    if tcb.syn_ack is not None:
-        return _take_end_of_handshake(ctx, tcb, seg, stamps, now)
-    return end_if_all_arrived(ctx, tcb, seg)
+    if flags & FIN:
+        taken = _take_fin(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, now)
+    elif tcb.state is State.LAST_ACK:
+        return end_if_all_arrived(ctx, tcb, ack)
+    else:
+        taken = _take_end_of_handshake(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, echo, now)
+    if taken:
+        tcb.last_received_at = now
+        if seq == tcb.last_ack_sent:
+            tcb.ts_recent = stamp
+            tcb.ts_recent_at = now
+    return taken
 
 
-def _take_fin(ctx: Context, tcb: Tcb, seg: Segment, stamps: Timestamps, now: Instant) -> bool:
+def _take_fin(ctx: Context, tcb: Tcb, seq: int, ack: int, wnd: int, now: Instant) -> bool:
     """Take a FIN while nothing of ours is in flight: ESTABLISHED to CLOSE-WAIT."""
     if (
         tcb.state is not State.ESTABLISHED
-        or tcb.snd_una != seg.ack
+        or tcb.snd_una != ack
         or tcb.sent.segments
         or not is_undisturbed(tcb)
         or not remaining_window(tcb)
     ):
         return False
-    tcb.statistics.on_received(1, has_text=False)
+    tcb.statistics.segs_in += 1
     tcb.statistics.bytes_received += 1
     tcb.probes_out = 0
     tcb.more_coming = False
-    update_send_window(tcb, seg)
-    _note_received(tcb, seg, stamps, now)
+    newer = (seq - tcb.snd_wl1) & _MASK
+    if 0 < newer < _HALF or (not newer and (wnd > tcb.snd_wnd or not wnd)):
+        set_send_window(tcb, seq, ack, wnd)
     take_fin(ctx, tcb, now)
     ctx.mark_dirty(tcb)
     return True
 
 
+# --- the end of the handshake -------------------------------------------------------------------
+
+
 def _take_end_of_handshake(
-    ctx: Context, tcb: Tcb, seg: Segment, stamps: Timestamps, now: Instant
+    ctx: Context, tcb: Tcb, seq: int, ack: int, wnd: int, echo: int, now: Instant
 ) -> bool:
     """Take the ACK of a SYN-ACK that was sent once: SYN-RECEIVED to ESTABLISHED."""
-    request = tcb.syn_ack
+    request, listener = tcb.syn_ack, tcb.listener
     if (
         request is None
-        or request.pending is not None
-        or request.segment is None
-        or tcb.state is not State.SYN_RECEIVED
-        or seg.ack != tcb.snd_nxt
+        or listener is None
+        or ack != tcb.snd_nxt
         or request.transmissions != 1
-        or stamps.echo != tcb.timestamp_now(request.first_sent_at)
+        or request.timeouts
+        or request.pending is not None
+        or echo != tcb.timestamp_now(request.first_sent_at)
+        or tcb.options.defer_accept
+        or tcb.fin_queued
+        or listener.is_full()
     ):
         return False
-    tcb.statistics.on_half_open()
-    tcb.statistics.on_received(1, has_text=False)
-    if complete_passive_open(ctx, tcb, seg, now):
-        _note_received(tcb, seg, stamps, now)
-    if tcb.acks.due or tcb.acks.owed or tcb.fin_queued:
+    ctx.counters["TcpPassiveOpens"] += 1
+    listener.promote(tcb)
+    ctx.events.report(listener, ACCEPTABLE)
+    become(ctx, tcb, State.ESTABLISHED)
+    tcb.syn_ack = tcb.last_invalid_reply_at = None
+    tcb.snd_wnd = tcb.max_snd_wnd = wnd
+    tcb.snd_wl1, tcb.snd_wl2 = seq, ack
+    update_effective_mss(tcb)
+    guess_segment_size(tcb)
+    tcb.retransmission_timer.cancel()
+    _begin_transfer(ctx, tcb, now - request.first_sent_at, now)
+    if tcb.acks.due or tcb.acks.owed:
         ctx.mark_dirty(tcb)  # else there is nothing yet that could be sent
     return True
 
 
-def _note_received(tcb: Tcb, seg: Segment, stamps: Timestamps, now: Instant) -> None:
-    tcb.last_received_at = now
-    if seg.seq == tcb.last_ack_sent:
-        tcb.ts_recent = stamps.value
-        tcb.ts_recent_at = now
+def _begin_transfer(ctx: Context, tcb: Tcb, rtt: Duration, now: Instant) -> None:
+    """Do what the end of a handshake asks (`synchronize.begin_transfer`), if all went well."""
+    statistics = tcb.statistics
+    statistics.segs_in, statistics.data_segs_in = 2, 0  # the SYN and this ACK, as Linux
+    statistics.delivered += 1
+    statistics.established_at = now
+    tcb.rtt.sample(rtt, tcb.snd_una, tcb.snd_nxt)
+    tcb.rtt.observe(rtt, now)
+    receive_space.on_established(tcb, now)
+    send_space.grow(ctx, tcb)
+    mtu_probing.start(ctx, tcb, now)
+    if tcb.options.keepalive:
+        arm_keepalive(ctx, tcb, now)
+    update_pacing_rate(ctx.config, tcb)

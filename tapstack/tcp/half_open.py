@@ -36,6 +36,7 @@ from tapstack.tcp.synchronize import (
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.tcb_factory import draft_tcb, make_tcb
 from tapstack.tcp.transmission import syn_options, transmit
+from tapstack.tcp.usual_syn_ack import send_usual_syn_ack
 
 # --- the SYN ------------------------------------------------------------------------------------
 
@@ -183,19 +184,19 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
     request = tcb.syn_ack
     if request is None:
         return
-    if request.segment is None:
-        request.segment = SentSegment(tcb.iss, tcb.snd_una, SYN, 1, now, packets=1)
+    request.transmissions += 1
+    request.last_sent_at = now
+    if request.transmissions == 1:
         request.first_sent_at = now
         why = "open"
     else:
-        request.segment.transmissions += 1
-        request.segment.sent_at = now
         ctx.counters["TcpRetransSegs"] += 1
         ctx.counters["TcpExtTCPSynRetrans"] += 1
         tcb.statistics.total_retrans += 1
         why = "open again"
-    transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, why)
-    tcb.statistics.segs_out -= 1  # like Linux, whose half-open connections count nothing
+    if tcb.lane is None or not send_usual_syn_ack(ctx, tcb, request, tcb.lane, now):
+        transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, why)
+        tcb.statistics.segs_out -= 1  # like Linux, whose half-open connections count nothing
     request.cookie = None  # once is enough
     if request.transmissions == 1:
         syn_ack.arm(tcb, now)
@@ -251,7 +252,9 @@ def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         tcb.statistics.delivered += 1  # like Linux: once as a SYN and once as a SYN-ACK
         on_our_syn_acknowledged(ctx, tcb, seg, now)
     else:
-        covered, transmissions = [request.segment] if request.segment else [], request.transmissions
+        transmissions = request.transmissions
+        sent = SentSegment(tcb.iss, tcb.snd_una, SYN, 1, request.last_sent_at, packets=1)
+        covered = [sent] if transmissions else []
         acked = Acknowledged(covered, transmissions != 1)
         begin_transfer(ctx, tcb, seg, acked, transmissions, now)
         # Answers while half open do not count: in Linux that was the request's limit.

@@ -86,8 +86,8 @@ class Listener:
             self.young -= tcb.syn_ack is not None and tcb.syn_ack.timeouts == 0
 
 
-ALWAYS = 2
-"""The value of `tcp_syncookies` that answers every SYN with a cookie."""
+IF_NEEDED, ALWAYS = 1, 2
+"""The values of `tcp_syncookies` that answer SYNs with a cookie."""
 
 
 class Verdict(Enum):
@@ -96,6 +96,12 @@ class Verdict(Enum):
     TAKE = 0
     COOKIE = 1
     DROP = 2
+
+
+def has_plain_room(ctx: Context, listener: Listener) -> bool:
+    """Tell whether a SYN is taken without further questions: neither of the queues is full."""
+    room = listener.backlog - max(len(listener.syn_queue), len(listener.accept_queue))
+    return room >= 0 and ctx.config.tcp_syncookies == IF_NEEDED
 
 
 def judge(ctx: Context, listener: Listener) -> Verdict:

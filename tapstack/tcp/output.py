@@ -51,6 +51,9 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send everything that a connection may send now."""
     if tcb.state is State.CLOSED:
         return
+    if tcb.syn_due and tcb.syn_ack is not None and not tcb.opens_early:
+        send_syn_ack(ctx, tcb, now)  # before it is acknowledged, nothing else is
+        return
     if _only_receives(tcb):
         tcb.statistics.time.note(Limit.IDLE, now)
         acknowledge(ctx, tcb, now)

@@ -177,7 +177,7 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         ctx.counters.drop(Drop.TCP_NO_ACK)
         return False
     overtaken = lt(seg.ack, tcb.snd_una)
-    if end_if_all_arrived(ctx, tcb, seg):
+    if not seg.options.sack and end_if_all_arrived(ctx, tcb, seg.ack):
         return False
     if tcb.state is State.SYN_RECEIVED or tcb.syn_ack is not None:
         taken = _check_ack_of_syn(ctx, tcb, seg, now)
@@ -191,20 +191,18 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     return _check_ack_of_fin(ctx, tcb, seg, now)
 
 
-def end_if_all_arrived(ctx: Context, tcb: Tcb, seg: Segment) -> bool:
-    """End a connection in LAST-ACK whose user has gone, if a segment acknowledges all of it.
+def end_if_all_arrived(ctx: Context, tcb: Tcb, ack: int) -> bool:
+    """End a connection in LAST-ACK whose user has gone, if SEG.ACK acknowledges all of it.
 
     Where our FIN was sent once, and nothing else is in flight, what such an acknowledgment tells of
     the path is for nobody any more.
     """
-    if not (tcb.state is State.LAST_ACK and tcb.orphaned and seg.ack == tcb.snd_nxt):
+    if not (tcb.state is State.LAST_ACK and tcb.orphaned and ack == tcb.snd_nxt):
         return False
     sent = tcb.sent.segments
     if len(sent) != 1 or sent[0].transmissions != 1 or not sent[0].flags & FIN:
         return False
-    if tcb.recovery.phase is not Phase.OPEN or tcb.ecn or seg.options.sack:
-        return False
-    if tcb.mtu_probing.probe_size:
+    if tcb.recovery.phase is not Phase.OPEN or tcb.ecn or tcb.mtu_probing.probe_size:
         return False
     ctx.counters["TcpExtTCPDelivered"] += sent[0].packets
     destroy(ctx, tcb)

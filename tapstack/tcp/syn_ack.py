@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tapstack.tcp.fast_open_server import PendingOpens
     from tapstack.tcp.listener import Listener
     from tapstack.tcp.segment import FastOpen
-    from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
 _LEAST_CROWD = 8
@@ -52,9 +51,10 @@ class SynAck:
 
     window: int = 0
     """What it offers, octets; it says no more than it can."""
-    segment: SentSegment | None = None
-    """None before it was sent, and of one that only a cookie remembers."""
+    transmissions: int = 0
+    """How often it was sent; 0 of one that only a cookie remembers."""
     first_sent_at: Instant = 0
+    last_sent_at: Instant = 0
     timeouts: int = 0
     """How often its time was up."""
     heard: bool = False
@@ -64,11 +64,6 @@ class SynAck:
     """The Fast Open option that it carries, the first time."""
     pending: PendingOpens | None = None
     """The count that it is in, as the connection is open for its user already."""
-
-    @property
-    def transmissions(self) -> int:
-        """How often it was sent."""
-        return self.segment.transmissions if self.segment else 0
 
 
 def arm(tcb: Tcb, now: Instant) -> None:
@@ -88,8 +83,8 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if _is_sent_again(tcb, syn_ack):
         tcb.syn_due = True
         ctx.mark_dirty(tcb)
-    if syn_ack.timeouts == 0 and syn_ack.segment is not None:
-        tcb.first_timeout_at = syn_ack.segment.sent_at
+    if syn_ack.timeouts == 0 and syn_ack.transmissions:
+        tcb.first_timeout_at = syn_ack.last_sent_at
         if tcb.listener is not None:
             tcb.listener.on_first_timeout(tcb)
     syn_ack.timeouts += 1

@@ -83,10 +83,10 @@ def _echoes_nonsense(tcb: Tcb, request: SynAck, seg: Segment) -> bool:
     stamps = seg.options.timestamps
     if not tcb.timestamps or stamps is None or not stamps.echo or tcb.opens_early:
         return False
-    if request.segment is None:
+    if not request.transmissions:
         return False
     first = tcb.timestamp_now(request.first_sent_at)
-    last = tcb.timestamp_now(request.segment.sent_at)
+    last = tcb.timestamp_now(request.last_sent_at)
     return lt(stamps.echo, first) or gt(stamps.echo, last)
 
 

@@ -37,7 +37,6 @@ from tapstack.tcp.seq import add, ge, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.urgent import is_sending as is_sending_urgent, pointer_for
-from tapstack.tcp.usual_syn_ack import send_usual_syn_ack
 from tapstack.tcp.wire import CHECKSUM_OFFSET, HEADER_LENGTH, PROTOCOL_TCP, build_header
 
 _MOST_SACK_BLOCKS = 4
@@ -100,8 +99,6 @@ def transmit(
     """
     lane = tcb.lane
     if lane is not None and not uncut and send_plain(ctx, tcb, lane, seq, flags, length, now):
-        return
-    if lane is not None and flags == SYN | ACK and send_usual_syn_ack(ctx, tcb, lane, now):
         return
     syn = bool(flags & SYN)
     if syn:

@@ -19,29 +19,27 @@ if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
     from tapstack.tcp.plain_segment import Lane
+    from tapstack.tcp.syn_ack import SynAck
     from tapstack.tcp.tcb import Tcb
 
 _MORE_OPTIONS = USUAL_SYN_LENGTH - TIMESTAMPS_LENGTH
 """Octets of options beyond those of a plain segment."""
 
 
-def send_usual_syn_ack(ctx: Context, tcb: Tcb, lane: Lane, now: Instant) -> bool:
+def send_usual_syn_ack(ctx: Context, tcb: Tcb, request: SynAck, lane: Lane, now: Instant) -> bool:
     """Send our SYN-ACK, with every option that Linux sends; False: decline."""
-    request = tcb.syn_ack
     if (
-        request is None
-        or request.cookie is not None
+        request.cookie is not None
         or tcb.ecn
         or not (tcb.timestamps and tcb.window_scaling and tcb.sack_permitted)
         or tcb.next_hop_confirmed
+        or tcb.acks.due
+        or tcb.acks.owed
         or not lane.is_clear(tcb, _MORE_OPTIONS, 0)
     ):
         return False
     tcb.transmitted_at = now
     tcb.last_ack_sent = tcb.rcv_nxt
-    tcb.acks.on_ack_sent()
-    tcb.delayed_ack_timer.cancel()
     ctx.counters["TcpOutSegs"] += 1
-    tcb.statistics.on_transmitted(1, 0)
     lane.send_syn_ack(tcb, min(request.window, MAX_UNSCALED), now)
     return True

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from socket import MSG_MORE, MSG_OOB
+from typing import Any
 
 import pytest
 from hypothesis import event, given, settings, strategies as st
 
+from tapstack import express as lane, express_syns as syn_lane
 from tapstack.base.contracts import Frame
 from tapstack.base.counters import Counters
 from tapstack.base.timers import NeverArmed, Timer
@@ -30,13 +32,24 @@ from tapstack.tcp import output, queueing
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
+from tapstack.tcp.expected_syn import take_expected_syn
+from tapstack.tcp.expected_turn import take_expected_turn
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.train import send_train, send_waiting_train
 from tests.properties.scenario_run import Run
-from tests.properties.scenarios import End, Meeting, Road, Scenario, Side, Write
-from tests.properties.test_random_worlds import WORLDS
+from tests.properties.scenarios import (
+    CONFIGS,
+    ROADS,
+    End,
+    Meeting,
+    Road,
+    Scenario,
+    Side,
+    Write,
+)
+from tests.properties.test_random_worlds import WORLDS, somebody_ends_first
 
 _ELSEWHERE = (Listener, PortBinding, TcpConfig, Counters)
 """What belongs to no connection alone."""
@@ -53,6 +66,10 @@ class History:
     """Frames that the lane took."""
     syns: int = 0
     """And those of its way in for connections."""
+    opened: int = 0
+    """Of those: what opened a connection in one pass."""
+    turns: int = 0
+    """Of the former: what opened or closed a connection in one pass."""
     trains: int = 0
     """Texts of which full units left as they were queued."""
     whole_trains: int = 0
@@ -110,13 +127,13 @@ def play(scenario: Scenario, *, express: bool) -> History:
         take, take_syn, flush = ExpressLane.receive, SynLane.receive, Stack.flush
 
         def receive(
-            lane: ExpressLane,
+            express_lane: ExpressLane,
             interface: NetworkInterface,
             frame: Frame,
             now: Instant,
             behind: Sequence[Frame],
         ) -> int:
-            taken = take(lane, interface, frame, now, behind) if express else 0
+            taken = take(express_lane, interface, frame, now, behind) if express else 0
             history.expected += taken
             return taken
 
@@ -139,15 +156,27 @@ def play(scenario: Scenario, *, express: bool) -> History:
             flush(stack, now)
             history.look_at_connections(stack)
 
+        def take_turn(*segment: Any) -> bool:
+            taken = take_expected_turn(*segment)
+            history.turns += taken
+            return taken
+
+        def take_listened(*syn: Any) -> Tcb | None:
+            tcb = take_expected_syn(*syn)
+            history.opened += tcb is not None
+            return tcb
+
         def receive_syn(
-            lane: SynLane, interface: NetworkInterface, frame: Frame, now: Instant
+            lane_of_syns: SynLane, interface: NetworkInterface, frame: Frame, now: Instant
         ) -> bool:
-            taken = express and take_syn(lane, interface, frame, now)
+            taken = express and take_syn(lane_of_syns, interface, frame, now)
             history.syns += taken
             return taken
 
         patch.setattr(ExpressLane, "receive", receive)
         patch.setattr(SynLane, "receive", receive_syn)
+        patch.setattr(lane, "take_expected_turn", take_turn)
+        patch.setattr(syn_lane, "take_expected_syn", take_listened)
         patch.setattr(queueing, "send_train", send)
         patch.setattr(output, "send_waiting_train", send_waiting)
         patch.setattr(Stack, "flush", flush_and_look)
@@ -184,20 +213,85 @@ def test_questions_and_answers_go_by_the_express_lane() -> None:
     assert history.expected > 40
 
 
-def test_short_connections_go_by_the_express_lane() -> None:
-    client = Side([Write(10)], 0, End.WAIT, [100], 0, None, {})
-    server = Side([Write(10)], 0, End.HALF_CLOSE, [100], 0, None, {})
+SPEAKER = Side([Write(10)], 0, End.HALF_CLOSE, [100], 0, None, {})
+LISTENER = SPEAKER._replace(writes=[], end=End.WAIT)
+
+
+@pytest.mark.parametrize(("client", "server"), [(SPEAKER, LISTENER), (LISTENER, SPEAKER)])
+def test_short_connections_go_by_the_express_lane(client: Side, server: Side) -> None:
     road = Road(None, 1000, 0, ("drop tail", 1000), 0, None, (0, 1), 0, 0)
     meetings = [Meeting(1000 * number, 0, False, client, server) for number in range(10)]
     history = check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
-    assert history.syns == 10
-    assert history.expected >= 10 * 6  # all but the SYNs, as most acknowledge text or follow it
+    assert history.syns == history.opened == 10
+    assert history.expected >= 10 * 6  # all but the SYNs
+    assert history.turns >= 10 * 3  # the end of the handshake, a FIN, and the last ACK
 
 
 @settings(max_examples=25)
 @given(WORLDS)
 def test_the_lane_does_as_the_layers_do(scenario: Scenario) -> None:
     check(scenario)
+
+
+SHORT_SIDES = st.builds(
+    Side,
+    writes=st.lists(st.integers(1, 3000).map(Write), max_size=2),
+    write_pause=st.sampled_from([0, 1, 300]),
+    end=st.sampled_from([End.WAIT, End.HALF_CLOSE, *End]),
+    reads=st.just([100_000]),
+    read_pause=st.just(0),
+    stops_after=st.none() | st.sampled_from([0, 1000]),
+    options=st.fixed_dictionaries(
+        {},
+        optional={
+            "TCP_DEFER_ACCEPT": st.sampled_from([1, 10]),
+            "SO_KEEPALIVE": st.just(1),
+            "SO_RCVBUF": st.sampled_from([1024, 10_000, 60_000]),
+            "SO_SNDBUF": st.sampled_from([1024, 100_000]),
+            "TCP_MAXSEG": st.sampled_from([100, 536]),
+            "TCP_WINDOW_CLAMP": st.sampled_from([1500, 10_000]),
+            "TCP_CONGESTION": st.sampled_from([b"reno", b"cubic"]),
+        },
+    ),
+)
+SHORT_MEETINGS = st.builds(
+    Meeting,
+    opens_at=st.integers(0, 20),
+    link=st.just(0),
+    simultaneous=st.just(False),
+    client=SHORT_SIDES,
+    server=SHORT_SIDES,
+)
+PERFECT_ROADS = st.builds(
+    Road,
+    rate=st.none() | st.just(GIGABIT),
+    delay=st.sampled_from([0, 20, 300, 5000]),
+    jitter=st.just(0),
+    queue=st.just(("drop tail", 1000)),
+    loss=st.just(0),
+    burst=st.none(),
+    reordering=st.just((0, 1)),
+    duplication=st.just(0),
+    corruption=st.just(0),
+)
+
+
+@settings(max_examples=30)
+@given(
+    roads=st.tuples(PERFECT_ROADS | ROADS, PERFECT_ROADS | ROADS),
+    configs=st.tuples(CONFIGS | st.just({}), CONFIGS | st.just({})),
+    meetings=st.lists(SHORT_MEETINGS, min_size=1, max_size=6),
+    mtu=st.sampled_from([1500, 1500, 9000, 576]),
+)
+def test_connections_open_and_close_as_the_layers_have_it(
+    roads: tuple[Road, Road],
+    configs: tuple[dict[str, Any], dict[str, Any]],
+    meetings: list[Meeting],
+    mtu: int,
+) -> None:
+    scenario = Scenario(1, "one link", mtu, 576, roads, [], 2000, configs, meetings)
+    history = check(somebody_ends_first(scenario))
+    event(f"SYNs and turns: {min(history.opened, 5)}, {min(history.turns, 5)}")
 
 
 LONG_SIDES = st.builds(
