@@ -99,10 +99,12 @@ _TCP_UNITS = {
     "tcp_invalid_ratelimit": ("tcp_invalid_ratelimit", MILLISECOND),
     "tcp_tw_reuse_delay": ("tcp_tw_reuse_delay", MILLISECOND),
 }
+_CORE = ("somaxconn", "optmem_max")
+"""Fields of TcpConfig that net.core has."""
 _NO_SYSCTL = frozenset(
-    "time_wait tcp_delack_max tcp_mss_default tcp_initial_cwnd max_segment_unit somaxconn".split()
+    "time_wait tcp_delack_max tcp_mss_default tcp_initial_cwnd max_segment_unit".split()
 )
-"""Fields of TcpConfig that are constants in Linux, or stand elsewhere."""
+"""Fields of TcpConfig that are constants in Linux."""
 _ROUTES = ("min_pmtu", "mtu_expires")
 _NEIGHBOURS = {
     "base_reachable_time": ("base_reachable_time_ms", MILLISECOND),
@@ -171,11 +173,12 @@ class Sysctls:
     def _tcp(self) -> Iterator[tuple[str, _Setting]]:
         config = self._stack.tcp.config
         for each in fields(TcpConfig):
-            if each.name in _NO_SYSCTL or each.name.startswith("cubic_"):
+            if each.name in (*_NO_SYSCTL, *_CORE) or each.name.startswith("cubic_"):
                 continue
             name, unit = _TCP_UNITS.get(each.name, (each.name, 1))
             yield f"net.ipv4.{name}", _Setting(config, each.name, unit)
-        yield "net.core.somaxconn", _Setting(config, "somaxconn")
+        for core in _CORE:
+            yield f"net.core.{core}", _Setting(config, core)
 
     def _ip(self) -> Iterator[tuple[str, _Setting]]:
         config = self._stack.ip.config

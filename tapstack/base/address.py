@@ -33,6 +33,11 @@ class Endpoint(NamedTuple):
 ANY_ENDPOINT = Endpoint(IPV4_ANY, 0)
 
 
+def ourselves_for_any(remote: Endpoint) -> Endpoint:
+    """Take the address 0 of who is to be reached to mean this host, as every BSD does."""
+    return remote if remote.address else Endpoint(IPV4_LOOPBACK, remote.port)
+
+
 class Network(NamedTuple):
     """An IPv4 address with the length of its prefix, as `10.0.0.1/24` says it."""
 

@@ -148,7 +148,7 @@ class DatagramEngine:
             self._ip.learn_path_mtu(error.destination, error.mtu, now)
             hard = socket.dont_fragment is not False
         if socket.recverr and (hard or number != errno.EMSGSIZE):
-            self.queue_error(socket, from_icmp(error, number, port, payload))
+            self.queue_error(socket, from_icmp(error, number, port, payload)._replace(at=now))
         elif not hard or not is_connected:
             return
         socket.error = number
@@ -166,5 +166,5 @@ class DatagramEngine:
         """Have an error told, or a time."""
         if socket.errors is None:
             socket.errors = ErrorQueue()
-        if socket.errors.put(error, len(error.payload)):
+        if socket.errors.add(error):
             self._events.report(socket, ERROR)

@@ -12,8 +12,10 @@ from tapstack.base.contracts import Buffer, IcmpError
 from tapstack.base.datagram_queue import DatagramQueue
 from tapstack.base.units import Instant
 
-# <linux/errqueue.h>: SO_EE_ORIGIN_LOCAL, _ICMP, _TIMESTAMPING
-ORIGIN_LOCAL, ORIGIN_ICMP, ORIGIN_TIMESTAMPING = 1, 2, 4
+# <linux/errqueue.h>: SO_EE_ORIGIN_LOCAL, _ICMP, _TIMESTAMPING, _ZEROCOPY
+ORIGIN_LOCAL, ORIGIN_ICMP, ORIGIN_TIMESTAMPING, ORIGIN_ZEROCOPY = 1, 2, 4, 5
+_COPIED = 1
+"""SO_EE_CODE_ZEROCOPY_COPIED."""
 
 
 class QueuedError(NamedTuple):
@@ -36,11 +38,36 @@ class QueuedError(NamedTuple):
     at: Instant | None = None
     """When it happened, if somebody asked for that."""
 
+    def follows(self, other: QueuedError) -> bool:
+        """Tell whether both are completions, and the other's numbers come before."""
+        both = self.origin == other.origin == ORIGIN_ZEROCOPY
+        return both and other.data + 1 == self.info
+
 
 class ErrorQueue(DatagramQueue[QueuedError]):
     """A socket's queue of them."""
 
     __slots__ = ()
+
+    def add(self, error: QueuedError) -> bool:
+        """Append one, or tell that there is no room.
+
+        The completion of calls that follow those of the last one joins it, as in Linux.
+        """
+        last = self.items[-1] if self.items else None
+        if last is not None and error.follows(last):
+            self.items[-1] = last._replace(data=error.data)
+            return True
+        return self.put(error, len(error.payload))
+
+    def forget_errors(self) -> None:
+        """Throw away all but what the user is told of what he sends."""
+        kept = [
+            each for each in self.items if each.origin in (ORIGIN_TIMESTAMPING, ORIGIN_ZEROCOPY)
+        ]
+        self.clear()
+        for each in kept:
+            self.add(each)
 
 
 class Owner(Protocol):
@@ -64,6 +91,14 @@ def take_next(owner: Owner) -> QueuedError | None:
     elif taken is not None and taken.origin == ORIGIN_ICMP:
         owner.error = 0
     return taken
+
+
+def completion(first: int, last: int, *, copied: bool) -> QueuedError:
+    """Make what tells that the text of some calls, from number to number, is not needed any more.
+
+    `copied` says that it was copied on its way out.
+    """
+    return QueuedError(0, ORIGIN_ZEROCOPY, code=_COPIED * copied, info=first, data=last)
 
 
 def from_icmp(error: IcmpError, number: int, port: int, payload: Buffer) -> QueuedError:

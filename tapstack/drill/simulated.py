@@ -42,8 +42,7 @@ _REASON = re.compile(r"length \d+ \((.*)\)$")
 """Where a traced segment says why it is sent."""
 LACKING = frozenset(
     "AF_INET6 PF_INET6 IPPROTO_MPTCP IPPROTO_SCTP "
-    "MSG_ZEROCOPY SO_ZEROCOPY TCP_ZEROCOPY_RECEIVE "
-    "TCP_MD5SIG TCP_MD5SIG_EXT".split()
+    "TCP_ZEROCOPY_RECEIVE TCP_MD5SIG TCP_MD5SIG_EXT".split()
 )
 """Words of a script that ask for what the stack does not have. Of options only those are here that
 take structs of their own: the stack itself says that it does not know the others."""

@@ -19,6 +19,8 @@ class AnyEndpoint:
 
     inbox: DatagramSocket | None = None
     """As `SocketEndpoint` has it."""
+    held_sends: int = 0
+    """The number of the next call of `send` whose data are held (MSG_ZEROCOPY)."""
 
     def __init__(self, stack: Stack, kept: Kept) -> None:
         self._stack = stack

@@ -21,7 +21,14 @@ from tapstack.base.units import SECOND
 from tapstack.socket.addresses import Address, read_address, write_address
 from tapstack.socket.contract import Message
 from tapstack.socket.files import send_file
-from tapstack.socket.flags import MSG_DONTWAIT, MSG_FASTOPEN, MSG_OOB, MSG_PEEK, MSG_WAITALL
+from tapstack.socket.flags import (
+    GOES_ON,
+    MSG_DONTWAIT,
+    MSG_FASTOPEN,
+    MSG_OOB,
+    MSG_PEEK,
+    MSG_WAITALL,
+)
 from tapstack.socket.holder import SocketObject
 from tapstack.socket.open_socket import Held, OpenSocket
 from tapstack.socket.scattered import (
@@ -190,6 +197,8 @@ class Socket(SocketObject):
             rest = rest[self._send(left, rest, flags, None) :]
             if not len(rest):
                 return
+            if left is None:
+                flags |= GOES_ON
             if deadline is not None:
                 left = (deadline - self._host.now()) / SECOND
                 if left <= 0:
@@ -226,7 +235,7 @@ class Socket(SocketObject):
         """Send what finds room, or all, for who may wait for ever."""
         sent = self._send(self._timeout, octets, flags, to, control)
         if self._timeout is None and not flags & MSG_DONTWAIT:
-            flags &= ~MSG_FASTOPEN
+            flags = flags & ~MSG_FASTOPEN | GOES_ON
             with suppress(ConnectionError):  # the octets count first; the next call is told
                 while sent < len(octets):
                     sent += self._send(None, octets[sent:], flags, to, control)

@@ -15,3 +15,9 @@ MSG_OOB = int(constants.MSG_OOB)
 MSG_PEEK = int(constants.MSG_PEEK)
 MSG_TRUNC = int(constants.MSG_TRUNC)
 MSG_WAITALL = int(constants.MSG_WAITALL)
+MSG_ZEROCOPY = 0x4000000  # <linux/socket.h>: Python 3.10 has no name for it
+
+GOES_ON = 1 << 32
+"""No flag of Linux's: what is sent is the rest of one call, whose beginning was taken before."""
+TAKES_ALL = 1 << 33
+"""Nor is this: the call goes on until all of it is taken."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import socket as constants
 from dataclasses import dataclass, field, replace
+from errno import EINVAL
 from struct import Struct
 
+from tapstack.base.errors import os_error
 from tapstack.socket import options
 from tapstack.socket.ip_options import TOLD_OPTIONS
 from tapstack.socket.options import Option, Table, Value
@@ -24,7 +26,8 @@ _NO_RATE = (1 << 64) - 1
 _rate = Struct("@Q")
 
 # Of <asm-generic/socket.h>: Python 3.10 has no names for them.
-SO_BSDCOMPAT, SO_MAX_PACING_RATE, SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW = 14, 47, 66, 67
+SO_BSDCOMPAT, SO_MAX_PACING_RATE, SO_ZEROCOPY = 14, 47, 60
+SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW = 66, 67
 
 
 @dataclass(slots=True)
@@ -58,6 +61,8 @@ class Kept:
     """Tell how much text is left behind what was received (TCP_INQ)."""
     max_pacing_rate: int = _NO_RATE
     """Octets a second."""
+    zerocopy: bool = False
+    """Heed MSG_ZEROCOPY (SO_ZEROCOPY)."""
     remembered: dict[tuple[int, int], int] = field(default_factory=dict)
     """Values of options that nothing here depends on, by level and name."""
 
@@ -104,6 +109,13 @@ def _set_rate(kept: Kept, value: Value) -> None:
     kept.max_pacing_rate = _NO_RATE if wanted == 0xFFFFFFFF else wanted
 
 
+def _set_zerocopy(kept: Kept, value: Value) -> None:
+    wanted = options.number(value)
+    if wanted not in (0, 1):
+        raise os_error(EINVAL)
+    kept.zerocopy = bool(wanted)
+
+
 def _set_nothing(_: Kept, value: Value) -> None:
     """Take any int, and pass over it."""
     options.number(value)
@@ -144,6 +156,7 @@ KEPT_OPTIONS: Table = {
     (_SO, constants.SO_SNDLOWAT): options.read_only(lambda _: 1),
     (_SO, SO_BSDCOMPAT): Option(lambda _: 0, _set_nothing),
     (_SO, SO_MAX_PACING_RATE): Option(_get_rate, _set_rate),
+    (_SO, SO_ZEROCOPY): Option(lambda kept: int(kept.zerocopy), _set_zerocopy),
     **REMEMBERED_OPTIONS,
 }
 """Options that a kind of socket has which does not say otherwise."""

@@ -16,23 +16,31 @@ from typing import Any, ClassVar
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import READABLE, Buffer
-from tapstack.base.error_queue import take_next
+from tapstack.base.error_queue import completion, take_next
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.ip.raw import RawSockets
 from tapstack.socket import options
 from tapstack.socket.any_endpoint import AnyEndpoint
 from tapstack.socket.contract import Message, SocketEndpoint
-from tapstack.socket.flags import MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC
+from tapstack.socket.flags import (
+    MSG_DONTWAIT,
+    MSG_ERRQUEUE,
+    MSG_OOB,
+    MSG_PEEK,
+    MSG_TRUNC,
+    MSG_ZEROCOPY,
+)
 from tapstack.socket.ioctl import SIOCINQ, SIOCOUTQ
 from tapstack.socket.ip_options import DATAGRAM_OPTIONS, IP, IP_MTU, IP_RECVERR, limited, number
-from tapstack.socket.kept_options import KEPT_OPTIONS, Kept
+from tapstack.socket.kept_options import KEPT_OPTIONS, SO_ZEROCOPY, Kept
 from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.received import control_of, message_of
 from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import SentControl, read_control
 from tapstack.socket.udp_options import UDP_OPTIONS
 from tapstack.stack import Stack
+from tapstack.tcp.transmit_timestamps import Moment
 from tapstack.udp.protocol import Udp
 
 
@@ -80,16 +88,22 @@ class MessageEndpoint(AnyEndpoint):
             raise os_error(EOPNOTSUPP)
         return read_control(control, of_datagram=True)
 
-    def _tell_departure(self, said: SentControl, data: Buffer, now: Instant) -> None:
-        """Tell who asked when a datagram left (SO_TIMESTAMPING)."""
-        for departure in self.kept.timestamping.departures(said.timestamps, data, now):
-            self._engine.queue_error(self._socket, departure)
+    def _tell_departure(self, said: SentControl, flags: int, data: Buffer, now: Instant) -> None:
+        """Tell who asked when a datagram left (SO_TIMESTAMPING), and that it did (MSG_ZEROCOPY)."""
+        told = self.kept.timestamping.departures(said.timestamps, data, now)
+        if flags & MSG_ZEROCOPY and self.kept.zerocopy:
+            # As in Linux, it is copied where it leaves: behind its scheduling.
+            scheduled = bool(told) and told[0].info == Moment.SCHEDULED
+            told.insert(scheduled, completion(self.held_sends, self.held_sends, copied=True))
+            self.held_sends += 1
+        for each in told:
+            self._engine.queue_error(self._socket, each)
 
-    def receive(self, size: int, flags: int, *, now: Instant) -> Message:  # noqa: ARG002
+    def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""
         self._check_open()
         if flags & MSG_ERRQUEUE:
-            return self._take_error_message(size)
+            return self._take_error_message(size, now)
         arrival = self._engine.receive_next(self._socket, peek=bool(flags & MSG_PEEK))
         if arrival is None:
             if self._read_shut and not flags & MSG_DONTWAIT:
@@ -102,11 +116,11 @@ class MessageEndpoint(AnyEndpoint):
         told = MSG_TRUNC if size < len(arrival.data) else 0
         return Message(cut, arrival.origin.source, told, control)
 
-    def _take_error_message(self, size: int) -> Message:
+    def _take_error_message(self, size: int, now: Instant) -> Message:
         error = take_next(self._socket)
         if error is None:
             raise os_error(EAGAIN)
-        return message_of(error, size, self.kept, self._stack.epoch)
+        return message_of(error, size, self.kept, self._stack.epoch, now)
 
     def receive_all(
         self,
@@ -201,8 +215,14 @@ class _Queue:
 
 def _set_error_queue(socket: Any, value: Value) -> None:
     socket.recverr = number(value) != 0
-    if not socket.recverr:
-        socket.errors = None
+    if not socket.recverr and socket.errors is not None:
+        socket.errors.forget_errors()
+
+
+def _refuse_zerocopy(_: object, value: Value) -> None:
+    """Linux has it for UDP and TCP alone. Raises: OSError with EOPNOTSUPP, EINVAL."""
+    number(value)
+    raise os_error(EOPNOTSUPP)
 
 
 _MESSAGE_OPTIONS: Table = {
@@ -254,7 +274,7 @@ class DatagramEndpoint(MessageEndpoint):
         """Send one datagram. Raises: OSError."""
         said = self._prepare(flags, control)
         sent = self._udp.send(self._socket, data, to, now, said.manner)
-        self._tell_departure(said, data, now)
+        self._tell_departure(said, flags, data, now)
         return sent
 
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
@@ -276,6 +296,7 @@ class RawEndpoint(MessageEndpoint):
     _options: ClassVar[Table] = {
         **_MESSAGE_OPTIONS,
         (_SO, constants.SO_TYPE): options.read_only(lambda _: int(constants.SOCK_RAW)),
+        (_SO, SO_ZEROCOPY): Option(lambda _: 0, _refuse_zerocopy),
         (_SO, constants.SO_PROTOCOL): options.read_only(lambda socket: int(socket.protocol)),
         (constants.IPPROTO_IP, constants.IP_HDRINCL): options.flag("header_included"),
     }
@@ -307,7 +328,7 @@ class RawEndpoint(MessageEndpoint):
         said = self._prepare(flags, control)
         address = to.address if to else None
         sent = self._raw.send(self._socket, data, address, now, said.manner)
-        self._tell_departure(said, data, now)
+        self._tell_departure(said, flags, data, now)
         return sent
 
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 
 from tapstack.base.datagram_socket import Arrival, Origin
 from tapstack.base.error_queue import ORIGIN_ICMP, QueuedError
-from tapstack.base.units import Duration
+from tapstack.base.units import Duration, Instant
 from tapstack.socket import structs
 from tapstack.socket.contract import Message
 from tapstack.socket.flags import MSG_ERRQUEUE, MSG_TRUNC
 from tapstack.socket.ip_options import IP, IP_PKTINFO, IP_RECVERR
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.scattered import Item
-from tapstack.socket.timestamping import report
+from tapstack.socket.timestamping import Timestamping
 from tapstack.socket.udp_options import SOL_UDP, UDP_GRO
 from tapstack.stack import Stack
 
@@ -50,17 +50,20 @@ def _packet_info(origin: Origin, stack: Stack) -> bytes:
     return structs.INT.pack(index) + ours.to_bytes(4, "big") + destination.to_bytes(4, "big")
 
 
-def message_of(error: QueuedError, size: int, kept: Kept, epoch: Duration) -> Message:
+def message_of(error: QueuedError, size: int, kept: Kept, epoch: Duration, now: Instant) -> Message:
     """Give an error as recvmsg(2) does with MSG_ERRQUEUE."""
     flags = MSG_ERRQUEUE | (MSG_TRUNC if size < len(error.payload) else 0)
-    return Message(
-        error.payload[:size], error.destination, flags, tuple(_control_of_error(error, kept, epoch))
-    )
+    control = tuple(_control_of_error(error, kept.timestamping, epoch, now))
+    return Message(error.payload[:size], error.destination, flags, control)
 
 
-def _control_of_error(error: QueuedError, kept: Kept, epoch: Duration) -> Iterable[Item]:
-    if error.at is not None and kept.timestamping.tells_software_s:
-        yield report(error.at + epoch)
+def _control_of_error(
+    error: QueuedError, timestamping: Timestamping, epoch: Duration, now: Instant
+) -> Iterable[Item]:
+    at = error.at if error.origin != ORIGIN_ICMP or timestamping.is_of_arrivals else None
+    if at is not None or timestamping.unit:
+        # As Linux: where nobody took the time when it happened, it is when the user hears of it.
+        yield from timestamping.tell_of_error((now if at is None else at) + epoch)
     told = structs.EXTENDED_ERROR.pack(
         error.errno, error.origin, error.type, error.code, error.info, error.data
     )

@@ -21,7 +21,7 @@ from errno import (
     EPIPE,
 )
 
-from tapstack.base.address import ANY_ENDPOINT, IPV4_ANY, IPV4_LOOPBACK, Endpoint
+from tapstack.base.address import ANY_ENDPOINT, Endpoint, ourselves_for_any
 from tapstack.base.contracts import CLOSED, ENDED, READABLE, WRITABLE, Buffer
 from tapstack.base.error_queue import take_next
 from tapstack.base.errors import os_error
@@ -29,12 +29,13 @@ from tapstack.base.units import MILLISECOND, Instant
 from tapstack.socket import options, stream_text
 from tapstack.socket.any_endpoint import AnyEndpoint
 from tapstack.socket.contract import Message
-from tapstack.socket.flags import MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, MSG_PEEK
+from tapstack.socket.flags import MSG_ERRQUEUE, MSG_OOB, MSG_PEEK
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.options import Value
 from tapstack.socket.received import message_of
 from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import read_control
+from tapstack.socket.special_sends import SPECIAL, send_specially
 from tapstack.socket.stream_options import table_for
 from tapstack.socket.tcp_info import pack_tcp_info
 from tapstack.stack import Stack
@@ -157,9 +158,8 @@ class StreamEndpoint(AnyEndpoint):
             return
         if self._tcb:
             raise os_error(EISCONN)
-        if remote.address == IPV4_ANY:
-            remote = Endpoint(IPV4_LOOPBACK, remote.port)  # like Linux: this host
-        self._tcb = self._tcp.open_active(remote, self.options, now, self._binding)
+        to = ourselves_for_any(remote)
+        self._tcb = self._tcp.open_active(to, self.options, now, self._binding)
         self._binding = None  # it is the connection's now
         self._connect_reported = is_deferred(self._tcb)
         if self._connect_reported:
@@ -217,9 +217,9 @@ class StreamEndpoint(AnyEndpoint):
         tells by its `characters_written` how much went with the SYN.
         """
         self._check_open()
+        if flags & SPECIAL:
+            return send_specially(self, data, flags, to, control, now)
         said = read_control(control, of_datagram=False)
-        if flags & MSG_FASTOPEN:
-            self._open_with_text(to, now)
         if self._tcb is None:
             raise os_error((self._past and self._tcp.take_error(self._past)) or EPIPE)
         if is_deferred(self._tcb):
@@ -228,7 +228,7 @@ class StreamEndpoint(AnyEndpoint):
         wish = self.kept.timestamping.wish(said.timestamps)
         return stream_text.send(self._tcp, self._tcb, data, flags, wish, now)
 
-    def _open_with_text(self, to: Endpoint | None, now: Instant) -> None:
+    def open_with_text(self, to: Endpoint | None, now: Instant) -> None:
         """Begin a connection whose SYN waits for text (RFC 7413), unless one waits already.
 
         Raises: OSError with EOPNOTSUPP, EISCONN, EALREADY, EINVAL, or as `connect`.
@@ -244,15 +244,14 @@ class StreamEndpoint(AnyEndpoint):
             raise os_error(EISCONN)
         if to is None:
             raise os_error(EINVAL)
-        if to.address == IPV4_ANY:
-            to = Endpoint(IPV4_LOOPBACK, to.port)
+        to = ourselves_for_any(to)
         self._tcb = self._tcp.open_active(to, self.options, now, self._binding, with_text=True)
         self._binding = None
 
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take text, b"" at its end. Raises: OSError with EAGAIN, ENOTCONN, why it ended."""
         if flags & MSG_ERRQUEUE:
-            return self._take_error_message(size)
+            return self._take_error_message(size, now)
         if flags & MSG_OOB:
             return Message(self._receive_urgent(bool(flags & MSG_PEEK))[:size], flags=MSG_OOB)
         if not self._tcb and not self._listener and self._shut_before_connecting & select.POLLIN:
@@ -282,14 +281,14 @@ class StreamEndpoint(AnyEndpoint):
             raise os_error(EINVAL)
         return self._tcp.receive_urgent(self._tcb, peek=peek)
 
-    def _take_error_message(self, size: int) -> Message:
+    def _take_error_message(self, size: int, now: Instant) -> Message:
         """Take an error from the queue. Raises: OSError with EAGAIN when there is none."""
         self._check_open()
         tcb = self._tcb or self._past
         error = take_next(tcb) if tcb else None
         if error is None:
             raise os_error(EAGAIN)
-        return message_of(error, size, self.kept, self._stack.epoch)
+        return message_of(error, size, self.kept, self._stack.epoch, now)
 
     def readiness(self, *, now: Instant) -> int:  # noqa: ARG002
         """Tell what poll(2) would."""

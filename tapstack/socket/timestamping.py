@@ -83,23 +83,30 @@ class Timestamping:
         ]
 
     @property
-    def tells_software_s(self) -> bool:
-        """Tell whether the times that the stack took are told, and not only of what."""
-        return bool(self.flags & SOFTWARE)
+    def is_of_arrivals(self) -> bool:
+        """Tell whether the time is taken of what arrives."""
+        return bool(self.unit or self.flags & RX_SOFTWARE)
 
     def tell(self, at: Instant) -> list[Item]:
         """Make control data of when something was received, µs since 1970."""
+        return self._items(at, RX_SOFTWARE | SOFTWARE)
+
+    def tell_of_error(self, at: Instant) -> list[Item]:
+        """Make control data of when an error was met, or text was sent, µs since 1970."""
+        return self._items(at, SOFTWARE)
+
+    def _items(self, at: Instant, wanted: int) -> list[Item]:
         items: list[Item] = []
         if self.unit:
             kind = SO_TIMESTAMP if self.unit == _MICROSECONDS else SO_TIMESTAMPNS
             seconds, rest = divmod(at, SECOND)
             items.append((_SO, kind, structs.TIMEVAL.pack(seconds, rest * self.unit)))
-        if self.flags & SOFTWARE and self.flags & RX_SOFTWARE:
-            items.append(report(at))
+        if self.flags & wanted == wanted:
+            items.append(_report(at))
         return items
 
 
-def report(at: Instant) -> Item:
+def _report(at: Instant) -> Item:
     """Make SCM_TIMESTAMPING of an instant: in software, and twice nothing for the hardware's."""
     stamps = structs.pack_timespec(at) + bytes(2 * structs.TIMESPEC.size)
     return _SO, SO_TIMESTAMPING, stamps

@@ -18,7 +18,6 @@ from tapstack.tcp import (
     mtu_probing,
     records,
     recovery,
-    transmit_timestamps,
     urgent,
 )
 from tapstack.tcp.ack_news import AckNews
@@ -178,8 +177,8 @@ def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged
     mtu_probing.on_acknowledged(ctx, tcb)
     tcb.retransmits = 0
     tcb.soft_error = 0
-    if tcb.transmit_timestamps is not None:
-        transmit_timestamps.on_acknowledged(ctx, tcb, news.now)
+    for follower in tcb.text_followers:
+        follower.on_acknowledged(ctx, tcb, news.now)
     return acked
 
 

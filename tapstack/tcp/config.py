@@ -58,6 +58,8 @@ class TcpConfig:
     """SYN cookies (RFC 4987 §3.6): 0 never, 1 when the SYN queue overflows, 2 always."""
     somaxconn: int = 4096
     """Most that a listener's backlog can be."""
+    optmem_max: int = 131_072
+    """Most octets of what a socket remembers beside text, as Linux counts them."""
     tcp_abort_on_overflow: bool = False
     """Whether a full accept queue answers with RST rather than silence."""
     tcp_recovery: int = 1

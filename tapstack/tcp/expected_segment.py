@@ -148,7 +148,7 @@ def is_undisturbed(tcb: Tcb) -> bool:
         or recovery.undo.marker is not None
         or tcb.persist_timer.deadline is not None
         or tcb.statistics.rto_at is not None
-        or tcb.transmit_timestamps is not None
+        or tcb.text_followers
         or tcb.record_ends
         or tcb.options.min_ttl
         or tcb.snd_up != tcb.snd_una

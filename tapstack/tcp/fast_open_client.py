@@ -139,7 +139,7 @@ def on_syn_sent(tcb: Tcb) -> None:
 # --- the SYN-ACK --------------------------------------------------------------------------------
 
 
-def on_syn_ack(ctx: Context, tcb: Tcb, seg: Segment) -> None:
+def on_syn_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Learn from a SYN-ACK: a cookie, and whether the text has arrived (RFC 7413 §4.2.2)."""
     attempt = tcb.fast_open
     if attempt is None or not (attempt.offered or attempt.text):
@@ -152,6 +152,8 @@ def on_syn_ack(ctx: Context, tcb: Tcb, seg: Segment) -> None:
         retransmit_without_blame(ctx, tcb, list(tcb.sent))
         return
     if attempt.text:
+        for follower in tcb.text_followers:
+            follower.on_acknowledged(ctx, tcb, now)
         tcb.syn_text_acked = True
         ctx.counters["TcpExtTCPFastOpenActive"] += 1
     if seg.text:

@@ -160,6 +160,6 @@ def _complete_active_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     """Take the SYN-ACK: SYN-SENT to ESTABLISHED."""
     become(ctx, tcb, State.ESTABLISHED)
     on_our_syn_acknowledged(ctx, tcb, seg, now)
-    fast_open_client.on_syn_ack(ctx, tcb, seg)
+    fast_open_client.on_syn_ack(ctx, tcb, seg, now)
     _acknowledge(tcb, now, ctx.config.tcp_delack_max)
     ctx.report(tcb, CONNECTED | WRITABLE)

@@ -80,6 +80,8 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
     if tcb.listener is not None:
         tcb.listener.forget(tcb)
         tcb.listener = None
+    for follower in tcb.text_followers:
+        follower.on_end(ctx, tcb)
     tcb.sent.clear()
     tcb.send_buffer.clear()
     tcb.reassembly.clear()  # but not the SACK blocks: as in Linux, a reset carries them

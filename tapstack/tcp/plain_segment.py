@@ -117,6 +117,6 @@ def has_more_to_say(tcb: Tcb) -> bool:
         or tcb.sacks
         or tcb.snd_up != tcb.snd_una
         or tcb.compression.held
-        or tcb.transmit_timestamps is not None
+        or tcb.text_followers
         or tcb.state is State.TIME_WAIT
     )

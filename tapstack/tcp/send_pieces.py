@@ -30,12 +30,14 @@ class _Piece:
 class SendPieces:
     """The pieces that were not sent as a whole, in order."""
 
-    __slots__ = ("_pieces", "_pushed_seq")
+    __slots__ = ("_pieces", "_pushed_seq", "call_goes_on")
 
     def __init__(self) -> None:
         self._pieces: list[_Piece] = []
         self._pushed_seq: int | None = None
         """What was pushed up to; None: nothing was yet."""
+        self.call_goes_on = False
+        """What is queued is the rest of one call, whose user waited for room."""
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -117,8 +119,11 @@ class SendPieces:
             self._pushed_seq = self._pieces[-1].end
 
     def unpush(self, tcb: Tcb) -> None:
-        """Take that back: more text follows the last piece, unless that ends a record."""
-        if self._pieces and self._pieces[-1].end not in tcb.record_ends:
+        """Take that back: more text follows the last piece, unless that ends a record.
+
+        As in Linux, it stays if the same call has brought both.
+        """
+        if self._pieces and self._pieces[-1].end not in tcb.record_ends and not self.call_goes_on:
             self._pieces[-1].pushed = False
 
     def push_first(self) -> None:

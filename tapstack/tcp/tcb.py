@@ -36,7 +36,7 @@ from tapstack.tcp.send_pieces import SendPieces
 from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Statistics
-from tapstack.tcp.transmit_timestamps import TransmitTimestamps
+from tapstack.tcp.text_followers import TextFollower
 from tapstack.tcp.urgent import Urgent
 from tapstack.tcp.user_options import UserOptions
 from tapstack.tcp.window_validation import WindowUse
@@ -256,8 +256,8 @@ class Tcb:
     """Something of ours has arrived: the next segment tells the link so (RFC 4861 §7.3.1)."""
     errors: ErrorQueue | None = None
     """Errors and times that are told one by one (MSG_ERRQUEUE of recv(2)); None: there are none."""
-    transmit_timestamps: TransmitTimestamps | None = None
-    """What its user is to be told of text that he sends; None: he never asked."""
+    text_followers: tuple[TextFollower, ...] = ()
+    """Who is to tell its user what becomes of text that he sends."""
     soft_error: int = 0
     """errno of an ICMP error that is reported only if a timeout follows (RFC 1122 §4.2.3.9)."""
     dirty: bool = False

@@ -13,7 +13,7 @@ from functools import lru_cache
 from tapstack.base.checksum import pseudo_header_sum
 from tapstack.base.contracts import Buffer, Offload
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, path_mtu, transmit_timestamps
+from tapstack.tcp import ecn, path_mtu
 from tapstack.tcp.context import Context
 from tapstack.tcp.mss import LEAST_TEXT
 from tapstack.tcp.options import build_options, max_sack_blocks, sack_length
@@ -128,8 +128,9 @@ def transmit(
     if flags & ACK:
         _on_ack_sent(ctx, tcb)
     send_segment(ctx, tcb, segment, text, length, size, now, why, codepoint)
-    if length and tcb.transmit_timestamps is not None:
-        transmit_timestamps.on_transmitted(ctx, tcb, add(seq, syn), text, length, now)
+    if length:
+        for follower in tcb.text_followers:
+            follower.on_transmitted(ctx, tcb, add(seq, syn), text, now)
 
 
 def _is_over(tcb: Tcb) -> bool:

@@ -16,10 +16,11 @@ from enum import IntEnum
 from errno import ENOMSG
 from typing import TYPE_CHECKING
 
-from tapstack.base.contracts import ERROR, Buffer
-from tapstack.base.error_queue import ORIGIN_TIMESTAMPING, ErrorQueue, QueuedError
+from tapstack.base.contracts import Buffer
+from tapstack.base.error_queue import ORIGIN_TIMESTAMPING, QueuedError
 from tapstack.base.units import Instant
 from tapstack.tcp.seq import add, ge, le, lt, sub
+from tapstack.tcp.text_followers import tell
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
@@ -54,11 +55,39 @@ class _Mark:
 
 @dataclass(slots=True)
 class TransmitTimestamps:
-    """What one connection's user is to be told."""
+    """What one connection's user is to be told; a `TextFollower`."""
 
     base: int | None = None
     """The sequence number that octets are counted from; None: they are not."""
     marks: deque[_Mark] = field(default_factory=deque)
+
+    def on_transmitted(
+        self, ctx: Context, tcb: Tcb, seq: int, text: list[Buffer], now: Instant
+    ) -> None:
+        """Tell of text that leaves, for the first time or again."""
+        end = add(seq, sum(map(len, text)))
+        for mark in self.marks:
+            if le(seq, mark.seq) and lt(mark.seq, end):
+                mark.text = b"".join(text) if mark.wish.with_text else b""
+                self._tell(ctx, tcb, mark, Moment.SCHEDULED, now)
+                self._tell(ctx, tcb, mark, Moment.SENT, now)
+
+    def on_acknowledged(self, ctx: Context, tcb: Tcb, now: Instant) -> None:
+        """Tell of text that SND.UNA has passed."""
+        while self.marks and lt(self.marks[0].seq, tcb.snd_una):
+            self._tell(ctx, tcb, self.marks.popleft(), Moment.ACKNOWLEDGED, now)
+
+    def on_end(self, ctx: Context, tcb: Tcb) -> None:
+        """Tell nothing: nothing happens to the text any more."""
+
+    def _tell(self, ctx: Context, tcb: Tcb, mark: _Mark, moment: Moment, now: Instant) -> None:
+        if moment not in mark.wish.moments:
+            return
+        number = 0 if self.base is None else sub(mark.seq, self.base)
+        told = QueuedError(
+            ENOMSG, ORIGIN_TIMESTAMPING, info=moment, data=number, payload=mark.text, at=now
+        )
+        tell(ctx, tcb, told)
 
 
 def count_from(tcb: Tcb, *, next_octet: bool) -> None:
@@ -85,42 +114,10 @@ def note_queued(tcb: Tcb, wish: Wish, unit: int) -> None:
     marks.append(_Mark(add(tcb.snd_nxt, tcb.unsent() - 1), wish))
 
 
-def on_transmitted(
-    ctx: Context, tcb: Tcb, seq: int, text: list[Buffer], length: int, now: Instant
-) -> None:
-    """Tell of text that leaves, for the first time or again."""
-    assert tcb.transmit_timestamps is not None
-    end = add(seq, length)
-    for mark in tcb.transmit_timestamps.marks:
-        if le(seq, mark.seq) and lt(mark.seq, end):
-            mark.text = b"".join(text) if mark.wish.with_text else b""
-            _tell(ctx, tcb, mark, Moment.SCHEDULED, now)
-            _tell(ctx, tcb, mark, Moment.SENT, now)
-
-
-def on_acknowledged(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Tell of text that SND.UNA has passed."""
-    assert tcb.transmit_timestamps is not None
-    marks = tcb.transmit_timestamps.marks
-    while marks and lt(marks[0].seq, tcb.snd_una):
-        _tell(ctx, tcb, marks.popleft(), Moment.ACKNOWLEDGED, now)
-
-
-def _tell(ctx: Context, tcb: Tcb, mark: _Mark, moment: Moment, now: Instant) -> None:
-    if moment not in mark.wish.moments:
-        return
-    base = _of(tcb).base
-    number = 0 if base is None else sub(mark.seq, base)
-    told = QueuedError(
-        ENOMSG, ORIGIN_TIMESTAMPING, info=moment, data=number, payload=mark.text, at=now
-    )
-    if tcb.errors is None:
-        tcb.errors = ErrorQueue()
-    if tcb.errors.put(told, len(mark.text)):
-        ctx.report(tcb, ERROR)
-
-
 def _of(tcb: Tcb) -> TransmitTimestamps:
-    if tcb.transmit_timestamps is None:
-        tcb.transmit_timestamps = TransmitTimestamps()
-    return tcb.transmit_timestamps
+    for follower in tcb.text_followers:
+        if isinstance(follower, TransmitTimestamps):
+            return follower
+    stamps = TransmitTimestamps()
+    tcb.text_followers = (stamps, *tcb.text_followers)  # as in Linux, they are told first
+    return stamps

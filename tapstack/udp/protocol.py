@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from tapstack.base.address import (
     ANY_ENDPOINT,
     IPV4_ANY,
-    IPV4_LOOPBACK,
     Endpoint,
     Ipv4Address,
     is_multicast,
+    ourselves_for_any,
 )
 from tapstack.base.checksum import is_checksum_right, pseudo_header_sum
 from tapstack.base.contracts import (
@@ -103,7 +103,7 @@ class Udp(DatagramEngine):
         if remote is None:
             self._place(socket, socket.chosen, ANY_ENDPOINT)
             return
-        remote = _ourselves_for_any(remote)
+        remote = ourselves_for_any(remote)
         self._check_broadcast(socket, remote.address)
         path = self._ip.path_to(remote.address, self._source_from(socket.local.address))
         address = socket.local.address or path.source
@@ -133,7 +133,7 @@ class Udp(DatagramEngine):
         if not to.port:
             raise os_error(errno.EINVAL)
         self._raise_pending_error(socket)
-        to = _ourselves_for_any(to)
+        to = ourselves_for_any(to)
         self._check_broadcast(socket, to.address)
         chosen = manner.source or self._source_from(socket.local.address)
         path = self._ip.path_to(to.address, chosen)
@@ -326,8 +326,3 @@ def _verify_checksum(datagram: Datagram, length: int) -> None:
     ends = datagram.source, datagram.destination
     if not is_checksum_right(*ends, PROTOCOL_UDP, datagram.payload[:length]):
         raise MalformedPacket(Drop.UDP_BAD_CHECKSUM)
-
-
-def _ourselves_for_any(remote: Endpoint) -> Endpoint:
-    """Take the address 0 to mean this host, as every BSD does."""
-    return remote if remote.address else Endpoint(IPV4_LOOPBACK, remote.port)

@@ -140,7 +140,7 @@ devconf_inherit_init_net=0 fb_tunnels_only_for_init_net=0 flow_limit_cpu_bitmap=
 flow_limit_table_len=4096 gro_normal_batch=8 high_order_alloc_disable=0 max_skb_frags=17
 mem_pcpu_rsv=256 message_burst=10 message_cost=5 netdev_budget=300 netdev_budget_usecs=8000
 netdev_max_backlog=1000 netdev_tstamp_prequeue=1 netdev_unregister_timeout_secs=10
-optmem_max=131072[0..2147483647] rmem_default=212992[2304..2147483647]
+rmem_default=212992[2304..2147483647]
 rmem_max=4194304[2304..2147483647] rps_default_mask=0[0..3] rps_sock_flow_entries=0
 skb_defer_max=64 tstamp_allow_data=1[0..1] txrehash=1[0..1] warnings=0
 wmem_default=212992[4608..2147483647] wmem_max=4194304[4608..2147483647] xfrm_acq_expires=30

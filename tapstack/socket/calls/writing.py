@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import CLOSED, CONNECTED, WRITABLE
 from tapstack.base.units import SECOND
-from tapstack.socket.flags import MSG_DONTWAIT, MSG_FASTOPEN
+from tapstack.socket.flags import GOES_ON, MSG_DONTWAIT, MSG_FASTOPEN, MSG_ZEROCOPY, TAKES_ALL
 from tapstack.socket.scattered import Item
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def send(
     patience = file.endpoint.send_timeout() if file.may_block else 0
     if flags & MSG_DONTWAIT:
         patience = 0
+    if patience is None and flags & MSG_ZEROCOPY:
+        flags |= TAKES_ALL
     deadline = None if patience is None else file.host.now() + round(patience * SECOND)
     sent = _send_once(file, memoryview(data), flags, to, control, patience)
     while sent < len(data) and patience != 0:
@@ -39,7 +41,7 @@ def send(
             patience = max(0, (deadline - file.host.now()) / SECOND)
         rest = memoryview(data)[sent:]
         try:
-            sent += _send_once(file, rest, flags & ~MSG_FASTOPEN, None, control, patience)
+            sent += _send_once(file, rest, flags & ~MSG_FASTOPEN | GOES_ON, None, control, patience)
         except OSError:  # the octets that were taken count; the next call is told
             break
     return sent
