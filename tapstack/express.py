@@ -1,7 +1,7 @@
 """The express lane at the door: the headers of a connection's plain segments, all in one go.
 
 What Ethernet, IP and TCP each read and check, one `struct` reads of the frame that a busy
-connection expects next; what they each put in front, a lane keeps prepared. The layers are the
+connection expects next; what they each put in front, a lane lays out in one go. The layers are the
 truth: whatever is not plain is left to them, before anything has changed, and a property test
 holds both together.
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.arp.neighbour import Neighbour
 from tapstack.base.address import MacAddress
-from tapstack.base.checksum import is_checksum_right, pseudo_header_sum
+from tapstack.base.checksum import is_checksum_right
 from tapstack.base.contracts import Offload, make_frame
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
 from tapstack.express_runs import is_followed, read_run
@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 
 _ALL_HEADERS = Struct("!12sH BBHHHBBHII HHIIHHHH III")
 """Ethernet, IPv4 without options, TCP, and timestamps behind two NOPs as every stack has them."""
-_UP_TO_PORTS = Struct("!6s6sH BBHHHBBHII HH")
+_FRONT = Struct("!6s6sHBB")
+_UP_TO_PORTS = Struct("!16sHHHBBHIIHH")
 _TCP_BEHIND_PORTS = Struct("!IIHHHHIII")
 _SYN_ACK_BEHIND_PORTS = Struct("!IIHHHH HHIIII")
 _LENGTH = _ALL_HEADERS.size
@@ -64,10 +65,6 @@ _WORD_MASK = 0xFFFF & ~(PSH | FIN)
 _EXPECTED_WORD = _DATA_OFFSET | ACK
 _SYN_ACK = (TCP_HEADER_LENGTH + USUAL_SYN_LENGTH) // 4 << 12 | SYN | ACK
 _ONES = 0xFFFF
-_NO_HEADS: dict[int, tuple[bytes, int]] = {}
-"""Those of a connection that has sent nothing: it costs no dictionary of its own."""
-_MOST_HEADS = 4
-"""Lengths of text that a connection's headers are kept for: bulk has one, an ACK has none."""
 
 
 @lru_cache(maxsize=64)
@@ -103,6 +100,7 @@ class ExpressLane:
         self._context = stack.tcp.context
         self._tcbs = self._context.connections.tcbs
         self._raw_protocols = stack.ip.raw.by_protocol
+        self._latest: NeighbourLane | None = None
 
     def receive(
         self, interface: NetworkInterface, frame: Frame, now: Instant, behind: Sequence[Frame] = ()
@@ -216,21 +214,36 @@ class ExpressLane:
         stack, remote = self._stack, tcb.remote.address
         if stack.ip.is_martian(remote, tcb.local.address, interface):
             return False
-        tcb.lane = ConnectionLane(stack, interface, addresses)
+        tcb.lane = self.lane_of(interface, addresses)
         return True
 
+    def lane_of(self, interface: NetworkInterface, heard: bytes) -> NeighbourLane:
+        """Give the lane of a neighbour, by the link addresses that its frames have.
 
-class ConnectionLane:
-    """One connection's lane: implements `tcp.plain_segment.Lane`."""
+        It is shared with the connections before this one if they, too, are that neighbour's.
+        """
+        lane = self._latest
+        if lane is None or lane.interface is not interface or lane.heard != heard:
+            lane = self._latest = NeighbourLane(self._stack, interface, heard)
+        return lane
+
+
+class NeighbourLane:
+    """The lane of all connections that one neighbour brings: implements `tcp.plain_segment.Lane`.
+
+    What their headers have in common is laid out once. A connection has nothing of its own here,
+    so that one of thousands, used after a while, finds no more than its TCB out of the caches.
+    """
 
     __slots__ = (
-        "_heads",
+        "_front",
         "_hop",
         "_mac",
         "_neighbour",
         "_stack",
         "_tos",
         "_ttl",
+        "_words",
         "heard",
         "interface",
     )
@@ -238,15 +251,13 @@ class ConnectionLane:
     def __init__(self, stack: Stack, interface: NetworkInterface, heard: bytes) -> None:
         self._stack = stack
         self.interface = interface
-        """Where the connection's segments come in."""
+        """Where the connections' segments come in."""
         self.heard = heard
         """The two link addresses that they come with."""
         self._hop: Hop | None = None
         self._neighbour: Neighbour | None = None
-        self._mac = b""
-        self._ttl = self._tos = 0
-        self._heads: dict[int, tuple[bytes, int]] = _NO_HEADS
-        # By the length of the text: all up to the ports, and the pseudo-header's sum.
+        self._mac = self._front = b""
+        self._ttl = self._tos = self._words = 0
 
     def is_clear(self, tcb: Tcb, length: int, size: int) -> bool:
         """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
@@ -254,8 +265,10 @@ class ConnectionLane:
         hop = stack.ip.known_hop(tcb.remote.address)
         if hop is None or stack.tracer.on or not options.follows_path_mtu:
             return False
-        if hop is not self._hop and (hop.interface is not self.interface or hop.broadcast):
-            return False
+        if hop is not self._hop:
+            if hop.interface is not self.interface or hop.broadcast:
+                return False
+            self._hop = hop
         if not size and _TCP_LENGTH + ip_wire.HEADER_LENGTH + length > hop.mtu:
             return False
         neighbours = self.interface.neighbours
@@ -263,17 +276,16 @@ class ConnectionLane:
         if neighbour is None or neighbour.mac is None:
             return False
         ttl = options.ttl or hop.metrics.hoplimit or stack.ip.config.ip_default_ttl
-        if (
-            hop is not self._hop
-            or neighbour.mac is not self._mac
-            or ttl != self._ttl
-            or options.tos != self._tos
-        ):
-            self._hop, self._mac = hop, neighbour.mac
-            self._ttl, self._tos = ttl, options.tos
-            self._heads = _NO_HEADS
+        if neighbour.mac is not self._mac or ttl != self._ttl or options.tos != self._tos:
+            self._lay_out(neighbour.mac, ttl, options.tos)
         self._neighbour = neighbour
         return True
+
+    def _lay_out(self, mac: MacAddress, ttl: int, tos: int) -> None:
+        """Lay out what all headers begin with, and sum what does not differ of IP's."""
+        self._mac, self._ttl, self._tos = mac, ttl, tos
+        self._front = _FRONT.pack(mac, self.interface.mac, ETHERTYPE_IPV4, PLAIN, tos)
+        self._words = (PLAIN << 8) + tos + DONT_FRAGMENT + (ttl << 8) + PROTOCOL_TCP
 
     def send(
         self,
@@ -292,7 +304,7 @@ class ConnectionLane:
         if tcb.next_hop_confirmed:
             tcb.next_hop_confirmed = False
             neighbour.confirmed = now
-        head, pseudo = self._heads.get(length) or self._prepare(tcb, length)
+        head, pseudo = self._up_to_ports(tcb, length)
         rest = _TCP_BEHIND_PORTS.pack(
             seq, tcb.rcv_nxt, _DATA_OFFSET | flags, window, pseudo, 0,
             _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
@@ -310,7 +322,7 @@ class ConnectionLane:
         if tcb.next_hop_confirmed:
             tcb.next_hop_confirmed = False
             neighbour.confirmed = now
-        head, pseudo = self._heads.get(length) or self._prepare(tcb, length)
+        head, pseudo = self._up_to_ports(tcb, length)
         pack, write, offload = _TCP_BEHIND_PORTS.pack, self.interface.device.write, _offload(size)
         behind_seq = (
             tcb.rcv_nxt, _DATA_OFFSET | ACK | PSH, window, pseudo, 0,
@@ -329,7 +341,7 @@ class ConnectionLane:
 
     def send_syn_ack(self, tcb: Tcb, window: int, now: Instant) -> None:
         """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
-        head, pseudo = self._lay_out(tcb, USUAL_SYN_LENGTH - TIMESTAMPS_LENGTH)
+        head, pseudo = self._up_to_ports(tcb, USUAL_SYN_LENGTH - TIMESTAMPS_LENGTH)
         rest = _SYN_ACK_BEHIND_PORTS.pack(
             tcb.iss, tcb.rcv_nxt, _SYN_ACK, window, pseudo, 0,
             MSS, tcb.advertised_mss, SACK_PERMITTED_TIMESTAMPS, tcb.timestamp_now(now),
@@ -340,22 +352,16 @@ class ConnectionLane:
         self.interface.count_sent(len(octets))
         self.interface.device.write(make_frame(((octets,), _offload(0))), now)
 
-    def _prepare(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
-        """Lay out all headers up to the ports, for segments with so much text."""
-        if self._heads is _NO_HEADS or len(self._heads) >= _MOST_HEADS:
-            self._heads = {}
-        head = self._heads[length] = self._lay_out(tcb, length)
-        return head
+    def _up_to_ports(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
+        """Lay out the headers of a segment with so much text up to its ports.
 
-    def _lay_out(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
-        ttl, tos, (local, port), (remote, its_port) = self._ttl, self._tos, tcb.local, tcb.remote
-        length += _TCP_LENGTH
+        Gives the sum of its pseudo-header, too (as `pseudo_header_sum`).
+        """
+        (local, port), (remote, its_port) = tcb.local, tcb.remote
+        ends, length = local + remote, _TCP_LENGTH + length
         total = ip_wire.HEADER_LENGTH + length
-        words = (PLAIN << 8) + tos + total + DONT_FRAGMENT + (ttl << 8) + PROTOCOL_TCP
         head = _UP_TO_PORTS.pack(
-            self._mac, self.interface.mac, ETHERTYPE_IPV4,
-            PLAIN, tos, total, 0, DONT_FRAGMENT, ttl, PROTOCOL_TCP,
-            -(words + local + remote) % _ONES, local, remote,
-            port, its_port,
+            self._front, total, 0, DONT_FRAGMENT, self._ttl, PROTOCOL_TCP,
+            -(self._words + total + ends) % _ONES, local, remote, port, its_port,
         )  # fmt: skip
-        return head, pseudo_header_sum(local, remote, PROTOCOL_TCP, length)
+        return head, (ends + PROTOCOL_TCP + length) % _ONES or _ONES

@@ -16,7 +16,7 @@ from tapstack.base.address import Endpoint
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
 from tapstack.express import (
     PROTOCOL_AT,
-    ConnectionLane,
+    ExpressLane,
     count_taken,
     is_from_host_to,
     is_segment_intact,
@@ -46,12 +46,11 @@ _ONES = 0xFFFF
 class SynLane:
     """The way in for the connections of all listeners of one stack."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, express: ExpressLane) -> None:
         self._stack = stack
+        self._express = express
         self._context = stack.tcp.context
         self._raw_protocols = stack.ip.raw.by_protocol
-        self._heard = b""
-        # The link addresses of the last SYN: many come from one neighbour, and share them.
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
         """Take a frame if it is a usual SYN for a listener of ours; False: decline."""
@@ -103,7 +102,5 @@ class SynLane:
             take_syn_in(ctx, listener, *ends, seg, now)
             tcb = ctx.connections.tcbs.get(key)
         if tcb is not None:
-            if addresses != self._heard:
-                self._heard = addresses
-            tcb.lane = ConnectionLane(stack, interface, self._heard)
+            tcb.lane = self._express.lane_of(interface, addresses)
         return True

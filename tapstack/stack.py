@@ -78,7 +78,7 @@ class Stack:
         )
         self._express = ExpressLane(self)
         self._datagram_lane = DatagramLane(self)
-        self._syn_lane = SynLane(self)
+        self._syn_lane = SynLane(self, self._express)
         self.ip.register(PROTOCOL_UDP, self.udp)
         self.ip.register(PROTOCOL_TCP, self.tcp)
 
