@@ -99,6 +99,10 @@ class Driver:
         """End a turn: send what may be sent, wake who waits, and who drives if it is time to."""
         self.guard(self._stack.flush, self.now)
         self._tell()
+        self._wake_for_deadline()
+
+    def _wake_for_deadline(self) -> None:
+        """Wake who drives, if there is a deadline before the end of his sleep."""
         if self._is_asleep:
             soonest, until = self._soonest(), self._sleeping_until
             if soonest is not None and (until is None or soonest < until):
@@ -182,7 +186,7 @@ class Driver:
         """Do the turn of who stands by, if he does still, in a thread that was in the stack."""
         if self._is_stood_by:
             self._look_around()
-            self.leave()
+            self._wake_for_deadline()
 
     def _look_around(self, hung_up: Sequence[int] = ()) -> None:
         """Do what there is to be done, by frames and by the clock."""
@@ -197,20 +201,24 @@ class Driver:
         If there are more than a turn's, who stands by goes on as soon as others were in the stack.
         """
         interface, counters = self._interfaces[fd], self._stack.counters
-        read = interface.device.read
+        read, most = interface.device.read, 1  # what answers the first is not far, if it is small
         try:
-            for _ in range(_RUNS_A_TURN):
+            for _ in range(_RUNS_A_TURN + 1):
                 frames: list[Frame] = []
-                while len(frames) < _FRAMES_A_RUN and (frame := read(self.now)) is not None:
+                while len(frames) < most and (frame := read(self.now)) is not None:
                     frames.append(frame)
-                if hung_up and not frames:
-                    raise OSError(errno.ENODEV, "its descriptor hung up")
-                before = counters["IfOutOctets"]
-                if frames:
-                    self.guard(self._stack.receive_all, interface, frames, self.now)
-                if len(frames) < _FRAMES_A_RUN and counters["IfOutOctets"] == before:
+                    if len(frame.parts[0]) > _UNIT:
+                        most = _FRAMES_A_RUN
+                if not frames:
+                    if hung_up:
+                        raise OSError(errno.ENODEV, "its descriptor hung up")
                     return
-                self.now = monotonic()
+                ends = len(frames) < most
+                before = counters["IfOutOctets"]
+                self.guard(self._stack.receive_all, interface, frames, self.now)
+                if ends and counters["IfOutOctets"] == before:
+                    return
+                most = _FRAMES_A_RUN
             self.kick()
         except OSError as gone:
             self._give_up(fd, gone)

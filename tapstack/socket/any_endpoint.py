@@ -5,6 +5,7 @@ Not done here: the attempts (`stream.py`, `messages.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from errno import EBADF
 
 from tapstack.base.datagram_socket import DatagramSocket
@@ -21,6 +22,9 @@ class AnyEndpoint:
     """As `SocketEndpoint` has it."""
     held_sends: int = 0
     """The number of the next call of `send` whose data are held (MSG_ZEROCOPY)."""
+
+    accept_queue: Sized | None = None
+    """As `SocketEndpoint` has it."""
 
     def __init__(self, stack: Stack, kept: Kept) -> None:
         self._stack = stack

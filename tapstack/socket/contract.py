@@ -8,7 +8,7 @@ Not done here: anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tapstack.base.address import Endpoint
@@ -40,6 +40,13 @@ class SocketEndpoint(Protocol):
         """Where datagrams wait, of which a reader may take the first without entering the stack.
 
         While an error is pending there, he may not. None: everything is to be asked for.
+        """
+
+    @property
+    def accept_queue(self) -> Sized | None:
+        """Where connections wait of which `accept` takes one: to look there takes no call.
+
+        None: it does not listen.
         """
 
     def bind(self, local: Endpoint, *, now: Instant) -> None:

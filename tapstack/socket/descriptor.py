@@ -9,6 +9,7 @@ Not done here: readiness itself (`stream.py`, `messages.py`).
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
 import socket
@@ -16,14 +17,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from tapstack.base.contracts import ACCEPTABLE, READABLE
 from tapstack.base.units import Instant
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 
 T = TypeVar("T")
 
+_KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 _ONE_OCTET = b"!"
 _FILL = b"\0" * 256
 """What fills a buffer of the least size, which `SO_SNDBUF` of 1 asks for."""
+_MOST_OCTETS = 64
+"""What fits the buffer of the other end by far."""
+_IN = select.POLLIN
+_COMES_AGAIN = READABLE | ACCEPTABLE
+_ENDED = select.POLLERR | select.POLLHUP
 _FOR_GOOD = select.POLLHUP | select.POLLRDHUP
 """What a UNIX socket, once it shows it, shows for ever."""
 
@@ -39,10 +47,13 @@ class ReadinessDescriptor:
 
     def _open(self) -> None:
         """Make a pair that shows POLLOUT alone."""
-        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
-        self._shown, self._kept = socket.socketpair(socket.AF_UNIX, kind)
+        # Of the bare kind: to be made, Python's own take five times as long.
+        self._shown, self._kept = _socket.socketpair(socket.AF_UNIX, _KIND)
         self._shown.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # for `_fill`
-        self._bits = select.POLLOUT
+        self._octets = 0
+        # How many have been sent to make the one end readable.
+        self.bits = select.POLLOUT
+        """What is shown."""
 
     def fileno(self) -> int:
         """Give the descriptor to wait on."""
@@ -54,16 +65,18 @@ class ReadinessDescriptor:
         The system is called only for a change. A program that reads or closes what it should only
         wait on misleads itself and nobody else.
         """
-        changed = bits ^ self._bits
-        if not changed:
+        changed = bits ^ self.bits
+        if changed == _IN:
+            self._set_readable(bool(bits & _IN))
+            self.bits = bits
             return
-        if self._bits & ~bits & _FOR_GOOD:
+        if self.bits & ~bits & _FOR_GOOD:
             self._renew()
-            changed = bits ^ self._bits
+            changed = bits ^ self.bits
         if changed & select.POLLPRI:
             self._set_urgent(bits)
-        elif changed & select.POLLIN:
-            self._set_readable(bool(bits & select.POLLIN))
+        elif changed & _IN and not bits & select.POLLRDHUP:  # which makes it readable, too
+            self._set_readable(bool(bits & _IN))
         if changed & select.POLLOUT:
             self._set_writable(bool(bits & select.POLLOUT))
         if changed & select.POLLRDHUP:
@@ -72,7 +85,7 @@ class ReadinessDescriptor:
             self._hang_up(failed=bool(bits & select.POLLERR))
         elif changed & select.POLLERR:
             self._shown.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        self._bits = bits
+        self.bits = bits
 
     def _renew(self) -> None:
         """Begin anew under the same number: a socket that has hung up is connected again."""
@@ -83,23 +96,34 @@ class ReadinessDescriptor:
         self._shown.close()
         self._shown = old
 
+    def show_more(self) -> None:
+        """Tell who waits for edges that more has come of what POLLIN shows already (epoll(7))."""
+        try:
+            if self._octets == _MOST_OCTETS:
+                self._octets -= len(self._shown.recv(_MOST_OCTETS - 1))  # it stays readable
+            self._octets += self._kept.send(_ONE_OCTET)
+        except OSError:
+            pass
+
     def _set_readable(self, readable: bool) -> None:
         try:  # each event comes by here, and a `suppress` costs as much as the call
             if readable:
-                self._kept.send(_ONE_OCTET)
+                self._octets = self._kept.send(_ONE_OCTET)
             else:
-                self._shown.recv(1)
+                self._shown.recv(self._octets)
         except OSError:
             pass
 
     def _set_urgent(self, bits: int) -> None:
         """Show POLLPRI or not, and POLLIN with it, whose octet may stand behind the urgent one."""
-        for flags in (socket.MSG_OOB, 0):
-            with suppress(OSError):
-                self._shown.recv(2, flags)
+        with suppress(OSError):
+            self._shown.recv(1, socket.MSG_OOB)
+        with suppress(OSError):
+            while self._shown.recv(_MOST_OCTETS):  # it ends at the mark, which may be amid them
+                pass
         with suppress(OSError):
             if bits & select.POLLIN:
-                self._kept.send(_ONE_OCTET)
+                self._octets = self._kept.send(_ONE_OCTET)
             if bits & select.POLLPRI:
                 self._kept.send(_ONE_OCTET, socket.MSG_OOB)
 
@@ -178,20 +202,21 @@ class Readiness:
             self._stop = self._host.notify(watched, self._on_event)
         self._show(now)
 
-    def _on_event(self, events: int) -> None:  # noqa: ARG002 - readiness says it all
+    def _on_event(self, events: int) -> None:
+        descriptor = self._descriptor
+        shown = 0 if descriptor is None else descriptor.bits
         self._show(self._host.now())
+        if descriptor and events & _COMES_AGAIN and shown & descriptor.bits & _IN:
+            descriptor.show_more()
 
     def _show(self, now: Instant) -> None:
         if self._descriptor is None:
             return
         bits = self._endpoint.readiness(now=now)
-        if bits & _FOR_GOOD == select.POLLHUP:
-            # It has no connection yet, and may get one: it is ready for what will fail at once.
-            bits = select.POLLIN | select.POLLOUT
-        if bits & (select.POLLERR | select.POLLHUP) == select.POLLERR:
-            # A pair cannot show an error alone: it is ready for the call that will tell.
-            bits = bits & ~select.POLLERR | select.POLLIN
-        self._descriptor.show(bits)
+        if bits & _ENDED:
+            bits = _as_pairs_show(bits)
+        if bits != self._descriptor.bits:
+            self._descriptor.show(bits)
 
     def close(self) -> None:
         """Give the descriptor back. To be called within the stack, or after its end."""
@@ -201,3 +226,14 @@ class Readiness:
         if self._descriptor is not None:
             self._descriptor.close()
             self._descriptor = None
+
+
+def _as_pairs_show(bits: int) -> int:
+    """Give what is to be shown of an error, or of a socket without a connection."""
+    if bits & _FOR_GOOD == select.POLLHUP:
+        # It has no connection yet, and may get one: it is ready for what will fail at once.
+        bits = select.POLLIN | select.POLLOUT
+    if bits & _ENDED == select.POLLERR:
+        # A pair cannot show an error alone: it is ready for the call that will tell.
+        bits = bits & ~select.POLLERR | select.POLLIN
+    return bits

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CLOSED, CONNECTED, READABLE, WRITABLE, Buffer
+from tapstack.base.errors import os_error
 from tapstack.base.units import SECOND
 from tapstack.socket.addresses import Address, read_address, write_address
 from tapstack.socket.contract import Message
@@ -73,8 +74,12 @@ class Socket(SocketObject):
 
     def accept(self) -> tuple[Socket, Address]:
         """Wait for a connection. Raises: OSError."""
-        accept = self._attempts().accept
-        endpoint, remote = self._block(self._timeout, ACCEPTABLE | CLOSED, accept)
+        listener = self._attempts()
+        if self._timeout == 0:
+            queue = listener.accept_queue
+            if queue is not None and not queue and not self._host.refuses:
+                raise os_error(EAGAIN)  # how an event loop's every turn ends: without a call
+        endpoint, remote = self._block(self._timeout, ACCEPTABLE | CLOSED, listener.accept)
         held = Held(self._host, OpenSocket(self._host, endpoint), self.type, self.proto, number=-1)
         return self._sibling(held, stdlib.getdefaulttimeout()), write_address(remote)
 

@@ -130,6 +130,7 @@ class StreamEndpoint(AnyEndpoint):
             assert self._binding is not None
         self._own_options()
         self._listener = self._tcp.open_passive(self._binding, backlog, self.options)
+        self.accept_queue = self._listener.accept_queue
 
     def accept(self, *, now: Instant) -> tuple[StreamEndpoint, Endpoint]:  # noqa: ARG002
         """Take the oldest connection that waits. Raises: OSError with EINVAL, EAGAIN."""
@@ -174,7 +175,7 @@ class StreamEndpoint(AnyEndpoint):
         if self._listener:
             self._stack.report(self._listener, CLOSED)
             self._tcp.stop_listening(self._listener)
-            self._listener = None
+            self._listener = self.accept_queue = None
             if self._binding and self._chosen == ANY_ENDPOINT:
                 self._tcp.release(self._binding)
                 self._binding = None

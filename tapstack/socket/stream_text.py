@@ -33,7 +33,9 @@ from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.transmit_timestamps import Wish, expect_wish
+from tapstack.tcp.urgent import UrgentOctet
 
+_IN, _OUT = select.POLLIN, select.POLLOUT
 TCP_INQ = 36
 """Of <linux/tcp.h>, where its control data is called TCP_CM_INQ: octets that wait behind."""
 
@@ -149,6 +151,10 @@ def control_of(tcp: Tcp, tcb: Tcb, kept: Kept, epoch: Duration) -> tuple[Item, .
 
 def readiness(tcp: Tcp, tcb: Tcb) -> int:
     """Tell what poll(2) would."""
+    if _is_plain(tcb):
+        text = len(tcb.receive_queue)
+        bits = _IN if text and (text >= tcb.options.rcvlowat or tcp.is_readable(tcb)) else 0
+        return bits | _OUT if not tcb.send_buffer.octets or tcp.is_writable(tcb) else bits
     closed, read_ended = tcb.state is State.CLOSED, tcp.has_ended(tcb)
     bits = select.POLLIN if tcp.is_readable(tcb) else 0
     bits |= select.POLLOUT if tcp.is_writable(tcb) else 0
@@ -156,6 +162,15 @@ def readiness(tcp: Tcp, tcb: Tcb) -> int:
     bits |= select.POLLRDHUP if read_ended else 0
     bits |= select.POLLHUP if closed or (read_ended and tcb.fin_queued) else 0
     return bits | (select.POLLERR if has_error(tcb) else 0)
+
+
+def _is_plain(tcb: Tcb) -> bool:
+    """Tell whether all there is to say is said by its buffers, as it nearly always is."""
+    return (
+        tcb.state is State.ESTABLISHED
+        and not (tcb.error or tcb.errors or tcb.read_shut or tcb.fin_queued)
+        and tcb.urgent.octet is UrgentOctet.NONE
+    )
 
 
 def has_error(tcb: Tcb) -> bool:

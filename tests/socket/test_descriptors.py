@@ -183,6 +183,45 @@ def test_epoll_by_edge(net: Net) -> None:
                 sent -= len(server.recv(100_000))
 
 
+def test_epoll_by_edge_tells_of_more_of_the_same(net: Net) -> None:
+    """Who has not taken what there was hears of what is added, and of that alone."""
+    listener, (client, server) = net.listener(), net.pair()
+    edge = select.EPOLLIN | select.EPOLLET
+    with select.epoll() as poller:
+        poller.register(server, edge)
+        for _ in range(200):
+            client.send(b"x")
+            assert poller.poll(PATIENCE) == [(server.fileno(), select.EPOLLIN)]
+            assert poller.poll(0) == []
+        assert server.recv(100) == b"x" * 100
+        assert ready(server)[0] == [server]
+        assert poller.poll(0) == []
+        assert server.recv(200) == b"x" * 100
+        assert ready(server)[0] == []
+        assert poller.poll(0) == []
+        client.send(b"x")
+        assert poller.poll(PATIENCE) == [(server.fileno(), select.EPOLLIN)]
+        poller.register(listener, edge)
+        for _ in range(3):
+            net.socket().connect(listener.getsockname())
+            assert poller.poll(PATIENCE) == [(listener.fileno(), select.EPOLLIN)]
+            assert poller.poll(0) == []
+
+
+def test_epoll_by_edge_tells_of_the_end(net: Net) -> None:
+    client, server = net.pair()
+    wish = select.EPOLLIN | select.EPOLLRDHUP
+    with select.epoll() as poller:
+        poller.register(server, wish | select.EPOLLET)
+        for end in (lambda: client.send(b"x"), lambda: client.shutdown(socket.SHUT_WR)):
+            end()
+            ((_, told),) = poller.poll(PATIENCE)
+            assert poller.poll(0) == []
+        assert told == wish
+        assert (server.recv(9), server.recv(9)) == (b"x", b"")
+        assert poller.poll(0) == []
+
+
 def test_a_selector_serves_everybody(net: Net) -> None:
     listener = net.listener()
     listener.setblocking(False)
@@ -214,6 +253,22 @@ def test_another_thread_waits_for_the_descriptor(net: Net) -> None:
     waiting.until_blocked()
     client.send(b"x")
     assert waiting.result()[0] == [server]
+
+
+def test_nobody_to_accept(net: Net) -> None:
+    listener = net.listener()
+    listener.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+    client = net.socket()
+    client.connect(listener.getsockname())
+    wait_readable(listener)
+    net.accept(listener)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+    listener.shutdown(socket.SHUT_RD)
+    with pytest.raises(OSError, match="Invalid argument"):
+        listener.accept()
 
 
 # --- of ours alone ---
