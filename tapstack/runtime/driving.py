@@ -99,14 +99,14 @@ class Driver:
         """End a turn: send what may be sent, wake who waits, and who drives if it is time to."""
         self.guard(self._stack.flush, self.now)
         self._tell()
-        self._wake_for_deadline()
+        if self._is_asleep:
+            self._wake_for_deadline()
 
     def _wake_for_deadline(self) -> None:
-        """Wake who drives, if there is a deadline before the end of his sleep."""
-        if self._is_asleep:
-            soonest, until = self._soonest(), self._sleeping_until
-            if soonest is not None and (until is None or soonest < until):
-                self.kick()
+        """End the sleep of who drives, if there is a deadline before its end."""
+        soonest, until = self._soonest(), self._sleeping_until
+        if soonest is not None and (until is None or soonest < until):
+            self.kick()
 
     def _tell(self) -> None:
         while events := self._stack.take_events():  # who hears of some may report others
@@ -169,16 +169,18 @@ class Driver:
         """
         patience = _LONGEST_SLEEP * SECOND
         while True:
-            sleep = patience
-            if self._sleeping_until is not None:
-                sleep = min(sleep, max(0, self._sleeping_until - monotonic()))
+            sleep, until = patience, self._sleeping_until
+            if until is not None:
+                sleep = min(sleep, max(0, until - monotonic()))
             ready = self._arrivals.poll(sleep / SECOND, _DESCRIPTORS_AT_ONCE)
-            for fd, _ in ready:
+            is_ours, hung_up = not ready, []
+            for fd, events in ready:
                 if fd == self._wakeup:
                     self._hear_kick()
-                    return ()
-            hung_up = [fd for fd, events in ready if events & _HUNG_UP]
-            if not ready or hung_up or not self._lock.pass_on(self._see_to_arrivals):
+                    is_ours = True
+                elif events & _HUNG_UP:
+                    hung_up.append(fd)
+            if is_ours or hung_up or not self._lock.pass_on(self._see_to_arrivals):
                 return hung_up
             patience = _TICK
 
@@ -186,7 +188,8 @@ class Driver:
         """Do the turn of who stands by, if he does still, in a thread that was in the stack."""
         if self._is_stood_by:
             self._look_around()
-            self._wake_for_deadline()
+            if self._is_asleep:
+                self._wake_for_deadline()
 
     def _look_around(self, hung_up: Sequence[int] = ()) -> None:
         """Do what there is to be done, by frames and by the clock."""
@@ -196,29 +199,27 @@ class Driver:
         self._meet_deadlines()
 
     def _read_out(self, fd: int, *, hung_up: bool) -> None:
-        """Take all frames, and the answers to what leaves at that: nobody will tell of them again.
+        """Take all frames that there are: nobody will tell of them again.
 
         If there are more than a turn's, who stands by goes on as soon as others were in the stack.
         """
-        interface, counters = self._interfaces[fd], self._stack.counters
+        interface = self._interfaces[fd]
         read, most = interface.device.read, 1  # what answers the first is not far, if it is small
         try:
-            for _ in range(_RUNS_A_TURN + 1):
+            for _ in range(_RUNS_A_TURN):
                 frames: list[Frame] = []
                 while len(frames) < most and (frame := read(self.now)) is not None:
                     frames.append(frame)
                     if len(frame.parts[0]) > _UNIT:
                         most = _FRAMES_A_RUN
-                if not frames:
-                    if hung_up:
-                        raise OSError(errno.ENODEV, "its descriptor hung up")
-                    return
-                ends = len(frames) < most
-                before = counters["IfOutOctets"]
+                if hung_up and not frames:
+                    raise OSError(errno.ENODEV, "its descriptor hung up")
+                is_last = len(frames) < most
                 self.guard(self._stack.receive_all, interface, frames, self.now)
-                if ends and counters["IfOutOctets"] == before:
+                if is_last:
                     return
                 most = _FRAMES_A_RUN
+                self.now = monotonic()
             self.kick()
         except OSError as gone:
             self._give_up(fd, gone)

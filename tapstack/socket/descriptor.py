@@ -26,7 +26,7 @@ T = TypeVar("T")
 _KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 _ONE_OCTET = b"!"
 _FILL = b"\0" * 256
-"""What fills a buffer of the least size, which `SO_SNDBUF` of 1 asks for."""
+"""What fills a buffer of the least size."""
 _MOST_OCTETS = 64
 """What fits the buffer of the other end by far."""
 _IN = select.POLLIN
@@ -49,7 +49,6 @@ class ReadinessDescriptor:
         """Make a pair that shows POLLOUT alone."""
         # Of the bare kind: to be made, Python's own take five times as long.
         self._shown, self._kept = _socket.socketpair(socket.AF_UNIX, _KIND)
-        self._shown.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # for `_fill`
         self._octets = 0
         # How many have been sent to make the one end readable.
         self.bits = select.POLLOUT
@@ -142,6 +141,7 @@ class ReadinessDescriptor:
         self._kept.close()
 
     def _fill(self) -> None:
+        self._shown.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least there is
         with suppress(OSError):
             while True:
                 self._shown.send(_FILL)
