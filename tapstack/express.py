@@ -40,13 +40,14 @@ from tapstack.tcp.transmission import offload_for
 from tapstack.tcp.wire import HEADER_LENGTH as TCP_HEADER_LENGTH, PROTOCOL_TCP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tapstack.base.contracts import Buffer, Frame
     from tapstack.base.units import Instant
     from tapstack.interface import NetworkInterface
     from tapstack.ip.paths import Hop
     from tapstack.stack import Stack
+    from tapstack.tcp.plain_segment import Unit
     from tapstack.tcp.tcb import Tcb
 
 _ALL_HEADERS = Struct("!12sH BBHHHBBHII HHIIHHHH III")
@@ -146,11 +147,11 @@ class ExpressLane:
             turn = tcb, seq, ack, word, wnd, stamp, echo
             taken = not length and take_expected_turn(self._context, *turn, now)
         else:
-            stamps = Timestamps(stamp, echo)
             if behind and is_followed(octets, behind[0]):
-                frames = self._take_run(interface, tcb, octets, stamps, size, behind, now)
+                frames = self._take_run(interface, tcb, octets, size, behind, now)
                 if frames:
                     return frames
+            stamps = Timestamps(stamp, echo)
             texts, packets = (octets[_LENGTH:],), packets_of(length, size or length or 1)
             taken = take_expected(
                 self._context, tcb, seq, ack, word, wnd, stamps, texts, length, size, packets, now
@@ -168,7 +169,6 @@ class ExpressLane:
         interface: NetworkInterface,
         tcb: Tcb,
         first: memoryview,
-        stamps: Timestamps,
         size: int,
         behind: Sequence[Frame],
         now: Instant,
@@ -177,7 +177,7 @@ class ExpressLane:
 
         0: it has to go by itself.
         """
-        frames, octets, seq, ack, word, wnd, texts, length, size, packets = read_run(
+        frames, octets, seq, ack, word, wnd, texts, length, size, packets, stamps = read_run(
             first, size, behind
         )
         if frames == 1 or not take_expected(
@@ -313,31 +313,26 @@ class NeighbourLane:
         interface.count_sent(_LENGTH + length)
         interface.device.write(make_frame(((head + rest, *text), _offload(size))), now)
 
-    def begin_train(
-        self, tcb: Tcb, window: int, length: int, size: int, now: Instant
-    ) -> Callable[[int, Sequence[Buffer]], None]:
-        """Give what sends units that differ in SEG.SEQ and text alone."""
-        neighbour = self._neighbour
+    def send_train(
+        self, tcb: Tcb, window: int, units: Sequence[Unit], length: int, size: int, now: Instant
+    ) -> None:
+        """Send units of `length` octets, right after `is_clear` for one."""
+        neighbour, interface = self._neighbour, self.interface
         assert neighbour is not None
         if tcb.next_hop_confirmed:
             tcb.next_hop_confirmed = False
             neighbour.confirmed = now
         head, pseudo = self._up_to_ports(tcb, length)
-        pack, write, offload = _TCP_BEHIND_PORTS.pack, self.interface.device.write, _offload(size)
+        pack, write, offload = _TCP_BEHIND_PORTS.pack, interface.device.write, _offload(size)
         behind_seq = (
             tcb.rcv_nxt, _DATA_OFFSET | ACK | PSH, window, pseudo, 0,
             _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
         )  # fmt: skip
-
-        def send_unit(seq: int, text: Sequence[Buffer]) -> None:
+        for seq, text in units:
             write(make_frame(((head + pack(seq, *behind_seq), *text), offload)), now)
-
-        return send_unit
-
-    def count_train(self, count: int, length: int) -> None:
-        """Count the units of a train, as IP and Ethernet do."""
+        count = len(units)
         self._stack.counters["IpOutRequests"] += count
-        self.interface.count_sent(count * (_LENGTH + length), count)
+        interface.count_sent(count * (_LENGTH + length), count)
 
     def send_syn_ack(self, tcb: Tcb, window: int, now: Instant) -> None:
         """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""

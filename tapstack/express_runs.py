@@ -4,7 +4,7 @@ Under load, most frames that wait in a device say of the same connection what th
 says, and no more than how it goes on: the text that follows, or how much more has arrived. What
 receive offload makes of segments is made here of its units, for one of which an IP datagram has no
 length: their texts are taken as that of a single one. The last acknowledgment counts for all, as
-it is cumulative (RFC 9293 §3.4).
+it is cumulative (RFC 9293 §3.4), and so do its timestamps: a millisecond may pass between two.
 
 A run ends in front of the first frame whose headers say anything else; and of one that says nothing
 new, as each of several duplicate acknowledgments counts (RFC 5681 §3.2).
@@ -19,7 +19,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.eth.wire import HEADER_LENGTH as ETHERNET_LENGTH
-from tapstack.tcp.segment import PSH
+from tapstack.tcp.segment import PSH, Timestamps
 from tapstack.tcp.sent_segment import packets_of
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
     from tapstack.base.contracts import Frame
 
-_HEADERS = Struct("!16s HH 4s H 12s IIHH 4x 12s")
+_HEADERS = Struct("!16s HH 4s H 12s IIHH 4x 4s Q")
 """As the express lane's, what never differs within a run in one piece.
 
-These are: all in front of IP's length; fragment, TTL and protocol; addresses and ports; options.
+These are: all in front of IP's length; fragment, TTL and protocol; addresses and ports; what makes
+the options timestamps. The two of those are read as one number.
 """
 _LENGTH = _HEADERS.size
 _DATAGRAM = _LENGTH - ETHERNET_LENGTH
@@ -50,7 +51,7 @@ class Run(NamedTuple):
     seq: int
     ack: int
     word: int
-    """Data offset and flags: PSH if any had it."""
+    """Data offset and flags: PSH if any with text had it."""
     wnd: int
     texts: Sequence[memoryview]
     length: int
@@ -59,6 +60,7 @@ class Run(NamedTuple):
     """Octets of text in each segment; 0: there is none."""
     packets: int
     """Segments that they were on the wire."""
+    stamps: Timestamps
 
 
 def is_followed(first: memoryview, behind: Frame) -> bool:
@@ -72,25 +74,25 @@ def read_run(first: memoryview, segment_size: int, behind: Sequence[Frame]) -> R
     `segment_size` is of the first, octets; 0: it is no unit of several segments.
     """
     (
-        link, datagram, number, way, check, ends, seq, ack, word, wnd, options,
+        link, datagram, number, way, check, ends, seq, ack, word, wnd, kind, stamps,
     ) = _HEADERS.unpack_from(first)  # fmt: skip
-    same, plain, varying = (link, way, ends, options), word | PSH, datagram + number + check
+    same, plain, varying = (link, way, ends, kind), word | PSH, datagram + number + check
     text = first[_LENGTH:]
     texts = [text] if text else []
     size = segment_size or len(text)
-    end, packets = seq + len(text), packets_of(len(text), size or 1)
-    frames, octets = 1, len(first)
+    end, packets, frames = seq + len(text), packets_of(len(text), size or 1), 1
     for (whole,), offload in behind:
         length = len(whole) - _LENGTH
         if offload is None or length < 0:
             break
         (
-            link, datagram, number, way, check, ends, begin, more, bits, room, options,
+            link, datagram, number, way, check, ends, begin, more, bits, room, kind, latest,
         ) = _HEADERS.unpack_from(whole)  # fmt: skip
         if (
-            (link, way, ends, options) != same
+            (link, way, ends, kind) != same
+            or (latest != stamps and (length or _is_older(latest, stamps)))
             or bits | PSH != plain
-            or (begin - end) & _MASK
+            or begin != end & _MASK
             or (more - ack) & _MASK >= _HALF
             or datagram - length != _DATAGRAM
             or (datagram + number + check - varying) % _ONES
@@ -102,11 +104,18 @@ def read_run(first: memoryview, segment_size: int, behind: Sequence[Frame]) -> R
             texts.append(memoryview(whole)[_LENGTH:])
             end += length
             packets += -(-length // size)
+            word |= bits
         elif texts or more == ack:
             break
         else:
             packets += 1
         frames += 1
-        octets += length + _LENGTH
-        ack, word, wnd = more, word | bits, room
-    return Run(frames, octets, seq, ack, word, wnd, texts, end - seq, size, packets)
+        ack, wnd, stamps = more, room, latest
+    length, said = end - seq, Timestamps(stamps >> 32, stamps & _MASK)
+    octets = frames * _LENGTH + length
+    return Run(frames, octets, seq, ack, word, wnd, texts, length, size, packets, said)
+
+
+def _is_older(latest: int, stamps: int) -> bool:
+    """Tell whether a TSval is before another: both with what they echo."""
+    return ((latest >> 32) - (stamps >> 32)) & _MASK >= _HALF

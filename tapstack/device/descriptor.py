@@ -18,6 +18,8 @@ from tapstack.device import vnet
 BUFFER_SIZE = 68 * 1024
 """Octets: the longest datagram, 65535, with its Ethernet header and VLAN tags."""
 
+_HEADER, _BEHIND_HEADER = slice(vnet.HEADER_LENGTH), slice(vnet.HEADER_LENGTH, None)
+
 _MAX_PARTS = os.sysconf("SC_IOV_MAX") - 1  # one is the header's
 
 _NOT_TAKEN = frozenset(
@@ -91,12 +93,14 @@ class DescriptorDevice:
             raise self._gone() from error
         if not self._offload:
             return make_frame(((memoryview(octets),), None))
-        header = self._header = octets[: vnet.HEADER_LENGTH]
-        return make_frame(((memoryview(octets)[vnet.HEADER_LENGTH :],), vnet.parse(header)))
+        header = self._header = octets[_HEADER]
+        return make_frame(((memoryview(octets)[_BEHIND_HEADER],), vnet.parse(header)))
 
     def write(self, frame: Frame, now: Instant) -> None:  # noqa: ARG002
         """Send a frame, or count it as lost: that the device is gone, the next `read` says."""
-        parts = frame.parts if len(frame.parts) < _MAX_PARTS else [b"".join(frame.parts)]
+        parts = frame.parts
+        if len(parts) >= _MAX_PARTS:
+            parts = [b"".join(parts)]
         try:
             os.writev(self._fd, [vnet.build(frame), *parts] if self._offload else parts)
         except OSError as error:

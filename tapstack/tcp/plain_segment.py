@@ -20,7 +20,7 @@ from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tapstack.base.contracts import Buffer
     from tapstack.base.units import Instant
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 _PLAIN = ACK | PSH | FIN
+
+Unit = tuple[int, "Sequence[Buffer]"]
+"""SEG.SEQ and the text: all that the units of a train differ in."""
 
 
 class Lane(Protocol):
@@ -63,16 +66,10 @@ class Lane(Protocol):
     def send_syn_ack(self, tcb: Tcb, window: int, now: Instant) -> None:
         """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
 
-    def begin_train(
-        self, tcb: Tcb, window: int, length: int, size: int, now: Instant
-    ) -> Callable[[int, Sequence[Buffer]], None]:
-        """Give what sends a unit of `length` octets, right after `is_clear` for one.
-
-        It takes SEG.SEQ and the text. Nothing else may happen to the connection in between.
-        """
-
-    def count_train(self, count: int, length: int) -> None:
-        """Count the units that were sent so, and are of one length."""
+    def send_train(
+        self, tcb: Tcb, window: int, units: Sequence[Unit], length: int, size: int, now: Instant
+    ) -> None:
+        """Send units of `length` octets, right after `is_clear` for one."""
 
 
 def send_plain(

@@ -103,7 +103,7 @@ class SendPieces:
         """
         if self._pushed_seq is None:
             self._pushed_seq = add(end, -length)
-        pushed = gt(end, add(self._pushed_seq, max_snd_wnd // 2))
+        pushed = sub(end, self._pushed_seq) > max_snd_wnd // 2
         if pushed:
             self._pushed_seq = end
         return pushed

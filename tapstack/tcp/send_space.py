@@ -78,9 +78,12 @@ def room_for_another(ctx: Context, tcb: Tcb) -> int:
     return piece_size(ctx, tcb)
 
 
-def pieces_taken(tcb: Tcb, size: int) -> int:
-    """Tell how many pieces of `size` octets the buffer takes, if none waits to be sent."""
-    return -((charge(tcb) - tcb.send_space) // (size + _PIECE_OVERHEAD))
+def pieces_taken(ctx: Context, tcb: Tcb) -> tuple[int, int]:
+    """Give the octets of a full piece, and how many the buffer takes, if none waits to be sent."""
+    size = piece_size(ctx, tcb)
+    if not _unsent_limit(ctx, tcb):
+        return size, 0
+    return size, -((charge(tcb) - tcb.send_space) // (size + _PIECE_OVERHEAD))
 
 
 def piece_size(ctx: Context, tcb: Tcb) -> int:

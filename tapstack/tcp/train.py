@@ -30,16 +30,11 @@ from tapstack.tcp.unit_size import unit_segments
 from tapstack.tcp.window_validation import is_left_unused, note_use, restart_after_idle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from tapstack.base.contracts import Buffer
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
     from tapstack.tcp.delivery_rate import Departure
-    from tapstack.tcp.plain_segment import Lane
+    from tapstack.tcp.plain_segment import Lane, Unit
     from tapstack.tcp.tcb import Tcb
-
-    SendUnit = Callable[[int, Sequence[Buffer]], None]
 
 
 def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its_end: bool) -> int:
@@ -51,19 +46,19 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its
     mss, lane, length = tcb.effective_mss, tcb.lane, len(text)
     if lane is None or tcb.unsent() or _is_anything_else(tcb, now):
         return 0
-    size = send_space.room_for_another(ctx, tcb)
+    size, pieces = send_space.pieces_taken(ctx, tcb)
     largest = unit_segments(ctx, tcb, mss)
     if not mss < size < length or size > largest * mss:
         return 0
-    full, room = (length - 1) // size, send_space.pieces_taken(tcb, size)
-    units = min(full, room, _units_that_may_leave(tcb, size // mss, largest, mss))
-    if units < 1 or not lane.is_clear(tcb, size, mss):
+    room = min(pieces, _units_that_may_leave(tcb, size // mss, largest, mss))
+    if room < 1 or not lane.is_clear(tcb, size, mss):
         return 0
     begins_rto = runs_no_rto(tcb)
     departure = depart(tcb, now, nothing_in_flight=not tcb.sent)
-    taken = units * size
+    full = (length - 1) // size
+    taken = min(full, room) * size
     _send_full_pieces(ctx, tcb, lane, text[:taken], size, departure, now)
-    if to_its_end and full == units < room and _last_may_leave(tcb, lane, length - taken, largest):
+    if to_its_end and full < room and _last_may_leave(tcb, lane, length - taken):
         _send_last(tcb, lane, text[taken:], departure, now)
         taken = length
     _count(ctx, tcb, packets_of(taken, mss), taken)
@@ -83,23 +78,24 @@ def _send_full_pieces(
     now: Instant,
 ) -> None:
     """Queue and send pieces of so many octets, each a burst by itself."""
-    send_unit = _begin(ctx, tcb, lane, size, now)
+    _begin(ctx, tcb, now)
     mss, sent, seq = tcb.effective_mss, tcb.sent, tcb.snd_nxt
     packets, pushed = size // mss, False
+    units: list[Unit] = []
     for start in range(0, len(text), size):
         end = add(seq, size)
         pushed = tcb.send_pieces.pass_by(end, size, tcb.max_snd_wnd)
         sent.append_burst(SentSegment(seq, end, PSH if pushed else 0, mss, now, packets, departure))
         tcb.snd_nxt = end
-        send_unit(seq, (tcb.send_buffer.append(text[start : start + size]),))
+        units.append((seq, (tcb.send_buffer.append(text[start : start + size]),)))
         seq = end
     if not pushed:
         sent.begin_burst()
-    lane.count_train(len(text) // size, size)
+    lane.send_train(tcb, tcb.rcv_wnd >> tcb.rcv_wind_shift, units, size, mss, now)
 
 
-def _last_may_leave(tcb: Tcb, lane: Lane, length: int, largest: int) -> bool:
-    """Tell whether the last piece of a text may leave right behind the full ones.
+def _last_may_leave(tcb: Tcb, lane: Lane, length: int) -> bool:
+    """Tell whether the last piece of a text may leave right behind the full ones, as one of them.
 
     What the lone unit would be asked that they were not: it is the user's call that ends with it.
     """
@@ -108,7 +104,6 @@ def _last_may_leave(tcb: Tcb, lane: Lane, length: int, largest: int) -> bool:
         not (tcb.options.cork or tcb.send_blocked or tcb.record_ends or tcb.probe_due)
         and not (recovery.tail_probe_due or recovery.new_text_first)
         and tcb.persist_timer.deadline is None
-        and _units_that_may_leave(tcb, packets_of(length, mss), largest, mss) > 0
         and (not length % mss or may_be_small(tcb))
         and (length > mss or lane.is_clear(tcb, length, 0))
     )
@@ -146,10 +141,10 @@ def send_waiting_train(
         return False
     if not lane.is_clear(tcb, size, mss):
         return False
-    send_unit = _begin(ctx, tcb, lane, size, now)
+    _begin(ctx, tcb, now)
     departure = depart(tcb, now, nothing_in_flight=not tcb.sent)
-    left = 0
-    while left < count and pieces.make_unit(tcb, size):
+    units: list[Unit] = []
+    while len(units) < count and pieces.make_unit(tcb, size):
         seq, end = tcb.snd_nxt, add(tcb.snd_nxt, size)
         flags = PSH if pieces.is_pushed_at(tcb, end) else 0
         segment = SentSegment(seq, end, flags, mss, now, largest, departure)
@@ -159,10 +154,9 @@ def send_waiting_train(
             tcb.sent.begin_burst()
         tcb.snd_nxt = end
         pieces.on_sent(end)
-        send_unit(seq, text)
-        left += 1
-    lane.count_train(left, size)
-    _count(ctx, tcb, left * largest, left * size)
+        units.append((seq, text))
+    lane.send_train(tcb, tcb.rcv_wnd >> tcb.rcv_wind_shift, units, size, mss, now)
+    _count(ctx, tcb, len(units) * largest, len(units) * size)
     return True
 
 
@@ -197,8 +191,8 @@ def _units_that_may_leave(tcb: Tcb, packets: int, largest: int, mss: int) -> int
     return min(by_peer, (cwnd - tcb.sent.packets_out - largest) // packets + 1)
 
 
-def _begin(ctx: Context, tcb: Tcb, lane: Lane, size: int, now: Instant) -> SendUnit:
-    """Note what each segment that leaves would note again, and give what sends units."""
+def _begin(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Note what each segment that leaves would note again."""
     restart_after_idle(ctx, tcb, now)
     tcb.rcv_wnd = select_window(tcb)
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
@@ -206,8 +200,6 @@ def _begin(ctx: Context, tcb: Tcb, lane: Lane, size: int, now: Instant) -> SendU
     tcb.acks.on_text_sent(now)
     tcb.acks.on_ack_sent()
     tcb.delayed_ack_timer.cancel()
-    window = tcb.rcv_wnd >> tcb.rcv_wind_shift
-    return lane.begin_train(tcb, window, size, tcb.effective_mss, now)
 
 
 def _count(ctx: Context, tcb: Tcb, packets: int, octets: int) -> None:

@@ -22,6 +22,7 @@ from tapstack.interface import NetworkInterface
 from tapstack.sim import Host, World
 from tapstack.sim.port import Port
 from tapstack.stack import Stack
+from tapstack.tcp.segment import Timestamps
 from tapstack.tcp.sent_segment import packets_of
 from tests.properties.scenario_run import Run
 from tests.properties.scenarios import End, Meeting, Road, Scenario, Side, Write
@@ -90,7 +91,8 @@ def united(stack: Stack, frames: Sequence[Frame]) -> Frame:
     header[16:18] = (HEADERS - 14 + len(text)).to_bytes(2, "big")
     header[24:26] = bytes(2)
     header[24:26] = checksum(bytes(header[14:34])).to_bytes(2, "big")
-    header[42:46], header[48:50] = octets[-1][42:46], octets[-1][48:50]
+    for part in (slice(42, 46), slice(48, 50), slice(58, 66)):
+        header[part] = octets[-1][part]
     for each in octets:
         header[47] |= each[47]
     for name in OF_FRAMES:
@@ -232,6 +234,25 @@ def test_each_of_several_duplicate_acknowledgments_is_heard(
     first, *rest = (memoryview(bytes(frame_behind(0x1000, ack, b""))) for ack in acks)
     run = read_run(first, 0, [Frame((each,), VERIFIED) for each in rest])
     assert (run.frames, run.packets, run.length) == (length, length, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "length"),
+    [
+        (b"", 9, 2),
+        (b"", 10, 2),
+        (b"", 8, 1),
+        (b"", 8 + 2**31, 2),
+        (b"text", 9, 2),
+        (b"text", 10, 1),
+    ],
+)
+def test_of_acknowledgments_the_last_timestamps_count(text: bytes, value: int, length: int) -> None:
+    first = memoryview(bytes(frame_behind(0x1000, 0x2000, text)))
+    second = frame_behind(0x1000 + len(text), 0x2001, text)
+    second[58:62] = value.to_bytes(4, "big")
+    run = read_run(first, len(text), [Frame((bytes(second),), VERIFIED)])
+    assert (run.frames, run.stamps) == (length, Timestamps(value if length > 1 else 9, 8))
 
 
 @pytest.mark.parametrize(
