@@ -35,6 +35,10 @@ class AnyEndpoint:
         if self._closed:
             raise os_error(EBADF)
 
+    def is_worth_waking(self) -> bool:
+        """Tell whether what has come is enough for who waits to read."""
+        return True
+
     def receive_timeout(self) -> float | None:
         """Tell how many seconds receiving may wait (SO_RCVTIMEO)."""
         return self.kept.receive_timeout

@@ -90,6 +90,9 @@ class SocketEndpoint(Protocol):
     def close(self, *, now: Instant) -> None:
         """Give it back."""
 
+    def is_worth_waking(self) -> bool:
+        """Tell whether what has come is enough for who waits to read (SO_RCVLOWAT)."""
+
     def receive_timeout(self) -> float | None:
         """Tell how many seconds receiving may wait (SO_RCVTIMEO); None: for ever."""
 

@@ -12,14 +12,15 @@ told (`received.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from errno import EINPROGRESS
+from errno import EALREADY, EINPROGRESS, EINVAL, EISCONN, EOPNOTSUPP
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import Buffer
+from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket.flags import GOES_ON, MSG_FASTOPEN, MSG_ZEROCOPY, TAKES_ALL
 from tapstack.socket.scattered import Item
-from tapstack.tcp.fast_open_client import is_deferred
+from tapstack.tcp.fast_open_client import CLIENT_ENABLED, is_deferred
 from tapstack.tcp.held_text import hold_syn_text, holding
 
 if TYPE_CHECKING:
@@ -39,10 +40,28 @@ def send_specially(
 ) -> int:
     """Send with SPECIAL flags. Raises: OSError as `StreamEndpoint.send` does."""
     if flags & MSG_FASTOPEN:
-        endpoint.open_with_text(to, now)
+        _open(endpoint, to, now)
     is_held = flags & MSG_ZEROCOPY and endpoint.kept.zerocopy and len(data)
     send = _send_held if is_held else _send
     return send(endpoint, data, flags & ~(MSG_FASTOPEN | MSG_ZEROCOPY), control, now)
+
+
+def _open(endpoint: StreamEndpoint, to: Endpoint | None, now: Instant) -> None:
+    """Begin a connection whose SYN waits for text, unless one waits already.
+
+    Raises: OSError with EOPNOTSUPP, EISCONN, EALREADY, EINVAL, or as `connect`.
+    """
+    if not endpoint.config.tcp_fastopen & CLIENT_ENABLED:
+        raise os_error(EOPNOTSUPP)
+    if endpoint.tcb and is_deferred(endpoint.tcb):
+        return
+    if endpoint.connects:
+        raise os_error(EALREADY)
+    if endpoint.listening or endpoint.tcb:
+        raise os_error(EISCONN)
+    if to is None:
+        raise os_error(EINVAL)
+    endpoint.open_with_text(to, now)
 
 
 def _send(

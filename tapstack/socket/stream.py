@@ -17,12 +17,11 @@ from errno import (
     EINVAL,
     EISCONN,
     ENOTCONN,
-    EOPNOTSUPP,
     EPIPE,
 )
 
 from tapstack.base.address import ANY_ENDPOINT, Endpoint, ourselves_for_any
-from tapstack.base.contracts import CLOSED, ENDED, READABLE, WRITABLE, Buffer
+from tapstack.base.contracts import CLOSED, ENDED, ERROR, READABLE, WRITABLE, Buffer
 from tapstack.base.error_queue import take_next
 from tapstack.base.errors import os_error
 from tapstack.base.units import MILLISECOND, Instant
@@ -41,7 +40,7 @@ from tapstack.socket.tcp_info import pack_tcp_info
 from tapstack.stack import Stack
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
-from tapstack.tcp.fast_open_client import CLIENT_ENABLED, is_deferred
+from tapstack.tcp.fast_open_client import is_deferred
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
@@ -187,6 +186,7 @@ class StreamEndpoint(AnyEndpoint):
                 self._chosen, reuse_address=self.reuse_address, reuse_port=self.reuse_port
             )
         self._shut_before_connecting = 0
+        self._stack.report(self, ERROR)
 
     def finish_connect(self, *, now: Instant) -> None:  # noqa: ARG002
         """Tell once how the connection that was begun came out. Raises: OSError with EALREADY, why.
@@ -199,6 +199,7 @@ class StreamEndpoint(AnyEndpoint):
         self._connect_reported = True
         if tcb.state is State.CLOSED:
             self._tcb, self._past = None, tcb
+            self._stack.report(self, ERROR)
             raise os_error(self._tcp.take_error(tcb) or ECONNABORTED)
 
     # --- text ---
@@ -229,22 +230,8 @@ class StreamEndpoint(AnyEndpoint):
         wish = self.kept.timestamping.wish(said.timestamps)
         return stream_text.send(self._tcp, self._tcb, data, flags, wish, now)
 
-    def open_with_text(self, to: Endpoint | None, now: Instant) -> None:
-        """Begin a connection whose SYN waits for text (RFC 7413), unless one waits already.
-
-        Raises: OSError with EOPNOTSUPP, EISCONN, EALREADY, EINVAL, or as `connect`.
-        """
-        if not self.config.tcp_fastopen & CLIENT_ENABLED:
-            raise os_error(EOPNOTSUPP)
-        tcb = self._tcb
-        if tcb and is_deferred(tcb):
-            return
-        if tcb and tcb.state in _CONNECTING and not self._connect_reported:
-            raise os_error(EALREADY)
-        if self._listener or tcb:
-            raise os_error(EISCONN)
-        if to is None:
-            raise os_error(EINVAL)
+    def open_with_text(self, to: Endpoint, now: Instant) -> None:
+        """Begin a connection whose SYN waits for text (RFC 7413). Raises: OSError as `connect`."""
         to = ourselves_for_any(to)
         self._tcb = self._tcp.open_active(to, self.options, now, self._binding, with_text=True)
         self._binding = None
@@ -254,12 +241,14 @@ class StreamEndpoint(AnyEndpoint):
         if flags & MSG_ERRQUEUE:
             return self._take_error_message(size, now)
         if flags & MSG_OOB:
-            return Message(self._receive_urgent(bool(flags & MSG_PEEK))[:size], flags=MSG_OOB)
+            octet = self._receive_urgent(bool(flags & MSG_PEEK))[:size]
+            control = self._control_of(self._connection(), b"")
+            return Message(octet, flags=MSG_OOB, control=control)
         if not self._tcb and not self._listener and self._shut_before_connecting & select.POLLIN:
             return Message(b"")
         tcb = self._connection()
         text = stream_text.receive(self._tcp, tcb, size, flags, now)
-        return Message(text, control=self._control_of(tcb))
+        return Message(text, control=self._control_of(tcb, text))
 
     def receive_all(self, size: int, flags: int, text: bytearray, *, now: Instant) -> Message:
         """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL), and give it.
@@ -268,10 +257,14 @@ class StreamEndpoint(AnyEndpoint):
         """
         tcb = self._connection()
         message = stream_text.receive_all(self._tcp, tcb, size, flags, text, now)
-        return message._replace(control=self._control_of(tcb))
+        return message._replace(control=self._control_of(tcb, text))
 
-    def _control_of(self, tcb: Tcb) -> tuple[Item, ...]:
-        return stream_text.control_of(self._tcp, tcb, self.kept, self._stack.epoch)
+    def _control_of(self, tcb: Tcb, text: Buffer) -> tuple[Item, ...]:
+        return stream_text.control_of(self._tcp, tcb, self.kept, self._stack.epoch, text)
+
+    def is_worth_waking(self) -> bool:
+        """Tell whether there is as much text as its user waits for."""
+        return self._tcb is None or self._tcp.is_readable(self._tcb)
 
     def _receive_urgent(self, peek: bool) -> bytes:
         """Take the urgent octet. Raises: OSError with EINVAL (there is none), EAGAIN."""
@@ -314,6 +307,12 @@ class StreamEndpoint(AnyEndpoint):
         if how not in (constants.SHUT_RD, constants.SHUT_WR, constants.SHUT_RDWR):
             raise os_error(EINVAL)
         self._check_open()
+        try:
+            self._shut_down(how)
+        finally:  # as in Linux, who waits is told whatever came of it
+            self._stack.report(self.watched(), ENDED)
+
+    def _shut_down(self, how: int) -> None:
         opening = stream_text.is_opening(self._tcb)
         if self._listener or opening:
             if opening or how != constants.SHUT_WR:
@@ -321,7 +320,6 @@ class StreamEndpoint(AnyEndpoint):
             return
         if self._tcb is None and how != constants.SHUT_WR:
             self._shut_before_connecting |= select.POLLIN | select.POLLRDHUP
-            self._stack.report(self, ENDED)
         self._tcp.shutdown(
             self._connection(), read=how != constants.SHUT_WR, write=how != constants.SHUT_RD
         )
@@ -388,6 +386,12 @@ class StreamEndpoint(AnyEndpoint):
     def config(self) -> TcpConfig:
         """The engine's settings."""
         return self._tcp.config
+
+    @property
+    def connects(self) -> bool:
+        """Tell whether `connect` has begun a connection that is not made yet."""
+        opening = self._tcb is not None and self._tcb.state in _CONNECTING
+        return opening and not self._connect_reported
 
     @property
     def listening(self) -> bool:

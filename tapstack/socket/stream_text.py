@@ -138,11 +138,11 @@ def is_opening(tcb: Tcb | None) -> bool:
     return tcb is not None and tcb.state is State.SYN_SENT
 
 
-def control_of(tcp: Tcp, tcb: Tcb, kept: Kept, epoch: Duration) -> tuple[Item, ...]:
-    """Tell of text that was taken what its user asked for, in Linux's order."""
+def control_of(tcp: Tcp, tcb: Tcb, kept: Kept, epoch: Duration, text: Buffer) -> tuple[Item, ...]:
+    """Tell of text that was taken what its user asked for, in Linux's order; b"": of its end."""
     if not kept.tells_of_text:
         return ()
-    items = kept.timestamping.tell(tcb.acks.last_text_at + epoch)
+    items = kept.timestamping.tell(tcb.acks.last_text_at + epoch) if text else []
     if kept.inq:
         count = tcp.unread_with_fin(tcb)
         items.append((constants.IPPROTO_TCP, TCP_INQ, count.to_bytes(4, sys.byteorder)))

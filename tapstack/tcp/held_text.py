@@ -128,6 +128,9 @@ class HeldPieces(SendPieces):
         while len(self._marks) > self.goes_on and le(self._marks[0].end, tcb.snd_una):
             self._tell_of_oldest(ctx, tcb)
 
+    def on_joined(self, seq: int, end: int) -> None:
+        """Keep what it is: text that is held stands in segments of its own."""
+
     def on_end(self, ctx: Context, tcb: Tcb) -> None:
         """Tell of all: it is let go of."""
         while self._marks:

@@ -74,6 +74,7 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
     for timer in timers_of(tcb):
         timer.retire()  # or it would take the garbage collector to free the connection
     _forget_orphan(ctx, tcb)
+    was_over = tcb.state is State.TIME_WAIT  # that is when its user was told
     if tcb.state is not State.CLOSED:
         become(ctx, tcb, State.CLOSED)
     ctx.connections.remove(tcb)
@@ -87,4 +88,5 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
     tcb.reassembly.clear()  # but not the SACK blocks: as in Linux, a reset carries them
     if error:
         tcb.error = error
-    ctx.report(tcb, CLOSED | READABLE | WRITABLE)
+    if not was_over:
+        ctx.report(tcb, CLOSED | READABLE | WRITABLE)

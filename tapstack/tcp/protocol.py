@@ -48,7 +48,6 @@ from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.time_wait import time_wait_state
 from tapstack.tcp.transmission import (
     build_segment_header,
-    max_unit,
     offload_for,
     sequence_of_ack,
     transmit,
@@ -276,7 +275,7 @@ class Tcp:
 
     def note_queued(self, tcb: Tcb, wish: Wish) -> None:
         """Have its user told of what the last `send` queued."""
-        transmit_timestamps.note_queued(tcb, wish, max_unit(self._ctx, tcb))
+        transmit_timestamps.note_queued(tcb, wish)
 
     def receive_text(
         self, tcb: Tcb, size: int, now: Instant, *, peek: bool = False

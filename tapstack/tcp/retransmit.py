@@ -80,6 +80,8 @@ def _fill_segment(ctx: Context, tcb: Tcb, index: int) -> None:
     room = octets_in_record(tcb, segment.seq, room)
     if ctx.config.tcp_retrans_collapse and segment.text_length < room:
         joined = tcb.sent.join_followers(index, room)
+        for follower in tcb.text_followers:
+            follower.on_joined(segment.seq, segment.end)
         if not tcb.sack_permitted:
             tcb.sent.sacked_out = max(0, tcb.sent.sacked_out - joined)
 

@@ -36,12 +36,31 @@ def take_sack(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> list[SentS
     newly: list[SentSegment] = []
     for block in sorted(usable, key=lambda block: sub(block.left, una)):
         newly += tcb.sent.sack(block)
+    if newly and tcb.text_followers:
+        _join_what_has_arrived(tcb)
     news.sacked = sum(segment.packets for segment in newly)
     note_arrivals(tcb, newly, news, None)
     if tcb.recovery.takes_reordering:
         overtaken += [each for each in newly if each.transmissions == 1]
         _look_for_reordering(ctx, tcb, overtaken, news)
     return newly
+
+
+def _join_what_has_arrived(tcb: Tcb) -> None:
+    """Tell who follows the text that neighbours which have arrived are one, as in Linux."""
+    first: SentSegment | None = None
+    for segment in tcb.sent:
+        if not segment.sacked:
+            first = None
+        elif first is None or _length_on_wire(segment) != _length_on_wire(first):
+            first = segment
+        else:
+            for follower in tcb.text_followers:
+                follower.on_joined(first.seq, segment.end)
+
+
+def _length_on_wire(segment: SentSegment) -> int:
+    return min(segment.text_length, segment.segment_size)
 
 
 def _is_usable(tcb: Tcb, block: SackBlock, una: int) -> bool:

@@ -29,6 +29,9 @@ class TextFollower(Protocol):
     def on_acknowledged(self, ctx: Context, tcb: Tcb, now: Instant) -> None:
         """Hear that SND.UNA has moved."""
 
+    def on_joined(self, seq: int, end: int) -> None:
+        """Hear that what was sent in several segments is one from now on."""
+
     def on_end(self, ctx: Context, tcb: Tcb) -> None:
         """Hear that the connection ends, and what it holds is let go of."""
 

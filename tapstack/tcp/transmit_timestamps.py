@@ -77,6 +77,12 @@ class TransmitTimestamps:
         while self.marks and lt(self.marks[0].seq, tcb.snd_una):
             self._tell(ctx, tcb, self.marks.popleft(), Moment.ACKNOWLEDGED, now)
 
+    def on_joined(self, seq: int, end: int) -> None:
+        """Forget all but the last octet that would be told of: it is told of for all of them."""
+        joined = [mark for mark in self.marks if le(seq, mark.seq) and lt(mark.seq, end)]
+        for mark in joined[:-1]:
+            self.marks.remove(mark)
+
     def on_end(self, ctx: Context, tcb: Tcb) -> None:
         """Tell nothing: nothing happens to the text any more."""
 
@@ -106,12 +112,13 @@ def expect_wish(tcb: Tcb) -> None:
     _of(tcb)
 
 
-def note_queued(tcb: Tcb, wish: Wish, unit: int) -> None:
-    """Hear that text was queued; what waits in the same unit, of so many octets, it joins."""
+def note_queued(tcb: Tcb, wish: Wish) -> None:
+    """Hear that text was queued; what waits in the same piece it joins."""
     marks = _of(tcb).marks
-    if marks and ge(marks[-1].seq, tcb.snd_nxt) and tcb.unsent() <= unit:
+    end, waiting = add(tcb.snd_nxt, tcb.unsent()), tcb.send_pieces.last_length(tcb) or 0
+    if marks and ge(marks[-1].seq, add(end, -waiting)):
         marks.pop()
-    marks.append(_Mark(add(tcb.snd_nxt, tcb.unsent() - 1), wish))
+    marks.append(_Mark(add(end, -1), wish))
 
 
 def _of(tcb: Tcb) -> TransmitTimestamps:

@@ -65,6 +65,7 @@ def _set_send_buffer(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def _offer_room(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
     if send_space.is_roomy(ctx, tcb):
+        tcb.send_blocked = False
         ctx.report(tcb, WRITABLE)
 
 

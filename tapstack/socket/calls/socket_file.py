@@ -171,6 +171,8 @@ class SocketFile(OpenFile):
             self._stop = self.host.notify(watched, self._on_event)
 
     def _on_event(self, events: int) -> None:
+        if events == READABLE and not self.endpoint.is_worth_waking():
+            return
         key = 0
         if not events & _ANYTHING:
             key = sum(bits for event, bits in _KEYS if events & event)
