@@ -123,18 +123,24 @@ class Driver:
 
     # --- the answers to what was sent ---
 
-    def has_written_much(self) -> bool:
-        """Tell whether units have left since this was last asked, which may be answered by now."""
+    def has_written(self, octets: int = _UNIT) -> bool:
+        """Tell whether more than that has left since this was last asked: it may be answered."""
         before, self._written = self._written, self._stack.counters["IfOutOctets"]
-        return self._written - before > _UNIT
+        return self._written - before > octets
 
     def take_answers(self) -> None:
-        """Do what a turn does, without sleep, until nothing leaves that may be answered, too.
+        """Do what a turn does, without sleep; again, if that has let leave what waited.
 
         What ends a long text may be small, and wait for what it follows (Nagle's algorithm). So no
         small segment is left unanswered, for the next text's end to wait for.
         """
-        self._look_around()
+        for _ in range(2):
+            self.now = monotonic()
+            for fd in tuple(self._interfaces):
+                self._read(fd, hurries=True, hung_up=False)
+            if not self.has_written(0):
+                break
+        self._meet_deadlines()
 
     # --- the turn of who stands by ---
 

@@ -92,7 +92,7 @@ class Runtime:
             try:
                 if self._takes_answers:
                     self._takes_answers = False
-                    if driver.has_written_much():
+                    if driver.has_written():
                         # Before the rest leaves, which may wait for them (Nagle's algorithm).
                         self._leadership.take_answers()
             finally:

@@ -88,12 +88,16 @@ class RetransmissionQueue:
         self.packets_out += segment.packets
         self._transmissions = segment.number = self._transmissions + 1
 
-    def append_burst(self, segment: SentSegment) -> None:
-        """Add what was just sent for the first time, and is a burst by itself."""
-        self.segments.append(segment)
-        self.packets_out += segment.packets
-        begun = -(-self._transmissions >> BURST_BITS) << BURST_BITS
-        self._transmissions = segment.number = begun + 1
+    def append_bursts(self, segments: Sequence[SentSegment]) -> None:
+        """Add what was just sent for the first time, each a burst by itself."""
+        self.begin_burst()
+        number = self._transmissions + 1
+        for segment in segments:
+            segment.number = number
+            number += 1 << BURST_BITS
+            self.packets_out += segment.packets
+        self.segments += segments
+        self._transmissions = segments[-1].number
 
     def _number(self, segment: SentSegment) -> None:
         self._transmissions += 1

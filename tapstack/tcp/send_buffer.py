@@ -38,6 +38,16 @@ class SendBuffer:
         self.octets += length
         return chunk
 
+    def append_pieces(self, text: memoryview, size: int) -> list[bytes]:
+        """Copy text to the end of the queue in pieces of so many octets, and give the copies."""
+        length = len(text)
+        chunks = [bytes(text[start : start + size]) for start in range(0, length, size)]
+        self._chunks += chunks
+        self._starts += range(self._tail, self._tail + length, size)
+        self._tail += length
+        self.octets += length
+        return chunks
+
     def views(self, offset: int, length: int) -> list[Buffer]:
         """Give the `length` octets that begin `offset` octets behind the oldest, as views."""
         position = self._head + offset

@@ -26,6 +26,7 @@ from tapstack.tcp.segment import ACK, PSH
 from tapstack.tcp.sent_segment import SentSegment, packets_of
 from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import State
+from tapstack.tcp.statistics import Limit
 from tapstack.tcp.unit_size import unit_segments
 from tapstack.tcp.window_validation import is_left_unused, note_use, restart_after_idle
 
@@ -62,6 +63,8 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its
         _send_last(tcb, lane, text[taken:], departure, now)
         taken = length
     _count(ctx, tcb, packets_of(taken, mss), taken)
+    if tcb.statistics.time.limit is Limit.IDLE:
+        tcb.statistics.time.note(Limit.BUSY, now)  # the flush may come after the last ACK
     note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
     if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
         rearm_retransmission(tcb, now)
@@ -79,19 +82,21 @@ def _send_full_pieces(
 ) -> None:
     """Queue and send pieces of so many octets, each a burst by itself."""
     _begin(ctx, tcb, now)
-    mss, sent, seq = tcb.effective_mss, tcb.sent, tcb.snd_nxt
+    mss, seq, window = tcb.effective_mss, tcb.snd_nxt, tcb.rcv_wnd >> tcb.rcv_wind_shift
     packets, pushed = size // mss, False
-    units: list[Unit] = []
-    for start in range(0, len(text), size):
+    segments, units = [], []
+    for chunk in tcb.send_buffer.append_pieces(text, size):
         end = add(seq, size)
         pushed = tcb.send_pieces.pass_by(end, size, tcb.max_snd_wnd)
-        sent.append_burst(SentSegment(seq, end, PSH if pushed else 0, mss, now, packets, departure))
-        tcb.snd_nxt = end
-        units.append((seq, (tcb.send_buffer.append(text[start : start + size]),)))
+        flags = PSH if pushed else 0
+        segments.append(SentSegment(seq, end, flags, mss, now, packets, departure))
+        units.append((seq, (chunk,)))
         seq = end
+    tcb.sent.append_bursts(segments)
     if not pushed:
-        sent.begin_burst()
-    lane.send_train(tcb, tcb.rcv_wnd >> tcb.rcv_wind_shift, units, size, mss, now)
+        tcb.sent.begin_burst()
+    tcb.snd_nxt = seq
+    lane.send_train(tcb, window, units, size, mss, now)
 
 
 def _last_may_leave(tcb: Tcb, lane: Lane, length: int) -> bool:
@@ -115,7 +120,7 @@ def _send_last(tcb: Tcb, lane: Lane, text: memoryview, departure: Departure, now
     tcb.snd_nxt = end = add(seq, length)
     tcb.send_pieces.push_by(end)
     packets = packets_of(length, mss)
-    tcb.sent.append_burst(SentSegment(seq, end, PSH, mss, now, packets, departure))
+    tcb.sent.append_bursts([SentSegment(seq, end, PSH, mss, now, packets, departure)])
     if length % mss:
         tcb.small_sent_end = end
     chunk = tcb.send_buffer.append(text)

@@ -11,22 +11,24 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from socket import MSG_MORE, MSG_OOB
+from socket import MSG_MORE, MSG_OOB, MSG_WAITALL
 from typing import Any
 
 import pytest
 from hypothesis import event, given, settings, strategies as st
 
 from tapstack import express as lane, express_syns as syn_lane
+from tapstack.base.address import Endpoint, parse_ipv4
 from tapstack.base.contracts import Frame
 from tapstack.base.counters import Counters
 from tapstack.base.timers import NeverArmed, Timer
-from tapstack.base.units import Instant
+from tapstack.base.units import MILLISECOND, SECOND, Instant
 from tapstack.express import ExpressLane
 from tapstack.express_syns import SynLane
 from tapstack.interface import NetworkInterface
-from tapstack.sim import GIGABIT, Host, World
+from tapstack.sim import GIGABIT, Host, Way, World
 from tapstack.sim.sighting import Direction, Sighting
+from tapstack.socket.calls.process import Process
 from tapstack.stack import Stack
 from tapstack.tcp import output, queueing
 from tapstack.tcp.config import TcpConfig
@@ -358,3 +360,28 @@ def test_long_texts_leave_as_trains(pause: int) -> None:
     world = Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings)
     history = check(world)
     assert (history.whole_trains if pause else history.waiting_trains) > 5
+
+
+def test_text_that_left_is_on_its_way_whenever_the_flush_comes() -> None:
+    """Who sends much may be answered before it."""
+    with World() as world:
+        here, there = world.host("here"), world.host("there")
+        world.link(here, there, Way(delay=10 * MILLISECOND))
+        client, server = Process(here), Process(there)
+        listener, fd = server.socket(2, 1, 0), client.socket(2, 1, 0)
+        to = Endpoint(parse_ipv4(there.address), 7000)
+        server.bind(listener, to)
+        server.listen(listener, 1)
+        client.connect(fd, to)
+        accepted, _ = server.accept(listener)
+        for _ in range(10):  # until the congestion window takes all of it
+            client.write(fd, bytes(200_000))
+            server.recv(accepted, 200_000, MSG_WAITALL)
+        world.run_for(SECOND // 10)
+        tcp = here.stack.tcp
+        (tcb,) = tcp.connections
+        before, sent_at = tcp.info(tcb, world.now).busy_time, world.now
+        assert tcp.send(tcb, bytes(200_000), sent_at) == 200_000
+        world.run_for(SECOND)
+        took = tcb.delivery_rate.delivered_at - sent_at
+        assert tcp.info(tcb, world.now).busy_time - before == took >= 20 * MILLISECOND
