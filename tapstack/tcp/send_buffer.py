@@ -1,12 +1,13 @@
 """The send buffer: text from SND.UNA on, held until it is acknowledged (RFC 9293 §3.10.2).
 
-Text is copied once, on its way in, and never moves or changes after that: what is sent, and sent
-again, are views of it.
+Text is copied once, on its way in, if it might change at all, and never moves after that: what is
+sent, and sent again, are views of it.
 
 Not done here: what of it has been sent (`retransmission_queue.py`) and may be sent (`output.py`).
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from tapstack.base.contracts import Buffer
 
@@ -21,7 +22,7 @@ class SendBuffer:
 
     def __init__(self) -> None:
         # Positions count all octets ever appended; chunk i holds those from _starts[i] on.
-        self._chunks: list[bytes] = []
+        self._chunks: list[Buffer] = []
         self._starts: list[int] = []
         self._head = 0
         self._tail = 0
@@ -38,15 +39,22 @@ class SendBuffer:
         self.octets += length
         return chunk
 
-    def append_pieces(self, text: memoryview, size: int) -> list[bytes]:
-        """Copy text to the end of the queue in pieces of so many octets, and give the copies."""
-        length = len(text)
-        chunks = [bytes(text[start : start + size]) for start in range(0, length, size)]
-        self._chunks += chunks
+    def append_pieces(self, text: memoryview, size: int) -> Sequence[Buffer]:
+        """Put a long text at the end of the queue in pieces of so many octets, and give them.
+
+        It is copied, unless it lies in `bytes`, which never change, and is most of those: then no
+        more memory is held than twice what is counted.
+        """
+        length, whole = len(text), text.obj
+        starts = range(0, length, size)
+        pieces: list[Buffer] = [text[start : start + size] for start in starts]
+        if type(whole) is not bytes or len(whole) > 2 * length:
+            pieces = [bytes(piece) for piece in pieces]
+        self._chunks += pieces
         self._starts += range(self._tail, self._tail + length, size)
         self._tail += length
         self.octets += length
-        return chunks
+        return pieces
 
     def views(self, offset: int, length: int) -> list[Buffer]:
         """Give the `length` octets that begin `offset` octets behind the oldest, as views."""
