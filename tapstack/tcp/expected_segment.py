@@ -21,12 +21,11 @@ from tapstack.base.contracts import READABLE
 from tapstack.tcp import delivery_rate, mtu_probing, rack, receive_space, tail_loss_probe
 from tapstack.tcp.acknowledgment import set_send_window
 from tapstack.tcp.receive_memory import memory_of
-from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.segment import PSH
 from tapstack.tcp.state import State
 from tapstack.tcp.text_arrives import note_text
+from tapstack.tcp.undisturbed import look_for_disturbance
 from tapstack.tcp.unit_size import update_pacing_rate
-from tapstack.tcp.urgent import UrgentOctet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +69,7 @@ def take_expected(
         or (acked and tcb.fin_sent and ack == tcb.snd_nxt)
         or tcb.state not in _TRANSFERRING
         or (tcb.orphaned and tcb.state is State.FIN_WAIT_2)
-        or not is_undisturbed(tcb)
+        or (not tcb.undisturbed and look_for_disturbance(tcb))
     ):
         return False
     if length:
@@ -83,14 +82,17 @@ def take_expected(
             return False  # a run has to fit in as a whole
     elif not acked:
         return False
-    covered = tcb.sent.acknowledge_once_sent(ack) if acked else []
-    if acked and not covered:
-        return False
+    out, covered = tcb.sent.packets_out, None
+    if acked:
+        covered = tcb.sent.acknowledge_once_sent(ack)
+        if not covered:
+            return False
     tcb.statistics.on_received(packets, length > 0)
     tcb.probes_out = 0
     _take_window(tcb, seq, ack, acked, wnd)
-    if acked:
-        _take_acknowledgment(ctx, tcb, ack, acked, covered, now)
+    if covered:
+        delivered = out - tcb.sent.packets_out
+        _take_acknowledgment(ctx, tcb, ack, acked, covered[0], covered[-1], delivered, now)
     elif tcb.sent:
         _take_nothing_new(ctx, tcb, now)
     if seq == tcb.last_ack_sent:
@@ -131,36 +133,20 @@ def _take_nothing_new(ctx: Context, tcb: Tcb, now: Instant) -> None:
     delivery_rate.take_sample(tcb, 0, None, -1, now)
 
 
-def is_undisturbed(tcb: Tcb) -> bool:
-    """Tell whether nothing is under way but the exchange of text."""
-    recovery, sent = tcb.recovery, tcb.sent
-    return not (
-        recovery.phase is not Phase.OPEN
-        or not tcb.timestamps
-        or tcb.ecn
-        or len(tcb.reassembly)
-        or tcb.fin_beyond is not None
-        or tcb.urgent.octet is not UrgentOctet.NONE
-        or sent.sacked_out
-        or sent.lost_out
-        or sent.retrans_out
-        or recovery.tlp_end_seq is not None
-        or recovery.undo.marker is not None
-        or tcb.persist_timer.deadline is not None
-        or tcb.statistics.rto_at is not None
-        or tcb.text_followers
-        or tcb.record_ends
-        or tcb.options.min_ttl
-        or tcb.snd_up != tcb.snd_una
-    )
-
-
 def _take_acknowledgment(
-    ctx: Context, tcb: Tcb, ack: int, acked: int, covered: list[SentSegment], now: Instant
+    ctx: Context,
+    tcb: Tcb,
+    ack: int,
+    acked: int,
+    first: SentSegment,
+    last: SentSegment,
+    delivered: int,
+    now: Instant,
 ) -> None:
-    """Take an ACK that advances SND.UNA, of segments that were all sent once, and in this order."""
-    first, last = covered[0], covered[-1]
-    delivered = sum([segment.packets for segment in covered])
+    """Take an ACK that advances SND.UNA, of segments that were all sent once, and in order.
+
+    They are `first` to `last`, `delivered` ones on the wire.
+    """
     statistics = tcb.statistics
     tcb.more_coming = False
     tcb.send_buffer.release(acked)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import ACCEPTABLE
 from tapstack.tcp import mtu_probing, receive_space, send_space
 from tapstack.tcp.acknowledgment import set_send_window
-from tapstack.tcp.expected_segment import is_undisturbed
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.receive_window import remaining_window
 from tapstack.tcp.segment import FIN
@@ -25,6 +24,7 @@ from tapstack.tcp.segment_arrives import end_if_all_arrived, take_fin
 from tapstack.tcp.state import State, become
 from tapstack.tcp.synchronize import guess_segment_size
 from tapstack.tcp.timeouts import arm_keepalive
+from tapstack.tcp.undisturbed import is_disturbed
 from tapstack.tcp.unit_size import update_pacing_rate
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _take_fin(ctx: Context, tcb: Tcb, seq: int, ack: int, wnd: int, now: Instant
         tcb.state is not State.ESTABLISHED
         or tcb.snd_una != ack
         or tcb.sent.segments
-        or not is_undisturbed(tcb)
+        or (not tcb.undisturbed and is_disturbed(tcb))
         or not remaining_window(tcb)
     ):
         return False

@@ -182,4 +182,5 @@ def _pieces_of(tcb: Tcb) -> HeldPieces:
     if not isinstance(pieces, HeldPieces):
         pieces = tcb.send_pieces = HeldPieces(pieces)
         tcb.text_followers += (pieces,)
+        tcb.undisturbed = False
     return pieces

@@ -41,6 +41,7 @@ def icmp_error_arrives(ctx: Context, error: IcmpError, now: Instant) -> None:
     tcb = ctx.connections.find(error.source, local_port, error.destination, remote_port)
     if tcb is None or tcb.state is State.TIME_WAIT:
         return
+    tcb.undisturbed = False
     if not _is_about_ours(tcb, seq):
         ctx.counters["TcpExtOutOfWindowIcmps"] += 1
         return

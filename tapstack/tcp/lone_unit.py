@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from tapstack.tcp import path_mtu, tail_loss_probe
 from tapstack.tcp.delivery_rate import depart
-from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_timer import rearm_retransmission, runs_no_rto
 from tapstack.tcp.segment import ACK, FIN, PSH
 from tapstack.tcp.sent_segment import SentSegment, packets_of
@@ -24,6 +23,7 @@ from tapstack.tcp.seq import add, ge, sub
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.transmission import transmit
+from tapstack.tcp.undisturbed import look_for_disturbance
 from tapstack.tcp.unit_size import unit_segments
 from tapstack.tcp.window_validation import is_left_unused, note_use, restart_after_idle
 
@@ -41,7 +41,9 @@ def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
             return False
     elif length <= 0 or tcb.state is not State.ESTABLISHED or len(tcb.send_pieces) != 1:
         return False
-    if _is_anything_else(tcb):
+    if tcb.lane is None or tcb.more_coming or tcb.options.cork or tcb.send_blocked:
+        return False
+    if not tcb.undisturbed and look_for_disturbance(tcb):
         return False
     path_mtu.refresh(ctx, tcb, now)
     if length and not _may_leave(ctx, tcb, length, now):
@@ -51,7 +53,8 @@ def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         segment = _note_sent(tcb, 0, FIN, now)
         tcb.fin_sent = True
     else:
-        restart_after_idle(ctx, tcb, now)
+        if begins_rto:
+            restart_after_idle(ctx, tcb, now)
         pushed = tcb.send_pieces.is_pushed_at(tcb, add(tcb.snd_nxt, length))
         segment = _note_sent(tcb, length, PSH if pushed else 0, now)
         tcb.acks.on_text_sent(now)
@@ -63,30 +66,6 @@ def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         rearm_retransmission(tcb, now)
     tcb.statistics.time.note(Limit.BUSY, now)
     return True
-
-
-def _is_anything_else(tcb: Tcb) -> bool:
-    """Tell whether anything is under way, or due, but the sending of one piece, or of a FIN."""
-    recovery, sent = tcb.recovery, tcb.sent
-    return bool(
-        tcb.lane is None
-        or sent.sacked_out
-        or sent.lost_out
-        or sent.retrans_out
-        or tcb.more_coming
-        or tcb.options.cork
-        or tcb.send_blocked
-        or tcb.record_ends
-        or tcb.probe_due
-        or tcb.snd_up != tcb.snd_una
-        or tcb.sacks
-        or tcb.acks.duplicate
-        or tcb.mtu_probing.enabled
-        or tcb.persist_timer.deadline is not None
-        or recovery.tail_probe_due
-        or recovery.new_text_first
-        or recovery.phase is not Phase.OPEN
-    )
 
 
 def _may_leave(ctx: Context, tcb: Tcb, length: int, now: Instant) -> bool:

@@ -78,7 +78,9 @@ def send_plain(
     """Send `length` octets of text, with timestamps and no other option; False: decline."""
     mss = tcb.effective_mss
     size = mss if length > mss else 0
-    if flags | _PLAIN != _PLAIN or has_more_to_say(tcb) or not lane.is_clear(tcb, length, size):
+    if flags | _PLAIN != _PLAIN or (not tcb.undisturbed and has_more_to_say(tcb)):
+        return False
+    if not lane.is_clear(tcb, length, size):
         return False
     tcb.rcv_wnd = 0 if tcb.acks.no_memory else select_window(tcb)
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
@@ -89,7 +91,7 @@ def send_plain(
         text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length)
     tcb.acks.on_ack_sent()
     tcb.delayed_ack_timer.cancel()
-    packets = packets_of(length, mss)
+    packets = packets_of(length, mss) if size else 1
     ctx.counters["TcpOutSegs"] += packets
     tcb.statistics.on_transmitted(packets, length)
     lane.send(

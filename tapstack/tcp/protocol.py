@@ -133,6 +133,7 @@ class Tcp:
         `segment_size` is the text in each segment on the wire, 0 where it is one.
         """
         ctx, length = self._ctx, len(seg.text)
+        tcb.undisturbed = False
         if tcb.syn_ack is not None and not tcb.opens_early:
             tcb.statistics.on_half_open()
         tcb.statistics.on_received(packets_of(length, segment_size or length or 1), length > 0)

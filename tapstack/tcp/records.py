@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def end_record(tcb: Tcb) -> None:
     """Let a record end with what is queued last."""
     tcb.record_ends += (add(tcb.snd_nxt, tcb.unsent()),)
+    tcb.undisturbed = False
 
 
 def octets_in_record(tcb: Tcb, seq: int, length: int) -> int:

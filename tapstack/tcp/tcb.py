@@ -33,7 +33,7 @@ from tapstack.tcp.sack_list import SackList
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.send_buffer import SendBuffer
 from tapstack.tcp.send_pieces import SendPieces
-from tapstack.tcp.seq import add, sub
+from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.text_followers import TextFollower
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.syn_ack import SynAck
 
+_STAMP_MASK = 0xFFFFFFFF
 UNPACED = 2**64 - 1
 """A pacing rate that limits nothing: while nothing was acknowledged."""
 
@@ -260,6 +261,9 @@ class Tcb:
     """Who is to tell its user what becomes of text that he sends."""
     soft_error: int = 0
     """errno of an ICMP error that is reported only if a timeout follows (RFC 1122 §4.2.3.9)."""
+    undisturbed: bool = False
+    """Nothing but the exchange of text is under way, as `undisturbed.py` has found; false: it has
+    to be looked for. Whoever may change that takes it back."""
     dirty: bool = False
     """Whether it waits for the flush. Written by `context.py`."""
     probe_due: bool = False
@@ -292,4 +296,4 @@ class Tcb:
 
     def timestamp_now(self, now: Instant) -> int:
         """Give TSval: a clock of 1 ms with the connection's own offset (RFC 7323 §5.4)."""
-        return add(self.ts_offset, now // MILLISECOND)
+        return (self.ts_offset + now // MILLISECOND) & _STAMP_MASK

@@ -49,6 +49,7 @@ _THIN, _THIN_RETRIES = 4, 6
 def on_retransmission_timeout(owner: Owner, now: Instant) -> None:
     """Do what the timer was set for: an RTO, a probe, a look for what is overdue, a SYN-ACK."""
     ctx, tcb = owner
+    tcb.undisturbed = False
     if tcb.timer_purpose is Purpose.PROBE:
         if tcb.recovery.tlp_end_seq is not None:  # "one at most is unanswered" (RFC 8985 §7.3)
             rearm_retransmission(tcb, now)
@@ -235,6 +236,7 @@ def _arm_persist(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.options.user_timeout and tcb.probing_since is not None:
         end = tcb.probing_since + tcb.options.user_timeout * MILLISECOND
         deadline = min(deadline, max(end, now + 1))
+    tcb.undisturbed = False
     timer = tcb.persist_timer
     tcb.persist_timer = ctx.timers.arm(timer, deadline, (ctx, tcb), on_persist_timeout)
 
@@ -361,6 +363,7 @@ def on_keepalive_timeout(owner: Owner, now: Instant) -> None:
         return
     tcb.probes_out += 1
     tcb.probe_due = True
+    tcb.undisturbed = False
     ctx.counters["TcpExtTCPKeepAlive"] += 1
     interval = (options.keepintvl or config.tcp_keepalive_intvl) * SECOND
     _arm_keepalive(ctx, tcb, now + interval)

@@ -127,4 +127,5 @@ def _of(tcb: Tcb) -> TransmitTimestamps:
             return follower
     stamps = TransmitTimestamps()
     tcb.text_followers = (stamps, *tcb.text_followers)  # as in Linux, they are told first
+    tcb.undisturbed = False
     return stamps

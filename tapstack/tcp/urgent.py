@@ -55,6 +55,7 @@ class Urgent:
 def mark_sent(tcb: Tcb) -> None:
     """Make the last octet queued urgent: SND.UP is what comes behind it."""
     tcb.snd_up = add(tcb.snd_nxt, tcb.unsent())
+    tcb.undisturbed = False
 
 
 def is_sending(tcb: Tcb) -> bool:
@@ -126,6 +127,8 @@ def is_at_mark(tcb: Tcb) -> bool:
 
 def is_lifted_out(tcb: Tcb) -> bool:
     """Tell whether the next octet of the stream is urgent, and no part of the common text."""
+    if tcb.urgent.octet is UrgentOctet.NONE:
+        return False
     return is_at_mark(tcb) and not tcb.options.oobinline
 
 

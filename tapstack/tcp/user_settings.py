@@ -27,6 +27,7 @@ _Action = Callable[["Context", "Tcb", Instant], None]
 
 def option_changed(ctx: Context, tcb: Tcb, name: str, now: Instant) -> None:
     """Heed an attribute of `UserOptions` that the user has just set on a connection."""
+    tcb.undisturbed = False
     action = _ACTIONS.get(name)
     if action is not None:
         action(ctx, tcb, now)

@@ -40,6 +40,7 @@ from tapstack.tcp.listener import Listener
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.train import send_train, send_waiting_train
+from tapstack.tcp.undisturbed import is_disturbed
 from tests.properties.scenario_run import Run
 from tests.properties.scenarios import (
     CONFIGS,
@@ -55,6 +56,8 @@ from tests.properties.test_random_worlds import WORLDS, somebody_ends_first
 
 _ELSEWHERE = (Listener, PortBinding, TcpConfig, Counters)
 """What belongs to no connection alone."""
+_OF_THE_SHORT_WAYS = ("lane", "undisturbed")
+"""What only they have."""
 
 
 @dataclass
@@ -76,6 +79,8 @@ class History:
     """Texts of which full units left as they were queued."""
     whole_trains: int = 0
     """Of those: which left to their ends."""
+    undisturbed: int = 0
+    """Connections that were known to be so at the end of a door."""
     waiting_trains: int = 0
     """Trains of text that had waited."""
 
@@ -93,6 +98,9 @@ class History:
 
     def look_at_connections(self, stack: Stack) -> None:
         """Note how they stand if anything was sent since the last look."""
+        for tcb in stack.tcp.connections:
+            assert not (tcb.undisturbed and is_disturbed(tcb))
+            self.undisturbed += tcb.undisturbed
         if len(self.wire) > len(self.connections):
             self.connections += [None] * (len(self.wire) - len(self.connections) - 1)
             self.connections.append([snapshot(each) for each in stack.tcp.connections])
@@ -120,7 +128,8 @@ def snapshot(value: object) -> object:
 def names_in(value: object) -> Iterator[str]:
     yield from vars(value) if hasattr(value, "__dict__") else ()
     for kind in type(value).__mro__:
-        yield from (name for name in getattr(kind, "__slots__", ()) if name != "lane")
+        slots = getattr(kind, "__slots__", ())
+        yield from (name for name in slots if name not in _OF_THE_SHORT_WAYS)
 
 
 def play(scenario: Scenario, *, express: bool) -> History:
@@ -213,6 +222,7 @@ def test_questions_and_answers_go_by_the_express_lane() -> None:
     meetings = [Meeting(0, 0, False, side, side)]
     history = check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
     assert history.expected > 40
+    assert history.undisturbed > 40
 
 
 SPEAKER = Side([Write(10)], 0, End.HALF_CLOSE, [100], 0, None, {})
