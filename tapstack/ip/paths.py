@@ -5,6 +5,7 @@ Own addresses come first, then the routing table; what ICMP taught of the path's
 Not done here: resolving the next hop (`arp/`).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from tapstack.base.address import (
@@ -55,6 +56,8 @@ class Paths:
 
     def __init__(self, *, timers: TimerQueue, config: IpConfig) -> None:
         self._cache: dict[Ipv4Address, Hop] = {}
+        self.known: Callable[[Ipv4Address], Hop | None] = self._cache.get
+        """Give the way to a destination that is remembered; None: it is to be found anew."""
         self.addresses = Addresses()
         self.routes = RoutingTable(self._cache.clear, self.addresses.may_be_gateway)
         self._mtus = PathMtus(timers=timers, config=config, on_change=self._cache.clear)
@@ -71,10 +74,6 @@ class Paths:
                     self._cache.clear()
                 self._cache[destination] = hop
         return hop
-
-    def known(self, destination: Ipv4Address) -> Hop | None:
-        """Give the way to a destination that is remembered; None: it is to be found anew."""
-        return self._cache.get(destination)
 
     def add_address(self, interface: Interface, network: Network) -> None:
         """Take an address as ours."""

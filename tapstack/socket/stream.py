@@ -248,7 +248,7 @@ class StreamEndpoint(AnyEndpoint):
             return Message(b"")
         tcb = self._connection()
         text = stream_text.receive(self._tcp, tcb, size, flags, now)
-        return Message(text, control=self._control_of(tcb, text))
+        return self._tell(tcb, Message(text))
 
     def receive_all(self, size: int, flags: int, text: bytearray, *, now: Instant) -> Message:
         """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL), and give it.
@@ -256,11 +256,15 @@ class StreamEndpoint(AnyEndpoint):
         Raises: OSError with EAGAIN while more may come, ENOTCONN, why it ended.
         """
         tcb = self._connection()
-        message = stream_text.receive_all(self._tcp, tcb, size, flags, text, now)
-        return message._replace(control=self._control_of(tcb, text))
+        return self._tell(tcb, stream_text.receive_all(self._tcp, tcb, size, flags, text, now))
 
-    def _control_of(self, tcb: Tcb, text: Buffer) -> tuple[Item, ...]:
-        return stream_text.control_of(self._tcp, tcb, self.kept, self._stack.epoch, text)
+    def _tell(self, tcb: Tcb, message: Message) -> Message:
+        """Add to text what its user wants to be told of it."""
+        if not self.kept.tells_of_text:
+            return message
+        epoch = self._stack.epoch
+        control = stream_text.control_of(self._tcp, tcb, self.kept, epoch, message.data)
+        return message._replace(control=control)
 
     def is_worth_waking(self) -> bool:
         """Tell whether there is as much text as its user waits for."""

@@ -51,11 +51,11 @@ def send(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, wish: Wish | None, now: I
         tcb,
         data,
         now,
-        out_of_band=bool(flags & MSG_OOB),
-        more=bool(flags & MSG_MORE),
-        ends_record=bool(flags & MSG_EOR),
+        out_of_band=flags & MSG_OOB != 0,
+        more=flags & MSG_MORE != 0,
+        ends_record=flags & MSG_EOR != 0,
     )
-    if is_opening(tcb):
+    if tcb.state is State.SYN_SENT:
         tcb.writer_waits = not flags & MSG_DONTWAIT
     if taken == 0 and (len(data) or is_opening(tcb)):
         raise os_error(EAGAIN)  # before it is open even nothing has to wait
@@ -89,7 +89,7 @@ def receive(tcp: Tcp, tcb: Tcb, size: int, flags: int, now: Instant) -> bytes:
 def _take(tcp: Tcp, tcb: Tcb, size: int, now: Instant) -> bytes | None:
     """Take text; where the next peek begins comes nearer (SO_PEEK_OFF)."""
     text = tcp.receive_text(tcb, size, now)
-    if text and tcb.options.peek_off > 0:
+    if tcb.options.peek_off > 0 and text:
         tcb.options.peek_off = max(tcb.options.peek_off - len(text), 0)
     return text
 
@@ -139,9 +139,10 @@ def is_opening(tcb: Tcb | None) -> bool:
 
 
 def control_of(tcp: Tcp, tcb: Tcb, kept: Kept, epoch: Duration, text: Buffer) -> tuple[Item, ...]:
-    """Tell of text that was taken what its user asked for, in Linux's order; b"": of its end."""
-    if not kept.tells_of_text:
-        return ()
+    """Tell of text that was taken what its user asked for (`tells_of_text`), in Linux's order.
+
+    No text: of the stream's end.
+    """
     items = kept.timestamping.tell(tcb.acks.last_text_at + epoch) if text else []
     if kept.inq:
         count = tcp.unread_with_fin(tcb)

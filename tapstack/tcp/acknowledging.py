@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.tcp import ack_compression
 from tapstack.tcp.receive_space import held
-from tapstack.tcp.receive_window import remaining_window, wanted_window
+from tapstack.tcp.receive_window import wanted_window
 from tapstack.tcp.segment import ACK
 from tapstack.tcp.seq import sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN
@@ -55,9 +55,10 @@ def ack_after_taking_is_due(tcb: Tcb) -> bool:
     It does when the window has at least doubled, as Linux has it, or when a delayed ACK waits, and
     it is for more than one full segment, or all was taken of what the peer's user sent at once.
     """
-    acks, current = tcb.acks, remaining_window(tcb)
+    acks, unacknowledged = tcb.acks, sub(tcb.rcv_nxt, tcb.rcv_wup)
+    current = max(0, tcb.rcv_wnd - unacknowledged)
     if acks.owed:
-        if sub(tcb.rcv_nxt, tcb.rcv_wup) > acks.rcv_mss:
+        if unacknowledged > acks.rcv_mss:
             return True
         if acks.is_end_of_message() and not held(tcb):
             return True

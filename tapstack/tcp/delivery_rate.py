@@ -10,11 +10,14 @@ Not done here: counting what was delivered (`recovery.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.base.units import SECOND, Duration, Instant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
@@ -29,6 +32,11 @@ class Departure(NamedTuple):
     first_sent_at: Instant
     """When the latest sent of those was sent: where the sending of this flight began."""
     app_limited: bool
+
+
+_departure: Callable[[tuple[int, Instant, Instant, bool]], Departure] = partial(
+    tuple.__new__, Departure
+)
 
 
 @dataclass(slots=True)
@@ -63,23 +71,20 @@ def depart(tcb: Tcb, now: Instant, *, nothing_in_flight: bool) -> Departure:
     rate = tcb.delivery_rate
     if nothing_in_flight:
         rate.first_sent_at = rate.delivered_at = now
-    return Departure(
-        tcb.statistics.delivered,
-        rate.delivered_at,
-        rate.first_sent_at,
-        rate.app_limited_until != 0,
-    )
+    limited = rate.app_limited_until != 0
+    return _departure((tcb.statistics.delivered, rate.delivered_at, rate.first_sent_at, limited))
 
 
 def on_user_sends(tcb: Tcb) -> None:
     """See whether the user left the connection with nothing to send, up to now."""
     sent = tcb.sent
+    in_flight = sent.in_flight
     if (
-        tcb.unsent() < tcb.effective_mss
-        and sent.in_flight < tcb.window.cwnd
+        in_flight < tcb.window.cwnd
         and sent.lost_out <= sent.retrans_out
+        and tcb.unsent() < tcb.effective_mss
     ):
-        tcb.delivery_rate.app_limited_until = tcb.statistics.delivered + sent.in_flight or 1
+        tcb.delivery_rate.app_limited_until = tcb.statistics.delivered + in_flight or 1
 
 
 def take_sample(

@@ -32,6 +32,9 @@ def queue_text(
     `held` leaves only with all of it. The last piece is the flush's, unless a train takes it along:
     it is not to if the user `goes_on`, or ends a record.
     """
+    is_alone = not (tcb.send_buffer.octets or tcb.sent.segments or tcb.text_followers)
+    if is_alone and len(data) <= tcb.effective_mss:
+        return _queue_alone(ctx, tcb, data)
     text = memoryview(data)
     taken, size, may_leave = 0, len(text), not held
     tcb.send_pieces.unpush(tcb)
@@ -55,3 +58,12 @@ def queue_text(
             send_new_text(ctx, tcb, now, one_by_one=not pushed)
             may_leave = len(tcb.send_pieces) < _ENOUGH_PIECES or tcb.mtu_probing.enabled
     return taken
+
+
+def _queue_alone(ctx: Context, tcb: Tcb, data: Buffer) -> int:
+    """Queue what one segment takes, while nothing else is queued or in flight: all of it fits."""
+    if not len(data) or not send_space.unsent_limit(ctx, tcb):
+        return 0
+    tcb.send_buffer.append(data)
+    tcb.send_pieces.take_alone(tcb.snd_nxt, len(data))
+    return len(data)

@@ -102,19 +102,27 @@ class ReceiveMemory:
         self._held.append(_Held(right, memory))
         self.charge += memory.charge
 
-    def end_of_first(self, copied_seq: int) -> int:
-        """Give the sequence number behind the first segment of what the user takes now."""
-        return self._held[0].right if self._held else copied_seq
+    def release(self, copied_seq: int) -> int:
+        """Give back the memory of what the user has taken all of.
 
-    def release(self, copied_seq: int) -> None:
-        """Give back the memory of what the user has taken all of."""
-        done = 0
-        for each in self._held:
+        Gives where the first segment of that ended; `copied_seq` if he has taken no whole one.
+        """
+        held = self._held
+        if held and held[-1].right == copied_seq:
+            first = held[0].right
+            held.clear()
+            self.charge = 0
+            return first
+        first, done = copied_seq, 0
+        for each in held:
             if gt(each.right, copied_seq):
                 break
             self.charge -= each.charge
             done += 1
-        del self._held[:done]
+        if done:
+            first = held[0].right
+            del held[:done]
+        return first
 
     def collapse(self, copied_seq: int) -> None:
         """Pack the text as tightly as Linux can, where that is worth it."""

@@ -46,6 +46,11 @@ class ReceiveQueue:
 
     def take(self, size: int) -> bytes:
         """Remove and give up to `size` of the oldest octets."""
+        if size >= self._length and not self._taken:  # all that there is, as mostly
+            text = b"".join(self._pieces)
+            self._pieces.clear()
+            self._length = 0
+            return text
         taken, used_up, self._taken = self._oldest(size)
         del self._pieces[:used_up]
         text = b"".join(taken)

@@ -96,7 +96,7 @@ class ReceiveSpace:
     @property
     def full(self) -> int:
         """The window that the whole buffer stands for."""
-        return self.window_of(self.buffer)
+        return self.buffer * self.share >> _SHARE_BITS
 
 
 def make_receive_space(config: TcpConfig, options: UserOptions, most: int = 0) -> ReceiveSpace:
@@ -151,12 +151,6 @@ def text_in_segment(tcb: Tcb) -> int:
 def held(tcb: Tcb) -> int:
     """Give the octets of memory that what came takes."""
     return tcb.receive_memory.charge + tcb.reassembly.charge
-
-
-def free_space(tcb: Tcb) -> int:
-    """Give the window's worth of the memory that is free."""
-    space = tcb.receive_space
-    return (space.buffer - held(tcb)) * space.share >> _SHARE_BITS
 
 
 # --- growing ------------------------------------------------------------------------------------

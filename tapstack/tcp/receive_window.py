@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapstack.tcp.receive_space import MAX_UNSCALED, free_space
+from tapstack.tcp.receive_space import MAX_UNSCALED, held
 from tapstack.tcp.seq import add, sub
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ def right_edge(tcb: Tcb) -> int:
 
 def wanted_window(tcb: Tcb) -> int:
     """Give the window that the buffer has room for, whatever was advertised before."""
-    space = tcb.receive_space
-    allowed = space.full
-    full = min(space.clamp, allowed)
-    free = free_space(tcb)
-    mss, shift = min(tcb.acks.rcv_mss, full), tcb.rcv_wind_shift
-    unit = 1 << shift
+    space, shift = tcb.receive_space, tcb.rcv_wind_shift
+    unit, in_use, allowed = 1 << shift, held(tcb), space.full
+    if shift and not in_use and not space.may_shrink:
+        # Where nothing waits for the user, all of the buffer is free.
+        return -(-min(allowed, space.threshold) // unit) * unit
+    full, free = min(space.clamp, allowed), space.window_of(space.buffer - in_use)
+    mss = min(tcb.acks.rcv_mss, full)
     shrinks = space.may_shrink and shift
     if shrinks:
         free = free // unit * unit

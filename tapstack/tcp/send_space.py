@@ -73,7 +73,7 @@ def _record_has_ended(tcb: Tcb) -> bool:
 
 def room_for_another(ctx: Context, tcb: Tcb) -> int:
     """Tell how many octets another piece takes; 0: there is no room for any."""
-    if charge(tcb) >= tcb.send_space or _reaches(tcb, _unsent_limit(ctx, tcb)):
+    if charge(tcb) >= tcb.send_space or _reaches(tcb, unsent_limit(ctx, tcb)):
         return 0
     return piece_size(ctx, tcb)
 
@@ -81,7 +81,7 @@ def room_for_another(ctx: Context, tcb: Tcb) -> int:
 def pieces_taken(ctx: Context, tcb: Tcb) -> tuple[int, int]:
     """Give the octets of a full piece, and how many the buffer takes, if none waits to be sent."""
     size = piece_size(ctx, tcb)
-    if not _unsent_limit(ctx, tcb):
+    if not unsent_limit(ctx, tcb):
         return size, 0
     return size, -((charge(tcb) - tcb.send_space) // (size + _PIECE_OVERHEAD))
 
@@ -98,7 +98,7 @@ def is_roomy(ctx: Context, tcb: Tcb) -> bool:
     """Tell whether it is worth to wake who waits: a third is free, and little waits unsent."""
     if 3 * charge(tcb) > 2 * tcb.send_space:
         return False
-    return not _reaches(tcb, -(-_unsent_limit(ctx, tcb) // 2))
+    return not _reaches(tcb, -(-unsent_limit(ctx, tcb) // 2))
 
 
 def _reaches(tcb: Tcb, limit: int) -> bool:
@@ -106,7 +106,8 @@ def _reaches(tcb: Tcb, limit: int) -> bool:
     return tcb.send_buffer.octets >= limit and tcb.unsent() >= limit
 
 
-def _unsent_limit(ctx: Context, tcb: Tcb) -> int:
+def unsent_limit(ctx: Context, tcb: Tcb) -> int:
+    """Give the octets of which less than those may wait unsent for more to be taken."""
     return tcb.options.notsent_lowat or ctx.config.tcp_notsent_lowat
 
 

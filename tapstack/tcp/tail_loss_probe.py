@@ -16,7 +16,6 @@ from tapstack.tcp.retransmission_timer import (
     arm_for,
     arm_retransmission,
     rearm_retransmission,
-    time_to_rto,
 )
 from tapstack.tcp.rtt import INITIAL_RTO
 from tapstack.tcp.seq import gt, lt
@@ -36,15 +35,15 @@ def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> boo
 
     `rto_restarts` says that the RTO would begin anew now, rather than run on.
     """
+    segments, srtt = tcb.sent.segments, tcb.rtt.srtt_8 >> 3
     if (
         ctx.config.tcp_early_retrans not in _ENABLED
-        or not tcb.sent.segments
+        or not segments
         or not tcb.sack_permitted
         or not tcb.recovery.may_probe
         or tcb.state is State.SYN_RECEIVED
     ):
         return False
-    srtt = tcb.rtt.srtt
     if srtt:
         # "PTO = 2 * SRTT", and with one segment in flight "PTO += TLP.max_ack_delay": Linux takes
         # its least RTO for that.
@@ -53,7 +52,7 @@ def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> boo
             pto += tcb.rtt.rto_min
     else:
         pto = INITIAL_RTO
-    rto = tcb.rto() if rto_restarts else time_to_rto(tcb, now)
+    rto = tcb.rto() if rto_restarts else segments[0].sent_at + tcb.rto() - now
     arm_for(tcb, Purpose.PROBE, now + (min(pto, rto) if rto > 0 else pto))
     return True
 

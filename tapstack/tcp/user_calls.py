@@ -33,7 +33,7 @@ from tapstack.tcp.queueing import queue_text
 from tapstack.tcp.receive_window import remaining_window
 from tapstack.tcp.records import end_record
 from tapstack.tcp.replies import reset_peer
-from tapstack.tcp.seq import add, lt, sub
+from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import CAN_SEND, HAS_RECEIVED_FIN, HAS_SENT_FIN, State, become
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.tcb_factory import make_tcb
@@ -158,14 +158,10 @@ def send(
 
     Raises: the connection's error once, then BrokenPipeError; OSError with ENOTCONN.
     """
-    _raise_error(tcb)
-    if tcb.fin_queued or tcb.state is State.CLOSED or tcb.state in HAS_SENT_FIN:
-        raise os_error(EPIPE)
-    if tcb.state not in CAN_SEND and not tcb.opens_early:
-        if tcb.state in _BEFORE_ESTABLISHED:
-            tcb.send_blocked = True
-            return 0
-        raise os_error(ENOTCONN)
+    plainly = tcb.state is State.ESTABLISHED and not (tcb.fin_queued or tcb.error)
+    if not (plainly or _may_send(tcb)):
+        tcb.send_blocked = True
+        return 0
     delivery_rate.on_user_sends(tcb)
     tcb.push_pending = False
     taken = queue_text(ctx, tcb, data, now, held=out_of_band, goes_on=more or ends_record)
@@ -184,6 +180,18 @@ def send(
         end_record(tcb)
     ctx.mark_dirty(tcb)
     return taken
+
+
+def _may_send(tcb: Tcb) -> bool:
+    """Tell whether text may be queued; False: not yet. Raises: as `send`."""
+    _raise_error(tcb)
+    if tcb.fin_queued or tcb.state is State.CLOSED or tcb.state in HAS_SENT_FIN:
+        raise os_error(EPIPE)
+    if tcb.state in CAN_SEND or tcb.opens_early:
+        return True
+    if tcb.state in _BEFORE_ESTABLISHED:
+        return False
+    raise os_error(ENOTCONN)
 
 
 def unacknowledged(tcb: Tcb) -> int:
@@ -227,15 +235,15 @@ def receive(ctx: Context, tcb: Tcb, size: int, now: Instant, peek: bool) -> byte
 
     Raises: the connection's error, once all text before it is taken.
     """
-    queue = tcb.receive_queue
-    lifted = urgent.is_lifted_out(tcb)
-    if len(queue) > lifted and peek:
+    queue, lifted = tcb.receive_queue, urgent.is_lifted_out(tcb)
+    waiting = len(queue)
+    if waiting > lifted and peek:
         _acknowledge_taken(ctx, tcb)  # as Linux: a user who looks at it has read it
         return queue.peek(lifted + urgent.octets_before_mark(tcb, size))[lifted:]
-    if len(queue) and lifted and not peek:
+    if waiting and lifted and not peek:
         queue.take(1)
         _on_taken(ctx, tcb, 1, now)
-    if len(queue) and not peek:
+    if waiting > lifted:
         text = queue.take(urgent.octets_before_mark(tcb, size))
         _on_taken(ctx, tcb, len(text), now)
         return text
@@ -285,11 +293,9 @@ def is_readable(tcb: Tcb, least: int) -> bool:
 
 def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
     """Tune the receive buffer, and open the window when that is worth an ACK."""
-    first = tcb.receive_memory.end_of_first(tcb.copied_seq)
     tcb.copied_seq = add(tcb.copied_seq, octets)
-    tcb.receive_memory.release(tcb.copied_seq)
+    up_to = tcb.receive_memory.release(tcb.copied_seq)
     urgent.on_taken(tcb)
-    up_to = first if lt(first, tcb.copied_seq) else tcb.copied_seq
     receive_space.on_taken(tcb, up_to, ctx.config, now)
     _acknowledge_taken(ctx, tcb)
 

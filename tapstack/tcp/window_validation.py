@@ -45,7 +45,7 @@ class WindowUse:
 
         In slow start it may grow ahead of what is sent, but not beyond twice that.
         """
-        return self.limited or (window.in_slow_start and window.cwnd < 2 * self.most_out)
+        return self.limited or (window.cwnd < 2 * self.most_out and window.in_slow_start)
 
 
 def note_use(ctx: Context, tcb: Tcb, limited: bool, now: Instant) -> None:
