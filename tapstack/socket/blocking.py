@@ -38,11 +38,11 @@ def block(
     """
     if timeout == 0:
         return host.call(attempt, *arguments)
-    done: T = host.call(_repeat, host, endpoint, events, timeout, attempt, arguments)
+    done: T = host.call(repeat, host, endpoint, events, timeout, attempt, arguments)
     return done
 
 
-def _repeat(
+def repeat(
     host: SocketHost,
     endpoint: Watchable,
     events: int,
@@ -52,7 +52,10 @@ def _repeat(
     *,
     now: Instant,
 ) -> T:
-    """Do what `block` promises, within the stack, which is left to others while this waits."""
+    """Do what `block` promises, within the stack, which is left to others while this waits.
+
+    A timeout of 0 is not for this.
+    """
     try:
         done = attempt(*arguments, now=now)
     except BlockingIOError as blocked:

@@ -79,7 +79,9 @@ class Socket(SocketObject):
             queue = listener.accept_queue
             if queue is not None and not queue and not self._host.refuses:
                 raise os_error(EAGAIN)  # how an event loop's every turn ends: without a call
-        endpoint, remote = self._block(self._timeout, ACCEPTABLE | CLOSED, listener.accept)
+        endpoint, remote = self._block(
+            listener, self._timeout, ACCEPTABLE | CLOSED, listener.accept
+        )
         held = Held(self._host, OpenSocket(self._host, endpoint), self.type, self.proto, number=-1)
         return self._sibling(held, stdlib.getdefaulttimeout()), write_address(remote)
 
@@ -99,7 +101,7 @@ class Socket(SocketObject):
             earlier = begun.errno == EALREADY and self._timeout is None
             if self._timeout == 0 or not (begun.errno == EINPROGRESS or earlier):
                 raise
-            self._block(self._timeout, CONNECTED | CLOSED, endpoint.finish_connect)
+            self._block(endpoint, self._timeout, CONNECTED | CLOSED, endpoint.finish_connect)
 
     def connect_ex(self, address: Any) -> int:
         """Connect; give an errno instead of raising OSError, or 0."""
@@ -167,9 +169,10 @@ class Socket(SocketObject):
     def _receive(self, size: int, flags: int) -> Message:
         if size < 0:
             raise ValueError("negative buffersize in recv")
-        receive = self._attempts().receive
+        endpoint = self._attempts()
+        receive = endpoint.receive
         if size and not flags and self._timeout != 0:  # what nearly every call is
-            return self._block(self._timeout, _INCOMING, receive, size, 0)
+            return self._block(endpoint, self._timeout, _INCOMING, receive, size, 0)
         if not size and self.type == stdlib.SOCK_STREAM:
             return Message(b"")  # as the standard library, without asking
         if flags & (MSG_DONTWAIT | MSG_OOB) or self._timeout == 0:
@@ -179,10 +182,10 @@ class Socket(SocketObject):
         whole = flags & MSG_WAITALL and not flags & MSG_PEEK
         if whole and self._timeout is None and self.type == stdlib.SOCK_STREAM:
             text = bytearray()
-            return self._block(None, _INCOMING, self._attempts().receive_all, size, flags, text)
+            return self._block(endpoint, None, _INCOMING, endpoint.receive_all, size, flags, text)
         if self._timeout is not None:
             flags &= ~MSG_WAITALL
-        return self._block(self._timeout, _INCOMING, receive, size, flags)
+        return self._block(endpoint, self._timeout, _INCOMING, receive, size, flags)
 
     # --- sending ---
 
@@ -254,19 +257,20 @@ class Socket(SocketObject):
         to: Endpoint | None,
         control: Ancillary = _NOTHING,
     ) -> int:
-        send = self._attempts().send
+        endpoint = self._attempts()
+        send = endpoint.send
         if timeout == 0:
             flags |= MSG_DONTWAIT
         try:
             if flags & MSG_DONTWAIT:
                 return self._call(send, data, flags, to, control)
-            return self._block(timeout, _OUTGOING, send, data, flags, to, control)
+            return self._block(endpoint, timeout, _OUTGOING, send, data, flags, to, control)
         except BlockingIOError as begun:
             if begun.errno != EINPROGRESS:
                 raise
             taken = begun.characters_written
             if timeout is None and not flags & MSG_DONTWAIT:
-                self._block(None, CONNECTED | CLOSED, self._attempts().finish_connect)
+                self._block(endpoint, None, CONNECTED | CLOSED, endpoint.finish_connect)
             elif not taken:
                 raise
         return taken

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from tapstack.base.contracts import CLOSED, WRITABLE
 from tapstack.base.datagram_socket import Arrival, DatagramSocket
 from tapstack.base.errors import os_error
-from tapstack.socket.blocking import block
+from tapstack.socket.blocking import block, repeat
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 from tapstack.socket.files import open_raw, wrap_raw
 from tapstack.socket.open_socket import Held, OpenSocket, detach
@@ -130,13 +130,20 @@ class SocketObject:
         return self._host.call(attempt, *arguments)
 
     def _block(
-        self, timeout: float | None, events: int, attempt: Callable[..., T], *arguments: Any
+        self,
+        endpoint: SocketEndpoint,
+        timeout: float | None,
+        events: int,
+        attempt: Callable[..., T],
+        *arguments: Any,
     ) -> T:
-        """Make an attempt, waiting at most `timeout` seconds for its success."""
+        """Make an attempt of an endpoint, waiting at most `timeout` seconds for its success."""
         if timeout == 0:
             return self._call(attempt, *arguments)
         try:
-            return block(self._host, self._attempts(), events, timeout, attempt, *arguments)
+            host = self._host
+            done: T = host.call(repeat, host, endpoint, events, timeout, attempt, arguments)
+            return done
         finally:
             if (readiness := self._open.readiness) is not None:
                 readiness.refresh()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from errno import (
     EAGAIN,
     EALREADY,
+    EBADF,
     ECONNABORTED,
     ECONNRESET,
     EINPROGRESS,
@@ -81,9 +82,8 @@ class StreamEndpoint(AnyEndpoint):
 
     def _connection(self) -> Tcb:
         """Give the connection. Raises: OSError with ENOTCONN, EBADF."""
-        self._check_open()
-        if self._tcb is None:
-            raise os_error(ENOTCONN)
+        if self._closed or self._tcb is None:
+            raise os_error(EBADF if self._closed else ENOTCONN)
         return self._tcb
 
     # --- addresses ---
@@ -224,7 +224,7 @@ class StreamEndpoint(AnyEndpoint):
         said = read_control(control, of_datagram=False)
         if self._tcb is None:
             raise os_error((self._past and self._tcp.take_error(self._past)) or EPIPE)
-        if is_deferred(self._tcb):
+        if self._tcb.fast_open is not None and is_deferred(self._tcb):
             self._connect_reported = False
             stream_text.send_first(self._tcp, self._tcb, data, flags, now)
         wish = self.kept.timestamping.wish(said.timestamps)
@@ -247,8 +247,7 @@ class StreamEndpoint(AnyEndpoint):
         if not self._tcb and not self._listener and self._shut_before_connecting & select.POLLIN:
             return Message(b"")
         tcb = self._connection()
-        text = stream_text.receive(self._tcp, tcb, size, flags, now)
-        return self._tell(tcb, Message(text))
+        return self._tell(tcb, Message(stream_text.receive(self._tcp, tcb, size, flags, now)))
 
     def receive_all(self, size: int, flags: int, text: bytearray, *, now: Instant) -> Message:
         """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL), and give it.

@@ -82,17 +82,14 @@ def take_expected(
             return False  # a run has to fit in as a whole
     elif not acked:
         return False
-    out, covered = tcb.sent.packets_out, None
-    if acked:
-        covered = tcb.sent.acknowledge_once_sent(ack)
-        if not covered:
-            return False
+    covered = tcb.sent.acknowledge_once_sent(ack) if acked else None
+    if acked and not covered:
+        return False
     tcb.statistics.on_received(packets, length > 0)
     tcb.probes_out = 0
     _take_window(tcb, seq, ack, acked, wnd)
     if covered:
-        delivered = out - tcb.sent.packets_out
-        _take_acknowledgment(ctx, tcb, ack, acked, covered[0], covered[-1], delivered, now)
+        _take_acknowledgment(ctx, tcb, ack, acked, *covered, now)
     elif tcb.sent:
         _take_nothing_new(ctx, tcb, now)
     if seq == tcb.last_ack_sent:

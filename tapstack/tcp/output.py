@@ -54,11 +54,11 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.syn_due and tcb.syn_ack is not None and not tcb.opens_early:
         send_syn_ack(ctx, tcb, now)  # before it is acknowledged, nothing else is
         return
-    if _only_receives(tcb):
+    if not tcb.send_buffer.octets and _only_receives(tcb):
         tcb.statistics.time.note(Limit.IDLE, now)
         acknowledge(ctx, tcb, now)
         return
-    if _only_waits(tcb):
+    if tcb.sent.segments and _only_waits(tcb):
         tcb.statistics.time.note(Limit.SEND_BUFFER if tcb.send_blocked else Limit.BUSY, now)
         send_space.report_room(ctx, tcb, 0)
         acknowledge(ctx, tcb, now)
@@ -82,21 +82,19 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 
 def _only_receives(tcb: Tcb) -> bool:
-    """Tell whether nothing is there to be sent, first or again."""
+    """Tell whether nothing is there to be sent, first or again, besides text: of that is none."""
     return (
         tcb.state in CAN_SEND
         and not tcb.sent.segments
-        and not tcb.send_buffer.octets
         and not (tcb.probe_due or tcb.send_blocked or tcb.recovery.new_text_first)
     )
 
 
 def _only_waits(tcb: Tcb) -> bool:
-    """Tell whether all text is in flight, once, and nothing else is to be sent."""
+    """Tell whether what is in flight is all text, once, and nothing else is to be sent."""
     recovery, sent = tcb.recovery, tcb.sent
     return (
-        bool(sent.segments)
-        and tcb.state is State.ESTABLISHED
+        tcb.state is State.ESTABLISHED
         and not (tcb.fin_queued or sent.lost_out or tcb.unsent())
         and not (tcb.probe_due or recovery.tail_probe_due or recovery.new_text_first)
         and tcb.persist_timer.deadline is None

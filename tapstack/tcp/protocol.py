@@ -21,12 +21,7 @@ from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
-from tapstack.tcp import (
-    fast_open_client,
-    path_mtu,
-    transmit_timestamps,
-    user_calls,
-)
+from tapstack.tcp import fast_open_client, path_mtu, reading, transmit_timestamps, user_calls
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import Connections, PortBinding
 from tapstack.tcp.context import Context
@@ -268,7 +263,7 @@ class Tcp:
         a segment that is not full waits for the next call, and with `ends_record`, none of its text
         leaves with the last of this.
         """
-        if fast_open_client.is_deferred(tcb):
+        if tcb.fast_open is not None and fast_open_client.is_deferred(tcb):
             return fast_open_client.send_first(self._ctx, tcb, data, now)
         return user_calls.send(
             self._ctx, tcb, data, now, out_of_band=out_of_band, more=more, ends_record=ends_record
@@ -282,11 +277,11 @@ class Tcp:
         self, tcb: Tcb, size: int, now: Instant, *, peek: bool = False
     ) -> bytes | None:
         """Take text; None: nothing there yet; b"": the stream has ended. Raises: OSError."""
-        return user_calls.receive(self._ctx, tcb, size, now, peek)
+        return reading.receive(self._ctx, tcb, size, now, peek)
 
     def receive_urgent(self, tcb: Tcb, *, peek: bool = False) -> bytes:
         """Take the urgent octet. Raises: OSError with EINVAL (there is none), EAGAIN (not yet)."""
-        return user_calls.receive_urgent(tcb, peek)
+        return reading.receive_urgent(tcb, peek)
 
     def shutdown(self, tcb: Tcb, *, read: bool, write: bool) -> None:
         """Close one direction or both. Raises: OSError with ENOTCONN."""
@@ -336,7 +331,7 @@ class Tcp:
 
         Without `least`, SO_RCVLOWAT says what is worth it.
         """
-        return user_calls.is_readable(tcb, tcb.options.rcvlowat if least is None else least)
+        return reading.is_readable(tcb, tcb.options.rcvlowat if least is None else least)
 
     def is_writable(self, tcb: Tcb) -> bool:
         """Tell whether `send` would take something, or raise, now."""
@@ -344,7 +339,7 @@ class Tcp:
 
     def has_ended(self, tcb: Tcb) -> bool:
         """Tell whether no more text will come behind what is queued."""
-        return user_calls.has_ended(tcb)
+        return reading.has_ended(tcb)
 
     def has_urgent(self, tcb: Tcb) -> bool:
         """Tell whether `receive_urgent` would give an octet now."""
@@ -356,11 +351,11 @@ class Tcp:
 
     def unread(self, tcb: Tcb) -> int:
         """Count the octets that may be read before the mark or the end (SIOCINQ)."""
-        return user_calls.unread(tcb)
+        return reading.unread(tcb)
 
     def unread_with_fin(self, tcb: Tcb) -> int:
         """Count what the user has not read: octets, and the peer's FIN for as long as it lives."""
-        return user_calls.unread_with_fin(tcb)
+        return reading.unread_with_fin(tcb)
 
     def unacknowledged(self, tcb: Tcb) -> int:
         """Count the octets that are queued or in flight, and our FIN (SIOCOUTQ)."""

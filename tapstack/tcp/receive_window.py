@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 def select_window(tcb: Tcb) -> int:
     """Choose the window to advertise, octets from RCV.NXT on; a whole number of scaled units."""
-    chosen, current, shift = wanted_window(tcb), remaining_window(tcb), tcb.rcv_wind_shift
-    if chosen < current and not (tcb.receive_space.may_shrink and shift):
-        # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
-        chosen = current + (-current & (1 << shift) - 1)
+    chosen, shift = wanted_window(tcb), tcb.rcv_wind_shift
+    if chosen < tcb.rcv_wnd and not (tcb.receive_space.may_shrink and shift):
+        current = remaining_window(tcb)
+        if chosen < current:
+            # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
+            chosen = current + (-current & (1 << shift) - 1)
     return min(chosen, MAX_UNSCALED << shift)
 
 

@@ -128,25 +128,28 @@ class RetransmissionQueue:
         del self.segments[:done]
         return Acknowledged(covered, retransmitted, frees or done > 0)
 
-    def acknowledge_once_sent(self, ack: int) -> list[SentSegment]:
+    def acknowledge_once_sent(self, ack: int) -> tuple[SentSegment, SentSegment, int] | None:
         """Remove what lies before `ack`, as `acknowledge` does; nothing, where that is less plain.
 
         It is plain where `ack` cuts no entry, nothing of it was sent twice, and nothing is SACKed.
+        Gives the first and the last that went, and how many segments they were on the wire.
         """
         done = packets = 0
         for segment in self.segments:
             if segment.transmissions > 1:
-                return []
+                return None
             done += 1
             packets += segment.packets
             if segment.end == ack:
                 break
             if gt(segment.end, ack):
-                return []
-        covered = self.segments[:done]
+                return None
+        else:
+            return None
+        first = self.segments[0]
         del self.segments[:done]
         self.packets_out -= packets
-        return covered
+        return first, segment, packets
 
     def _forget(self, segment: SentSegment) -> None:
         """Take an entry out of the counts."""

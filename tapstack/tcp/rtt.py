@@ -76,14 +76,19 @@ class RttEstimator:
             self.variance = self._largest = max(self.rttvar_4, self.rto_min)
             self._round_end = snd_nxt
         else:
-            self._smooth(rtt)
-            self._hold_variance(snd_una, snd_nxt)
+            self._smooth(rtt, snd_una, snd_nxt)
         # Deviation: RFC 6298 (2.4) puts a floor of 1 s under the RTO. Like Linux, we put the floor
         # under the variance term: RTO = SRTT + max(rto_min, 4·RTTVAR).
         self.rto = min((self.srtt_8 >> 3) + self.variance, self.rto_max)
 
-    def _smooth(self, rtt: Duration) -> None:
-        """Come an eighth of the way to a sample, and the deviation a quarter of its way."""
+    def _smooth(self, rtt: Duration, snd_una: int, snd_nxt: int) -> None:
+        """Come an eighth of the way to a sample, and the deviation a quarter of its way.
+
+        The RTO follows a larger deviation at once, a smaller one slowly.
+        Deviation: with many samples in a round trip, RTTVAR would forget within that one what it
+        has learnt (RFC 7323 appendix G). Linux keeps the largest of each round trip instead, and
+        comes down to it by a quarter a round trip.
+        """
         error = rtt - (self.srtt_8 >> 3)
         self.srtt_8 += error
         change = abs(error) - (self.rttvar_4 >> 2)
@@ -91,17 +96,9 @@ class RttEstimator:
             # Deviation: a round trip that is much shorter is no sign that others will be longer.
             # As Linux has it, it counts for an eighth of what the RFC says.
             change >>= 3
-        self.rttvar_4 += change
-
-    def _hold_variance(self, snd_una: int, snd_nxt: int) -> None:
-        """Let the RTO follow a larger deviation at once, a smaller one slowly.
-
-        Deviation: with many samples in a round trip, RTTVAR would forget within that one what it
-        has learnt (RFC 7323 appendix G). Linux keeps the largest of each round trip instead, and
-        comes down to it by a quarter a round trip.
-        """
-        if self.rttvar_4 > self._largest:
-            self._largest = self.rttvar_4
+        self.rttvar_4 = deviation = self.rttvar_4 + change
+        if deviation > self._largest:
+            self._largest = deviation
         if self._largest > self.variance:
             self.variance = self._largest
         if gt(snd_una, self._round_end):

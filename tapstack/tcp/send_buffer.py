@@ -64,7 +64,10 @@ class SendBuffer:
         assert end <= self._tail
         starts = self._starts
         if position >= starts[-1]:
-            return [memoryview(self._chunks[-1])[position - starts[-1] : end - starts[-1]]]
+            last = self._chunks[-1]
+            if length == len(last):
+                return [last]
+            return [memoryview(last)[position - starts[-1] : end - starts[-1]]]
         index = bisect_right(starts, position) - 1
         parts: list[Buffer] = []
         while position < end:

@@ -292,7 +292,8 @@ class Tcb:
 
     def rto(self) -> Duration:
         """Give the retransmission timeout, backed off, µs (RFC 6298 §5.5)."""
-        return min(self.rtt.rto << self.backoff, self.rtt.rto_max)
+        rtt = self.rtt
+        return min(rtt.rto << self.backoff, rtt.rto_max) if self.backoff else rtt.rto
 
     def timestamp_now(self, now: Instant) -> int:
         """Give TSval: a clock of 1 ms with the connection's own offset (RFC 7323 §5.4)."""

@@ -148,7 +148,7 @@ class Cubic(CongestionControl):
             return
         self._min_rtt = min(self._min_rtt or rtt, rtt)
         window = self.window
-        if self._slow_start_left or not window.in_slow_start or not self.config.cubic_hystart:
+        if self._slow_start_left or not self.config.cubic_hystart or not window.in_slow_start:
             return
         if self._hystart is None:
             self._hystart = HyStart()
