@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from tapstack.arp.config import ArpConfig
 from tapstack.base.address import Network
-from tapstack.base.contracts import Entropy, Frame, NetDevice, SocketEvent
+from tapstack.base.contracts import Entropy, Frame, NetDevice, SocketEvent, make_event
 from tapstack.base.counters import Counters
 from tapstack.base.errors import MalformedPacket
 from tapstack.base.timers import TimerQueue
@@ -50,7 +50,8 @@ class Stack:
         """What to add to an instant to get µs since 1970, for users who are told the time."""
         self._entropy = entropy
         self._loopbacks: list[NetworkInterface] = []
-        self._events: list[SocketEvent] = []
+        self.events: list[SocketEvent] = []
+        """What happened to sockets since `take_events`."""
         self.ip = Ip(
             timers=self.timers,
             entropy=entropy,
@@ -162,9 +163,9 @@ class Stack:
 
     def report(self, endpoint: object, events: int) -> None:
         """Note an event: for the engines."""
-        self._events.append(SocketEvent(endpoint, events))
+        self.events.append(make_event((endpoint, events)))
 
     def take_events(self) -> list[SocketEvent]:
         """Take what happened to sockets since the last call, in order."""
-        events, self._events = self._events, []
+        events, self.events = self.events, []
         return events

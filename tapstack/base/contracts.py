@@ -334,6 +334,10 @@ class SocketEvent(NamedTuple):
     """The sum of READABLE, WRITABLE, ACCEPTABLE, CONNECTED, CLOSED, URGENT, ENDED, ERROR."""
 
 
+make_event: Callable[[tuple[object, int]], SocketEvent] = partial(tuple.__new__, SocketEvent)
+"""Make an event of both fields, as `make_frame` makes a frame."""
+
+
 class EventSink(Protocol):
     """Where an engine reports to."""
 

@@ -109,8 +109,8 @@ class Driver:
             self.kick()
 
     def _tell(self) -> None:
-        while events := self._stack.take_events():  # who hears of some may report others
-            self._watchers.wake(events)
+        while self._stack.events:  # who hears of some may report others
+            self._watchers.wake(self._stack.take_events())
 
     def kick(self) -> None:
         """End the sleep of who drives."""

@@ -77,8 +77,11 @@ def send_first(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, now: Instant) -> No
 
 def receive(tcp: Tcp, tcb: Tcb, size: int, flags: int, now: Instant) -> bytes:
     """Take text, b"" at its end. Raises: OSError with EAGAIN, why it ended."""
-    if not flags & MSG_DONTWAIT and not _is_worth_reading(tcp, tcb, size, flags):
-        raise os_error(EAGAIN)
+    if not (flags & MSG_DONTWAIT or tcb.error):
+        # Who may wait gets no less than SO_RCVLOWAT, or than `size` if he wants all of it.
+        least = size if flags & MSG_WAITALL else min(tcb.options.rcvlowat, size)
+        if not tcp.is_readable(tcb, least=least or 1):
+            raise os_error(EAGAIN)
     text = _peek(tcp, tcb, size, now) if flags & MSG_PEEK else _take(tcp, tcb, size, now)
     if text is None:
         raise os_error(EAGAIN)
@@ -104,15 +107,6 @@ def _peek(tcp: Tcp, tcb: Tcb, size: int, now: Instant) -> bytes | None:
     if options.peek_off >= 0:
         options.peek_off += len(text) - begin
     return text[begin:]
-
-
-def _is_worth_reading(tcp: Tcp, tcb: Tcb, size: int, flags: int) -> bool:
-    """Tell whether who may wait is to get what there is: SO_RCVLOWAT, or `size` if less.
-
-    Who peeks and wants all of it waits for all of it.
-    """
-    least = size if flags & MSG_WAITALL else min(tcb.options.rcvlowat, size)
-    return tcb.error != 0 or tcp.is_readable(tcb, least=least or 1)
 
 
 def receive_all(

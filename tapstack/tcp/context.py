@@ -3,6 +3,7 @@
 Not done here: protocol.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tapstack.base.address import Endpoint
@@ -42,6 +43,12 @@ class Context:
     """Connections that the flush is to reset, and why; they may have ended by then."""
     orphans: int = 0
     """Connections whose user has closed them, but for those that have ended or are in TIME-WAIT."""
+    report: Callable[[Tcb, int], None] = field(init=False)
+    """Tell who waits what happened to a connection."""
+
+    def __post_init__(self) -> None:
+        """Spare those who report a call between."""
+        self.report = self.events.report
 
     def timestamp_offset(self, local: Endpoint, remote: Endpoint) -> int:
         """Choose what is added to the clock to make TSval, ms; as Linux, nothing where it is 2."""
@@ -54,7 +61,3 @@ class Context:
         if not tcb.dirty:
             tcb.dirty = True
             self.dirty.append(tcb)
-
-    def report(self, tcb: Tcb, events: int) -> None:
-        """Tell who waits what happened to a connection."""
-        self.events.report(tcb, events)

@@ -85,7 +85,7 @@ def take_expected(
     covered = tcb.sent.acknowledge_once_sent(ack) if acked else None
     if acked and not covered:
         return False
-    tcb.statistics.on_received(packets, length > 0)
+    tcb.statistics.segs_in += packets
     tcb.probes_out = 0
     _take_window(tcb, seq, ack, acked, wnd)
     if covered:
@@ -97,14 +97,21 @@ def take_expected(
         tcb.ts_recent_at = now
     tcb.last_received_at = now
     if length:
-        _queue(tcb, seq, texts, length, memory)
+        _queue(tcb, seq, texts, length, packets, memory)
         note_text(ctx, tcb, length, segment_size, bool(flags & PSH), stamps, memory, now)
         ctx.report(tcb, READABLE)
     ctx.mark_dirty(tcb)
     return True
 
 
-def _queue(tcb: Tcb, seq: int, texts: Sequence[memoryview], length: int, memory: Memory) -> None:
+def _queue(
+    tcb: Tcb,
+    seq: int,
+    texts: Sequence[memoryview],
+    length: int,
+    packets: int,
+    memory: Memory,
+) -> None:
     """Queue text for the user that is next in order."""
     queue = tcb.receive_queue
     for text in texts:
@@ -112,6 +119,7 @@ def _queue(tcb: Tcb, seq: int, texts: Sequence[memoryview], length: int, memory:
     tcb.rcv_nxt = end = (seq + length) & _MASK
     tcb.receive_memory.take(end, length, memory)
     tcb.statistics.bytes_received += length
+    tcb.statistics.data_segs_in += packets
 
 
 def _take_window(tcb: Tcb, seq: int, ack: int, acked: int, wnd: int) -> None:

@@ -55,7 +55,7 @@ def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     else:
         if begins_rto:
             restart_after_idle(ctx, tcb, now)
-        pushed = tcb.send_pieces.is_pushed_at(tcb, add(tcb.snd_nxt, length))
+        pushed = tcb.send_pieces.take_lone()
         segment = _note_sent(tcb, length, PSH if pushed else 0, now)
         tcb.acks.on_text_sent(now)
     ctx.counters["TcpExtTCPOrigDataSent"] += segment.packets
@@ -103,15 +103,13 @@ def may_be_small(tcb: Tcb) -> bool:
 def _note_sent(tcb: Tcb, length: int, flags: int, now: Instant) -> SentSegment:
     """Put the text, or the FIN, into the retransmission queue."""
     mss, sent = tcb.effective_mss, tcb.sent
-    end, packets = add(tcb.snd_nxt, length or 1), packets_of(length, mss)
+    end, packets = add(tcb.snd_nxt, length or 1), packets_of(length, mss) if length > mss else 1
     segment = SentSegment(tcb.snd_nxt, end, flags, mss, now, packets)
     segment.departure = depart(tcb, now, nothing_in_flight=not sent.segments)
     sent.begin_burst()
     sent.append(segment)
     tcb.snd_nxt = end
-    if length:
-        tcb.send_pieces.on_sent(end)
-        if length % mss:
-            tcb.small_sent_end = end
+    if length % mss:
+        tcb.small_sent_end = end
     tcb.recovery.prr.out += packets
     return segment

@@ -100,6 +100,10 @@ class SendPieces:
         while self._pieces and ge(snd_nxt, self._pieces[0].end):
             del self._pieces[0]
 
+    def take_lone(self) -> bool:
+        """Forget the only piece, all of which leaves; tell whether it is pushed."""
+        return self._pieces.pop().pushed
+
     # --- what is pushed ---
 
     def pass_by(self, end: int, length: int, max_snd_wnd: int) -> bool:

@@ -92,7 +92,8 @@ def restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     idle = now - tcb.last_sent_at
     if not tcb.last_sent_at or tcb.sent.in_flight:
         return False
-    decays = bool(ctx.config.tcp_slow_start_after_idle) and not tcb.sent and idle > tcb.rto()
+    may_decay = bool(ctx.config.tcp_slow_start_after_idle) and not tcb.sent.segments
+    decays = may_decay and idle > tcb.rto()
     if decays:
         _decay(ctx, tcb, idle, now)
     tcb.congestion.on_restart(idle, now)
