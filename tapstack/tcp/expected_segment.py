@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import READABLE
-from tapstack.tcp import delivery_rate, mtu_probing, rack, receive_space, tail_loss_probe
+from tapstack.tcp import delivery_rate, mtu_probing, rack, tail_loss_probe
 from tapstack.tcp.acknowledgment import set_send_window
 from tapstack.tcp.receive_memory import memory_of
 from tapstack.tcp.segment import PSH
@@ -66,17 +66,16 @@ def take_expected(
         or not wnd
         or (stamps.value - tcb.ts_recent) & _MASK >= _HALF
         or acked > (tcb.snd_nxt - tcb.snd_una) & _MASK
-        or (acked and tcb.fin_sent and ack == tcb.snd_nxt)
-        or tcb.state not in _TRANSFERRING
-        or (tcb.orphaned and tcb.state is State.FIN_WAIT_2)
+        or (tcb.state is not State.ESTABLISHED and _ends_something(tcb, ack, acked, length))
         or (not tcb.undisturbed and look_for_disturbance(tcb))
     ):
         return False
     if length:
-        if tcb.read_shut or tcb.state is State.CLOSE_WAIT:
+        if tcb.read_shut:
             return False
-        memory = memory_of(_HEADERS + length)
-        in_use = receive_space.held(tcb) + (memory.charge if len(texts) > 1 else 0)
+        memory, in_use = memory_of(_HEADERS + length), tcb.receive_memory.charge
+        if len(texts) > 1:
+            in_use += memory.charge
         used = ((seq - tcb.rcv_wup) & _MASK) + length
         if used > tcb.rcv_wnd or in_use > tcb.receive_space.buffer:
             return False  # a run has to fit in as a whole
@@ -102,6 +101,16 @@ def take_expected(
         ctx.report(tcb, READABLE)
     ctx.mark_dirty(tcb)
     return True
+
+
+def _ends_something(tcb: Tcb, ack: int, acked: int, length: int) -> bool:
+    """Tell whether a connection whose end has begun does not simply go on to exchange text."""
+    return bool(
+        tcb.state not in _TRANSFERRING
+        or (acked and tcb.fin_sent and ack == tcb.snd_nxt)
+        or (tcb.orphaned and tcb.state is State.FIN_WAIT_2)
+        or (length and tcb.state is State.CLOSE_WAIT)
+    )
 
 
 def _queue(
@@ -163,12 +172,14 @@ def _take_acknowledgment(
         mtu_probing.on_acknowledged(ctx, tcb)
     tcb.retransmits = tcb.soft_error = tcb.backoff = 0
     tcb.next_hop_confirmed = True
+    arrivals = tcb.recovery.rack
     if tcb.sack_permitted:
-        rack.on_delivered(tcb, last, None, now)
+        rack.keep_latest(arrivals, last, now - last.sent_at)
     tcb.rtt.sample(now - first.sent_at, ack, tcb.snd_nxt)
     rtt = tcb.rtt.observe(now - last.sent_at, now)
     tcb.congestion.on_round_trip(rtt, ack, tcb.snd_nxt, now)
-    rack.update_reordering_window(ctx, tcb, last.departure)
+    if arrivals.dsack_seen or arrivals.reo_wnd_mult > 1:  # else it is as small as it can be
+        rack.update_reordering_window(ctx, tcb, last.departure)
     if tcb.sent.segments:
         tail_loss_probe.restart_timer(ctx, tcb, now)
     else:

@@ -58,11 +58,14 @@ class Rack:
 
 
 def on_delivered(tcb: Tcb, segment: SentSegment, echo: int | None, now: Instant) -> None:
-    """Step 2: keep the most recently sent segment that has arrived."""
-    rack = tcb.recovery.rack
+    """Step 2: keep the most recently sent segment that has arrived, if it was this transmission."""
     rtt = now - segment.sent_at
-    if segment.transmissions > 1 and _is_original(tcb, segment, rtt, echo):
-        return
+    if segment.transmissions == 1 or not _is_original(tcb, segment, rtt, echo):
+        keep_latest(tcb.recovery.rack, segment, rtt)
+
+
+def keep_latest(rack: Rack, segment: SentSegment, rtt: Duration) -> None:
+    """Note that a transmission has arrived, and keep it if it is the most recent one."""
     rack.advanced = True
     rack.rtt, rack.rtt_of = rtt, segment.number >> BURST_BITS
     if _sent_after(segment.number, segment.end, rack.xmit_ts, rack.end_seq):

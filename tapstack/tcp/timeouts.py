@@ -299,7 +299,7 @@ def delay_ack(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
     False where one that waits is about to leave: like in Linux, it may as well leave now.
     """
-    delay = tcb.acks.delay(tcb.rtt.srtt, _longest_delay(ctx.config, tcb))
+    delay = tcb.acks.delay(tcb.rtt.srtt_8 >> 3, _longest_delay(ctx.config, tcb))
     due = tcb.delayed_ack_timer.deadline
     if due is not None and due <= now + delay // 4:
         return False

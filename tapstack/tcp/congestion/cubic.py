@@ -146,7 +146,8 @@ class Cubic(CongestionControl):
         """Keep the least round trip, and leave slow start when HyStart says so."""
         if self._epoch is not None and now - self._epoch.start < _QUIET_AFTER_LOSS:
             return
-        self._min_rtt = min(self._min_rtt or rtt, rtt)
+        if not 0 < self._min_rtt <= rtt:
+            self._min_rtt = rtt
         window = self.window
         if self._slow_start_left or not self.config.cubic_hystart or not window.in_slow_start:
             return
