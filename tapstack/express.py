@@ -151,11 +151,9 @@ class ExpressLane:
                 frames = self._take_run(interface, tcb, octets, size, behind, now)
                 if frames:
                     return frames
-            stamps = Timestamps(stamp, echo)
-            texts, packets = (octets[_LENGTH:],), packets_of(length, size or length or 1)
-            taken = take_expected(
-                self._context, tcb, seq, ack, word, wnd, stamps, texts, length, size, packets, now
-            )
+            texts, packets = (octets[_LENGTH:],), packets_of(length, size) if size else 1
+            numbers = seq, ack, word, wnd, stamp, echo
+            taken = take_expected(self._context, tcb, *numbers, texts, length, size, packets, now)
         if not taken:
             ends = port, our_port, seq, ack, word & 0xFF, wnd, up
             if not self._take_by_steps(tcb, ends, stamp, echo, octets, tos, size, now):
@@ -180,8 +178,9 @@ class ExpressLane:
         frames, octets, seq, ack, word, wnd, texts, length, size, packets, stamps = read_run(
             first, size, behind
         )
+        numbers = seq, ack, word, wnd, *stamps
         if frames == 1 or not take_expected(
-            self._context, tcb, seq, ack, word, wnd, stamps, texts, length, size, packets, now
+            self._context, tcb, *numbers, texts, length, size, packets, now
         ):
             return 0
         count_taken(self._stack, interface, octets, frames)

@@ -72,7 +72,8 @@ class Kept:
     @property
     def tells_of_text(self) -> bool:
         """Tell whether there are control data with what a stream receives."""
-        return self.inq or self.timestamping.is_wanted
+        stamping = self.timestamping
+        return self.inq or stamping.unit != 0 or stamping.flags != 0
 
     @property
     def tells_of_datagrams(self) -> bool:

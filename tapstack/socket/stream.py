@@ -221,13 +221,14 @@ class StreamEndpoint(AnyEndpoint):
         self._check_open()
         if flags & SPECIAL:
             return send_specially(self, data, flags, to, control, now)
-        said = read_control(control, of_datagram=False)
+        kinds = read_control(control, of_datagram=False).timestamps if control else None
         if self._tcb is None:
             raise os_error((self._past and self._tcp.take_error(self._past)) or EPIPE)
         if self._tcb.fast_open is not None and is_deferred(self._tcb):
             self._connect_reported = False
             stream_text.send_first(self._tcp, self._tcb, data, flags, now)
-        wish = self.kept.timestamping.wish(said.timestamps)
+        stamping = self.kept.timestamping
+        wish = stamping.wish(kinds) if control or stamping.flags else None
         return stream_text.send(self._tcp, self._tcb, data, flags, wish, now)
 
     def open_with_text(self, to: Endpoint, now: Instant) -> None:

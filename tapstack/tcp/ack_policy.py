@@ -89,12 +89,18 @@ class AckPolicy:
         """Note that text came in order: `length` octets a segment, `mss` our own MSS."""
         self.owed = self.fresh = True
         self.estimate_size(length, pushed, mss)
+        gap, self.last_text_at = now - self.last_text_at, now
+        # The timeout follows the gaps between arrivals.
         if self.ato == 0:
             self.be_quick(rcv_wnd)
             self.ato = _ATO_MIN
-        else:
-            self._adapt(now - self.last_text_at, rcv_wnd, rto)
-        self.last_text_at = now
+        elif gap <= _ATO_MIN // 2:
+            self.ato = self.ato // 2 + _ATO_MIN // 2
+        elif gap < self.ato:
+            self.ato = min(self.ato // 2 + gap, rto)
+        elif gap > rto:
+            # The peer was silent so long that it starts slowly again.
+            self.be_quick(rcv_wnd)
 
     def estimate_size(self, length: int, pushed: bool, mss: int) -> None:
         """Tell full segments from what ends a message of the peer's user, as Linux does."""
@@ -115,16 +121,6 @@ class AckPolicy:
     def is_end_of_message(self) -> bool:
         """Tell whether the peer's user has sent all he had, and may be waiting for us."""
         return self.pushed_again or (self.pushed and not self.interactive)
-
-    def _adapt(self, gap: Duration, rcv_wnd: int, rto: Duration) -> None:
-        """Let the timeout follow the gaps between arrivals."""
-        if gap <= _ATO_MIN // 2:
-            self.ato = self.ato // 2 + _ATO_MIN // 2
-        elif gap < self.ato:
-            self.ato = min(self.ato // 2 + gap, rto)
-        elif gap > rto:
-            # The peer was silent so long that it starts slowly again.
-            self.be_quick(rcv_wnd)
 
     def is_quick(self) -> bool:
         """Tell whether ACKs are not to be delayed now."""

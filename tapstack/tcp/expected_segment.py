@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
     from tapstack.tcp.receive_memory import Memory
-    from tapstack.tcp.segment import Timestamps
     from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
@@ -51,7 +50,8 @@ def take_expected(
     ack: int,
     flags: int,
     wnd: int,
-    stamps: Timestamps,
+    stamp: int,
+    echo: int,
     texts: Sequence[memoryview],
     length: int,
     segment_size: int,
@@ -64,7 +64,7 @@ def take_expected(
     if (
         seq != tcb.rcv_nxt
         or not wnd
-        or (stamps.value - tcb.ts_recent) & _MASK >= _HALF
+        or (stamp - tcb.ts_recent) & _MASK >= _HALF
         or acked > (tcb.snd_nxt - tcb.snd_una) & _MASK
         or (tcb.state is not State.ESTABLISHED and _ends_something(tcb, ack, acked, length))
         or (not tcb.undisturbed and look_for_disturbance(tcb))
@@ -92,12 +92,12 @@ def take_expected(
     elif tcb.sent:
         _take_nothing_new(ctx, tcb, now)
     if seq == tcb.last_ack_sent:
-        tcb.ts_recent = stamps.value
+        tcb.ts_recent = stamp
         tcb.ts_recent_at = now
     tcb.last_received_at = now
     if length:
         _queue(tcb, seq, texts, length, packets, memory)
-        note_text(ctx, tcb, length, segment_size, bool(flags & PSH), stamps, memory, now)
+        note_text(ctx, tcb, length, segment_size, bool(flags & PSH), echo, memory, now)
         ctx.report(tcb, READABLE)
     ctx.mark_dirty(tcb)
     return True

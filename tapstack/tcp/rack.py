@@ -68,7 +68,8 @@ def keep_latest(rack: Rack, segment: SentSegment, rtt: Duration) -> None:
     """Note that a transmission has arrived, and keep it if it is the most recent one."""
     rack.advanced = True
     rack.rtt, rack.rtt_of = rtt, segment.number >> BURST_BITS
-    if _sent_after(segment.number, segment.end, rack.xmit_ts, rack.end_seq):
+    number = segment.number
+    if number > rack.xmit_ts or _sent_after(number, segment.end, rack.xmit_ts, rack.end_seq):
         rack.xmit_ts = segment.number
         rack.end_seq = segment.end
 

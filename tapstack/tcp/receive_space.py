@@ -18,7 +18,6 @@ from tapstack.tcp.seq import add, lt, sub
 
 if TYPE_CHECKING:
     from tapstack.tcp.config import TcpConfig
-    from tapstack.tcp.segment import Timestamps
     from tapstack.tcp.tcb import Tcb
     from tapstack.tcp.user_options import UserOptions
 
@@ -166,18 +165,23 @@ def learn_share(tcb: Tcb, length: int, charge: int) -> None:
         space.taken_before = min(space.taken_before, space.clamp)
 
 
-def measure(tcb: Tcb, length: int, stamps: Timestamps | None, now: Instant) -> None:
-    """Measure the round trip, as a segment with so many octets of text has come in order."""
+def measure(tcb: Tcb, length: int, echo: int | None, now: Instant) -> None:
+    """Measure the round trip, as a segment with so many octets of text has come in order.
+
+    `echo` is its TSecr; None: it has no timestamps.
+    """
     trip = tcb.receive_space.round_trip
     if trip.since is None or not lt(tcb.rcv_nxt, trip.seq):
         if trip.since is not None:
             trip.sample(max(now - trip.since, 1), smooth=False)
         trip.seq, trip.since = add(tcb.rcv_nxt, tcb.rcv_wnd), now
-    if stamps is None or not tcb.timestamps or stamps.echo == trip.last_echo:
+    if echo is None or not tcb.timestamps or echo == trip.last_echo:
         return
-    trip.last_echo = stamps.echo
-    elapsed = sub(tcb.timestamp_now(now), stamps.echo) * MILLISECOND
-    if length >= tcb.acks.rcv_mss and 0 < elapsed < _LONGEST_ROUND_TRIP:
+    trip.last_echo = echo
+    if length < tcb.acks.rcv_mss:
+        return
+    elapsed = sub(tcb.timestamp_now(now), echo) * MILLISECOND
+    if 0 < elapsed < _LONGEST_ROUND_TRIP:
         # A queue that is not empty says that the user, not the network, was slow.
         trip.sample(elapsed, smooth=not len(tcb.receive_queue))
 

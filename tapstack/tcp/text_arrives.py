@@ -30,7 +30,7 @@ from tapstack.tcp.state import HAS_RECEIVED_FIN, State
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
-    from tapstack.tcp.segment import Segment, Timestamps
+    from tapstack.tcp.segment import Segment
     from tapstack.tcp.tcb import Tcb
 
 TAKES_TEXT = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2})
@@ -105,7 +105,8 @@ def _receive_in_order(
     if seg.flags & FIN:
         tcb.reassembly.clear()  # as Linux does: nothing can lie beyond the end of the stream
     pushed, stamps = bool(seg.flags & PSH), seg.options.timestamps
-    note_text(ctx, tcb, len(seg.text), segment_size, pushed, stamps, memory, now)
+    echo = None if stamps is None else stamps.echo
+    note_text(ctx, tcb, len(seg.text), segment_size, pushed, echo, memory, now)
     if len(tcb.reassembly):
         _fill_gap(ctx, tcb)
     ctx.report(tcb, READABLE)
@@ -129,7 +130,7 @@ def note_text(
     length: int,
     segment_size: int,
     pushed: bool,
-    stamps: Timestamps | None,
+    echo: int | None,
     memory: Memory,
     now: Instant,
 ) -> None:
@@ -139,7 +140,7 @@ def note_text(
     if size > acks.rcv_mss:
         receive_space.learn_share(tcb, length, memory.charge)
     acks.on_text(size, pushed, tcb.rcv_wnd, tcb.rto(), text_in_segment(tcb), now)
-    receive_space.measure(tcb, length, stamps, now)
+    receive_space.measure(tcb, length, echo, now)
     if length >= _GROWING_LENGTH:
         receive_space.offer_more(tcb, ctx.config, length, memory.charge, held(tcb))
 
