@@ -35,37 +35,53 @@ if TYPE_CHECKING:
 
 def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Send all that waits, if that is a FIN, or one unit which may leave; False: decline."""
-    length, fin = tcb.unsent(), tcb.fin_queued and not tcb.fin_sent
-    if fin:
-        if length or tcb.sent or not tcb.snd_wnd or tcb.state not in FIN_UNACKNOWLEDGED:
+    length, state = tcb.unsent(), tcb.state
+    if state is State.ESTABLISHED:
+        if length <= 0 or tcb.fin_queued or len(tcb.send_pieces) != 1:
             return False
-    elif length <= 0 or tcb.state is not State.ESTABLISHED or len(tcb.send_pieces) != 1:
+    elif (
+        length
+        or state not in FIN_UNACKNOWLEDGED
+        or tcb.fin_sent
+        or not tcb.fin_queued
+        or tcb.sent.segments
+        or not tcb.snd_wnd
+    ):
         return False
     if tcb.lane is None or tcb.more_coming or tcb.options.cork or tcb.send_blocked:
         return False
     if not tcb.undisturbed and look_for_disturbance(tcb):
         return False
     path_mtu.refresh(ctx, tcb, now)
-    if length and not _may_leave(ctx, tcb, length, now):
-        return False
-    begins_rto = runs_no_rto(tcb)
-    if fin:
-        segment = _note_sent(tcb, 0, FIN, now)
+    if not length:
         tcb.fin_sent = True
-    else:
-        if begins_rto:
-            restart_after_idle(ctx, tcb, now)
-        pushed = tcb.send_pieces.take_lone()
-        segment = _note_sent(tcb, length, PSH if pushed else 0, now)
-        tcb.acks.on_text_sent(now)
+        _send(ctx, tcb, 0, FIN, now, "close")
+        return True
+    if not _may_leave(ctx, tcb, length, now):
+        return False
+    if not tcb.sent.segments:
+        restart_after_idle(ctx, tcb, now)
+    tcb.acks.on_text_sent(now)
+    _send(ctx, tcb, length, PSH if tcb.send_pieces.take_lone() else 0, now, "new text")
+    return True
+
+
+def _fin_may_leave(tcb: Tcb) -> bool:
+    """Tell whether our FIN waits, behind nothing that is in flight, and finds a window."""
+    waits = tcb.fin_queued and not tcb.fin_sent
+    return waits and not tcb.sent.segments and tcb.snd_wnd > 0
+
+
+def _send(ctx: Context, tcb: Tcb, length: int, flags: int, now: Instant, why: str) -> None:
+    """Send so much text, or a FIN, for the first time, and do what is to be done behind it."""
+    begins_rto = runs_no_rto(tcb)
+    segment = _note_sent(tcb, length, flags, now)
     ctx.counters["TcpExtTCPOrigDataSent"] += segment.packets
-    flags, why = segment.flags | ACK, "close" if fin else "new text"
-    transmit(ctx, tcb, segment.seq, flags, length, now, why, is_new=True)
+    transmit(ctx, tcb, segment.seq, flags | ACK, length, now, why, is_new=True)
     note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
     if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
         rearm_retransmission(tcb, now)
     tcb.statistics.time.note(Limit.BUSY, now)
-    return True
 
 
 def _may_leave(ctx: Context, tcb: Tcb, length: int, now: Instant) -> bool:

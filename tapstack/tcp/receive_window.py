@@ -21,7 +21,7 @@ def select_window(tcb: Tcb) -> int:
     """Choose the window to advertise, octets from RCV.NXT on; a whole number of scaled units."""
     chosen, shift = wanted_window(tcb), tcb.rcv_wind_shift
     if chosen < tcb.rcv_wnd and not (tcb.receive_space.may_shrink and shift):
-        current = remaining_window(tcb)
+        current = tcb.rcv_wnd - sub(tcb.rcv_nxt, tcb.rcv_wup)
         if chosen < current:
             # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
             chosen = current + (-current & (1 << shift) - 1)

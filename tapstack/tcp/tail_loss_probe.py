@@ -35,7 +35,7 @@ def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> boo
 
     `rto_restarts` says that the RTO would begin anew now, rather than run on.
     """
-    segments, srtt = tcb.sent.segments, tcb.rtt.srtt_8 >> 3
+    segments, rtt = tcb.sent.segments, tcb.rtt
     if (
         ctx.config.tcp_early_retrans not in _ENABLED
         or not segments
@@ -44,16 +44,16 @@ def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> boo
         or tcb.state is State.SYN_RECEIVED
     ):
         return False
-    if srtt:
+    if rtt.srtt_8:
         # "PTO = 2 * SRTT", and with one segment in flight "PTO += TLP.max_ack_delay": Linux takes
         # its least RTO for that.
-        pto = 2 * srtt
+        pto = 2 * (rtt.srtt_8 >> 3)
         if tcb.sent.packets_out == 1:
-            pto += tcb.rtt.rto_min
+            pto += rtt.rto_min
     else:
         pto = INITIAL_RTO
     rto = tcb.rto() if rto_restarts else segments[0].sent_at + tcb.rto() - now
-    arm_for(tcb, Purpose.PROBE, now + (min(pto, rto) if rto > 0 else pto))
+    arm_for(tcb, Purpose.PROBE, now + (rto if 0 < rto < pto else pto))
     return True
 
 

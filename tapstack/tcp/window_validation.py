@@ -53,17 +53,15 @@ def note_use(ctx: Context, tcb: Tcb, limited: bool, now: Instant) -> None:
 
     `limited`: the congestion window holds text back.
     """
-    use, sent = tcb.window_use, tcb.sent
+    use, out = tcb.window_use, tcb.sent.packets_out
     new_round = ge(tcb.snd_una, use.round_end)
-    if new_round or limited or (not use.limited and sent.packets_out > use.most_out):
-        use.limited = limited
-        use.most_out = sent.packets_out
-        use.round_end = tcb.snd_nxt
+    if new_round or limited or (not use.limited and out > use.most_out):
+        use.limited, use.most_out, use.round_end = limited, out, tcb.snd_nxt
     if use.allows_growth(tcb.window):
         use.most_used = 0
         use.full_at = now
         return
-    use.most_used = max(use.most_used, sent.packets_out)
+    use.most_used = max(use.most_used, out)
     if ctx.config.tcp_slow_start_after_idle and now - use.full_at >= tcb.rto():
         _shrink_to_use(ctx, tcb, now)
 
