@@ -248,7 +248,8 @@ class StreamEndpoint(AnyEndpoint):
         if not self._tcb and not self._listener and self._shut_before_connecting & select.POLLIN:
             return Message(b"")
         tcb = self._connection()
-        return self._tell(tcb, Message(stream_text.receive(self._tcp, tcb, size, flags, now)))
+        message = Message(stream_text.receive(self._tcp, tcb, size, flags, now))
+        return self._tell(tcb, message) if self.kept.tells_of_text else message
 
     def receive_all(self, size: int, flags: int, text: bytearray, *, now: Instant) -> Message:
         """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL), and give it.
@@ -256,12 +257,11 @@ class StreamEndpoint(AnyEndpoint):
         Raises: OSError with EAGAIN while more may come, ENOTCONN, why it ended.
         """
         tcb = self._connection()
-        return self._tell(tcb, stream_text.receive_all(self._tcp, tcb, size, flags, text, now))
+        message = stream_text.receive_all(self._tcp, tcb, size, flags, text, now)
+        return self._tell(tcb, message) if self.kept.tells_of_text else message
 
     def _tell(self, tcb: Tcb, message: Message) -> Message:
         """Add to text what its user wants to be told of it."""
-        if not self.kept.tells_of_text:
-            return message
         epoch = self._stack.epoch
         control = stream_text.control_of(self._tcp, tcb, self.kept, epoch, message.data)
         return message._replace(control=control)

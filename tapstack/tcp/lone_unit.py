@@ -52,7 +52,8 @@ def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         return False
     if not tcb.undisturbed and look_for_disturbance(tcb):
         return False
-    path_mtu.refresh(ctx, tcb, now)
+    if path_mtu.is_to_ask(tcb, now):
+        path_mtu.refresh(ctx, tcb, now)
     if not length:
         tcb.fin_sent = True
         _send(ctx, tcb, 0, FIN, now, "close")

@@ -54,7 +54,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.syn_due and tcb.syn_ack is not None and not tcb.opens_early:
         send_syn_ack(ctx, tcb, now)  # before it is acknowledged, nothing else is
         return
-    if not tcb.send_buffer.octets and _only_receives(tcb):
+    if not (tcb.send_buffer.octets or tcb.sent.segments) and _only_receives(tcb):
         tcb.statistics.time.note(Limit.IDLE, now)
         acknowledge(ctx, tcb, now)
         return
@@ -82,12 +82,9 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 
 def _only_receives(tcb: Tcb) -> bool:
-    """Tell whether nothing is there to be sent, first or again, besides text: of that is none."""
-    return (
-        tcb.state in CAN_SEND
-        and not tcb.sent.segments
-        and not (tcb.probe_due or tcb.send_blocked or tcb.recovery.new_text_first)
-    )
+    """Tell whether no FIN and no probe is to be sent, and no text is waited for: there is none."""
+    probes = tcb.probe_due or tcb.recovery.new_text_first
+    return tcb.state in CAN_SEND and not (probes or tcb.send_blocked)
 
 
 def _only_waits(tcb: Tcb) -> bool:

@@ -30,6 +30,8 @@ class Phase(Enum):
 
 
 CALM = frozenset({Phase.OPEN, Phase.DISORDER})
+PROBING = frozenset({Phase.OPEN, Phase.CWR})
+"""Phases in which a tail loss probe has a place: nothing beyond a gap arrived (RFC 8985 §7.2)."""
 REDUCING = frozenset({Phase.CWR, Phase.RECOVERY})
 """Phases in which PRR moves the window."""
 
@@ -66,11 +68,6 @@ class Recovery:
     def is_repairing(self) -> bool:
         """Tell whether losses are being repaired."""
         return self.phase is Phase.RECOVERY or self.phase is Phase.LOSS
-
-    @property
-    def may_probe(self) -> bool:
-        """Tell whether a tail loss probe has a place: nothing beyond a gap arrived (§7.2)."""
-        return self.phase is Phase.OPEN or self.phase is Phase.CWR
 
     @property
     def takes_reordering(self) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import Instant
+from tapstack.tcp.recovery_state import PROBING
 from tapstack.tcp.retransmission_timer import (
     Purpose,
     arm_for,
@@ -40,7 +41,7 @@ def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> boo
         ctx.config.tcp_early_retrans not in _ENABLED
         or not segments
         or not tcb.sack_permitted
-        or not tcb.recovery.may_probe
+        or tcb.recovery.phase not in PROBING
         or tcb.state is State.SYN_RECEIVED
     ):
         return False

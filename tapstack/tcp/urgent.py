@@ -127,8 +127,6 @@ def is_at_mark(tcb: Tcb) -> bool:
 
 def is_lifted_out(tcb: Tcb) -> bool:
     """Tell whether the next octet of the stream is urgent, and no part of the common text."""
-    if tcb.urgent.octet is UrgentOctet.NONE:
-        return False
     return is_at_mark(tcb) and not tcb.options.oobinline
 
 
@@ -140,8 +138,8 @@ def octets_before_mark(tcb: Tcb, size: int) -> int:
 
 
 def on_taken(tcb: Tcb) -> None:
-    """Forget the mark once the user has read past it."""
-    if tcb.urgent.octet is not UrgentOctet.NONE and gt(tcb.copied_seq, tcb.urgent.rcv_up):
+    """Forget the mark, if there is one, once the user has read past it."""
+    if gt(tcb.copied_seq, tcb.urgent.rcv_up):
         tcb.urgent.octet = UrgentOctet.NONE
 
 
