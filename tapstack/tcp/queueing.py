@@ -32,9 +32,10 @@ def queue_text(
     `held` leaves only with all of it. The last piece is the flush's, unless a train takes it along:
     it is not to if the user `goes_on`, or ends a record.
     """
-    is_alone = not (tcb.send_buffer.octets or tcb.sent.segments or tcb.text_followers)
-    if is_alone and len(data) <= tcb.effective_mss:
-        return _queue_alone(ctx, tcb, data)
+    if fits_alone(ctx, tcb, len(data)):
+        tcb.send_buffer.append(data)
+        tcb.send_pieces.take_alone(tcb.snd_nxt, len(data))
+        return len(data)
     text = memoryview(data)
     taken, size, may_leave = 0, len(text), not held
     tcb.send_pieces.unpush(tcb)
@@ -60,10 +61,10 @@ def queue_text(
     return taken
 
 
-def _queue_alone(ctx: Context, tcb: Tcb, data: Buffer) -> int:
-    """Queue what one segment takes, while nothing else is queued or in flight: all of it fits."""
-    if not len(data) or not send_space.unsent_limit(ctx, tcb):
-        return 0
-    tcb.send_buffer.append(data)
-    tcb.send_pieces.take_alone(tcb.snd_nxt, len(data))
-    return len(data)
+def fits_alone(ctx: Context, tcb: Tcb, length: int) -> bool:
+    """Tell whether so much text is one piece for sure, and one segment: a question, or an answer.
+
+    Where nothing else is queued or in flight, that much finds room, however large pieces are now.
+    """
+    others = tcb.send_buffer.octets or tcb.sent.segments or tcb.text_followers
+    return not others and 0 < length <= tcb.effective_mss and send_space.unsent_limit(ctx, tcb) > 0

@@ -189,6 +189,8 @@ def play(scenario: Scenario, *, express: bool) -> History:
         patch.setattr(lane, "take_expected_turn", take_turn)
         patch.setattr(syn_lane, "take_expected_syn", take_listened)
         patch.setattr(queueing, "send_train", send)
+        if not express:
+            patch.setattr(queueing, "fits_alone", lambda *_: False)
         patch.setattr(output, "send_waiting_train", send_waiting)
         patch.setattr(Stack, "flush", flush_and_look)
         run = Run(scenario, world)

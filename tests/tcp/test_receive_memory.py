@@ -42,6 +42,15 @@ def test_memory_is_given_back_when_all_of_a_segment_is_taken() -> None:
     assert memory.charge == 0
 
 
+def test_who_takes_whole_segments_is_told_where_the_first_ended() -> None:
+    memory = ReceiveMemory()
+    for right in (1000, 2000, 3000):
+        memory.take(right, 1000, memory_of(1040))
+    assert memory.release(900) == 900
+    assert memory.release(2100) == 1000
+    assert memory.release(3000) == 3000
+
+
 def test_much_small_text_can_be_packed() -> None:
     memory = ReceiveMemory()
     for right in range(10, 10_010, 10):
