@@ -227,8 +227,7 @@ class StreamEndpoint(AnyEndpoint):
         if self._tcb.fast_open is not None and is_deferred(self._tcb):
             self._connect_reported = False
             stream_text.send_first(self._tcp, self._tcb, data, flags, now)
-        stamping = self.kept.timestamping
-        wish = stamping.wish(kinds) if control or stamping.flags else None
+        wish = self.kept.timestamping.wish(kinds)
         return stream_text.send(self._tcp, self._tcb, data, flags, wish, now)
 
     def open_with_text(self, to: Endpoint, now: Instant) -> None:
@@ -248,8 +247,9 @@ class StreamEndpoint(AnyEndpoint):
         if not self._tcb and not self._listener and self._shut_before_connecting & select.POLLIN:
             return Message(b"")
         tcb = self._connection()
-        message = Message(stream_text.receive(self._tcp, tcb, size, flags, now))
-        return self._tell(tcb, message) if self.kept.tells_of_text else message
+        text = stream_text.receive(self._tcp, tcb, size, flags, now)
+        control = self._control_of(tcb, text) if self.kept.tells_of_text else ()
+        return Message(text, control=control)
 
     def receive_all(self, size: int, flags: int, text: bytearray, *, now: Instant) -> Message:
         """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL), and give it.
@@ -258,13 +258,10 @@ class StreamEndpoint(AnyEndpoint):
         """
         tcb = self._connection()
         message = stream_text.receive_all(self._tcp, tcb, size, flags, text, now)
-        return self._tell(tcb, message) if self.kept.tells_of_text else message
+        return message._replace(control=self._control_of(tcb, text))
 
-    def _tell(self, tcb: Tcb, message: Message) -> Message:
-        """Add to text what its user wants to be told of it."""
-        epoch = self._stack.epoch
-        control = stream_text.control_of(self._tcp, tcb, self.kept, epoch, message.data)
-        return message._replace(control=control)
+    def _control_of(self, tcb: Tcb, text: Buffer) -> tuple[Item, ...]:
+        return stream_text.control_of(self._tcp, tcb, self.kept, self._stack.epoch, text)
 
     def is_worth_waking(self) -> bool:
         """Tell whether there is as much text as its user waits for."""

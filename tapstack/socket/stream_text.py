@@ -133,10 +133,9 @@ def is_opening(tcb: Tcb | None) -> bool:
 
 
 def control_of(tcp: Tcp, tcb: Tcb, kept: Kept, epoch: Duration, text: Buffer) -> tuple[Item, ...]:
-    """Tell of text that was taken what its user asked for (`tells_of_text`), in Linux's order.
-
-    No text: of the stream's end.
-    """
+    """Tell of text that was taken what its user asked for, in Linux's order; b"": of its end."""
+    if not kept.tells_of_text:
+        return ()
     items = kept.timestamping.tell(tcb.acks.last_text_at + epoch) if text else []
     if kept.inq:
         count = tcp.unread_with_fin(tcb)

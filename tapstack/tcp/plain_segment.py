@@ -86,24 +86,18 @@ def send_plain(
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
     tcb.transmitted_at = now
     text: Sequence[Buffer] = ()
+    packets = 1
     if length:
         tcb.last_sent_at = now
         text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length)
+        if size:
+            packets, flags = packets_of(length, mss), flags | PSH
     tcb.acks.on_ack_sent()
     tcb.delayed_ack_timer.cancel()
-    packets = packets_of(length, mss) if size else 1
     ctx.counters["TcpOutSegs"] += packets
     tcb.statistics.on_transmitted(packets, length)
-    lane.send(
-        tcb,
-        flags | PSH if size else flags,
-        seq,
-        tcb.rcv_wnd >> tcb.rcv_wind_shift,
-        text,
-        length,
-        size,
-        now,
-    )
+    window = tcb.rcv_wnd >> tcb.rcv_wind_shift
+    lane.send(tcb, flags, seq, window, text, length, size, now)
     return True
 
 

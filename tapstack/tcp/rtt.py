@@ -89,14 +89,15 @@ class RttEstimator:
         has learnt (RFC 7323 appendix G). Linux keeps the largest of each round trip instead, and
         comes down to it by a quarter a round trip.
         """
-        error = rtt - (self.srtt_8 >> 3)
-        self.srtt_8 += error
-        change = abs(error) - (self.rttvar_4 >> 2)
+        srtt_8, deviation = self.srtt_8, self.rttvar_4
+        error = rtt - (srtt_8 >> 3)
+        change = abs(error) - (deviation >> 2)
         if error < 0 < change:
             # Deviation: a round trip that is much shorter is no sign that others will be longer.
             # As Linux has it, it counts for an eighth of what the RFC says.
             change >>= 3
-        self.rttvar_4 = deviation = self.rttvar_4 + change
+        deviation += change
+        self.srtt_8, self.rttvar_4 = srtt_8 + error, deviation
         if deviation > self._largest:
             self._largest = deviation
         if self._largest > self.variance:
