@@ -298,11 +298,11 @@ def _counted(tcb: Tcb, now: Instant) -> dict[str, int]:
 
 
 def _spent(tcb: Tcb, now: Instant) -> dict[str, int]:
-    time = tcb.statistics.time
-    by_window = time.total(Limit.RECEIVE_WINDOW, now)
-    by_buffer = time.total(Limit.SEND_BUFFER, now)
+    time_in = tcb.statistics.time_in
+    by_window = time_in(Limit.RECEIVE_WINDOW, now)
+    by_buffer = time_in(Limit.SEND_BUFFER, now)
     return {
-        "busy_time": time.total(Limit.BUSY, now) + by_window + by_buffer,
+        "busy_time": time_in(Limit.BUSY, now) + by_window + by_buffer,
         "rwnd_limited": by_window,
         "sndbuf_limited": by_buffer,
     }

@@ -82,7 +82,7 @@ def _send(ctx: Context, tcb: Tcb, length: int, flags: int, now: Instant, why: st
     note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
     if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
         rearm_retransmission(tcb, now)
-    tcb.statistics.time.note(Limit.BUSY, now)
+    tcb.statistics.note_limit(Limit.BUSY, now)
 
 
 def _may_leave(ctx: Context, tcb: Tcb, length: int, now: Instant) -> bool:

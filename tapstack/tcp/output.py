@@ -55,11 +55,11 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
         send_syn_ack(ctx, tcb, now)  # before it is acknowledged, nothing else is
         return
     if not (tcb.send_buffer.octets or tcb.sent.segments) and _only_receives(tcb):
-        tcb.statistics.time.note(Limit.IDLE, now)
+        tcb.statistics.note_limit(Limit.IDLE, now)
         acknowledge(ctx, tcb, now)
         return
     if tcb.sent.segments and _only_waits(tcb):
-        tcb.statistics.time.note(Limit.SEND_BUFFER if tcb.send_blocked else Limit.BUSY, now)
+        tcb.statistics.note_limit(Limit.SEND_BUFFER if tcb.send_blocked else Limit.BUSY, now)
         send_space.report_room(ctx, tcb, 0)
         acknowledge(ctx, tcb, now)
         return

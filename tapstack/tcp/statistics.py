@@ -5,8 +5,8 @@ Not done here: telling them (`info.py`), and the engine's own totals (`base/coun
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import IntEnum
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import Duration, Instant
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 
-class Limit(IntEnum):
+class Limit(Enum):
     """What the sender's time goes to."""
 
     IDLE = 0
@@ -27,26 +27,6 @@ class Limit(IntEnum):
     """Text waits for the peer's window."""
     SEND_BUFFER = 3
     """The user would send more, but the send buffer has no room, and all of it is in flight."""
-
-
-@dataclass(slots=True)
-class Chronograph:
-    """How long the sender was in each of its limits (SndLimTimeRwin, -Cwin, -Snd)."""
-
-    limit: Limit = Limit.IDLE
-    since: Instant = 0
-    spent: list[Duration] = field(default_factory=([0] * len(Limit)).copy)
-    """µs in each limit, without the present one."""
-
-    def note(self, limit: Limit, now: Instant) -> None:
-        """Say what limits the sender from now on."""
-        if limit is not self.limit:
-            self.spent[self.limit] += now - self.since
-            self.limit, self.since = limit, now
-
-    def total(self, limit: Limit, now: Instant) -> Duration:
-        """Give the time in a limit up to now, µs."""
-        return self.spent[limit] + (now - self.since if limit is self.limit else 0)
 
 
 @dataclass(slots=True)
@@ -98,7 +78,18 @@ class Statistics:
     a hash of IPv6's flow label. It is counted for IPv4, too."""
     established_at: Instant = 0
     """When the handshake was done."""
-    time: Chronograph = field(default_factory=Chronograph)
+    limit: Limit = Limit.IDLE
+    """What the sender's time goes to now."""
+    limit_since: Instant = 0
+    snd_lim_time_cwin: Duration = 0
+    """µs in BUSY (tcpEStatsPerfSndLimTimeCwnd), without the present time in it; so the next ones.
+
+    Three numbers rather than a list: that costs each connection more than they do.
+    """
+    snd_lim_time_rwin: Duration = 0
+    """µs in RECEIVE_WINDOW (tcpEStatsPerfSndLimTimeRwin)."""
+    snd_lim_time_snd: Duration = 0
+    """µs in SEND_BUFFER (tcpEStatsPerfSndLimTimeSnd)."""
 
     def on_half_open(self) -> None:
         """Count one SYN, and forget what else came before the connection stood (as Linux)."""
@@ -116,6 +107,29 @@ class Statistics:
         if length:
             self.data_segs_out += packets
             self.bytes_sent += length
+
+    def note_limit(self, limit: Limit, now: Instant) -> None:
+        """Say what limits the sender from now on."""
+        before = self.limit
+        if limit is before:
+            return
+        spent = now - self.limit_since
+        if before is Limit.BUSY:
+            self.snd_lim_time_cwin += spent
+        elif before is Limit.RECEIVE_WINDOW:
+            self.snd_lim_time_rwin += spent
+        elif before is Limit.SEND_BUFFER:
+            self.snd_lim_time_snd += spent
+        self.limit, self.limit_since = limit, now
+
+    def time_in(self, limit: Limit, now: Instant) -> Duration:
+        """Give the time in a limit up to now, µs."""
+        spent = {
+            Limit.BUSY: self.snd_lim_time_cwin,
+            Limit.RECEIVE_WINDOW: self.snd_lim_time_rwin,
+            Limit.SEND_BUFFER: self.snd_lim_time_snd,
+        }[limit]
+        return spent + (now - self.limit_since if limit is self.limit else 0)
 
     def on_timeout(self, now: Instant, *, first: bool) -> None:
         """Count a retransmission timeout: the first since SND.UNA advanced, or one more."""
@@ -137,7 +151,7 @@ class Statistics:
 
 def watch_limit(tcb: Tcb, now: Instant) -> None:
     """Note what holds a sender back, after all was sent that may be."""
-    tcb.statistics.time.note(_limit_of(tcb), now)
+    tcb.statistics.note_limit(_limit_of(tcb), now)
 
 
 def _limit_of(tcb: Tcb) -> Limit:

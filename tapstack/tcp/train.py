@@ -63,8 +63,8 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its
         _send_last(tcb, lane, text[taken:], departure, now)
         taken = length
     _count(ctx, tcb, packets_of(taken, mss), taken)
-    if tcb.statistics.time.limit is Limit.IDLE:
-        tcb.statistics.time.note(Limit.BUSY, now)  # the flush may come after the last ACK
+    if tcb.statistics.limit is Limit.IDLE:
+        tcb.statistics.note_limit(Limit.BUSY, now)  # the flush may come after the last ACK
     note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
     if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
         rearm_retransmission(tcb, now)
