@@ -163,7 +163,7 @@ def _is_plain(tcb: Tcb) -> bool:
     return (
         tcb.state is State.ESTABLISHED
         and not (tcb.error or tcb.errors or tcb.read_shut or tcb.fin_queued)
-        and tcb.urgent.octet is UrgentOctet.NONE
+        and tcb.urgent_octet is UrgentOctet.NONE
     )
 
 

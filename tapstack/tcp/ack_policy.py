@@ -25,17 +25,6 @@ _MIN_RCV_MSS = 88
 
 
 @dataclass(slots=True)
-class Compression:
-    """The ACKs of one connection that wait for each other: `ack_compression.py`."""
-
-    held: int = 0
-    """How many do."""
-    rcv_nxt: int = 0
-    duplicates: int = 0
-    """ACKs that were sent at once for that RCV.NXT."""
-
-
-@dataclass(slots=True)
 class AckPolicy:
     """What one connection knows of the peer's sending and of its own."""
 
@@ -65,6 +54,13 @@ class AckPolicy:
     """A segment smaller than a full one, or a full one with PSH, came since the last ACK."""
     pushed_again: bool = False
     """And one more."""
+    compressed: int = 0
+    """ACKs of text beyond gaps that wait for each other. This and the next are written by
+    `ack_compression.py`, and this by `transmission.py`."""
+    told: int = 0
+    """An RCV.NXT whose ACKs were sent at once, as text beyond a gap came."""
+    times_told: int = 0
+    """How many those were."""
     _last_length: int = 0
     """Octets of text in the last segment, if it may have been a full one of a smaller size."""
 

@@ -28,7 +28,7 @@ def acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if not acks.due and not acks.fresh:
         return
     acks.fresh = False
-    may_wait = ack_compression.hold_back if tcb.reassembly.octets else delay_ack
+    may_wait = ack_compression.hold_back if tcb.reassembly else delay_ack
     if acks.due or _is_due_now(tcb) or not may_wait(ctx, tcb, now):
         transmit(ctx, tcb, sequence_of_ack(tcb), ACK, 0, now, "acknowledge")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.units import Instant
 from tapstack.tcp import undo
+from tapstack.tcp.prr import RateReduction
 from tapstack.tcp.recovery_state import CALM, REDUCING, Phase
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def begin_reduction(tcb: Tcb, now: Instant) -> None:
     recovery = tcb.recovery
     recovery.high_seq = tcb.snd_nxt
     recovery.tlp_end_seq = None
-    recovery.prr.begin(tcb.window)
+    recovery.prr = RateReduction(tcb.window.cwnd)
     tcb.cwr_due = tcb.ecn
     tcb.window.ssthresh = tcb.congestion.ssthresh_after_loss(now)
 

@@ -168,7 +168,7 @@ def _take_acknowledgment(
     statistics.delivered += delivered
     ctx.counters["TcpExtTCPDelivered"] += delivered
     tcb.snd_una = tcb.snd_up = ack
-    if tcb.mtu_probing.probe_size:
+    if tcb.mtu_probing is not None:
         mtu_probing.on_acknowledged(ctx, tcb)
     tcb.retransmits = tcb.soft_error = tcb.backoff = 0
     tcb.next_hop_confirmed = True

@@ -37,8 +37,8 @@ def wait_for_fin(ctx: Context, tcb: Tcb, seg: Segment | None, now: Instant) -> b
             reset_peer(ctx, tcb, "no lingering")
         destroy(ctx, tcb)
         return False
-    tcb.reassembly.clear()
-    tcb.sacks.clear()
+    tcb.reassembly = None
+    tcb.sacks = None
     tcb.keepalive_timer.cancel()
     arm_wait(ctx, tcb, now + _patience(ctx, tcb))
     return True

@@ -85,7 +85,7 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
         follower.on_end(ctx, tcb)
     tcb.sent.clear()
     tcb.send_buffer.clear()
-    tcb.reassembly.clear()  # but not the SACK blocks: as in Linux, a reset carries them
+    tcb.reassembly = None  # but not the SACK blocks: as in Linux, a reset carries them
     if error:
         tcb.error = error
     if not was_over:

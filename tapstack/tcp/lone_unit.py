@@ -128,5 +128,6 @@ def _note_sent(tcb: Tcb, length: int, flags: int, now: Instant) -> SentSegment:
     tcb.snd_nxt = end
     if length % mss:
         tcb.small_sent_end = end
-    tcb.recovery.prr.out += packets
+    if tcb.recovery.prr is not None:
+        tcb.recovery.on_sent(packets)
     return segment

@@ -11,6 +11,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import rack, undo
 from tapstack.tcp.duplicate_acks import count_duplicate_ack
 from tapstack.tcp.episode import current_ssthresh, lingers, try_undo_recovery
+from tapstack.tcp.prr import RateReduction
 from tapstack.tcp.recovery_state import CALM, Phase
 from tapstack.tcp.seq import ge, gt
 
@@ -34,7 +35,7 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
         # "the value of ssthresh is held constant" for a segment timing out again (RFC 5681 §3.1),
         # and for one that was lost with those for which the window was reduced before.
         recovery.undo.prior_ssthresh = current_ssthresh(tcb)
-        recovery.prr.begin(tcb.window)
+        recovery.prr = RateReduction(tcb.window.cwnd)
         tcb.window.ssthresh = tcb.congestion.ssthresh_after_loss(now)
         recovery.undo.begin(tcb)
     tcb.window.cwnd = tcb.sent.in_flight + 1

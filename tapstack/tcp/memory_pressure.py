@@ -29,7 +29,8 @@ def make_room(ctx: Context, tcb: Tcb, seq: int) -> bool:
     _clamp_window(ctx, tcb)
     if not _is_overfull(tcb):
         return True
-    tcb.reassembly.collapse()
+    if tcb.reassembly:
+        tcb.reassembly.collapse()
     tcb.receive_memory.collapse(tcb.copied_seq)
     if not _is_overfull(tcb) or _prune(ctx, tcb, seq):
         return True
@@ -61,14 +62,14 @@ def _prune(ctx: Context, tcb: Tcb, seq: int) -> bool:
     """
     queue, begun = tcb.reassembly, held(tcb)
     pruned = False
-    while len(queue) and not gt(seq, queue.last_left()):
+    while queue and not gt(seq, queue.last_left()):
         queue.drop_last()
         pruned = True
-        if begun - held(tcb) >= tcb.receive_space.buffer >> 3 or not len(queue):
+        if begun - held(tcb) >= tcb.receive_space.buffer >> 3 or not queue:
             if not _is_overfull(tcb):
                 break
             begun = held(tcb)
     if pruned:
         ctx.counters["TcpExtOfoPruned"] += 1
-        tcb.sacks.clear()
+        tcb.sacks = None
     return not _is_overfull(tcb)

@@ -58,6 +58,6 @@ def update_effective_mss(tcb: Tcb) -> None:
         most = window // 2 if window > _SMALL_WINDOW else window
         header = FIXED_HEADERS // 2 + TIMESTAMPS_LENGTH * tcb.timestamps
         mss = min(mss, max(most, _LEAST_DATAGRAM_PAYLOAD + 20 - header))
-    if tcb.mtu_probing.enabled:
+    if tcb.mtu_probing is not None:
         mss = min(mss, text_in(tcb, tcb.mtu_probing.search_low))
     tcb.effective_mss = mss

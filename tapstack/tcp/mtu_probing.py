@@ -33,19 +33,18 @@ BLACK_HOLE, SMALL_FROM_THE_START = 1, 2
 class MtuProbing:
     """The search of one connection; MTUs are octets of an IP datagram."""
 
-    enabled: bool = False
-    search_low: int = 0
+    search_low: int
     """The largest MTU that is known to pass (RFC 4821 §7.1)."""
-    search_high: int = 0
+    search_high: int
     """The largest that might."""
+    searching_since: Instant
+    """When the range was last widened: paths change."""
     probe_size: int = 0
     """MTU of the probe in flight; 0: there is none."""
     probe_start: int = 0
     """Sequence number of its first octet."""
     probe_end: int = 0
     """And behind its last."""
-    searching_since: Instant = 0
-    """When the range was last widened: paths change."""
 
 
 def start(ctx: Context, tcb: Tcb, now: Instant) -> None:
@@ -54,11 +53,16 @@ def start(ctx: Context, tcb: Tcb, now: Instant) -> None:
     Like in Linux, it holds from when the effective MSS is next worked out. At the passive end, that
     may be after the first text has left, in segments as large as they come.
     """
-    probing = tcb.mtu_probing
-    probing.enabled = ctx.config.tcp_mtu_probing >= SMALL_FROM_THE_START
-    probing.search_high = min(tcb.path_mtu, tcb.peer_mss + FIXED_HEADERS)
-    probing.search_low = _mtu_of(tcb, ctx.config.tcp_base_mss)
-    probing.searching_since = now
+    if ctx.config.tcp_mtu_probing < SMALL_FROM_THE_START:
+        tcb.mtu_probing = None
+    else:
+        tcb.mtu_probing = _begin(ctx, tcb, now)
+
+
+def _begin(ctx: Context, tcb: Tcb, now: Instant) -> MtuProbing:
+    """Begin to search, between what every path should take and what this one is known to be."""
+    low, high = _mtu_of(tcb, ctx.config.tcp_base_mss), tcb.peer_mss + FIXED_HEADERS
+    return MtuProbing(low, min(tcb.path_mtu, high), now)
 
 
 def _mtu_of(tcb: Tcb, text: int) -> int:
@@ -71,9 +75,8 @@ def on_black_hole(ctx: Context, tcb: Tcb, now: Instant) -> None:
     config, probing = ctx.config, tcb.mtu_probing
     if not config.tcp_mtu_probing:
         return
-    if not probing.enabled:
-        probing.enabled = True
-        probing.searching_since = now
+    if probing is None:
+        tcb.mtu_probing = _begin(ctx, tcb, now)
     else:
         half = text_in(tcb, probing.search_low) // 2
         least = max(config.tcp_mtu_probe_floor, config.tcp_min_snd_mss)
@@ -87,14 +90,14 @@ def on_black_hole(ctx: Context, tcb: Tcb, now: Instant) -> None:
 def probe_length(ctx: Context, tcb: Tcb, now: Instant) -> int | None:
     """Give the octets of text that a probe is to carry now; 0: none, None: wait, and it may."""
     probing, window = tcb.mtu_probing, tcb.window
-    if not probing.enabled or probing.probe_size or tcb.recovery.phase is not Phase.OPEN:
+    if probing is None or probing.probe_size or tcb.recovery.phase is not Phase.OPEN:
         return 0
-    if window.cwnd < _LEAST_WINDOW or len(tcb.reassembly):
+    if window.cwnd < _LEAST_WINDOW or tcb.reassembly:
         return 0
     length = text_in(tcb, (probing.search_high + probing.search_low) // 2)
     width = probing.search_high - probing.search_low
     if width < ctx.config.tcp_probe_threshold or length > text_in(tcb, probing.search_high):
-        _search_anew(ctx, tcb, now)
+        _search_anew(ctx, tcb, probing, now)
         return 0
     # So much must follow that its loss shows by what arrives, not by a timeout.
     needed = length + (tcb.recovery.reordering + 1) * tcb.effective_mss
@@ -107,9 +110,8 @@ def probe_length(ctx: Context, tcb: Tcb, now: Instant) -> int | None:
     return length
 
 
-def _search_anew(ctx: Context, tcb: Tcb, now: Instant) -> None:
+def _search_anew(ctx: Context, tcb: Tcb, probing: MtuProbing, now: Instant) -> None:
     """Widen the range again after a while: the path may have become wider (RFC 4821 §7.3)."""
-    probing = tcb.mtu_probing
     if now - probing.searching_since >= ctx.config.tcp_probe_interval * SECOND:
         probing.search_high = min(tcb.peer_mss + FIXED_HEADERS, tcb.path_mtu)
         probing.search_low = _mtu_of(tcb, tcb.effective_mss)
@@ -119,6 +121,7 @@ def _search_anew(ctx: Context, tcb: Tcb, now: Instant) -> None:
 def on_sent(ctx: Context, tcb: Tcb, start_seq: int, end: int) -> None:
     """Note the probe that has just left: it counts as two segments in the window."""
     probing = tcb.mtu_probing
+    assert probing is not None
     probing.probe_size = _mtu_of(tcb, sub(end, start_seq))
     probing.probe_start, probing.probe_end = start_seq, end
     tcb.window.cwnd -= 1
@@ -128,7 +131,7 @@ def on_sent(ctx: Context, tcb: Tcb, start_seq: int, end: int) -> None:
 def on_acknowledged(ctx: Context, tcb: Tcb) -> None:
     """See whether the probe has arrived: then segments are that large from now on."""
     probing = tcb.mtu_probing
-    if not probing.probe_size or gt(probing.probe_end, tcb.snd_una):
+    if probing is None or not probing.probe_size or gt(probing.probe_end, tcb.snd_una):
         return
     ctx.counters["TcpExtTCPMTUPSuccess"] += 1
     # The window keeps its octets, in fewer segments.
@@ -142,12 +145,13 @@ def on_acknowledged(ctx: Context, tcb: Tcb) -> None:
 def is_probe_lost(tcb: Tcb) -> bool:
     """Tell whether what is missing first is the probe."""
     probing = tcb.mtu_probing
-    return bool(probing.probe_size) and tcb.snd_una == probing.probe_start
+    return probing is not None and bool(probing.probe_size) and tcb.snd_una == probing.probe_start
 
 
 def on_lost(ctx: Context, tcb: Tcb) -> None:
     """Conclude that the probe was too large; its loss is no sign of congestion (§7.6.2)."""
     probing = tcb.mtu_probing
+    assert probing is not None
     ctx.counters["TcpExtTCPMTUPFail"] += 1
     probing.search_high, probing.probe_size = probing.probe_size - 1, 0
     tcb.window.cwnd += 1

@@ -157,7 +157,7 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant, *, one_by_one: bool = Fa
     tcb.sent.begin_burst()
     path_mtu.refresh(ctx, tcb, now)
     mss, goes_on = current_mss(tcb), True
-    if tcb.mtu_probing.enabled:
+    if tcb.mtu_probing is not None:
         goes_on, unsent = _send_mtu_probe(ctx, tcb, now), tcb.unsent()
     elif unsent > mss and send_waiting_train(ctx, tcb, unsent, now, one_by_one=one_by_one):
         unsent = tcb.unsent()
@@ -311,7 +311,7 @@ def _send_unit(
     tcb.fin_sent |= fin
     if length % mss and not uncut and not push:
         tcb.small_sent_end = segment.end
-    tcb.recovery.prr.out += segment.packets
+    tcb.recovery.on_sent(segment.packets)
     if length:
         tcb.acks.on_text_sent(now)
     ctx.counters["TcpExtTCPOrigDataSent"] += segment.packets

@@ -72,7 +72,8 @@ def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:
         return  # there is no way now: sending will tell
     if mtu != tcb.path_mtu:
         tcb.path_mtu = mtu
-        tcb.mtu_probing.search_high = min(tcb.mtu_probing.search_high, mtu)
+        if tcb.mtu_probing is not None:
+            tcb.mtu_probing.search_high = min(tcb.mtu_probing.search_high, mtu)
         update_effective_mss(tcb)
 
 

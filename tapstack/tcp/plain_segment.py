@@ -109,7 +109,7 @@ def has_more_to_say(tcb: Tcb) -> bool:
         or tcb.acks.duplicate
         or tcb.sacks
         or tcb.snd_up != tcb.snd_una
-        or tcb.compression.held
+        or tcb.acks.compressed
         or tcb.text_followers
         or tcb.state is State.TIME_WAIT
     )

@@ -343,7 +343,7 @@ class Tcp:
 
     def has_urgent(self, tcb: Tcb) -> bool:
         """Tell whether `receive_urgent` would give an octet now."""
-        return tcb.urgent.octet is UrgentOctet.HERE
+        return tcb.urgent_octet is UrgentOctet.HERE
 
     def is_at_mark(self, tcb: Tcb) -> bool:
         """Tell whether the next octet of the stream is the urgent one (sockatmark)."""

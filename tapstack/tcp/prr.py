@@ -17,17 +17,12 @@ from tapstack.tcp.congestion.window import CongestionWindow
 class RateReduction:
     """The state variables of RFC 6937 §3, in segments."""
 
-    prior_cwnd: int = 0
+    prior_cwnd: int
     """RecoverFS: the window when the reduction began."""
     delivered: int = 0
     """prr_delivered: segments that arrived since then."""
     out: int = 0
     """prr_out: segments that were sent since then."""
-
-    def begin(self, window: CongestionWindow) -> None:
-        """Begin a reduction of the window, which has its new ssthresh already."""
-        self.prior_cwnd = window.cwnd
-        self.delivered = self.out = 0
 
     def on_acked(
         self, window: CongestionWindow, pipe: int, delivered: int, making_progress: bool

@@ -57,7 +57,7 @@ def queue_text(
             tcb.send_pieces.push()
         if taken < size and may_leave:
             send_new_text(ctx, tcb, now, one_by_one=not pushed)
-            may_leave = len(tcb.send_pieces) < _ENOUGH_PIECES or tcb.mtu_probing.enabled
+            may_leave = len(tcb.send_pieces) < _ENOUGH_PIECES or tcb.mtu_probing is not None
     return taken
 
 

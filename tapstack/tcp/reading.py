@@ -27,7 +27,7 @@ def receive(ctx: Context, tcb: Tcb, size: int, now: Instant, peek: bool) -> byte
     Raises: the connection's error, once all text before it is taken.
     """
     queue, lifted = tcb.receive_queue, False
-    if tcb.urgent.octet is not UrgentOctet.NONE:
+    if tcb.urgent_octet is not UrgentOctet.NONE:
         lifted, size = urgent.is_lifted_out(tcb), urgent.octets_before_mark(tcb, size)
     waiting = len(queue)
     if waiting > lifted and peek:
@@ -78,7 +78,7 @@ def is_readable(tcb: Tcb, least: int) -> bool:
     An error alone is nothing to read, while the connection stands.
     """
     text = len(tcb.receive_queue)
-    if tcb.urgent.octet is not UrgentOctet.NONE:
+    if tcb.urgent_octet is not UrgentOctet.NONE:
         text -= urgent.is_lifted_out(tcb)
     if text >= least or has_ended(tcb):
         return True
@@ -90,7 +90,7 @@ def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
     """Tune the receive buffer, and open the window when that is worth an ACK."""
     tcb.copied_seq = add(tcb.copied_seq, octets)
     up_to = tcb.receive_memory.release(tcb.copied_seq)
-    if tcb.urgent.octet is not UrgentOctet.NONE:
+    if tcb.urgent_octet is not UrgentOctet.NONE:
         urgent.on_taken(tcb)
     receive_space.on_taken(tcb, up_to, ctx.config, now)
     _acknowledge_taken(ctx, tcb)

@@ -7,13 +7,19 @@ room in its memory, as in Linux: what came twice is told in the same ranges.
 Not done here: what is told of it (`sack_list.py`).
 """
 
+from __future__ import annotations
+
 from bisect import bisect_right
+from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import Buffer
 from tapstack.tcp.receive_memory import LARGEST_COLLAPSED, Memory, collapsed
 from tapstack.tcp.sack_list import extended
 from tapstack.tcp.segment import SackBlock
 from tapstack.tcp.seq import add, lt, sub
+
+if TYPE_CHECKING:
+    from tapstack.tcp.tcb import Tcb
 
 
 class Piece:
@@ -40,6 +46,11 @@ class Piece:
         self.room -= len(text)
         self.right = add(self.right, len(text))
         return True
+
+
+def span_beyond_gap(tcb: Tcb) -> int:
+    """Tell how far beyond RCV.NXT text has come, octets."""
+    return tcb.reassembly.span(tcb.rcv_nxt) if tcb.reassembly else 0
 
 
 class ReassemblyQueue:

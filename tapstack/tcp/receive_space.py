@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
+from tapstack.tcp.reassembly import span_beyond_gap
 from tapstack.tcp.seq import add, lt, sub
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ def text_in_segment(tcb: Tcb) -> int:
 
 def held(tcb: Tcb) -> int:
     """Give the octets of memory that what came takes."""
-    return tcb.receive_memory.charge + tcb.reassembly.charge
+    in_order, beyond = tcb.receive_memory.charge, tcb.reassembly
+    return in_order if beyond is None else in_order + beyond.charge
 
 
 # --- growing ------------------------------------------------------------------------------------
@@ -248,7 +250,7 @@ def grow(tcb: Tcb, taken: int, config: TcpConfig) -> None:
         return
     window = 2 * taken
     window += 2 * (window * (taken - before) // before)
-    window += tcb.reassembly.span(tcb.rcv_nxt)
+    window += span_beyond_gap(tcb)
     buffer = min(space.memory_for(window), config.tcp_rmem[2])
     if buffer > space.buffer:
         _enlarge(tcb, buffer, space.window_of(buffer))

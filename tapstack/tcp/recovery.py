@@ -54,7 +54,7 @@ def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> No
     if recovery.phase in REDUCING:
         newly_lost = tcb.sent.lost_out > lost_before or news.retransmission_lost
         progress = news.una_advanced and not newly_lost
-        recovery.prr.on_acked(tcb.window, tcb.sent.in_flight, news.delivered, progress)
+        recovery.reduce(tcb.window, tcb.sent.in_flight, news.delivered, progress)
     elif _is_progress(ctx, tcb, news):
         may_grow = tcb.window_use.allows_growth(tcb.window)
         tcb.window_use.full_at = now  # as in Linux: text that arrives keeps the window from decay
@@ -284,7 +284,7 @@ def on_reordering_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.sent.in_flight != lost_before:
         if tcb.recovery.phase is not Phase.RECOVERY:
             _enter_recovery(ctx, tcb, now)
-            tcb.recovery.prr.on_acked(tcb.window, tcb.sent.in_flight, 1, False)
+            tcb.recovery.reduce(tcb.window, tcb.sent.in_flight, 1, False)
         ctx.mark_dirty(tcb)
     if not is_armed_for(tcb, Purpose.RETRANSMISSION):
         rearm_retransmission(tcb, now)

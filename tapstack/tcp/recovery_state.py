@@ -6,6 +6,7 @@ Not done here: any step of recovery (`recovery.py`, `loss_phase.py`).
 from dataclasses import dataclass, field
 from enum import Enum
 
+from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.prr import RateReduction
 from tapstack.tcp.rack import Rack
 from tapstack.tcp.undo import UndoState
@@ -43,8 +44,8 @@ class Recovery:
     phase: Phase = Phase.OPEN
     high_seq: int = 0
     """RecoveryPoint (RFC 6675 §2): SND.NXT when the episode began."""
-    prr: RateReduction = field(default_factory=RateReduction)
-    """How the window comes down during the episode."""
+    prr: RateReduction | None = None
+    """How the window comes down during the episode; None: there never was one."""
     rack: Rack = field(default_factory=Rack)
     undo: UndoState = field(default_factory=UndoState)
     frto: bool = False
@@ -63,6 +64,18 @@ class Recovery:
     """TLP.is_retrans: that probe was the last segment again, rather than new text."""
     tail_probe_due: bool = False
     """The flush is to send a tail loss probe."""
+
+    def reduce(
+        self, window: CongestionWindow, pipe: int, delivered: int, making_progress: bool
+    ) -> None:
+        """Set cwnd for what an ACK lets out, if a reduction was begun (as Linux)."""
+        if self.prr is not None:
+            self.prr.on_acked(window, pipe, delivered, making_progress)
+
+    def on_sent(self, packets: int) -> None:
+        """Count segments that leave, for PRR."""
+        if self.prr is not None:
+            self.prr.out += packets
 
     @property
     def is_repairing(self) -> bool:

@@ -93,7 +93,7 @@ def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> N
     ctx.counters[f"TcpExtTCP{kind}"] += segment.packets
     tcb.sent.mark_retransmitted(segment, now)
     tcb.recovery.undo.on_retransmitted(segment.packets, tcb.timestamp_now(now))
-    tcb.recovery.prr.out += segment.packets
+    tcb.recovery.on_sent(segment.packets)
     _transmit_again(
         ctx, tcb, segment, "retransmission timeout" if after_timeout else "fast retransmit", now
     )
@@ -123,7 +123,8 @@ def _transmit_again(ctx: Context, tcb: Tcb, segment: SentSegment, why: str, now:
     tcb.statistics.total_retrans += segment.packets
     tcb.statistics.bytes_retrans += segment.text_length
     delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=False)
-    tcb.mtu_probing.probe_size = 0  # what a probe would tell now is not certain
+    if tcb.mtu_probing is not None:
+        tcb.mtu_probing.probe_size = 0  # what a probe would tell now is not certain
     if segment.flags & SYN:
         ctx.counters["TcpExtTCPSynRetrans"] += 1
         transmit_syn(ctx, tcb, now, why)

@@ -7,8 +7,15 @@ in Linux there are four, and what a fifth has displaced is reported again only i
 Not done here: the text (`reassembly.py`), and how many fit a segment (`transmission.py`).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tapstack.tcp.segment import SackBlock
 from tapstack.tcp.seq import gt, lt
+
+if TYPE_CHECKING:
+    from tapstack.tcp.tcb import Tcb
 
 _MOST_BLOCKS = 4
 """As many as a segment can carry."""
@@ -56,6 +63,13 @@ class SackList:
     def clear(self) -> None:
         """Drop all."""
         self._blocks = ()
+
+
+def note_range(tcb: Tcb, left: int, right: int) -> None:
+    """Tell a connection's peer that a range beyond a gap has come, before all that is told yet."""
+    if tcb.sacks is None:
+        tcb.sacks = SackList()
+    tcb.sacks.note(left, right)
 
 
 def join(a: SackBlock, b: SackBlock) -> SackBlock | None:

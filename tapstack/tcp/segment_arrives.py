@@ -28,9 +28,11 @@ from tapstack.tcp.invalid import (
 from tapstack.tcp.lifetime import destroy, enter_time_wait
 from tapstack.tcp.output import repair
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
+from tapstack.tcp.reassembly import span_beyond_gap
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.replies import reset_in_reply_to
+from tapstack.tcp.sack_list import note_range
 from tapstack.tcp.segment import ACK, FIN, RST, SYN, URG, SackBlock, Segment
 from tapstack.tcp.seq import add, gt, le, lt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, State, become
@@ -129,7 +131,7 @@ def _resets_behind_gap(tcb: Tcb, seg: Segment) -> bool:
 
     Deviation: RFC 5961 §3.2 takes RCV.NXT alone. Like Linux: who knows our SACKs can know this.
     """
-    span = tcb.reassembly.span(tcb.rcv_nxt) if tcb.sack_permitted else 0
+    span = span_beyond_gap(tcb) if tcb.sack_permitted else 0
     return span > 0 and seg.seq == add(tcb.rcv_nxt, span)
 
 
@@ -202,7 +204,7 @@ def end_if_all_arrived(ctx: Context, tcb: Tcb, ack: int) -> bool:
     sent = tcb.sent.segments
     if len(sent) != 1 or sent[0].transmissions != 1 or not sent[0].flags & FIN:
         return False
-    if tcb.recovery.phase is not Phase.OPEN or tcb.ecn or tcb.mtu_probing.probe_size:
+    if tcb.recovery.phase is not Phase.OPEN or tcb.ecn or tcb.mtu_probing:
         return False
     ctx.counters["TcpExtTCPDelivered"] += sent[0].packets
     destroy(ctx, tcb)
@@ -256,7 +258,7 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         tcb.fin_beyond = fin
         if fin != tcb.rcv_nxt:
             tcb.acks.due = True  # RFC 5681 §4.2: at once, as for text beyond a gap
-            tcb.sacks.note(fin, seg.end)
+            note_range(tcb, fin, seg.end)
             if not seg.text:
                 tcb.statistics.rcv_ooopack += 1
                 ctx.counters["TcpExtTCPOFOQueue"] += 1
@@ -272,8 +274,8 @@ def take_fin(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.rcv_nxt = add(tcb.rcv_nxt, 1)
     tcb.acks.owed = tcb.acks.fresh = True
     _enter_state_after_fin(ctx, tcb, now)
-    tcb.reassembly.clear()  # what lies beyond a FIN is none of the stream
-    tcb.sacks.clear()
+    tcb.reassembly = None  # what lies beyond a FIN is none of the stream
+    tcb.sacks = None
     ctx.report(tcb, ENDED | READABLE)
 
 

@@ -16,7 +16,7 @@ from tapstack.base.error_queue import ErrorQueue
 from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
 from tapstack.base.timers import NEVER_ARMED, NeverArmed, Timer
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp.ack_policy import AckPolicy, Compression
+from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.congestion import CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.delivery_rate import DeliveryRate
@@ -37,7 +37,7 @@ from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.text_followers import TextFollower
-from tapstack.tcp.urgent import Urgent
+from tapstack.tcp.urgent import UrgentOctet
 from tapstack.tcp.user_options import UserOptions
 from tapstack.tcp.window_validation import WindowUse
 
@@ -120,7 +120,8 @@ class Tcb:
     """What the route said when the connection began."""
     path_asked_at: Instant = 0
     """When the network layer was last asked for that."""
-    mtu_probing: MtuProbing = field(default_factory=MtuProbing)
+    mtu_probing: MtuProbing | None = None
+    """Written by `mtu_probing.py`; None: larger segments are not tried out."""
     snd_wind_shift: int = 0
     """Snd.Wind.Shift (RFC 7323 §2.3)."""
     rcv_wind_shift: int = 0
@@ -213,11 +214,18 @@ class Tcb:
     receive_memory: ReceiveMemory = field(default_factory=ReceiveMemory)
     copied_seq: int = 0
     """The sequence number of the next octet that the user takes: RCV.NXT less RCV.USER."""
-    urgent: Urgent = field(default_factory=Urgent)
-    reassembly: ReassemblyQueue = field(default_factory=ReassemblyQueue)
-    sacks: SackList = field(default_factory=SackList)
+    rcv_up: int = 0
+    """RCV.UP: sequence number of the urgent octet. This and the next two are written by
+    `urgent.py`; it means nothing without a mark."""
+    urgent_octet: UrgentOctet = UrgentOctet.NONE
+    """Whether there is a mark, and what is known of its octet."""
+    urgent_text: bytes = b""
+    """The octet, once it is here."""
+    reassembly: ReassemblyQueue | None = None
+    """Text beyond a gap; None: there is none."""
+    sacks: SackList | None = None
+    """What is told of that; None: nothing."""
     acks: AckPolicy = field(default_factory=AckPolicy)
-    compression: Compression = field(default_factory=Compression)
     ecn_echo: bool = False
     """A mark is to be echoed with ECE until CWR comes (RFC 3168 §6.1.3)."""
     ecn_seen: bool = False

@@ -17,11 +17,12 @@ from tapstack.tcp import ack_compression, ecn, receive_space
 from tapstack.tcp.invalid import note_duplicate, report_duplicate
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.memory_pressure import make_room
+from tapstack.tcp.reassembly import ReassemblyQueue
 from tapstack.tcp.receive_memory import Memory, append_text, memory_of_segment
 from tapstack.tcp.receive_space import held, text_in_segment
 from tapstack.tcp.receive_window import remaining_window, right_edge
 from tapstack.tcp.replies import reset_in_reply_to
-from tapstack.tcp.sack_list import extended
+from tapstack.tcp.sack_list import extended, note_range
 from tapstack.tcp.segment import FIN, PSH, SackBlock
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
@@ -103,12 +104,12 @@ def _receive_in_order(
     text = memoryview(seg.text)[sub(tcb.rcv_nxt, seg.seq) :]
     append_text(tcb, text, memory, alone=seg.seq != tcb.rcv_nxt)
     if seg.flags & FIN:
-        tcb.reassembly.clear()  # as Linux does: nothing can lie beyond the end of the stream
+        tcb.reassembly = None  # as Linux does: nothing can lie beyond the end of the stream
     pushed, stamps = bool(seg.flags & PSH), seg.options.timestamps
     echo = None if stamps is None else stamps.echo
     note_text(ctx, tcb, len(seg.text), segment_size, pushed, echo, memory, now)
-    if len(tcb.reassembly):
-        _fill_gap(ctx, tcb)
+    if tcb.reassembly:
+        _fill_gap(ctx, tcb, tcb.reassembly)
     ctx.report(tcb, READABLE)
 
 
@@ -145,10 +146,10 @@ def note_text(
         receive_space.offer_more(tcb, ctx.config, length, memory.charge, held(tcb))
 
 
-def _fill_gap(ctx: Context, tcb: Tcb) -> None:
+def _fill_gap(ctx: Context, tcb: Tcb, queue: ReassemblyQueue) -> None:
     """Append what waited for what came, and see what of it came twice."""
     received = tcb.rcv_nxt
-    for piece in tcb.reassembly.take(tcb.rcv_nxt):
+    for piece in queue.take(tcb.rcv_nxt):
         if lt(piece.left, received):
             right = received if gt(piece.right, received) else piece.right
             again = extended(tcb.acks.duplicate, SackBlock(piece.left, right))
@@ -157,13 +158,13 @@ def _fill_gap(ctx: Context, tcb: Tcb) -> None:
             surplus = sub(tcb.rcv_nxt, piece.left)
             text = memoryview(piece.text)[surplus:]
             append_text(tcb, text, piece.memory, alone=bool(surplus))
-    if len(tcb.reassembly):
-        tcb.sacks.forget(tcb.rcv_nxt)
-    else:
+    if not queue:
         # RFC 5681 §4.2: an ACK is sent at once "when the incoming segment fills in all or part of
         # a gap in the sequence space". Like Linux: all of the gaps.
         tcb.acks.due = True
-        tcb.sacks.clear()
+        tcb.sacks = None
+    elif tcb.sacks:
+        tcb.sacks.forget(tcb.rcv_nxt)
 
 
 # --- beyond a gap -------------------------------------------------------------------------------
@@ -187,14 +188,15 @@ def _receive_out_of_order(
     tcb.statistics.rcv_ooopack += packets_of(length, size)
     ctx.counters["TcpExtTCPOFOQueue"] += 1
     ack_compression.before_block(ctx, tcb, seg.seq, seg.end, now)
-    in_use, octets = held(tcb), tcb.reassembly.octets
-    duplicate = tcb.reassembly.insert(seg.seq, seg.text, memory, tcb.rcv_nxt)
+    queue = tcb.reassembly = tcb.reassembly or ReassemblyQueue()
+    in_use, octets = held(tcb), queue.octets
+    duplicate = queue.insert(seg.seq, seg.text, memory, tcb.rcv_nxt)
     tcb.acks.duplicate = None
     if duplicate:
         report_duplicate(ctx, tcb, _with_fin(tcb, seg, duplicate))
     if tcb.sack_permitted:
-        tcb.sacks.note(seg.seq, seg.end)
-        if (held(tcb), tcb.reassembly.octets) != (in_use, octets):
+        note_range(tcb, seg.seq, seg.end)
+        if (held(tcb), queue.octets) != (in_use, octets):
             # Without SACK, an ACK that offers more is no duplicate to the peer (RFC 5681 §2).
             receive_space.offer_more(tcb, ctx.config, length, memory.charge, in_use)
     if not tcb.passive and not tcb.orphaned:

@@ -177,7 +177,7 @@ def _is_anything_else(tcb: Tcb, now: Instant) -> bool:
         or has_more_to_say(tcb)
         or tcb.acks.no_memory
         or not tcb.rcv_wind_shift  # without, a window may change with each segment that leaves
-        or tcb.mtu_probing.enabled
+        or tcb.mtu_probing is not None
         or path_mtu.is_to_ask(tcb, now)
         or is_left_unused(tcb, now)
     )
@@ -209,7 +209,7 @@ def _begin(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def _count(ctx: Context, tcb: Tcb, packets: int, octets: int) -> None:
     """Count the text that has left."""
-    tcb.recovery.prr.out += packets
+    tcb.recovery.on_sent(packets)
     ctx.counters["TcpExtTCPOrigDataSent"] += packets
     ctx.counters["TcpOutSegs"] += packets
     tcb.statistics.on_transmitted(packets, octets)

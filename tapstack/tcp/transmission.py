@@ -228,7 +228,7 @@ def _sack_blocks(tcb: Tcb) -> tuple[SackBlock, ...]:
 
     A duplicate of text beyond a gap is followed by the block that holds it, as that was met last.
     """
-    duplicate, blocks = tcb.acks.duplicate, tcb.sacks.first(_MOST_SACK_BLOCKS)
+    duplicate, blocks = tcb.acks.duplicate, tcb.sacks.first(_MOST_SACK_BLOCKS) if tcb.sacks else []
     if not tcb.sack_permitted or not (duplicate or blocks):
         return ()
     return tuple([*([duplicate] if duplicate else []), *blocks][: _most_sack_blocks(tcb)])
@@ -256,9 +256,9 @@ def _advertise(tcb: Tcb, syn: bool) -> int:
 def _on_ack_sent(ctx: Context, tcb: Tcb) -> None:
     """Everything received is acknowledged now, and no ACK need wait any longer."""
     tcb.last_ack_sent = tcb.rcv_nxt
-    if tcb.compression.held:
-        ctx.counters["TcpExtTCPAckCompressed"] += tcb.compression.held
-        tcb.compression.held = 0
+    if tcb.acks.compressed:
+        ctx.counters["TcpExtTCPAckCompressed"] += tcb.acks.compressed
+        tcb.acks.compressed = 0
     tcb.compression_timer.cancel()
     tcb.acks.on_ack_sent()
     tcb.delayed_ack_timer.cancel()

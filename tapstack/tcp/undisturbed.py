@@ -33,12 +33,12 @@ def is_disturbed(tcb: Tcb) -> bool:
         recovery.phase is not Phase.OPEN
         or not tcb.timestamps
         or tcb.ecn
-        or len(tcb.reassembly)
+        or tcb.reassembly
         or tcb.sacks
         or tcb.acks.duplicate
-        or tcb.compression.held
+        or tcb.acks.compressed
         or tcb.fin_beyond is not None
-        or tcb.urgent.octet is not UrgentOctet.NONE
+        or tcb.urgent_octet is not UrgentOctet.NONE
         or tcb.snd_up != tcb.snd_una
         or sent.sacked_out
         or sent.lost_out
@@ -53,5 +53,5 @@ def is_disturbed(tcb: Tcb) -> bool:
         or tcb.text_followers
         or tcb.record_ends
         or tcb.options.min_ttl
-        or tcb.mtu_probing.enabled
+        or tcb.mtu_probing is not None
     )

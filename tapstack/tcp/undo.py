@@ -69,8 +69,9 @@ def restore_window(tcb: Tcb, now: Instant, *, nothing_lost: bool) -> None:
     undo, window = tcb.recovery.undo, tcb.window
     if nothing_lost:
         tcb.sent.mark_none_lost()
-    if undo.prior_ssthresh:
-        window.cwnd = max(window.cwnd, tcb.recovery.prr.prior_cwnd)
+    prr = tcb.recovery.prr
+    if undo.prior_ssthresh and prr is not None:
+        window.cwnd = max(window.cwnd, prr.prior_cwnd)
         window.ssthresh = max(window.ssthresh, undo.prior_ssthresh)
         tcb.congestion.on_undo(now)
         tcb.cwr_due = False

@@ -9,7 +9,6 @@ Not done here: signals. Who waits is told by an event.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from errno import EAGAIN, EINVAL
 from typing import TYPE_CHECKING
@@ -36,17 +35,6 @@ class UrgentOctet(Enum):
     HERE = 2
     TAKEN = 3
     """The user has taken it; the mark still stands in the stream."""
-
-
-@dataclass(slots=True)
-class Urgent:
-    """The mark in what the peer sends."""
-
-    octet: UrgentOctet = UrgentOctet.NONE
-    rcv_up: int = 0
-    """RCV.UP: sequence number of the urgent octet. It means nothing without a mark."""
-    text: bytes = b""
-    """The octet, once it is here."""
 
 
 # --- sending ------------------------------------------------------------------------------------
@@ -87,34 +75,32 @@ def on_acknowledged(tcb: Tcb) -> None:
 
 def check_urgent(ctx: Context, tcb: Tcb, seg: Segment) -> None:
     """Sixth, check the URG bit: note the mark, and look for its octet."""
-    urgent = tcb.urgent
     if seg.flags & URG:
         _announce(ctx, tcb, seg)
-    if urgent.octet is UrgentOctet.AWAITED:
-        offset = sub(urgent.rcv_up, seg.seq)
+    if tcb.urgent_octet is UrgentOctet.AWAITED:
+        offset = sub(tcb.rcv_up, seg.seq)
         if offset < len(seg.text):
-            urgent.octet = UrgentOctet.HERE
-            urgent.text = bytes(seg.text[offset : offset + 1])
+            tcb.urgent_octet = UrgentOctet.HERE
+            tcb.urgent_text = bytes(seg.text[offset : offset + 1])
             ctx.report(tcb, URGENT)
 
 
 def _announce(ctx: Context, tcb: Tcb, seg: Segment) -> None:
     """Take the urgent pointer, unless it is of what was received already, or known."""
-    urgent = tcb.urgent
     # Deviation: RFC 6093 §2.2 counts SEG.UP from 1; a 0 points at the first octet, as in Linux.
     offset = seg.up if ctx.config.tcp_stdurg else max(seg.up - 1, 0)
     mark = add(seg.seq, offset)
     if lt(mark, tcb.rcv_nxt):
         return
-    if urgent.octet is not UrgentOctet.NONE and not gt(mark, urgent.rcv_up):
+    if tcb.urgent_octet is not UrgentOctet.NONE and not gt(mark, tcb.rcv_up):
         return
     if is_at_mark(tcb) and not tcb.options.oobinline and len(tcb.receive_queue):
         # The old mark is given up: its octet, lifted out, must not come back as common text.
         tcb.receive_queue.take(1)
         tcb.copied_seq = add(tcb.copied_seq, 1)
         tcb.receive_memory.release(tcb.copied_seq)
-    urgent.octet = UrgentOctet.AWAITED
-    urgent.rcv_up = mark
+    tcb.urgent_octet = UrgentOctet.AWAITED
+    tcb.rcv_up = mark
 
 
 # --- the user -----------------------------------------------------------------------------------
@@ -122,7 +108,7 @@ def _announce(ctx: Context, tcb: Tcb, seg: Segment) -> None:
 
 def is_at_mark(tcb: Tcb) -> bool:
     """Tell whether the next octet of the stream is the urgent one (SIOCATMARK)."""
-    return tcb.urgent.octet is not UrgentOctet.NONE and tcb.urgent.rcv_up == tcb.copied_seq
+    return tcb.urgent_octet is not UrgentOctet.NONE and tcb.rcv_up == tcb.copied_seq
 
 
 def is_lifted_out(tcb: Tcb) -> bool:
@@ -132,15 +118,15 @@ def is_lifted_out(tcb: Tcb) -> bool:
 
 def octets_before_mark(tcb: Tcb, size: int) -> int:
     """Cut a read short where it would pass the mark: at it, the next read begins."""
-    if tcb.urgent.octet is UrgentOctet.NONE:
+    if tcb.urgent_octet is UrgentOctet.NONE:
         return size
-    return min(size, sub(tcb.urgent.rcv_up, tcb.copied_seq) or size)
+    return min(size, sub(tcb.rcv_up, tcb.copied_seq) or size)
 
 
 def on_taken(tcb: Tcb) -> None:
     """Forget the mark, if there is one, once the user has read past it."""
-    if gt(tcb.copied_seq, tcb.urgent.rcv_up):
-        tcb.urgent.octet = UrgentOctet.NONE
+    if gt(tcb.copied_seq, tcb.rcv_up):
+        tcb.urgent_octet = UrgentOctet.NONE
 
 
 def take_octet(tcb: Tcb, ended: bool, peek: bool) -> bytes:
@@ -148,13 +134,12 @@ def take_octet(tcb: Tcb, ended: bool, peek: bool) -> bytes:
 
     Raises: OSError with EINVAL when there is none, EAGAIN when it has not come yet.
     """
-    urgent = tcb.urgent
-    if tcb.options.oobinline or urgent.octet in (UrgentOctet.NONE, UrgentOctet.TAKEN):
+    if tcb.options.oobinline or tcb.urgent_octet in (UrgentOctet.NONE, UrgentOctet.TAKEN):
         raise os_error(EINVAL)
-    if urgent.octet is UrgentOctet.HERE:
+    if tcb.urgent_octet is UrgentOctet.HERE:
         if not peek:
-            urgent.octet = UrgentOctet.TAKEN
-        return urgent.text
+            tcb.urgent_octet = UrgentOctet.TAKEN
+        return tcb.urgent_text
     if ended:
         return b""
     raise os_error(EAGAIN)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tapstack.base.timers import TimerQueue
 from tapstack.tcp.lifetime import timers_of
 from tapstack.tcp.protocol import Tcp
+from tapstack.tcp.reassembly import span_beyond_gap
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.seq import add, ge, gt, le, sub
@@ -220,15 +221,16 @@ def check_receiving(tcb: Tcb, memory: Memory) -> None:
     is_shut = tcb.rcv_wnd == 0
     assert memory.edge is None or ge(edge, memory.edge) or is_shut, "the window shrank"
     memory.edge = edge
-    held = len(tcb.receive_queue) + tcb.reassembly.octets
+    beyond = tcb.reassembly.octets if tcb.reassembly else 0
+    held = len(tcb.receive_queue) + beyond
     unit = 1 << tcb.rcv_wind_shift
     memory.buffer = max(memory.buffer, tcb.receive_space.buffer)
     assert held <= memory.buffer + unit, f"{held} octets held"
-    assert tcb.reassembly.octets <= tcb.reassembly.span(tcb.rcv_nxt)
+    assert beyond <= span_beyond_gap(tcb)
     if memory.farthest is None or gt(edge, memory.farthest):
         memory.farthest = edge
-    if tcb.state in _TAKES_TEXT and len(tcb.reassembly):
-        end = add(tcb.rcv_nxt, tcb.reassembly.span(tcb.rcv_nxt))
+    if tcb.state in _TAKES_TEXT and beyond:
+        end = add(tcb.rcv_nxt, span_beyond_gap(tcb))
         # As Linux: while nothing waits for the user, a unit may reach beyond the window.
         assert le(end, add(memory.farthest, 0xFFFF)), "beyond any window"
 
@@ -262,5 +264,4 @@ def check_nothing_is_held(tcb: Tcb) -> None:
     assert not tcb.sent
     assert not tcb.sent.packets_out
     assert not tcb.send_buffer.octets
-    assert not len(tcb.reassembly)
-    assert tcb.reassembly.octets == 0
+    assert tcb.reassembly is None

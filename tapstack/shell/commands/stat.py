@@ -85,7 +85,7 @@ def count_live_objects(stack: Stack) -> Iterator[str]:
     states = Counter(tcb.state.title for tcb in connections)
     by_state = ", ".join(f"{count} {title}" for title, count in sorted(states.items()))
     yield f"{len(connections)} TCP connections" + (f" ({by_state})" if states else "")
-    out_of_order = [tcb.reassembly for tcb in connections if len(tcb.reassembly)]
+    out_of_order = [tcb.reassembly for tcb in connections if tcb.reassembly]
     octets = sum(queue.octets for queue in out_of_order)
     yield f"{len(out_of_order)} TCP reassembly queues ({octets} octets)"
     yield f"{len(list(stack.tcp.listeners))} TCP listeners"
