@@ -29,6 +29,8 @@ def default_host() -> SocketHost:
 class socket(Socket):  # noqa: N801 - the standard library's name
     """A socket of the default stack, made as `socket.socket` is made."""
 
+    __slots__ = ()
+
     def __init__(
         self,
         family: int = -1,

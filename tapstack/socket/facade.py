@@ -52,6 +52,8 @@ _OUTGOING = WRITABLE | CLOSED
 class Socket(SocketObject):
     """A socket of a stack, as Python programs know sockets."""
 
+    __slots__ = ()
+
     # --- addresses ---
 
     def bind(self, address: Any) -> None:

@@ -29,8 +29,20 @@ S = TypeVar("S", bound="SocketObject")
 class SocketObject:
     """A holder of an open socket: beginning, waiting, and end."""
 
-    _inbox: DatagramSocket | None = None
-    """What `_take_arrived` looks into; a stream has none, and pays for none."""
+    __slots__ = (
+        "__weakref__",
+        "_closing",
+        "_files",
+        "_held",
+        "_host",
+        "_inbox",
+        "_open",
+        "_timeout",
+        "proto",
+        "type",
+    )
+
+    family = stdlib.AF_INET
 
     def __init__(
         self,
@@ -53,12 +65,11 @@ class SocketObject:
         self._timeout = timeout
         self._host = held.host
         self._open = held.open
-        self.family = stdlib.AF_INET
         self.type = held.kind
         self.proto = held.protocol
         self._held: Held | None = held
-        if held.open.endpoint.inbox is not None:
-            self._inbox = held.open.endpoint.inbox
+        self._inbox: DatagramSocket | None = held.open.endpoint.inbox
+        # What `_take_arrived` looks into; a stream has none.
 
     # --- being an object ---
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class CongestionControl(ABC):
     """One connection's algorithm: two decisions to take, and four things that it may heed."""
 
+    __slots__ = ("config", "counters", "window")
+
     name: ClassVar[str]
     """What TCP_CONGESTION calls it."""
 

@@ -74,6 +74,19 @@ class _Epoch:
 class Cubic(CongestionControl):
     """Grow towards, around and beyond the window of the last loss; fall to 0.7 of it."""
 
+    __slots__ = (
+        "_along_curve",
+        "_before_loss",
+        "_epoch",
+        "_hystart",
+        "_min_rtt",
+        "_per_growth",
+        "_slow_start_left",
+        "_w_max",
+        "_worked_out_at",
+        "_worked_out_for",
+    )
+
     name: ClassVar[str] = "cubic"
 
     def __init__(self, window: CongestionWindow, config: TcpConfig, counters: Counters) -> None:

@@ -9,6 +9,8 @@ from tapstack.tcp.congestion.contract import CongestionControl
 class NewReno(CongestionControl):
     """Add a segment to the window each round trip, and halve it on a loss."""
 
+    __slots__ = ()
+
     name: ClassVar[str] = "reno"
 
     def on_acked(self, packets: int, now: Instant) -> None:  # noqa: ARG002 - Reno keeps no time
