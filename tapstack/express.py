@@ -210,8 +210,7 @@ class ExpressLane:
         """Make a connection's lane, if all is as it mostly is."""
         if not is_from_host_to(interface.mac, addresses):
             return False
-        stack, remote = self._stack, tcb.remote.address
-        if stack.ip.is_martian(remote, tcb.local.address, interface):
+        if self._stack.ip.is_martian(tcb.pair.remote, tcb.pair.local, interface):
             return False
         tcb.lane = self.lane_of(interface, addresses)
         return True
@@ -261,7 +260,7 @@ class NeighbourLane:
     def is_clear(self, tcb: Tcb, length: int, size: int) -> bool:
         """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
         stack, options = self._stack, tcb.options
-        hop = stack.ip.known_hop(tcb.remote.address)
+        hop = stack.ip.known_hop(tcb.pair.remote)
         if hop is None or stack.tracer.on or not options.follows_path_mtu:
             return False
         if hop is not self._hop:
@@ -351,7 +350,7 @@ class NeighbourLane:
 
         Gives the sum of its pseudo-header, too (as `pseudo_header_sum`).
         """
-        (local, port), (remote, its_port) = tcb.local, tcb.remote
+        local, port, remote, its_port = tcb.pair
         ends, length = local + remote, _TCP_LENGTH + length
         total = ip_wire.HEADER_LENGTH + length
         head = _UP_TO_PORTS.pack(

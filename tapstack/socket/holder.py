@@ -105,10 +105,9 @@ class SocketObject:
             self._host.call_soon(held.open.give_back)
 
     def _attempts(self) -> SocketEndpoint:
-        held = self._held
-        if held is None:
+        if self._held is None:
             raise os_error(EBADF)
-        return held.open.endpoint
+        return self._open.endpoint
 
     def _holds(self) -> Held:
         if self._held is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EADDRINUSE, EADDRNOTAVAIL
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.base.address import IPV4_ANY, Endpoint
 from tapstack.base.errors import os_error
@@ -46,9 +46,13 @@ class PortBinding:
         return not (self.reuse_address and other.reuse_address) or listening
 
 
-def key_of(tcb: Tcb) -> tuple[int, int, int, int]:
-    """Name a connection by its local address and port, and its remote address and port."""
-    return (*tcb.local, *tcb.remote)
+class SocketPair(NamedTuple):
+    """What names a connection: both its ends (RFC 9293 §3.3.1)."""
+
+    local: int
+    local_port: int
+    remote: int
+    remote_port: int
 
 
 class Connections:
@@ -58,7 +62,7 @@ class Connections:
         self._ephemeral = ephemeral
         self._ports: dict[int, list[PortBinding]] = {}
         self.tcbs: dict[tuple[int, int, int, int], Tcb] = {}
-        """By local address and port, remote address and port."""
+        """By their socket pairs."""
         self.listeners: dict[tuple[int, int], Listener] = {}
         """By local endpoint, whose address may be IPV4_ANY."""
         self.time_wait = 0
@@ -77,14 +81,13 @@ class Connections:
 
     def add(self, tcb: Tcb) -> None:
         """Register a connection. Raises: OSError with EADDRNOTAVAIL when there is one already."""
-        key = key_of(tcb)
-        if key in self.tcbs:
+        if tcb.pair in self.tcbs:
             raise os_error(EADDRNOTAVAIL)
-        self.tcbs[key] = tcb
+        self.tcbs[tcb.pair] = tcb
 
     def remove(self, tcb: Tcb) -> None:
         """Forget a connection, and give its hold on the port back."""
-        del self.tcbs[key_of(tcb)]
+        del self.tcbs[tcb.pair]
         self.release(tcb.binding)
 
     # --- ports ---

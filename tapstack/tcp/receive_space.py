@@ -10,6 +10,7 @@ Not done here: choosing the window of a segment (`receive_window.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
@@ -115,32 +116,49 @@ def offer_first_window(tcb: Tcb, most: int, mss: int, *, scaling: bool) -> None:
 
     `most` is the largest buffer that the engine lets grow, `mss` the text in a full segment.
     """
-    space = tcb.receive_space
-    first = tcb.route.initrwnd * mss
+    space, first = tcb.receive_space, tcb.route.initrwnd * mss
     window = max(space.full, first) if tcb.passive else space.full
-    window = min(window, space.clamp)
-    space.threshold = window // mss * mss or window
-    if first:
-        space.threshold = min(space.threshold, first)
-    largest = min(max(window, most, _MOST_BY_USER), space.clamp)
-    tcb.rcv_wind_shift = shift_for(largest) if scaling else 0
-    space.clamp = min(space.clamp, MAX_UNSCALED << tcb.rcv_wind_shift)
+    space.threshold, tcb.rcv_wind_shift, space.clamp = _first_window(
+        window, space.clamp, first, max(most, _MOST_BY_USER), mss, scaling
+    )
     tcb.rcv_wnd = space.threshold
+
+
+@lru_cache(maxsize=64)
+def _first_window(
+    window: int, clamp: int, first: int, most: int, mss: int, scaling: bool
+) -> tuple[int, int, int]:
+    """Work out a threshold, a shift and a clamp, which most connections share."""
+    window = min(window, clamp)
+    threshold = window // mss * mss or window
+    if first:
+        threshold = min(threshold, first)
+    shift = shift_for(min(max(window, most), clamp)) if scaling else 0
+    return threshold, shift, min(clamp, MAX_UNSCALED << shift)
 
 
 def on_established(tcb: Tcb, now: Instant) -> None:
     """Begin to measure, with one segment of the buffer kept back."""
     # As Linux, which takes the timestamps' part from what was advertised when all is agreed.
     space, mss = tcb.receive_space, tcb.advertised_mss if tcb.opens_early else text_in_segment(tcb)
-    if not tcb.window_scaling:
-        space.clamp = min(space.clamp, MAX_UNSCALED)
-    full = space.full
-    space.clamp = min(space.clamp, full)
-    if space.clamp > 2 * mss and space.clamp + mss > full:
-        space.clamp = max(2 * mss, full - mss)
+    space.clamp = _clamp_in_transfer(space.clamp, space.full, mss, tcb.window_scaling)
     space.threshold = min(space.threshold, space.clamp)
-    space.taken_before = min(space.threshold, tcb.rcv_wnd, _INITIAL_SEGMENTS * mss)
+    space.taken_before = min(space.threshold, tcb.rcv_wnd, _taken_at_first(mss))
     space.measured_seq, space.measured_at = tcb.copied_seq, now
+
+
+@lru_cache(maxsize=64)
+def _clamp_in_transfer(clamp: int, full: int, mss: int, scaling: bool) -> int:
+    """Hold back one segment of a buffer whose window that would be."""
+    clamp = min(clamp, full) if scaling else min(clamp, full, MAX_UNSCALED)
+    if clamp > 2 * mss and clamp + mss > full:
+        clamp = max(2 * mss, full - mss)
+    return clamp
+
+
+@lru_cache(maxsize=64)
+def _taken_at_first(mss: int) -> int:
+    return _INITIAL_SEGMENTS * mss
 
 
 def text_in_segment(tcb: Tcb) -> int:

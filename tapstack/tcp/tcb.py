@@ -42,7 +42,7 @@ from tapstack.tcp.user_options import UserOptions
 from tapstack.tcp.window_validation import WindowUse
 
 if TYPE_CHECKING:
-    from tapstack.tcp.connections import PortBinding
+    from tapstack.tcp.connections import PortBinding, SocketPair
     from tapstack.tcp.fast_open_client import FastOpenAttempt
     from tapstack.tcp.listener import Listener
     from tapstack.tcp.plain_segment import Lane
@@ -57,8 +57,7 @@ UNPACED = 2**64 - 1
 class Tcb:
     """One connection."""
 
-    local: Endpoint
-    remote: Endpoint
+    pair: SocketPair
     options: UserOptions
     binding: PortBinding
     """The hold on the local port; given back when the connection ends."""
@@ -278,6 +277,16 @@ class Tcb:
     """Whether the flush is to send a window or keep-alive probe."""
     syn_due: bool = False
     """Whether the flush is to send our SYN or SYN-ACK for the first time."""
+
+    @property
+    def local(self) -> Endpoint:
+        """Our end."""
+        return Endpoint(self.pair.local, self.pair.local_port)
+
+    @property
+    def remote(self) -> Endpoint:
+        """The peer's end."""
+        return Endpoint(self.pair.remote, self.pair.remote_port)
 
     @property
     def passive(self) -> bool:

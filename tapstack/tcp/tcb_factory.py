@@ -13,9 +13,10 @@ from tapstack.base.units import SECOND, Instant
 from tapstack.tcp import ecn, send_space, timeouts
 from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
+from tapstack.tcp.connections import SocketPair
 from tapstack.tcp.context import Context
-from tapstack.tcp.mss import FIXED_HEADERS
-from tapstack.tcp.receive_space import MAX_UNSCALED, make_receive_space
+from tapstack.tcp.mss import offered_mss
+from tapstack.tcp.receive_space import make_receive_space
 from tapstack.tcp.rtt import RttEstimator
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.user_options import UserOptions
@@ -59,8 +60,7 @@ def draft_tcb(
     window = CongestionWindow(route.initcwnd or config.tcp_initial_cwnd)
     timers = ctx.timers
     tcb = Tcb(
-        local=local,
-        remote=remote,
+        pair=SocketPair(*local, *remote),
         options=options,
         binding=binding,
         rtt=RttEstimator(
@@ -79,8 +79,7 @@ def draft_tcb(
     tcb.retransmission_timer.owner = tcb.delayed_ack_timer.owner = (ctx, tcb)
     tcb.ecn = ecn.begins(config, tcb)
     tcb.path_mtu, tcb.path_asked_at = path.mtu, now
-    mss = route.advmss or path.mtu - FIXED_HEADERS
-    tcb.advertised_mss = min(mss, options.maxseg or MAX_UNSCALED)
+    tcb.advertised_mss = offered_mss(path.mtu, route.advmss, options.maxseg)
     tcb.iss = ctx.keyed_hash.initial_sequence_number(local, remote, now)
     tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = tcb.iss
     tcb.ts_offset = ctx.timestamp_offset(local, remote)
