@@ -44,6 +44,17 @@ class Crowd:
         if self.peer != KERNEL:  # whose own memory is nobody's
             each = grown / 1024 / self.many
             samples.add(f"{title}: memory of each", "KB", self.peer, 0, each)
+        self._let_each_talk()
+
+    def _let_each_talk(self) -> None:
+        """Have every connection echo once: a first text is acknowledged by itself, a fourth frame.
+
+        Ten connections have that behind them in no time, and ten thousand would all the while.
+        """
+        for count, side in self.sides.items():
+            echoes = 0
+            while echoes < count:
+                echoes += side.ask("echo-all", seconds=ECHO_SECONDS)["value"]
 
     def echo(self, samples: Samples, in_round: int) -> None:
         """Note what a frame costs on either side."""
