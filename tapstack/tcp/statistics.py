@@ -30,8 +30,8 @@ class Limit(Enum):
 
 
 @dataclass(slots=True)
-class Statistics:
-    """The counts of one connection."""
+class Traffic:
+    """What is counted with each segment; it lies together in memory, as `Tcb`'s `Exchange` does."""
 
     segs_in: int = 0
     """Segments that came (tcpEStatsPerfSegsIn)."""
@@ -47,14 +47,28 @@ class Statistics:
     """Octets of text that left, sent again or not (tcpEStatsPerfHCDataOctetsOut)."""
     bytes_acked: int = 0
     """Octets of sequence space that SND.UNA has passed (tcpEStatsAppHCThruOctetsAcked)."""
+    delivered: int = 0
+    """Segments that are known to have arrived."""
+    limit: Limit = Limit.IDLE
+    """What the sender's time goes to now."""
+    limit_since: Instant = 0
+    snd_lim_time_cwin: Duration = 0
+    """µs in BUSY (tcpEStatsPerfSndLimTimeCwnd), without the present time in it.
+
+    A number for each limit rather than a list: that costs a connection more than they do.
+    """
+
+
+@dataclass(slots=True)
+class Statistics(Traffic):
+    """The counts of one connection."""
+
     bytes_retrans: int = 0
     """Octets of text that were sent again (tcpEStatsPerfOctetsRetrans)."""
     total_retrans: int = 0
     """Segments that were sent again, SYNs included."""
-    delivered: int = 0
-    """Segments that are known to have arrived."""
     delivered_ce: int = 0
-    """Of those: so reported by an ACK that echoed a congestion mark."""
+    """Of the segments that have arrived: so reported by an ACK that echoed a congestion mark."""
     received_ce: int = 0
     """Segments that came with a congestion mark."""
     received_octets: tuple[int, ...] = (0,) * 4
@@ -78,16 +92,8 @@ class Statistics:
     a hash of IPv6's flow label. It is counted for IPv4, too."""
     established_at: Instant = 0
     """When the handshake was done."""
-    limit: Limit = Limit.IDLE
-    """What the sender's time goes to now."""
-    limit_since: Instant = 0
-    snd_lim_time_cwin: Duration = 0
-    """µs in BUSY (tcpEStatsPerfSndLimTimeCwnd), without the present time in it; so the next ones.
-
-    Three numbers rather than a list: that costs each connection more than they do.
-    """
     snd_lim_time_rwin: Duration = 0
-    """µs in RECEIVE_WINDOW (tcpEStatsPerfSndLimTimeRwin)."""
+    """µs in RECEIVE_WINDOW (tcpEStatsPerfSndLimTimeRwin), as those in BUSY."""
     snd_lim_time_snd: Duration = 0
     """µs in SEND_BUFFER (tcpEStatsPerfSndLimTimeSnd)."""
 

@@ -53,14 +53,16 @@ UNPACED = 2**64 - 1
 """A pacing rate that limits nothing: while nothing was acknowledged."""
 
 
-@dataclass(slots=True, eq=False)
-class Tcb:
-    """One connection."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class Exchange:
+    """What the exchange of text asks of a connection with each segment.
+
+    It lies together in memory: a connection that was not used for a while, as each of thousands is,
+    has to come into the processor's caches piece by piece.
+    """
 
     pair: SocketPair
     options: UserOptions
-    binding: PortBinding
-    """The hold on the local port; given back when the connection ends."""
 
     # --- parts, made by `tcb_factory.make_tcb` ---
     rtt: RttEstimator
@@ -70,13 +72,10 @@ class Tcb:
     retransmission_timer: Timer
     """Runs while anything is in flight (RFC 6298 §5). Armed by `retransmission_timer.py`."""
     delayed_ack_timer: Timer
-
     state: State = State.CLOSED
     """Written by `state.become` alone."""
 
     # --- send sequence variables ---
-    iss: int = 0
-    """ISS: initial send sequence number."""
     snd_una: int = 0
     """SND.UNA: oldest sequence number not acknowledged. Written by `acknowledgment.py`, and by
     `expected_segment.py`."""
@@ -95,8 +94,6 @@ class Tcb:
     """The largest SND.WND there was: SWS avoidance (RFC 9293 §3.8.6.2.1) and RFC 5961 §5.2."""
 
     # --- receive sequence variables ---
-    irs: int = 0
-    """IRS: initial receive sequence number."""
     rcv_nxt: int = 0
     """RCV.NXT: next sequence number expected. Written by `receive_memory.append_text`, by
     `expected_segment.py`, and for a FIN by `segment_arrives.py`."""
@@ -109,14 +106,10 @@ class Tcb:
     # --- what the handshake agreed on ---
     effective_mss: int = 536
     """Eff.snd.MSS (RFC 9293 §3.7.1): octets of text in a full segment, options deducted."""
-    peer_mss: int = 536
-    """SendMSS: what the peer's SYN named, or the default."""
     advertised_mss: int = 536
     """What our SYN names: the interface's MTU less the fixed headers."""
     path_mtu: int = 576
     """Octets of the largest datagram that the path is known to take."""
-    route: RouteMetrics = NO_METRICS
-    """What the route said when the connection began."""
     path_asked_at: Instant = 0
     """When the network layer was last asked for that."""
     mtu_probing: MtuProbing | None = None
@@ -125,14 +118,10 @@ class Tcb:
     """Snd.Wind.Shift (RFC 7323 §2.3)."""
     rcv_wind_shift: int = 0
     """Rcv.Wind.Shift."""
-    window_scaling: bool = False
-    """Snd.WS.OK: both SYNs carried a window scale."""
     timestamps: bool = False
     """Snd.TS.OK: both SYNs carried timestamps."""
     sack_permitted: bool = False
     """Both SYNs carried SACK-permitted."""
-    ecn: bool = False
-    """ECN is in use; in SYN-SENT: it was offered. This and the next are written by `ecn.py`."""
     ts_recent: int = 0
     """TS.Recent (RFC 7323 §4.3)."""
     ts_recent_at: Instant = 0
@@ -166,77 +155,37 @@ class Tcb:
     more_coming: bool = False
     """The user said that more follows at once (MSG_MORE): until the peer's next ACK or the user's
     next text, what is small waits."""
-    record_ends: tuple[int, ...] = ()
-    """The sequence numbers behind records that the user has ended. Written by `records.py`."""
     push_pending: bool = False
     """What waits is to leave, though it be small; until the user sends more."""
     send_blocked: bool = False
     """The user found the send buffer full: room is to be reported."""
 
-    cwr_due: bool = False
-    """The window was reduced: the next new text says so with CWR (RFC 3168 §6.1.2)."""
-
     # --- timeouts ---
-    persist_timer: Timer | NeverArmed = NEVER_ARMED
-    """Runs while text waits for a closed window (RFC 9293 §3.8.6.1). Armed by `timeouts.py`."""
-    keepalive_timer: Timer | NeverArmed = NEVER_ARMED
-    """Armed by `timeouts.py`."""
-    compression_timer: Timer | NeverArmed = NEVER_ARMED
-    """Runs while ACKs of text beyond gaps wait for each other. Armed by `ack_compression.py`."""
-    wait_timer: Timer | NeverArmed = NEVER_ARMED
-    """2·MSL in TIME-WAIT; the orphan's patience in FIN-WAIT-2. Armed by `lifetime.py`."""
     timer_purpose: Purpose = Purpose.RETRANSMISSION
     """What the retransmission timer runs for, while it does."""
     backoff: int = 0
     """Doublings of the RTO since a round trip was last measured (RFC 6298 §5)."""
     retransmits: int = 0
     """Timeouts in a row of what is at SND.UNA."""
-    first_timeout_at: Instant = 0
-    """When the segment at SND.UNA was sent that then timed out first: of a SYN, what an answer may
-    echo begins there."""
     probes_out: int = 0
     """Window or keep-alive probes since the peer last answered."""
-    probing_since: Instant | None = None
-    """When the first window probe left, while they go on; None: none has."""
-    retransmitting_since: Instant = 0
-    """When what timed out first was first sent again, or a SYN first sent: R2 and TCP_USER_TIMEOUT
-    count from there."""
     last_received_at: Instant = 0
     """When a segment last came in, for keep-alive."""
-    waiting_since: Instant = 0
-    """When it came to TIME-WAIT."""
-    last_invalid_reply_at: Instant | None = None
-    """When an invalid segment was last answered: the limit of RFC 5961 §7, per connection."""
 
     # --- receiving ---
     receive_queue: ReceiveQueue = field(default_factory=ReceiveQueue)
     receive_memory: ReceiveMemory = field(default_factory=ReceiveMemory)
     copied_seq: int = 0
     """The sequence number of the next octet that the user takes: RCV.NXT less RCV.USER."""
-    rcv_up: int = 0
-    """RCV.UP: sequence number of the urgent octet. This and the next two are written by
-    `urgent.py`; it means nothing without a mark."""
     urgent_octet: UrgentOctet = UrgentOctet.NONE
-    """Whether there is a mark, and what is known of its octet."""
-    urgent_text: bytes = b""
-    """The octet, once it is here."""
+    """Whether there is an urgent mark, and what is known of its octet. Written by `urgent.py`."""
     reassembly: ReassemblyQueue | None = None
     """Text beyond a gap; None: there is none."""
-    sacks: SackList | None = None
-    """What is told of that; None: nothing."""
     acks: AckPolicy = field(default_factory=AckPolicy)
-    ecn_echo: bool = False
-    """A mark is to be echoed with ECE until CWR comes (RFC 3168 §6.1.3)."""
-    ecn_seen: bool = False
-    """Something ECN-capable came, so that what is not is a retransmission."""
-    fin_beyond: int | None = None
-    """The sequence number of a FIN that came before all of the text in front of it."""
     read_shut: bool = False
     """The user has shut its reading side: once the queue is empty, the stream has ended."""
-
     lane: Lane | None = None
     """The short way for plain segments; None: there is none yet. Set by `express.py`."""
-
     delivery_rate: DeliveryRate = field(default_factory=DeliveryRate)
     statistics: Statistics = field(default_factory=Statistics)
     """What was counted, for `info.py`."""
@@ -244,26 +193,12 @@ class Tcb:
     # --- the user ---
     fast_open: FastOpenAttempt | None = None
     """Our use of Fast Open as a client."""
-    syn_text_acked: bool = False
-    """The SYN's text, ours or the peer's, was acknowledged by the SYN-ACK."""
-    fast_open_child: bool = False
-    """Its user had it before the handshake was done, as the SYN's cookie was ours (RFC 7413)."""
-    syn_ack: SynAck | None = None
-    """Our SYN-ACK, while a listener's connection waits for its acknowledgment."""
-    listener: Listener | None = None
-    """The listener whose SYN queue or accept queue holds it; None for others."""
-    saved_syn: bytes = b""
-    """The IP and TCP headers of the peer's SYN, for a user who asked for them (TCP_SAVE_SYN)."""
-    writer_waits: bool = False
-    """Its user waits with text for the end of the handshake."""
     orphaned: bool = False
     """The user has closed it, and will not hear of it again."""
     error: int = 0
     """errno to be reported to the user once; 0: none."""
     next_hop_confirmed: bool = False
     """Something of ours has arrived: the next segment tells the link so (RFC 4861 §7.3.1)."""
-    errors: ErrorQueue | None = None
-    """Errors and times that are told one by one (MSG_ERRQUEUE of recv(2)); None: there are none."""
     text_followers: tuple[TextFollower, ...] = ()
     """Who is to tell its user what becomes of text that he sends."""
     soft_error: int = 0
@@ -277,6 +212,90 @@ class Tcb:
     """Whether the flush is to send a window or keep-alive probe."""
     syn_due: bool = False
     """Whether the flush is to send our SYN or SYN-ACK for the first time."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Tcb(Exchange):
+    """One connection: its exchange of text, and what begins, disturbs and ends that."""
+
+    binding: PortBinding
+    """The hold on the local port; given back when the connection ends."""
+
+    # --- send sequence variables ---
+    iss: int = 0
+    """ISS: initial send sequence number."""
+
+    # --- receive sequence variables ---
+    irs: int = 0
+    """IRS: initial receive sequence number."""
+
+    # --- what the handshake agreed on ---
+    peer_mss: int = 536
+    """SendMSS: what the peer's SYN named, or the default."""
+    route: RouteMetrics = NO_METRICS
+    """What the route said when the connection began."""
+    window_scaling: bool = False
+    """Snd.WS.OK: both SYNs carried a window scale."""
+    ecn: bool = False
+    """ECN is in use; in SYN-SENT: it was offered. Written by `ecn.py`."""
+
+    # --- sending ---
+    record_ends: tuple[int, ...] = ()
+    """The sequence numbers behind records that the user has ended. Written by `records.py`."""
+    cwr_due: bool = False
+    """The window was reduced: the next new text says so with CWR (RFC 3168 §6.1.2)."""
+
+    # --- timeouts ---
+    persist_timer: Timer | NeverArmed = NEVER_ARMED
+    """Runs while text waits for a closed window (RFC 9293 §3.8.6.1). Armed by `timeouts.py`."""
+    keepalive_timer: Timer | NeverArmed = NEVER_ARMED
+    """Armed by `timeouts.py`."""
+    compression_timer: Timer | NeverArmed = NEVER_ARMED
+    """Runs while ACKs of text beyond gaps wait for each other. Armed by `ack_compression.py`."""
+    wait_timer: Timer | NeverArmed = NEVER_ARMED
+    """2·MSL in TIME-WAIT; the orphan's patience in FIN-WAIT-2. Armed by `lifetime.py`."""
+    first_timeout_at: Instant = 0
+    """When the segment at SND.UNA was sent that then timed out first: of a SYN, what an answer may
+    echo begins there."""
+    probing_since: Instant | None = None
+    """When the first window probe left, while they go on; None: none has."""
+    retransmitting_since: Instant = 0
+    """When what timed out first was first sent again, or a SYN first sent: R2 and TCP_USER_TIMEOUT
+    count from there."""
+    waiting_since: Instant = 0
+    """When it came to TIME-WAIT."""
+    last_invalid_reply_at: Instant | None = None
+    """When an invalid segment was last answered: the limit of RFC 5961 §7, per connection."""
+
+    # --- receiving ---
+    rcv_up: int = 0
+    """RCV.UP: sequence number of the urgent octet; it means nothing without a mark."""
+    urgent_text: bytes = b""
+    """The urgent octet, once it is here."""
+    sacks: SackList | None = None
+    """What is told of text beyond a gap; None: nothing."""
+    ecn_echo: bool = False
+    """A mark is to be echoed with ECE until CWR comes (RFC 3168 §6.1.3)."""
+    ecn_seen: bool = False
+    """Something ECN-capable came, so that what is not is a retransmission."""
+    fin_beyond: int | None = None
+    """The sequence number of a FIN that came before all of the text in front of it."""
+
+    # --- the user ---
+    syn_text_acked: bool = False
+    """The SYN's text, ours or the peer's, was acknowledged by the SYN-ACK."""
+    fast_open_child: bool = False
+    """Its user had it before the handshake was done, as the SYN's cookie was ours (RFC 7413)."""
+    syn_ack: SynAck | None = None
+    """Our SYN-ACK, while a listener's connection waits for its acknowledgment."""
+    listener: Listener | None = None
+    """The listener whose SYN queue or accept queue holds it; None for others."""
+    saved_syn: bytes = b""
+    """The IP and TCP headers of the peer's SYN, for a user who asked for them (TCP_SAVE_SYN)."""
+    writer_waits: bool = False
+    """Its user waits with text for the end of the handshake."""
+    errors: ErrorQueue | None = None
+    """Errors and times that are told one by one (MSG_ERRQUEUE of recv(2)); None: there are none."""
 
     @property
     def local(self) -> Endpoint:
