@@ -85,7 +85,7 @@ class ReceiveMemory:
     __slots__ = ("_held", "charge")
 
     def __init__(self) -> None:
-        self._held: list[_Held] = []
+        self._held: list[_Held] | None = None  # none while there is no text
         self.charge = 0
         """Octets."""
 
@@ -94,12 +94,15 @@ class ReceiveMemory:
 
         It costs nothing where what came last has room for it, unless it has to stand alone.
         """
-        last = self._held[-1] if self._held else None
-        if last is not None and length <= last.room and not alone:
-            last.right = right
-            last.room -= length
+        held = self._held
+        if not held:
+            self._held = [_Held(right, memory)]
+        elif length > held[-1].room or alone:
+            held.append(_Held(right, memory))
+        else:
+            held[-1].right = right
+            held[-1].room -= length
             return
-        self._held.append(_Held(right, memory))
         self.charge += memory.charge
 
     def release(self, copied_seq: int) -> int:
@@ -108,20 +111,19 @@ class ReceiveMemory:
         Gives where the first segment of that ended; `copied_seq` if he has taken no whole one.
         """
         held = self._held
-        if held and held[-1].right == copied_seq:
-            first = held[0].right
-            held.clear()
-            self.charge = 0
+        if not held or gt(held[0].right, copied_seq):
+            return copied_seq
+        first = held[0].right
+        if held[-1].right == copied_seq:
+            self._held, self.charge = None, 0
             return first
-        first, done = copied_seq, 0
+        done = 0
         for each in held:
             if gt(each.right, copied_seq):
                 break
             self.charge -= each.charge
             done += 1
-        if done:
-            first = held[0].right
-            del held[:done]
+        del held[:done]
         return first
 
     def collapse(self, copied_seq: int) -> None:

@@ -20,8 +20,9 @@ class ReceiveQueue:
     __slots__ = ("_length", "_pieces", "_taken")
 
     def __init__(self) -> None:
-        # No deque: an empty one takes 760 octets, of every connection that is idle.
-        self._pieces: list[Buffer] = []
+        # No deque: an empty one takes 760 octets, of every connection that is idle. Nor is there a
+        # list while there is no text.
+        self._pieces: list[Buffer] | None = None
         self._taken = 0  # octets of the first piece that the user has already
         self._length = 0
 
@@ -33,11 +34,16 @@ class ReceiveQueue:
         pieces, length = self._pieces, len(text)
         self._length += length
         if length >= _LARGE and type(text) is memoryview and type(text.obj) is bytes:
-            pieces.append(text)
+            piece: Buffer = text
         elif pieces and len(pieces[-1]) + length <= _SMALL:
             pieces[-1] = bytes(pieces[-1]) + text
+            return
         else:
-            pieces.append(bytes(text))
+            piece = bytes(text)
+        if pieces:
+            pieces.append(piece)
+        else:
+            self._pieces = [piece]
 
     def peek(self, size: int) -> bytes:
         """Give up to `size` of the oldest octets, and keep them."""
@@ -47,12 +53,13 @@ class ReceiveQueue:
     def take(self, size: int) -> bytes:
         """Remove and give up to `size` of the oldest octets."""
         if size >= self._length and not self._taken:  # all that there is, as mostly
-            text = b"".join(self._pieces)
-            self._pieces.clear()
+            text = b"".join(self._pieces or ())
+            self._pieces = None
             self._length = 0
             return text
         taken, used_up, self._taken = self._oldest(size)
-        del self._pieces[:used_up]
+        if self._pieces:
+            del self._pieces[:used_up]
         text = b"".join(taken)
         self._length -= len(text)
         return text
@@ -62,7 +69,7 @@ class ReceiveQueue:
 
         Gives where they lie, how many pieces end with them, and how much they are of the next one.
         """
-        pieces, start = self._pieces, self._taken
+        pieces, start = self._pieces or [], self._taken
         rest, used_up = start + size, 0
         for piece in pieces:
             if rest < len(piece):

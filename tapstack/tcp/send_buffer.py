@@ -21,9 +21,10 @@ class SendBuffer:
     __slots__ = ("_chunks", "_head", "_starts", "_tail", "octets")
 
     def __init__(self) -> None:
-        # Positions count all octets ever appended; chunk i holds those from _starts[i] on.
-        self._chunks: list[Buffer] = []
-        self._starts: list[int] = []
+        # Positions count all octets ever appended; chunk i holds those from _starts[i] on. There
+        # are lists only while there is text: most connections have none, most of the time.
+        self._chunks: list[Buffer] | None = None
+        self._starts: list[int] | None = None
         self._head = 0
         self._tail = 0
         self.octets = 0
@@ -33,8 +34,11 @@ class SendBuffer:
         """Copy text to the end of the queue, and give the copy."""
         chunk = bytes(text)
         length = len(chunk)
-        self._chunks.append(chunk)
-        self._starts.append(self._tail)
+        if self._chunks is None or self._starts is None:
+            self._chunks, self._starts = [chunk], [self._tail]
+        else:
+            self._chunks.append(chunk)
+            self._starts.append(self._tail)
         self._tail += length
         self.octets += length
         return chunk
@@ -50,6 +54,8 @@ class SendBuffer:
         pieces: list[Buffer] = [text[start : start + size] for start in starts]
         if type(whole) is not bytes or len(whole) > 2 * length:
             pieces = [bytes(piece) for piece in pieces]
+        if self._chunks is None or self._starts is None:
+            self._chunks, self._starts = [], []
         self._chunks += pieces
         self._starts += range(self._tail, self._tail + length, size)
         self._tail += length
@@ -62,16 +68,18 @@ class SendBuffer:
         end = position + length
         assert offset >= 0
         assert end <= self._tail
-        starts = self._starts
+        chunks, starts = self._chunks, self._starts
+        assert chunks
+        assert starts
         if position >= starts[-1]:
-            last = self._chunks[-1]
+            last = chunks[-1]
             if length == len(last):
                 return [last]
             return [memoryview(last)[position - starts[-1] : end - starts[-1]]]
         index = bisect_right(starts, position) - 1
         parts: list[Buffer] = []
         while position < end:
-            start, chunk = self._starts[index], self._chunks[index]
+            start, chunk = starts[index], chunks[index]
             stop = min(end, start + len(chunk))
             parts.append(memoryview(chunk)[position - start : stop - start])
             position = stop
@@ -84,12 +92,11 @@ class SendBuffer:
         self.octets -= count
         assert self.octets >= 0
         if not self.octets:
-            self._chunks.clear()
-            self._starts.clear()
-            return
-        done = bisect_right(self._starts, self._head) - 1
-        if done:
-            del self._chunks[:done], self._starts[:done]
+            self._chunks = self._starts = None
+        elif self._chunks and self._starts:
+            done = bisect_right(self._starts, self._head) - 1
+            if done:
+                del self._chunks[:done], self._starts[:done]
 
     def clear(self) -> None:
         """Let go of everything."""
