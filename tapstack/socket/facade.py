@@ -275,6 +275,10 @@ class Socket(SocketObject):
                 self._block(endpoint, None, CONNECTED | CLOSED, endpoint.finish_connect)
             elif not taken:
                 raise
+        except OSError:
+            # Its traceback has `data`, and who handles it may want to change what that views.
+            data.release()
+            raise
         return taken
 
     # --- options ---

@@ -200,6 +200,21 @@ def test_writing_to_who_has_gone(net: Net) -> None:
         client.sendall(bytes(20_000_000))
 
 
+@pytest.mark.parametrize("call", ["send", "sendall"])
+def test_data_that_was_not_sent_may_be_changed_at_once(net: Net, call: str) -> None:
+    """As asyncio does with its buffer, while it handles the error."""
+    client, server = net.pair()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    server.close()
+    wait_readable(client)
+    buffer = bytearray(b"lost")
+    try:
+        getattr(client, call)(buffer)
+    except ConnectionError:
+        buffer.clear()
+    assert not buffer
+
+
 def test_what_is_no_address(net: Net) -> None:
     fresh = net.socket()
     for bad in (
