@@ -15,7 +15,6 @@ import select
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from tapstack.base.contracts import Frame
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.device.descriptor import DescriptorDevice
 from tapstack.runtime.clock import monotonic
@@ -191,37 +190,16 @@ class Driver:
                 self._wake_for_deadline()
 
     def _look_around(self, hung_up: Sequence[int] = ()) -> None:
-        """Do what there is to be done, by frames and by the clock."""
+        """Do what there is to be done, by frames and by the clock.
+
+        If there are more frames than a turn's, of which nobody will tell again, who stands by goes
+        on as soon as others were in the stack.
+        """
         self.now = monotonic()
         for fd in tuple(self._interfaces):
-            self._read_out(fd, hung_up=fd in hung_up)
+            if self._read(fd, hurries=True, hung_up=fd in hung_up):
+                self.kick()
         self._meet_deadlines()
-
-    def _read_out(self, fd: int, *, hung_up: bool) -> None:
-        """Take all frames that there are: nobody will tell of them again.
-
-        If there are more than a turn's, who stands by goes on as soon as others were in the stack.
-        """
-        interface = self._interfaces[fd]
-        read, most = interface.device.read, 1  # what answers the first is not far, if it is small
-        try:
-            for _ in range(_RUNS_A_TURN):
-                frames: list[Frame] = []
-                while len(frames) < most and (frame := read(self.now)) is not None:
-                    frames.append(frame)
-                    if len(frame.parts[0]) > _UNIT:
-                        most = _FRAMES_A_RUN
-                if hung_up and not frames:
-                    raise OSError(errno.ENODEV, "its descriptor hung up")
-                is_last = len(frames) < most
-                self.guard(self._stack.receive_all, interface, frames, self.now)
-                if is_last:
-                    return
-                most = _FRAMES_A_RUN
-                self.now = monotonic()
-            self.kick()
-        except OSError as gone:
-            self._give_up(fd, gone)
 
     # --- the turn of who drives ---
 
@@ -278,8 +256,11 @@ class Driver:
                 soonest = due
         return soonest
 
-    def _read(self, fd: int, *, hurries: bool, hung_up: bool) -> None:
-        """Take frames, several at once, until no more are to be expected."""
+    def _read(self, fd: int, *, hurries: bool, hung_up: bool) -> bool:
+        """Take frames, several at once, until no more are to be expected; True: there may be more.
+
+        Who hurries takes all.
+        """
         interface = self._interfaces[fd]
         read = interface.device.read
         try:
@@ -288,7 +269,7 @@ class Driver:
                 if frame is None:
                     if hung_up:
                         raise OSError(errno.ENODEV, "its descriptor hung up")
-                    return
+                    return False
                 frames = [frame]
                 # Else to ask whether there is another costs less than to try in vain.
                 goes_on = hurries or len(frame.parts[0]) > _UNIT
@@ -300,10 +281,12 @@ class Driver:
                         frames.append(frame)
                 self.guard(self._stack.receive_all, interface, frames, self.now)
                 if not goes_on:
-                    return
+                    return False
                 self.now = monotonic()
         except OSError as gone:
             self._give_up(fd, gone)
+            return False
+        return True
 
     def _give_up(self, fd: int, gone: OSError) -> None:
         """See that a device is gone."""
