@@ -134,6 +134,19 @@ class RetransmissionQueue:
         It is plain where `ack` cuts no entry, nothing of it was sent twice, and nothing is SACKed.
         Gives the first and the last that went, and how many segments they were on the wire.
         """
+        segments = self.segments
+        if not segments or segments[-1].end != ack:  # mostly it is of all that was sent
+            return self._acknowledge_some_once_sent(ack)
+        for segment in segments:
+            if segment.transmissions > 1:
+                return None
+        first, packets = segments[0], self.packets_out
+        segments.clear()
+        self.packets_out = 0
+        return first, segment, packets
+
+    def _acknowledge_some_once_sent(self, ack: int) -> tuple[SentSegment, SentSegment, int] | None:
+        """Do so where something is to stay."""
         done = packets = 0
         for segment in self.segments:
             if segment.transmissions > 1:

@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING
 from tapstack.tcp import path_mtu, send_space, tail_loss_probe
 from tapstack.tcp.delivery_rate import depart
 from tapstack.tcp.lone_unit import may_be_small
-from tapstack.tcp.plain_segment import has_more_to_say
 from tapstack.tcp.receive_window import select_window
-from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_timer import rearm_retransmission, runs_no_rto
 from tapstack.tcp.segment import ACK, PSH
 from tapstack.tcp.sent_segment import SentSegment, packets_of
 from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
+from tapstack.tcp.undisturbed import look_for_disturbance
 from tapstack.tcp.unit_size import unit_segments
 from tapstack.tcp.window_validation import is_left_unused, note_use, restart_after_idle
 
@@ -104,11 +103,9 @@ def _last_may_leave(tcb: Tcb, lane: Lane, length: int) -> bool:
 
     What the lone unit would be asked that they were not: it is the user's call that ends with it.
     """
-    mss, recovery = tcb.effective_mss, tcb.recovery
+    mss = tcb.effective_mss
     return (
-        not (tcb.options.cork or tcb.send_blocked or tcb.record_ends or tcb.probe_due)
-        and not (recovery.tail_probe_due or recovery.new_text_first)
-        and tcb.persist_timer.deadline is None
+        not (tcb.options.cork or tcb.send_blocked)
         and (not length % mss or may_be_small(tcb))
         and (length > mss or lane.is_clear(tcb, length, 0))
     )
@@ -167,17 +164,11 @@ def send_waiting_train(
 
 def _is_anything_else(tcb: Tcb, now: Instant) -> bool:
     """Tell whether anything is under way, or due, but the sending of new text."""
-    sent = tcb.sent
     return bool(
         tcb.state not in (State.ESTABLISHED, State.CLOSE_WAIT)
-        or sent.sacked_out
-        or sent.lost_out
-        or sent.retrans_out
-        or tcb.recovery.phase is not Phase.OPEN
-        or has_more_to_say(tcb)
+        or (not tcb.undisturbed and look_for_disturbance(tcb))
         or tcb.acks.no_memory
         or not tcb.rcv_wind_shift  # without, a window may change with each segment that leaves
-        or tcb.mtu_probing is not None
         or path_mtu.is_to_ask(tcb, now)
         or is_left_unused(tcb, now)
     )
