@@ -82,7 +82,7 @@ def on_user_sends(tcb: Tcb) -> None:
     if (
         in_flight < tcb.window.cwnd
         and sent.lost_out <= sent.retrans_out
-        and tcb.unsent() < tcb.effective_mss
+        and (not tcb.send_buffer.octets or tcb.unsent() < tcb.effective_mss)
     ):
         tcb.delivery_rate.app_limited_until = tcb.statistics.delivered + in_flight or 1
 

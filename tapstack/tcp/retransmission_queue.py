@@ -18,6 +18,7 @@ from tapstack.tcp.segment import FIN, PSH, SYN, SackBlock
 from tapstack.tcp.sent_segment import BURST_BITS, SentSegment, packets_of
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 
+_WITHIN_BURST = (1 << BURST_BITS) - 1
 _MOST_ENTRIES = 8192
 """Entries that SACK blocks may split the queue into: more than the segments of any honest flight,
 whose size the send buffer bounds (tcp_wmem)."""
@@ -79,8 +80,8 @@ class RetransmissionQueue:
 
     def begin_burst(self) -> None:
         """Tell what is sent from here on from what was sent before, within the same instant."""
-        if self._transmissions & (1 << BURST_BITS) - 1:
-            self._transmissions = ((self._transmissions >> BURST_BITS) + 1) << BURST_BITS
+        if self._transmissions & _WITHIN_BURST:
+            self._transmissions = (self._transmissions | _WITHIN_BURST) + 1
 
     def append(self, segment: SentSegment) -> None:
         """Add what was just sent for the first time."""
