@@ -67,6 +67,8 @@ class Driver:
         ]
         self._written = 0
         # Octets of the frames that had left when that was last asked for.
+        self._finds_at_once = False
+        # Whether who drives had not to wait the last time, as frames come as fast as he takes them.
         self.now = monotonic()
         """When the present turn began, or the last one did."""
         self._poller = select.epoll()
@@ -197,7 +199,7 @@ class Driver:
         """
         self.now = monotonic()
         for fd in tuple(self._interfaces):
-            if self._read(fd, hurries=True, hung_up=fd in hung_up):
+            if self._read(fd, hurries=True, hung_up=fd in hung_up) == _RUNS_A_TURN:
                 self.kick()
         self._meet_deadlines()
 
@@ -208,16 +210,26 @@ class Driver:
 
         Under the lock, which others may have meanwhile. Raises: what signal handlers raise.
         """
-        before = monotonic()
-        ready = self._sleep(waiter, before, until)
-        self.now = now = monotonic()
-        for fd, events in ready:
-            if fd in self._interfaces:
-                # Who found a frame without having to wait for it finds more.
-                self._read(fd, hurries=now - before <= _NO_SLEEP, hung_up=bool(events & _HUNG_UP))
-            elif fd == self._wakeup:
-                self._hear_kick()
+        if not self._finds_at_once or self._lock.is_wanted or not self._find():
+            before = monotonic()
+            ready = self._sleep(waiter, before, until)
+            self.now = now = monotonic()
+            # Who found a frame without having to wait for it finds more.
+            self._finds_at_once = at_once = bool(ready) and now - before <= _NO_SLEEP
+            for fd, events in ready:
+                if fd in self._interfaces:
+                    self._read(fd, hurries=at_once, hung_up=bool(events & _HUNG_UP))
+                elif fd == self._wakeup:
+                    self._hear_kick()
         self._meet_deadlines()
+
+    def _find(self) -> bool:
+        """Take frames that have come already, without asking first; False: there is none."""
+        self.now = monotonic()
+        found = False
+        for fd in tuple(self._interfaces):
+            found |= self._read(fd, hurries=True, hung_up=False) > 0
+        return found
 
     def _meet_deadlines(self) -> None:
         """Meet those of devices and timers; wake who waits for what has happened in this turn."""
@@ -256,21 +268,21 @@ class Driver:
                 soonest = due
         return soonest
 
-    def _read(self, fd: int, *, hurries: bool, hung_up: bool) -> bool:
-        """Take frames, several at once, until no more are to be expected; True: there may be more.
+    def _read(self, fd: int, *, hurries: bool, hung_up: bool) -> int:
+        """Take frames, several at once, until no more are to be expected: who hurries takes all.
 
-        Who hurries takes all.
+        Tells how many runs these were: there may be more if they are a turn's.
         """
-        interface = self._interfaces[fd]
-        read = interface.device.read
+        interface, stack = self._interfaces[fd], self._stack
+        read, taken = interface.device.read, 0
         try:
             for _ in range(_RUNS_A_TURN):
                 frame = read(self.now)
                 if frame is None:
                     if hung_up:
                         raise OSError(errno.ENODEV, "its descriptor hung up")
-                    return False
-                frames = [frame]
+                    return taken
+                frames, taken = [frame], taken + 1
                 # Else to ask whether there is another costs less than to try in vain.
                 goes_on = hurries or len(frame.parts[0]) > _UNIT
                 while goes_on and len(frames) < _FRAMES_A_RUN:
@@ -279,14 +291,15 @@ class Driver:
                         goes_on = False
                     else:
                         frames.append(frame)
-                self.guard(self._stack.receive_all, interface, frames, self.now)
-                if not goes_on:
-                    return False
+                before = stack.counters["IfOutOctets"]
+                self.guard(stack.receive_all, interface, frames, self.now)
+                if not goes_on and (stack.events or stack.counters["IfOutOctets"] == before):
+                    break  # else what has left may be answered: a SYN-ACK always is
                 self.now = monotonic()
         except OSError as gone:
             self._give_up(fd, gone)
-            return False
-        return True
+            return 0
+        return taken
 
     def _give_up(self, fd: int, gone: OSError) -> None:
         """See that a device is gone."""

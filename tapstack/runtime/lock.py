@@ -98,6 +98,11 @@ class StackLock:
                 self._tasks.remove(task)
         return False
 
+    @property
+    def is_wanted(self) -> bool:
+        """Tell whether somebody waits for it, or has left something to be done by its holder."""
+        return self._is_awaited or bool(self._tasks)
+
     def _await(self) -> None:
         with self._gate:
             self._is_awaited = True

@@ -21,6 +21,7 @@ from tapstack.runtime.clock import monotonic
 from tapstack.runtime.default import Settings, bring_up
 from tapstack.runtime.runtime import Runtime
 from tapstack.runtime.switching import SWITCH_INTERVAL
+from tapstack.runtime.waiters import Waiter
 from tests.runtime.test_runtime import HERE, THERE, link, start
 from tests.socket.nets import PATIENCE, Background, Net, until, wait_readable
 from tests.socket.test_default_sockets import run
@@ -252,6 +253,36 @@ def test_who_sends_much_takes_the_answers_himself(
         assert server.recv(10_000, socket.MSG_WAITALL) == bytes(10_000)
     assert threading.current_thread() in reading.readers
     until_it_leads(hosts.here, standing_by)
+
+
+def test_who_had_not_to_wait_for_a_frame_does_not_ask_for_the_next(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless somebody else wants to get into the stack, or there is none."""
+    here, there = (each.socket(socket.SOCK_DGRAM) for each in hosts.nets)
+    here.bind((HERE, 0))
+    here.settimeout(PATIENCE)
+    address = here.getsockname()
+    there.sendto(b"the neighbours know each other", address)
+    here.recv(99)
+    driver, waiter, slept = hosts.here._driver, Waiter(None, 0), []
+    sleep = driver._sleep
+    monkeypatch.setattr(driving, "_NO_SLEEP", SECOND)
+    monkeypatch.setattr(driver, "_sleep", lambda *when: slept.append(1) or sleep(*when))
+
+    def take_turns(*, now: int) -> list[int]:
+        nights = []
+        for is_wanted in (False, False, True, False):
+            there.sendto(b"x", address)
+            if is_wanted:
+                hosts.here._lock._tasks.append(lambda: None)
+            driver.take_turn(waiter, now + SECOND)
+            nights.append(len(slept))
+        driver.take_turn(waiter, now)
+        return [*nights, len(slept)]
+
+    assert hosts.here.call(take_turns) == [1, 1, 2, 2, 3]
+    assert [here.recv(9) for _ in range(4)] == [b"x"] * 4
 
 
 def until_passed_on(runtime: Runtime) -> None:
