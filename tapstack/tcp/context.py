@@ -11,6 +11,7 @@ from tapstack.base.contracts import DatagramSender, Entropy, EventSink
 from tapstack.base.counters import Counters
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
+from tapstack.base.units import Instant
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import Connections
 from tapstack.tcp.fast_open_keys import FastOpenKeys
@@ -50,11 +51,13 @@ class Context:
         """Spare those who report a call between."""
         self.report = self.events.report
 
-    def timestamp_offset(self, local: Endpoint, remote: Endpoint) -> int:
-        """Choose what is added to the clock to make TSval, ms; as Linux, nothing where it is 2."""
-        if self.config.tcp_timestamps != 1:
-            return 0
-        return self.keyed_hash.timestamp_offset(local, remote)
+    def first_numbers(self, local: Endpoint, remote: Endpoint, now: Instant) -> tuple[int, int]:
+        """Choose the ISS of a new connection, and what is added to the clock to make TSval, ms.
+
+        As Linux, the latter is nothing where tcp_timestamps is 2.
+        """
+        iss, offset = self.keyed_hash.first_numbers(local, remote, now)
+        return iss, offset if self.config.tcp_timestamps == 1 else 0
 
     def mark_dirty(self, tcb: Tcb) -> None:
         """Ask the flush to look at a connection."""

@@ -23,30 +23,21 @@ class KeyedHash:
 
     def __init__(self, entropy: Entropy) -> None:
         self._key = entropy.random_bits(256).to_bytes(32, "big")
-        self._begun: tuple[Endpoint, Endpoint] | None = None
-        self._numbers = 0, 0
-        # The two numbers that a connection begins with, as they are asked for one by one.
-
-    def _numbers_of(self, local: Endpoint, remote: Endpoint) -> tuple[int, int]:
-        """Give 32 bits for a connection's ISN, and others for its timestamps, of one hash."""
-        if self._begun != (local, remote):
-            message = _endpoints.pack(*local, *remote)
-            digest = blake2s(message, digest_size=8, key=self._key, person=b"begin").digest()
-            self._begun, self._numbers = (local, remote), _two_numbers.unpack(digest)
-        return self._numbers
 
     def _hash(self, purpose: bytes, local: Endpoint, remote: Endpoint) -> int:
         message = _endpoints.pack(*local, *remote)
         digest = blake2s(message, digest_size=4, key=self._key, person=purpose).digest()
         return int.from_bytes(digest, "big")
 
-    def initial_sequence_number(self, local: Endpoint, remote: Endpoint, now: Instant) -> int:
-        """Choose the ISS of a new connection (RFC 6528 §3)."""
-        return (self._numbers_of(local, remote)[0] + now // _ISN_TICK) & 0xFFFFFFFF
+    def first_numbers(self, local: Endpoint, remote: Endpoint, now: Instant) -> tuple[int, int]:
+        """Choose the ISS of a new connection (RFC 6528 §3), and its timestamps' offset.
 
-    def timestamp_offset(self, local: Endpoint, remote: Endpoint) -> int:
-        """Choose what is added to the clock to make TSval, ms (RFC 7323 §5.4)."""
-        return self._numbers_of(local, remote)[1]
+        That is what is added to the clock to make TSval, ms (RFC 7323 §5.4). Both are of one hash.
+        """
+        message = _endpoints.pack(*local, *remote)
+        digest = blake2s(message, digest_size=8, key=self._key, person=b"begin").digest()
+        number, offset = _two_numbers.unpack(digest)
+        return (number + now // _ISN_TICK) & 0xFFFFFFFF, offset
 
     def syn_cookie(self, local: Endpoint, remote: Endpoint, minute: int | None) -> int:
         """Give the part of a SYN cookie that is the same at all times, or that of a minute."""

@@ -69,7 +69,8 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
     `error` is the errno that the user's next call shall raise. Text that was received stays
     readable, as a user may come for it after the peer has gone.
     """
-    fast_open_path.on_end(ctx, tcb)
+    if tcb.fast_open is not None:
+        fast_open_path.on_end(ctx, tcb)
     fast_open_server.forget(tcb)
     for timer in timers_of(tcb):
         timer.retire()  # or it would take the garbage collector to free the connection

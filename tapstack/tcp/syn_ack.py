@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import SECOND, Duration, Instant
-from tapstack.tcp.retransmission_timer import Purpose, arm_for
+from tapstack.tcp.retransmission_timer import Purpose
 from tapstack.tcp.rtt import INITIAL_RTO
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def arm(tcb: Tcb, now: Instant) -> None:
     """Wait for the acknowledgment: 1 s, and twice as long after each timeout."""
     assert tcb.syn_ack is not None
     wait = min(INITIAL_RTO << tcb.syn_ack.timeouts, tcb.rtt.rto_max)
-    arm_for(tcb, Purpose.SYN_ACK, now + wait)
+    tcb.timer_purpose = Purpose.SYN_ACK
+    tcb.retransmission_timer.arm(now + wait)
 
 
 def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> bool:

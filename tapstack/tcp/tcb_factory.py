@@ -80,9 +80,8 @@ def draft_tcb(
     tcb.ecn = ecn.begins(config, tcb)
     tcb.path_mtu, tcb.path_asked_at = path.mtu, now
     tcb.advertised_mss = offered_mss(path.mtu, route.advmss, options.maxseg)
-    tcb.iss = ctx.keyed_hash.initial_sequence_number(local, remote, now)
-    tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = tcb.iss
-    tcb.ts_offset = ctx.timestamp_offset(local, remote)
+    iss, tcb.ts_offset = ctx.first_numbers(local, remote, now)
+    tcb.iss = tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = iss
     tcb.last_received_at = now
     tcb.send_space = send_space.size_at_first(config, options.send_buffer)
     return tcb

@@ -180,8 +180,8 @@ class FixedStart(KeyedHash):
         super().__init__(SeededEntropy())
         self.iss = iss
 
-    def initial_sequence_number(self, *_: object) -> int:
-        return self.iss
+    def first_numbers(self, *_: object) -> tuple[int, int]:
+        return self.iss, 0
 
 
 def story_of_a_transfer(iss: int, fate: Fate) -> list[tuple[object, ...]]:

@@ -207,9 +207,10 @@ def test_initial_sequence_numbers_move_on_and_differ_between_destinations() -> N
     later = open_to_nobody(host, SECOND)
     assert first.iss != later.iss
     key = (A, 1, B, 2)
-    hashed = host.tcp._ctx.keyed_hash.initial_sequence_number
+    numbers = host.tcp._ctx.keyed_hash.first_numbers
     local, remote = Endpoint(*key[:2]), Endpoint(*key[2:])
-    assert (hashed(local, remote, SECOND + 400) - hashed(local, remote, SECOND)) % 2**32 == 100
+    soon, offset = numbers(local, remote, SECOND)
+    assert numbers(local, remote, SECOND + 400) == ((soon + 100) % 2**32, offset)
 
 
 def test_two_listeners_cannot_share_a_port() -> None:
