@@ -86,8 +86,11 @@ def is_segment_intact(source: int, destination: int, octets: memoryview) -> bool
 
 def count_taken(stack: Stack, interface: NetworkInterface, length: int, frames: int = 1) -> None:
     """Count frames of `length` octets, all told, as Ethernet and IP do."""
-    interface.count_received(length, frames)
-    counters = stack.counters
+    link, counters = interface.statistics, stack.counters
+    link.rx_packets += frames
+    link.rx_bytes += length
+    counters["IfInPkts"] += frames
+    counters["IfInOctets"] += length
     counters["IpInReceives"] += frames
     counters["IpExtInNoECTPkts"] += frames
     counters["IpInDelivers"] += frames

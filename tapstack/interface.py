@@ -10,7 +10,6 @@ from tapstack.arp.protocol import Arp
 from tapstack.base.address import (
     MAC_BROADCAST,
     Ipv4Address,
-    MacAddress,
     Network,
     is_multicast,
 )
@@ -20,7 +19,7 @@ from tapstack.base.errors import Drop
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
-from tapstack.eth.protocol import Ethernet, LinkStatistics, multicast_mac
+from tapstack.eth.protocol import Ethernet, multicast_mac
 from tapstack.eth.wire import ETHERTYPE_ARP, ETHERTYPE_IPV4
 
 Unreachable = Callable[[Sequence[Buffer], Instant], None]
@@ -54,8 +53,10 @@ class NetworkInterface:
         """Told of each datagram whose neighbour did not answer."""
         self._counters = counters
         self._ethernet = Ethernet(device, counters=counters, tracer=tracer)
-        self.count_received = self._ethernet.count_received
-        """Count frames of so many octets, all told, that were taken past Ethernet."""
+        self.mac = self._ethernet.mac
+        """Our own address on this link; zero on the loopback."""
+        self.statistics = self._ethernet.statistics
+        """What went through."""
         self.count_sent = self._ethernet.count_sent
         """Count frames of so many octets, all told, that are written past Ethernet."""
         self._arp: Arp | None = None
@@ -72,16 +73,6 @@ class NetworkInterface:
             self._ethernet.bind(ETHERTYPE_ARP, self._arp)
         self.neighbours = self._arp.neighbours if self._arp is not None else None
         """Who is on the link; None on the loopback."""
-
-    @property
-    def mac(self) -> MacAddress:
-        """Our own address on this link; zero on the loopback."""
-        return self._ethernet.mac
-
-    @property
-    def statistics(self) -> LinkStatistics:
-        """What went through."""
-        return self._ethernet.statistics
 
     def is_loopback(self) -> bool:
         """Tell whether what is sent here comes straight back."""

@@ -99,7 +99,8 @@ class Driver:
     def leave(self) -> None:
         """End a turn: send what may be sent, wake who waits, and who drives if it is time to."""
         self.guard(self._stack.flush, self.now)
-        self._tell()
+        if self._stack.events:
+            self._tell()
         if self._is_asleep:
             self._wake_for_deadline()
 
@@ -240,7 +241,8 @@ class Driver:
         soonest = self._stack.timers.soonest()
         if soonest is not None and soonest <= self.now:
             self.guard(self._stack.expire, self.now)
-        self._tell()
+        if self._stack.events:
+            self._tell()
 
     def _sleep(self, waiter: Waiter, now: Instant, until: Instant | None) -> list[tuple[int, int]]:
         """Give up the lock, sleep, and take it back; tell what descriptors are ready."""
