@@ -50,8 +50,11 @@ if TYPE_CHECKING:
     from tapstack.tcp.plain_segment import Unit
     from tapstack.tcp.tcb import Tcb
 
-_ALL_HEADERS = Struct("!12sH BBHHHBBHII HHIIHHHH III")
-"""Ethernet, IPv4 without options, TCP, and timestamps behind two NOPs as every stack has them."""
+_ALL_HEADERS = Struct("!12sI HHHHHII HHIIHH2xH III")
+"""Ethernet, IPv4 without options, TCP, and timestamps behind two NOPs as every stack has them.
+
+What is looked at together, or not at all, is one piece.
+"""
 _FRONT = Struct("!6s6sHBB")
 _UP_TO_PORTS = Struct("!16sHHHBBHIIHH")
 _TCP_BEHIND_PORTS = Struct("!IIHHHHIII")
@@ -60,6 +63,10 @@ _LENGTH = _ALL_HEADERS.size
 _TCP_START = ETHERNET_LENGTH + ip_wire.HEADER_LENGTH
 _TCP_LENGTH = _LENGTH - _TCP_START
 PROTOCOL_AT = ETHERNET_LENGTH + 9  # RFC 791 §3.1
+PLAIN_IPV4 = ETHERTYPE_IPV4 << 16 | PLAIN << 8
+"""EtherType, version and header length, and type of service, if there is no mark (RFC 3168)."""
+NO_DSCP = ~(0x3F << 2)
+"""All of these but the DSCP (RFC 2474 §3)."""
 _TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _WORD_MASK = 0xFFFF & ~(PSH | FIN)
@@ -117,18 +124,16 @@ class ExpressLane:
         if len(octets) < _LENGTH or octets[PROTOCOL_AT] != PROTOCOL_TCP or stack.tracer.on:
             return 0
         (
-            addresses, ethertype,
-            first, tos, total_length, number, fragment, ttl, _, check, source, destination,
-            port, our_port, seq, ack, word, wnd, _, up,
+            addresses, front,
+            total_length, number, fragment, ttl_and_protocol, check, source, destination,
+            port, our_port, seq, ack, word, wnd, up,
             option, stamp, echo,
         ) = _ALL_HEADERS.unpack_from(octets)  # fmt: skip
         if (
             word & _WORD_MASK != _EXPECTED_WORD
             or option != _TEN_TIMESTAMPS
-            or first != PLAIN
-            or tos & 3
+            or front & NO_DSCP != PLAIN_IPV4
             or fragment & FRAGMENT_MASK
-            or ethertype != ETHERTYPE_IPV4
             or total_length != len(octets) - ETHERNET_LENGTH
         ):
             return 0
@@ -139,8 +144,8 @@ class ExpressLane:
         is_open = lane and lane.interface is interface and lane.heard == addresses
         if not is_open and not self._open_lane(tcb, interface, addresses):
             return 0
-        total = (PLAIN << 8) + tos + total_length + number + fragment + (ttl << 8) + PROTOCOL_TCP
-        if (total + check + source + destination) % _ONES or PROTOCOL_TCP in self._raw_protocols:
+        total = (front & 0xFFFF) + total_length + number + fragment + ttl_and_protocol + check
+        if (total + source + destination) % _ONES or PROTOCOL_TCP in self._raw_protocols:
             return 0
         octets, offload = memoryview(octets), frame.offload
         if offload is None and not is_segment_intact(source, destination, octets):
@@ -159,7 +164,7 @@ class ExpressLane:
             taken = take_expected(self._context, tcb, *numbers, texts, length, size, packets, now)
         if not taken:
             ends = port, our_port, seq, ack, word & 0xFF, wnd, up
-            if not self._take_by_steps(tcb, ends, stamp, echo, octets, tos, size, now):
+            if not self._take_by_steps(tcb, ends, stamp, echo, octets, front & 0xFF, size, now):
                 return 0
         count_taken(stack, interface, len(octets))
         stack.counters["TcpInSegs"] += 1

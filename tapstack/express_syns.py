@@ -13,15 +13,17 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
-from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
+from tapstack.eth.wire import HEADER_LENGTH as ETHERNET_LENGTH
 from tapstack.express import (
+    NO_DSCP,
+    PLAIN_IPV4,
     PROTOCOL_AT,
     ExpressLane,
     count_taken,
     is_from_host_to,
     is_segment_intact,
 )
-from tapstack.ip.wire import FRAGMENT_MASK, HEADER_LENGTH as IP_LENGTH, PLAIN
+from tapstack.ip.wire import FRAGMENT_MASK, HEADER_LENGTH as IP_LENGTH
 from tapstack.tcp.expected_syn import take_expected_syn
 from tapstack.tcp.half_open import take_syn_in
 from tapstack.tcp.options import MSS, PADDED_WINDOW_SCALE, SACK_PERMITTED_TIMESTAMPS
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
     from tapstack.interface import NetworkInterface
     from tapstack.stack import Stack
 
-_ALL_HEADERS = Struct("!12sH BBHHHBBHII HHIIHHHH HHIIII")
-"""Ethernet, IPv4 without options, TCP, and the options of a usual SYN."""
+_ALL_HEADERS = Struct("!12sI HHHHHII HHIIHH2xH HHIIII")
+"""Ethernet, IPv4 without options, TCP, and the options of a usual SYN (as in `express.py`)."""
 _LENGTH = _ALL_HEADERS.size
 _TCP_START = ETHERNET_LENGTH + IP_LENGTH
 _TCP_LENGTH = _LENGTH - _TCP_START
@@ -58,9 +60,9 @@ class SynLane:
         if len(octets) != _LENGTH or octets[PROTOCOL_AT] != PROTOCOL_TCP or stack.tracer.on:
             return False
         (
-            addresses, ethertype,
-            first, tos, total_length, number, fragment, ttl, _, check, source, destination,
-            port, our_port, seq, ack, word, wnd, _, up,
+            addresses, front,
+            total_length, number, fragment, ttl_and_protocol, check, source, destination,
+            port, our_port, seq, ack, word, wnd, up,
             head, mss, kinds, stamp, echo, scale,
         ) = _ALL_HEADERS.unpack_from(octets)  # fmt: skip
         if (
@@ -68,16 +70,14 @@ class SynLane:
             or head != MSS
             or kinds != SACK_PERMITTED_TIMESTAMPS
             or scale >> 8 != PADDED_WINDOW_SCALE
-            or first != PLAIN
-            or tos & 3
+            or front & NO_DSCP != PLAIN_IPV4
             or fragment & FRAGMENT_MASK
-            or ethertype != ETHERTYPE_IPV4
             or total_length != _LENGTH - ETHERNET_LENGTH
             or not is_from_host_to(interface.mac, addresses)
         ):
             return False
-        total = (PLAIN << 8) + tos + total_length + number + fragment + (ttl << 8) + PROTOCOL_TCP
-        if (total + check + source + destination) % _ONES or PROTOCOL_TCP in self._raw_protocols:
+        total = (front & 0xFFFF) + total_length + number + fragment + ttl_and_protocol + check
+        if (total + source + destination) % _ONES or PROTOCOL_TCP in self._raw_protocols:
             return False
         if frame.offload is None and not is_segment_intact(source, destination, memoryview(octets)):
             return False
@@ -98,7 +98,9 @@ class SynLane:
         tcb = take_expected_syn(ctx, listener, *ends, seq, wnd, mss, scale & 0xFF, stamp, now)
         if tcb is None:
             options = Options(mss, scale & 0xFF, True, Timestamps(stamp, echo), ())
-            seg = Segment(port, our_port, seq, ack, SYN, wnd, up, options, b"", tos, _TCP_LENGTH)
+            seg = Segment(
+                port, our_port, seq, ack, SYN, wnd, up, options, b"", front & 0xFF, _TCP_LENGTH
+            )
             take_syn_in(ctx, listener, *ends, seg, now)
             tcb = ctx.connections.tcbs.get(key)
         if tcb is not None:
