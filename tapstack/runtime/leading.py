@@ -152,6 +152,13 @@ class Leadership:
         self._changes += 1
         self._driver.take_answers()
 
+    def take_arrivals(self) -> bool:
+        """Do what there is for a leader to do, if there is none, and frames come at once."""
+        if self._leader is not None:
+            return False
+        self._changes += 1
+        return self._driver.take_arrivals()
+
     # --- standing by ---
 
     def _stand_by(self) -> None:

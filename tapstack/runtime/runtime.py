@@ -141,6 +141,10 @@ class Runtime:
         """Have this call read what has come, at its end, if much has left."""
         self._takes_answers = True
 
+    def take_arrivals(self) -> bool:
+        """Take frames that have come by now, unless others see to them; False: there were none."""
+        return not self.refuses and self._leadership.take_arrivals()
+
     def forget(self, waiter: Waiter) -> None:
         """Tell a waiter no more."""
         self._watchers.remove(waiter)

@@ -158,6 +158,10 @@ class Host:
     def take_answers(self) -> None:
         """Take nothing: answers come as time goes on."""
 
+    def take_arrivals(self) -> bool:
+        """Take nothing, and tell so: whatever comes is taken at its time."""
+        return False
+
     def forget(self, watcher: Waiter) -> None:
         """Tell a waiter no more."""
         self._watchers.remove(watcher)

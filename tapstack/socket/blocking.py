@@ -65,6 +65,11 @@ def repeat(
         if events & WRITABLE:
             host.take_answers()
         return done
+    if host.take_arrivals():
+        try:
+            return attempt(*arguments, now=host.now())
+        except BlockingIOError:
+            pass  # what had come was for others
     deadline = None if timeout is None else now + round(timeout * SECOND)
     waiter = host.watch(endpoint.watched(), events)
     try:

@@ -157,6 +157,9 @@ class SocketHost(Protocol):
         For those who might wait: they are who reads the devices, if nobody else does.
         """
 
+    def take_arrivals(self) -> bool:
+        """Take frames that have come by now, unless others see to them; False: there were none."""
+
     def forget(self, watcher: Any) -> None:
         """Tell a watcher no more."""
 

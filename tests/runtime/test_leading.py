@@ -255,16 +255,28 @@ def test_who_sends_much_takes_the_answers_himself(
     until_it_leads(hosts.here, standing_by)
 
 
+def datagram_sockets(hosts: Hosts) -> tuple[Any, Any]:
+    here, there = (each.socket(socket.SOCK_DGRAM) for each in hosts.nets)
+    here.bind((HERE, 0))
+    here.settimeout(PATIENCE)
+    there.sendto(b"the neighbours know each other", here.getsockname())
+    here.recv(99)
+    return here, there
+
+
+def nobody_stands_by(runtime: Runtime) -> None:
+    leadership = runtime._leadership
+    runtime._lock.run(leadership._reserve.wake, 0)
+    leadership.thread.join()
+
+
 def test_who_had_not_to_wait_for_a_frame_does_not_ask_for_the_next(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Unless somebody else wants to get into the stack, or there is none."""
-    here, there = (each.socket(socket.SOCK_DGRAM) for each in hosts.nets)
-    here.bind((HERE, 0))
-    here.settimeout(PATIENCE)
+    here, there = datagram_sockets(hosts)
     address = here.getsockname()
-    there.sendto(b"the neighbours know each other", address)
-    here.recv(99)
+    nobody_stands_by(hosts.here)
     driver, waiter, slept = hosts.here._driver, Waiter(None, 0), []
     sleep = driver._sleep
     monkeypatch.setattr(driving, "_NO_SLEEP", SECOND)
@@ -285,6 +297,30 @@ def test_who_had_not_to_wait_for_a_frame_does_not_ask_for_the_next(
     assert [here.recv(9) for _ in range(4)] == [b"x"] * 4
 
 
+def test_what_has_come_by_now_needs_no_waiting_for(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under load: where the last frame was there at once."""
+    here, there = datagram_sockets(hosts)
+    monkeypatch.setattr(driving, "_NO_SLEEP", SECOND)
+    nobody_stands_by(hosts.here)
+    waits: list[Waiter] = []
+    wait = hosts.here.wait
+    monkeypatch.setattr(
+        hosts.here, "wait", lambda waiter, deadline: waits.append(waiter) or wait(waiter, deadline)
+    )
+    nights = []
+    for _ in range(4):
+        there.sendto(b"x", here.getsockname())
+        assert here.recv(9) == b"x"
+        nights.append(len(waits))
+    assert nights == [1] * 4
+    here.settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        here.recv(9)
+    assert len(waits) == 2
+
+
 def until_passed_on(runtime: Runtime) -> None:
     """Wait, within the stack, until who stands by has left to us what has come."""
     deadline = monotonic() + int(PATIENCE * SECOND)
@@ -297,12 +333,8 @@ def test_what_comes_while_somebody_is_in_the_stack_he_sees_to(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But who stands by goes on with what is beyond a turn."""
-    here, there = (each.socket(socket.SOCK_DGRAM) for each in hosts.nets)
-    here.bind((HERE, 0))
-    here.settimeout(PATIENCE)
+    here, there = datagram_sockets(hosts)
     address = here.getsockname()
-    there.sendto(b"the neighbours know each other", address)
-    here.recv(99)
     standing_by = hosts.here._leadership.thread
     until_it_leads(hosts.here, standing_by)
     reading = Reading(hosts.here, monkeypatch)
