@@ -83,10 +83,10 @@ def become(ctx: Context, tcb: Tcb, state: State) -> None:
     if "tcpstate" in ctx.tracer.on:
         ctx.tracer.emit("tcpstate", f"{tcb.local} > {tcb.remote}: {old.name} -> {state.name}")
     tcb.state = state
-    tcb.undisturbed = False
     if (state in _COUNTED) is not (old in _COUNTED):
         ctx.counters["TcpCurrEstab"] += 1 if state in _COUNTED else -1
     if state is State.TIME_WAIT:
+        tcb.undisturbed = False  # what it sends goes by no short way
         ctx.connections.time_wait += 1
     elif old is State.TIME_WAIT:
         ctx.connections.time_wait -= 1
