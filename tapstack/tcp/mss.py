@@ -56,7 +56,8 @@ def offered_mss(mtu: int, by_route: int, most: int) -> int:
 def guess_effective_mss(ctx: Context, tcb: Tcb) -> None:
     """Suppose, until the peer's SYN tells, an MSS that it need not name, and all that we offer."""
     options = TIMESTAMPS_LENGTH * bool(ctx.config.tcp_timestamps)
-    tcb.effective_mss = (tcb.options.maxseg or ctx.config.tcp_mss_default) - options
+    named = tcb.options.maxseg or ctx.config.tcp_mss_default
+    tcb.effective_mss = min(named, tcb.path_mtu - FIXED_HEADERS) - options
 
 
 def text_in(tcb: Tcb, mtu: int) -> int:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tapstack.tcp.seq import add, gt, sub
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tapstack.base.contracts import Buffer
     from tapstack.tcp.segment import Segment
     from tapstack.tcp.tcb import Tcb
@@ -126,19 +128,28 @@ class ReceiveMemory:
         del held[:done]
         return first
 
-    def collapse(self, copied_seq: int) -> None:
-        """Pack the text as tightly as Linux can, where that is worth it."""
-        if not self._held:
-            return
-        right = self._held[-1].right
-        packed = collapsed(sub(right, copied_seq))
-        if sum(each.charge for each in packed) >= self.charge:
-            return
-        self._held.clear()
-        for index, memory in enumerate(packed, 1):
-            end = add(copied_seq, index * LARGEST_COLLAPSED) if index < len(packed) else right
-            self._held.append(_Held(end, memory))
-        self.charge = sum(each.charge for each in packed)
+    def collapse(self, copied_seq: int, window_of: Callable[[int], int]) -> None:
+        """Pack the text as tightly as Linux can, from the first segment on that is bloated.
+
+        That is one with less text than `window_of` makes of its memory.
+        """
+        left = copied_seq
+        for index, each in enumerate(self._held or ()):
+            if window_of(each.charge) > sub(each.right, left):
+                self._pack(index, left)
+                return
+            left = each.right
+
+    def _pack(self, begin: int, left: int) -> None:
+        """Pack the text of all segments from index `begin` on; it begins at `left`."""
+        held = self._held or []
+        right = held[-1].right
+        del held[begin:]
+        for memory in collapsed(sub(right, left)):
+            last = sub(right, left) <= LARGEST_COLLAPSED
+            left = right if last else add(left, LARGEST_COLLAPSED)
+            held.append(_Held(left, memory))
+        self.charge = sum(each.charge for each in held)
 
 
 def collapsed(length: int) -> list[Memory]:

@@ -55,7 +55,8 @@ def test_much_small_text_can_be_packed() -> None:
     memory = ReceiveMemory()
     for right in range(10, 10_010, 10):
         memory.take(right, 10, Memory(832, 0))
-    memory.collapse(500)
+    memory.release(500)
+    memory.collapse(500, lambda charge: charge)
     assert memory.charge == 3 * 4352
     memory.release(500 + 3776)
     assert memory.charge == 2 * 4352
