@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import ACK, FIN, PSH
 from tapstack.tcp.sent_segment import packets_of
@@ -96,7 +97,7 @@ def send_plain(
     tcb.delayed_ack_timer.cancel()
     ctx.counters["TcpOutSegs"] += packets
     tcb.statistics.on_transmitted(packets, length)
-    window = tcb.rcv_wnd >> tcb.rcv_wind_shift
+    window = min(tcb.rcv_wnd >> tcb.rcv_wind_shift, MAX_UNSCALED)
     lane.send(tcb, flags, seq, window, text, length, size, now)
     return True
 

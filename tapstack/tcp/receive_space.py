@@ -185,13 +185,15 @@ def learn_share(tcb: Tcb, length: int, charge: int) -> None:
         space.taken_before = min(space.taken_before, space.clamp)
 
 
-def measure(tcb: Tcb, length: int, echo: int | None, now: Instant) -> None:
-    """Measure the round trip, as a segment with so many octets of text has come in order.
+def measure(
+    tcb: Tcb, length: int, echo: int | None, now: Instant, *, in_order: bool = True
+) -> None:
+    """Measure the round trip, as a segment with so many octets of text has come.
 
-    `echo` is its TSecr; None: it has no timestamps.
+    `echo` is its TSecr; None: it has no timestamps. What lies beyond a gap fills no window.
     """
     trip = tcb.receive_space.round_trip
-    if trip.since is None or not lt(tcb.rcv_nxt, trip.seq):
+    if in_order and (trip.since is None or not lt(tcb.rcv_nxt, trip.seq)):
         if trip.since is not None:
             trip.sample(max(now - trip.since, 1), smooth=False)
         trip.seq, trip.since = add(tcb.rcv_nxt, tcb.rcv_wnd), now

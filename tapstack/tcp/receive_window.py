@@ -18,14 +18,22 @@ if TYPE_CHECKING:
 
 
 def select_window(tcb: Tcb) -> int:
-    """Choose the window to advertise, octets from RCV.NXT on; a whole number of scaled units."""
+    """Choose the window to offer, octets from RCV.NXT on; a whole number of scaled units.
+
+    As in Linux, without scaling it may be more than the field can say: what comes within is taken.
+    """
     chosen, shift = wanted_window(tcb), tcb.rcv_wind_shift
     if chosen < tcb.rcv_wnd and not (tcb.receive_space.may_shrink and shift):
         current = tcb.rcv_wnd - sub(tcb.rcv_nxt, tcb.rcv_wup)
         if chosen < current:
             # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
             chosen = current + (-current & (1 << shift) - 1)
-    return min(chosen, MAX_UNSCALED << shift)
+    return min(chosen, MAX_UNSCALED << shift) if shift else chosen
+
+
+def window_field(tcb: Tcb) -> int:
+    """Give SEG.WND of what was chosen."""
+    return min(tcb.rcv_wnd >> tcb.rcv_wind_shift, MAX_UNSCALED)
 
 
 def remaining_window(tcb: Tcb) -> int:

@@ -178,6 +178,8 @@ def _receive_out_of_order(
     size = segment_size or length
     if size > tcb.acks.rcv_mss:
         receive_space.learn_share(tcb, length, memory.charge)
+    stamps = seg.options.timestamps
+    receive_space.measure(tcb, length, stamps and stamps.echo, now, in_order=False)
     tcb.acks.estimate_size(size, bool(seg.flags & PSH), text_in_segment(tcb))
     ecn.on_text(tcb, seg)
     if not make_room(ctx, tcb, seg.seq):

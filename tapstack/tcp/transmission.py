@@ -19,7 +19,7 @@ from tapstack.tcp.mss import LEAST_TEXT
 from tapstack.tcp.options import build_options, max_sack_blocks, sack_length
 from tapstack.tcp.plain_segment import send_plain
 from tapstack.tcp.receive_space import MAX_UNSCALED
-from tapstack.tcp.receive_window import select_window
+from tapstack.tcp.receive_window import select_window, window_field
 from tapstack.tcp.segment import (
     ACK,
     ECN_MASK,
@@ -250,7 +250,7 @@ def _advertise(tcb: Tcb, syn: bool) -> int:
         return min(window, MAX_UNSCALED)
     tcb.rcv_wnd = 0 if tcb.acks.no_memory else select_window(tcb)
     tcb.rcv_wup = tcb.rcv_nxt
-    return tcb.rcv_wnd >> tcb.rcv_wind_shift
+    return window_field(tcb)
 
 
 def _on_ack_sent(ctx: Context, tcb: Tcb) -> None:
