@@ -31,7 +31,7 @@ from tapstack.socket.timestamping import (
 from tapstack.tcp import transmit_timestamps
 from tapstack.tcp.congestion import ALGORITHMS
 from tapstack.tcp.fast_open_client import CLIENT_ENABLED
-from tapstack.tcp.receive_space import LEAST_CLAMP
+from tapstack.tcp.receive_space import LEAST_CLAMP, size_at_first
 from tapstack.tcp.segment import ECN_MASK
 from tapstack.tcp.state import State
 from tapstack.tcp.syn_ack import seconds_of, timeouts_in
@@ -82,8 +82,7 @@ def _set(option: Option, attribute: str, change: Callable[[StreamEndpoint, int],
 
 
 def _receive_buffer(target: StreamEndpoint) -> int:
-    fixed = target.options.receive_buffer
-    return target.config.tcp_rmem[1] if fixed is None else fixed
+    return size_at_first(target.config, target.options)
 
 
 def _send_buffer(target: StreamEndpoint) -> int:

@@ -141,6 +141,7 @@ def _acknowledge(tcb: Tcb, now: Instant, longest: Duration) -> None:
     waits in a call with text.
     """
     if tcb.options.defer_accept or not tcb.options.quickack or tcb.writer_waits:
+        tcb.acks.owed = True
         tcb.acks.enter_quick_mode(tcb.rcv_wnd)
         tcb.delayed_ack_timer.arm(now + longest)
     else:

@@ -103,12 +103,23 @@ class ReceiveSpace:
 def make_receive_space(config: TcpConfig, options: UserOptions, most: int = 0) -> ReceiveSpace:
     """Make the buffer of a new connection; `most` is what the route lets be offered, 0: any."""
     locked = options.receive_buffer is not None
-    buffer = config.tcp_rmem[1] if options.receive_buffer is None else options.receive_buffer
+    buffer = size_at_first(config, options)
     space = ReceiveSpace(buffer, locked, options.window_clamp or most or MAX_UNSCALED << MAX_SHIFT)
     if locked:
         space.clamp = min(space.clamp, space.full)
     space.may_shrink = config.tcp_shrink_window
     return space
+
+
+def size_at_first(config: TcpConfig, options: UserOptions) -> int:
+    """Give the octets of a new connection's buffer: what the user has set, or waits for at least.
+
+    That is SO_RCVBUF, or SO_RCVLOWAT with the memory that so much text may take.
+    """
+    if options.receive_buffer is not None:
+        return options.receive_buffer
+    awaited = (options.rcvlowat << _SHARE_BITS) // _FIRST_SHARE if options.rcvlowat > 1 else 0
+    return max(config.tcp_rmem[1], awaited)
 
 
 def offer_first_window(tcb: Tcb, most: int, mss: int, *, scaling: bool) -> None:

@@ -40,6 +40,13 @@ def _push(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
     ctx.mark_dirty(tcb)
 
 
+def _set_cork(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Hold back what is small, or let go of it; like Linux, also of what MSG_MORE held back."""
+    if not tcb.options.cork:
+        tcb.more_coming = False
+    _push(ctx, tcb, now)
+
+
 def _set_quick(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
     """Leave or enter the mode of delayed ACKs; the connection may change it again by itself.
 
@@ -92,7 +99,7 @@ def _set_rto_bounds(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG0
 
 _ACTIONS: dict[str, _Action] = {
     "nodelay": _push,
-    "cork": _push,
+    "cork": _set_cork,
     "quickack": _set_quick,
     "keepalive": arm_keepalive,
     "keepidle": rearm_keepalive,
