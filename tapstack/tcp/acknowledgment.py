@@ -32,6 +32,7 @@ from tapstack.tcp.segment import ACK, PSH, Segment
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import gt, lt, sub
 from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.text_followers import hear_acknowledged
 from tapstack.tcp.timeouts import on_probe_answered
 from tapstack.tcp.unit_size import update_pacing_rate
 
@@ -177,8 +178,8 @@ def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged
     mtu_probing.on_acknowledged(ctx, tcb)
     tcb.retransmits = 0
     tcb.soft_error = 0
-    for follower in tcb.text_followers:
-        follower.on_acknowledged(ctx, tcb, news.now)
+    if tcb.text_followers:
+        hear_acknowledged(ctx, tcb, news.now)
     return acked
 
 

@@ -19,6 +19,7 @@ from tapstack.tcp.options import MAX_LENGTH
 from tapstack.tcp.path_mtu import retransmit_without_blame
 from tapstack.tcp.receive_memory import append_text, memory_of_segment
 from tapstack.tcp.segment import FastOpen, Segment
+from tapstack.tcp.text_followers import hear_acknowledged
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -152,8 +153,7 @@ def on_syn_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         retransmit_without_blame(ctx, tcb, list(tcb.sent))
         return
     if attempt.text:
-        for follower in tcb.text_followers:
-            follower.on_acknowledged(ctx, tcb, now)
+        hear_acknowledged(ctx, tcb, now)
         tcb.syn_text_acked = True
         ctx.counters["TcpExtTCPFastOpenActive"] += 1
     if seg.text:

@@ -13,7 +13,7 @@ Not done here: numbering the calls (`tapstack/socket/special_sends.py`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import ENOBUFS
@@ -25,13 +25,15 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.send_pieces import SendPieces
-from tapstack.tcp.seq import add, gt, le, lt
+from tapstack.tcp.seq import add, gt, le, lt, sub
 from tapstack.tcp.text_followers import tell
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
+_PAGE = 4096
+"""Octets of the user's memory that Linux counts whole: it does not copy, but refers to pages."""
 _NOTE = 832
 """Octets of memory that Linux takes for each note of what is to be told, while it is not read."""
 _LEAST_NOTE = 576
@@ -53,7 +55,7 @@ class _Mark:
 class HeldPieces(SendPieces):
     """The pieces of a connection whose user holds on to some text; a `TextFollower`."""
 
-    __slots__ = ("_marks", "_number", "goes_on")
+    __slots__ = ("_marks", "_number", "_paddings", "goes_on", "padding")
 
     def __init__(self, others: SendPieces) -> None:
         """Take over what waits already."""
@@ -62,6 +64,9 @@ class HeldPieces(SendPieces):
         self._marks: deque[_Mark] = deque()
         self._number: int | None = None
         # Of the call that queues text just now; None: it is none of these.
+        self._paddings: deque[tuple[int, int]] = deque()
+        # Where text ends that has some, and how much.
+        self.padding = 0
         self.goes_on = False
         """The last call waits for room: it is told of once all of its text is queued, too."""
 
@@ -99,6 +104,8 @@ class HeldPieces(SendPieces):
             _separate(tcb, start)
         if self._number is None:
             return
+        self._paddings.append((end, -length % _PAGE))
+        self.padding += -length % _PAGE
         if shares or self.holds(self._number):
             self._marks[-1].last, self._marks[-1].end = self._number, end
         else:
@@ -114,38 +121,48 @@ class HeldPieces(SendPieces):
         self,
         ctx: Context,  # noqa: ARG002
         tcb: Tcb,
-        seq: int,  # noqa: ARG002
-        text: list[Buffer],  # noqa: ARG002
+        seq: int,
+        text: list[Buffer],
         now: Instant,  # noqa: ARG002
     ) -> None:
-        """See whether our FIN leaves with text that is held: that is told of behind it."""
-        last = tcb.sent.segments[-1]
-        if last.flags & FIN and self._marks and self._marks[-1].end == add(last.end, -1):
+        """Note where segments are cut, and whether our FIN goes with the last of what is held."""
+        end, last = add(seq, sum(map(len, text))), tcb.sent.segments[-1]
+        if any(lt(mark.start, end) and gt(mark.end, end) for mark in self._marks):
+            _separate(tcb, end)
+        joined = last.flags & FIN and last.text_length
+        if joined and self._marks and self._marks[-1].end == add(last.end, -1):
             self._marks[-1].end = last.end
 
-    def on_acknowledged(self, ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG002
-        """Tell of text that SND.UNA has passed."""
-        while len(self._marks) > self.goes_on and le(self._marks[0].end, tcb.snd_una):
-            self._tell_of_oldest(ctx, tcb)
+    def stops_before(self, ack: int) -> Sequence[int]:
+        """Give the ends of what will be told of."""
+        return [mark.end for mark in self._marks if le(mark.end, ack)]
+
+    def on_acknowledged(self, ctx: Context, tcb: Tcb, ack: int, now: Instant) -> None:  # noqa: ARG002
+        """Tell of text that was acknowledged."""
+        while self._paddings and le(self._paddings[0][0], ack):
+            self.padding -= self._paddings.popleft()[1]
+        while len(self._marks) > self.goes_on and le(self._marks[0].end, ack):
+            self._tell(ctx, tcb, self._marks.popleft())
 
     def on_joined(self, seq: int, end: int) -> None:
         """Keep what it is: text that is held stands in segments of its own."""
 
     def on_end(self, ctx: Context, tcb: Tcb) -> None:
-        """Tell of all: it is let go of."""
-        while self._marks:
-            self._tell_of_oldest(ctx, tcb)
+        """Tell of all, as it is let go of: as Linux does, first of what never left."""
+        for mark in sorted(self._marks, key=lambda mark: lt(mark.start, tcb.snd_nxt)):
+            self._tell(ctx, tcb, mark)
+        self._marks.clear()
 
-    def _tell_of_oldest(self, ctx: Context, tcb: Tcb) -> None:
+    def _tell(self, ctx: Context, tcb: Tcb, mark: _Mark) -> None:
         """As in Linux, what never left was not copied on its way, so that it says no such thing."""
-        mark = self._marks.popleft()
         tell(ctx, tcb, completion(mark.first, mark.last, copied=lt(mark.start, tcb.snd_nxt)))
 
 
 def _separate(tcb: Tcb, seq: int) -> None:
     """Let no segment have text from both sides of a sequence number, as if a record ended there."""
     if gt(seq, tcb.snd_una) and seq not in tcb.record_ends:
-        tcb.record_ends += (seq,)
+        ends = (*tcb.record_ends, seq)
+        tcb.record_ends = tuple(sorted(ends, key=lambda end: sub(end, tcb.snd_una)))
 
 
 @contextmanager

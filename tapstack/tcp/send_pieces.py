@@ -32,6 +32,9 @@ class SendPieces:
 
     __slots__ = ("_pieces", "_pushed_seq", "call_goes_on")
 
+    padding = 0
+    """Octets of memory that text takes beside its own and its pieces'."""
+
     def __init__(self) -> None:
         self._pieces: list[_Piece] = []
         self._pushed_seq: int | None = None

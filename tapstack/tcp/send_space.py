@@ -55,7 +55,7 @@ def _cost(mss: int) -> int:
 def charge(tcb: Tcb) -> int:
     """Give the memory of all that is queued or in flight, octets, as Linux counts it."""
     pieces = len(tcb.send_pieces) + len(tcb.sent.segments)
-    return tcb.send_buffer.octets + _PIECE_OVERHEAD * pieces
+    return tcb.send_buffer.octets + tcb.send_pieces.padding + _PIECE_OVERHEAD * pieces
 
 
 def room_in_last(ctx: Context, tcb: Tcb) -> int:

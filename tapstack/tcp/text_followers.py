@@ -7,6 +7,7 @@ Not done here: what they tell (`transmit_timestamps.py`, `held_text.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tapstack.base.contracts import ERROR, Buffer
@@ -26,14 +27,26 @@ class TextFollower(Protocol):
     ) -> None:
         """Hear of text that leaves, for the first time or again."""
 
-    def on_acknowledged(self, ctx: Context, tcb: Tcb, now: Instant) -> None:
-        """Hear that SND.UNA has moved."""
+    def stops_before(self, ack: int) -> Sequence[int]:
+        """Give the sequence numbers up to `ack` that others are not to be told beyond of before."""
+
+    def on_acknowledged(self, ctx: Context, tcb: Tcb, ack: int, now: Instant) -> None:
+        """Hear that text up to `ack` was acknowledged."""
 
     def on_joined(self, seq: int, end: int) -> None:
         """Hear that what was sent in several segments is one from now on."""
 
     def on_end(self, ctx: Context, tcb: Tcb) -> None:
         """Hear that the connection ends, and what it holds is let go of."""
+
+
+def hear_acknowledged(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Let all hear that SND.UNA has moved: as in Linux, of one segment after the other."""
+    ack = tcb.snd_una
+    stops = [stop for follower in tcb.text_followers for stop in follower.stops_before(ack)]
+    for stop in (*stops, ack):
+        for follower in tcb.text_followers:
+            follower.on_acknowledged(ctx, tcb, stop, now)
 
 
 def tell(ctx: Context, tcb: Tcb, told: QueuedError) -> None:

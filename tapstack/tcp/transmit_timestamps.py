@@ -11,6 +11,7 @@ Not done here: the options, and what the user reads (`tapstack/socket/timestampi
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from errno import ENOMSG
@@ -72,9 +73,13 @@ class TransmitTimestamps:
                 self._tell(ctx, tcb, mark, Moment.SCHEDULED, now)
                 self._tell(ctx, tcb, mark, Moment.SENT, now)
 
-    def on_acknowledged(self, ctx: Context, tcb: Tcb, now: Instant) -> None:
-        """Tell of text that SND.UNA has passed."""
-        while self.marks and lt(self.marks[0].seq, tcb.snd_una):
+    def stops_before(self, ack: int) -> Sequence[int]:  # noqa: ARG002
+        """Hold nobody up."""
+        return ()
+
+    def on_acknowledged(self, ctx: Context, tcb: Tcb, ack: int, now: Instant) -> None:
+        """Tell of text that was acknowledged."""
+        while self.marks and lt(self.marks[0].seq, ack):
             self._tell(ctx, tcb, self.marks.popleft(), Moment.ACKNOWLEDGED, now)
 
     def on_joined(self, seq: int, end: int) -> None:

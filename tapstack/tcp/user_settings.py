@@ -33,18 +33,19 @@ def option_changed(ctx: Context, tcb: Tcb, name: str, now: Instant) -> None:
         action(ctx, tcb, now)
 
 
-def _push(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
+def _set_nodelay(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
     """Send what waits, though it be small: TCP_NODELAY overrides even TCP_CORK once (tcp(7))."""
     if tcb.options.nodelay:
         tcb.push_pending = True
-    ctx.mark_dirty(tcb)
+        ctx.mark_dirty(tcb)
 
 
-def _set_cork(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Hold back what is small, or let go of it; like Linux, also of what MSG_MORE held back."""
+def _set_cork(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
+    """Let go of what was held back; like Linux, also of what MSG_MORE held back."""
     if not tcb.options.cork:
         tcb.more_coming = False
-    _push(ctx, tcb, now)
+        tcb.push_pending |= tcb.options.nodelay
+        ctx.mark_dirty(tcb)
 
 
 def _set_quick(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
@@ -98,7 +99,7 @@ def _set_rto_bounds(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG0
 
 
 _ACTIONS: dict[str, _Action] = {
-    "nodelay": _push,
+    "nodelay": _set_nodelay,
     "cork": _set_cork,
     "quickack": _set_quick,
     "keepalive": arm_keepalive,
