@@ -39,14 +39,7 @@ def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if state is State.ESTABLISHED:
         if length <= 0 or tcb.fin_queued or len(tcb.send_pieces) != 1:
             return False
-    elif (
-        length
-        or state not in FIN_UNACKNOWLEDGED
-        or tcb.fin_sent
-        or not tcb.fin_queued
-        or tcb.sent.segments
-        or not tcb.snd_wnd
-    ):
+    elif length or state not in FIN_UNACKNOWLEDGED or not _fin_may_leave(tcb):
         return False
     if tcb.lane is None or tcb.more_coming or tcb.options.cork or tcb.send_blocked:
         return False

@@ -19,6 +19,7 @@ from tapstack.tcp.sent_segment import BURST_BITS, SentSegment, packets_of
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 
 _WITHIN_BURST = (1 << BURST_BITS) - 1
+"""The bits of a transmission's number that count within its burst."""
 _MOST_ENTRIES = 8192
 """Entries that SACK blocks may split the queue into: more than the segments of any honest flight,
 whose size the send buffer bounds (tcp_wmem)."""
