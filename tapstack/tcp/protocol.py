@@ -329,9 +329,11 @@ class Tcp:
     def is_readable(self, tcb: Tcb, *, least: int | None = None) -> bool:
         """Tell whether `receive_text` would return `least` octets, or as many as will come.
 
-        Without `least`, SO_RCVLOWAT says what is worth it.
+        Without `least`, tell whether there is as much as SO_RCVLOWAT says is worth it.
         """
-        return reading.is_readable(tcb, tcb.options.rcvlowat if least is None else least)
+        if least is None:
+            return reading.is_worth_polling(tcb)
+        return reading.is_readable(tcb, least)
 
     def is_writable(self, tcb: Tcb) -> bool:
         """Tell whether `send` would take something, or raise, now."""

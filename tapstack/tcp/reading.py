@@ -49,9 +49,12 @@ def receive(ctx: Context, tcb: Tcb, size: int, now: Instant, peek: bool) -> byte
 def receive_urgent(tcb: Tcb, peek: bool) -> bytes:
     """Take the urgent octet; b"": the stream has ended without it. It never waits.
 
-    Raises: OSError with EINVAL when there is none, EAGAIN when it has not come yet.
+    Raises: OSError with EINVAL when there is none, EAGAIN when it has not come yet, ENOTCONN when
+    the connection has broken off.
     """
-    return urgent.take_octet(tcb, tcb.read_shut or tcb.state is State.CLOSED, peek)
+    closed = tcb.state is State.CLOSED
+    broken = closed and unread_with_fin(tcb) == len(tcb.receive_queue)  # no FIN of the peer's
+    return urgent.take_octet(tcb, tcb.read_shut or closed, broken, peek)
 
 
 def unread(tcb: Tcb) -> int:
@@ -84,6 +87,19 @@ def is_readable(tcb: Tcb, least: int) -> bool:
         return True
     # More does not fit the window, or ends at the mark: to wait for it would be for ever.
     return text > 0 and (unread(tcb) < text or remaining_window(tcb) <= tcb.acks.rcv_mss)
+
+
+def is_worth_polling(tcb: Tcb) -> bool:
+    """Tell whether there is as much text as the user waits for (SO_RCVLOWAT), or will come.
+
+    As in Linux, an octet that is lifted out counts for nothing, and a mark ahead changes nothing.
+    """
+    text, least = len(tcb.receive_queue), tcb.options.rcvlowat
+    if tcb.urgent_octet is not UrgentOctet.NONE:
+        least += urgent.is_lifted_out(tcb)
+    if text >= least or has_ended(tcb):
+        return True
+    return text > 0 and remaining_window(tcb) <= tcb.acks.rcv_mss
 
 
 def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:

@@ -10,7 +10,7 @@ Not done here: signals. Who waits is told by an event.
 from __future__ import annotations
 
 from enum import Enum
-from errno import EAGAIN, EINVAL
+from errno import EAGAIN, EINVAL, ENOTCONN
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import URGENT
@@ -129,13 +129,16 @@ def on_taken(tcb: Tcb) -> None:
         tcb.urgent_octet = UrgentOctet.NONE
 
 
-def take_octet(tcb: Tcb, ended: bool, peek: bool) -> bytes:
+def take_octet(tcb: Tcb, ended: bool, broken: bool, peek: bool) -> bytes:
     """Take the urgent octet (MSG_OOB); b"": the stream has ended without it. It never waits.
 
-    Raises: OSError with EINVAL when there is none, EAGAIN when it has not come yet.
+    Raises: OSError with EINVAL when there is none, EAGAIN when it has not come yet, ENOTCONN when
+    the connection is `broken`.
     """
     if tcb.options.oobinline or tcb.urgent_octet in (UrgentOctet.NONE, UrgentOctet.TAKEN):
         raise os_error(EINVAL)
+    if broken:
+        raise os_error(ENOTCONN)
     if tcb.urgent_octet is UrgentOctet.HERE:
         if not peek:
             tcb.urgent_octet = UrgentOctet.TAKEN
