@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
-from tapstack.socket.flags import GOES_ON, MSG_FASTOPEN, MSG_ZEROCOPY, TAKES_ALL
+from tapstack.socket.flags import GOES_ON, MSG_FASTOPEN, MSG_MORE, MSG_ZEROCOPY, TAKES_ALL
 from tapstack.socket.scattered import Item
 from tapstack.tcp.fast_open_client import CLIENT_ENABLED, is_deferred
 from tapstack.tcp.held_text import hold_syn_text, holding
@@ -44,6 +44,31 @@ def send_specially(
     is_held = flags & MSG_ZEROCOPY and endpoint.kept.zerocopy and len(data)
     send = _send_held if is_held else _send
     return send(endpoint, data, flags & ~(MSG_FASTOPEN | MSG_ZEROCOPY), control, now)
+
+
+def send_each(
+    endpoint: StreamEndpoint,
+    parts: Sequence[Buffer],
+    flags: int,
+    to: Endpoint | None,
+    control: Sequence[Item],
+    *,
+    now: Instant,
+) -> int:
+    """Queue what finds room of some buffers, each by itself, as one text. Raises: as `send`."""
+    sent = 0
+    for index, part in enumerate(parts, 1):
+        more, rest = MSG_MORE * (index < len(parts)), GOES_ON * (sent > 0)
+        try:
+            taken = endpoint.send(memoryview(part), flags | more | rest, to, control, now=now)
+        except OSError:
+            if not sent:
+                raise
+            break
+        sent += taken
+        if taken < len(part):
+            break
+    return sent
 
 
 def _open(endpoint: StreamEndpoint, to: Endpoint | None, now: Instant) -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _PAGE = 4096
 """Octets of the user's memory that Linux counts whole: it does not copy, but refers to pages."""
+_MOST_FRAGMENTS = 17
+"""Pieces of memory that a piece refers to at most (Linux's MAX_SKB_FRAGS)."""
 _NOTE = 832
 """Octets of memory that Linux takes for each note of what is to be told, while it is not read."""
 _LEAST_NOTE = 576
@@ -55,7 +57,7 @@ class _Mark:
 class HeldPieces(SendPieces):
     """The pieces of a connection whose user holds on to some text; a `TextFollower`."""
 
-    __slots__ = ("_marks", "_number", "_paddings", "goes_on", "padding")
+    __slots__ = ("_fragments", "_marks", "_number", "_paddings", "goes_on", "padding")
 
     def __init__(self, others: SendPieces) -> None:
         """Take over what waits already."""
@@ -67,6 +69,8 @@ class HeldPieces(SendPieces):
         self._paddings: deque[tuple[int, int]] = deque()
         # Where text ends that has some, and how much.
         self.padding = 0
+        self._fragments = len(self._pieces[-1:])
+        # Of the last piece.
         self.goes_on = False
         """The last call waits for room: it is told of once all of its text is queued, too."""
 
@@ -102,6 +106,7 @@ class HeldPieces(SendPieces):
             self._marks[-1].end = end
         elif self._number is not None or (self._marks and self._marks[-1].end == start):
             _separate(tcb, start)
+        self._count_fragments(tcb, length, begins=begins)
         if self._number is None:
             return
         self._paddings.append((end, -length % _PAGE))
@@ -110,6 +115,18 @@ class HeldPieces(SendPieces):
             self._marks[-1].last, self._marks[-1].end = self._number, end
         else:
             self.hold_text(self._number, start, end)
+
+    def _count_fragments(self, tcb: Tcb, length: int, *, begins: bool) -> None:
+        """End a piece that has all the fragments that Linux's has: what follows begins another.
+
+        Text that is held is a fragment for each page; other text is copied to where that ends.
+        """
+        if begins and self._fragments >= _MOST_FRAGMENTS and len(self._pieces) > 1:
+            self._pieces[-2].pushed = True
+        before = 0 if begins else self._fragments
+        self._fragments = before + (1 if self._number is None else -(-length // _PAGE))
+        if self._fragments >= _MOST_FRAGMENTS:
+            _separate(tcb, self._pieces[-1].end)
 
     def hold_text(self, number: int, start: int, end: int) -> None:
         """Hold text that waits in no piece, as that which a SYN carries."""

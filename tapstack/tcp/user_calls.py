@@ -167,6 +167,8 @@ def send(
     if taken < len(data):
         tcb.send_blocked = True
         if not taken:
+            if tcb.send_pieces.call_goes_on:
+                _push_what_waits(ctx, tcb)
             return 0
         more = ends_record = False
         tcb.push_pending = True
@@ -191,6 +193,13 @@ def _may_send(tcb: Tcb) -> bool:
     if tcb.state in _BEFORE_ESTABLISHED:
         return False
     raise os_error(ENOTCONN)
+
+
+def _push_what_waits(ctx: Context, tcb: Tcb) -> None:
+    """Let go of what one call has queued, as the rest of it finds no room."""
+    tcb.more_coming, tcb.push_pending = False, True
+    tcb.send_pieces.push()
+    ctx.mark_dirty(tcb)
 
 
 def unacknowledged(tcb: Tcb) -> int:

@@ -186,7 +186,7 @@ class Process:
         to: Endpoint | None,
     ) -> int:
         """As sendmsg(2)."""
-        return writing.send(self._socket(fd), b"".join(parts), flags, to, control)
+        return writing.send_parts(self._socket(fd), parts, flags, to, control)
 
     # --- waiting for several ---
 

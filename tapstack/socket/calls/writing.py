@@ -6,14 +6,23 @@ Not done here: one attempt at it (`socket/stream.py`, `socket/messages.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from errno import EINPROGRESS
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import CLOSED, CONNECTED, WRITABLE
 from tapstack.base.units import SECOND
-from tapstack.socket.flags import GOES_ON, MSG_DONTWAIT, MSG_FASTOPEN, MSG_ZEROCOPY, TAKES_ALL
+from tapstack.socket.flags import (
+    GOES_ON,
+    MSG_DONTWAIT,
+    MSG_FASTOPEN,
+    MSG_ZEROCOPY,
+    TAKES_ALL,
+)
 from tapstack.socket.scattered import Item
+from tapstack.socket.special_sends import send_each
+from tapstack.socket.stream import StreamEndpoint
 
 if TYPE_CHECKING:
     from tapstack.socket.calls.socket_file import SocketFile
@@ -44,6 +53,31 @@ def send(
             sent += _send_once(file, rest, flags & ~MSG_FASTOPEN | GOES_ON, None, control, patience)
         except OSError:  # the octets that were taken count; the next call is told
             break
+    return sent
+
+
+def send_parts(
+    file: SocketFile,
+    parts: Sequence[bytes],
+    flags: int,
+    to: Endpoint | None,
+    control: Sequence[Item] = (),
+) -> int:
+    """Send some buffers as one; give how many octets were sent. Raises: OSError.
+
+    A stream that holds them (MSG_ZEROCOPY) refers to each by itself, as far as there is room.
+    """
+    whole, endpoint, sent = b"".join(parts), file.endpoint, 0
+    is_stream = isinstance(endpoint, StreamEndpoint) and endpoint.kept.zerocopy
+    if not (flags & MSG_ZEROCOPY and is_stream and len(parts) > 1):
+        return send(file, whole, flags, to, control)
+    with suppress(BlockingIOError):
+        sent = file.call(send_each, endpoint, parts, flags, to, control)
+    if not sent:
+        return send(file, whole, flags, to, control)
+    if sent < len(whole) and file.may_block and not flags & MSG_DONTWAIT:
+        with suppress(OSError):  # the octets that were taken count; the next call is told
+            sent += send(file, whole[sent:], flags | GOES_ON, None, control)
     return sent
 
 
