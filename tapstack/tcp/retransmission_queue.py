@@ -93,12 +93,13 @@ class RetransmissionQueue:
     def append_bursts(self, segments: Sequence[SentSegment]) -> None:
         """Add what was just sent for the first time, each a burst by itself."""
         self.begin_burst()
-        number = self._transmissions + 1
+        number, packets = self._transmissions + 1, 0
         for segment in segments:
             segment.number = number
             number += 1 << BURST_BITS
-            self.packets_out += segment.packets
+            packets += segment.packets
         self.segments += segments
+        self.packets_out += packets
         self._transmissions = segments[-1].number
 
     def _number(self, segment: SentSegment) -> None:
@@ -142,10 +143,9 @@ class RetransmissionQueue:
         for segment in segments:
             if segment.transmissions > 1:
                 return None
-        first, packets = segments[0], self.packets_out
-        segments.clear()
-        self.packets_out = 0
-        return first, segment, packets
+        covered = segments[0], segment, self.packets_out
+        self.clear()
+        return covered
 
     def _acknowledge_some_once_sent(self, ack: int) -> tuple[SentSegment, SentSegment, int] | None:
         """Do so where something is to stay."""

@@ -7,7 +7,6 @@ Not done here: what of it has been sent (`retransmission_queue.py`) and may be s
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
 
 from tapstack.base.contracts import Buffer
 
@@ -43,7 +42,7 @@ class SendBuffer:
         self.octets += length
         return chunk
 
-    def append_pieces(self, text: memoryview, size: int) -> Sequence[Buffer]:
+    def append_pieces(self, text: memoryview, size: int) -> list[Buffer]:
         """Put a long text at the end of the queue in pieces of so many octets, and give them.
 
         It is copied, unless it lies in `bytes`, which never change, and is most of those: then no

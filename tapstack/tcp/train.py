@@ -32,7 +32,6 @@ from tapstack.tcp.window_validation import is_left_unused, note_use, restart_aft
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
-    from tapstack.tcp.delivery_rate import Departure
     from tapstack.tcp.plain_segment import Lane, Unit
     from tapstack.tcp.tcb import Tcb
 
@@ -53,14 +52,13 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its
     room = min(pieces, _units_that_may_leave(tcb, size // mss, largest, mss))
     if room < 1 or not lane.is_clear(tcb, size, mss):
         return 0
-    begins_rto = runs_no_rto(tcb)
-    departure = depart(tcb, now, nothing_in_flight=not tcb.sent)
-    full = (length - 1) // size
+    begins_rto, full = runs_no_rto(tcb), (length - 1) // size
     taken = min(full, room) * size
-    _send_full_pieces(ctx, tcb, lane, text[:taken], size, departure, now)
-    if to_its_end and full < room and _last_may_leave(tcb, lane, length - taken):
-        _send_last(tcb, lane, text[taken:], departure, now)
+    is_whole = to_its_end and full < room and _last_may_leave(tcb, lane, length - taken)
+    if is_whole:
         taken = length
+    _begin(ctx, tcb, now)
+    _send_pieces(tcb, lane, text[:taken], size, now, is_whole=is_whole)
     _count(ctx, tcb, packets_of(taken, mss), taken)
     if tcb.statistics.limit is Limit.IDLE:
         tcb.statistics.note_limit(Limit.BUSY, now)  # the flush may come after the last ACK
@@ -68,34 +66,6 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its
     if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
         rearm_retransmission(tcb, now)
     return taken
-
-
-def _send_full_pieces(
-    ctx: Context,
-    tcb: Tcb,
-    lane: Lane,
-    text: memoryview,
-    size: int,
-    departure: Departure,
-    now: Instant,
-) -> None:
-    """Queue and send pieces of so many octets, each a burst by itself."""
-    _begin(ctx, tcb, now)
-    mss, seq, window = tcb.effective_mss, tcb.snd_nxt, tcb.rcv_wnd >> tcb.rcv_wind_shift
-    packets, pushed = size // mss, False
-    segments, units = [], []
-    for chunk in tcb.send_buffer.append_pieces(text, size):
-        end = add(seq, size)
-        pushed = tcb.send_pieces.pass_by(end, size, tcb.max_snd_wnd)
-        flags = PSH if pushed else 0
-        segments.append(SentSegment(seq, end, flags, mss, now, packets, departure))
-        units.append((seq, (chunk,)))
-        seq = end
-    tcb.sent.append_bursts(segments)
-    if not pushed:
-        tcb.sent.begin_burst()
-    tcb.snd_nxt = seq
-    lane.send_train(tcb, window, units, size, mss, now)
 
 
 def _last_may_leave(tcb: Tcb, lane: Lane, length: int) -> bool:
@@ -111,18 +81,40 @@ def _last_may_leave(tcb: Tcb, lane: Lane, length: int) -> bool:
     )
 
 
-def _send_last(tcb: Tcb, lane: Lane, text: memoryview, departure: Departure, now: Instant) -> None:
-    """Queue and send the last piece of a text, pushed."""
-    mss, seq, length = tcb.effective_mss, tcb.snd_nxt, len(text)
-    tcb.snd_nxt = end = add(seq, length)
-    tcb.send_pieces.push_by(end)
-    packets = packets_of(length, mss)
-    tcb.sent.append_bursts([SentSegment(seq, end, PSH, mss, now, packets, departure)])
-    if length % mss:
-        tcb.small_sent_end = end
-    chunk = tcb.send_buffer.append(text)
-    window, size = tcb.rcv_wnd >> tcb.rcv_wind_shift, mss if length > mss else 0
-    lane.send(tcb, ACK | PSH, seq, window, (chunk,), length, size, now)
+def _send_pieces(
+    tcb: Tcb, lane: Lane, text: memoryview, size: int, now: Instant, *, is_whole: bool
+) -> None:
+    """Queue and send pieces of so many octets, each a burst by itself; of a whole text, the last.
+
+    All are queued before the first is sent: units that follow close behind each other find their
+    reader awake, and to wake it is a good part of what it takes to write one.
+    """
+    mss, seq, window = tcb.effective_mss, tcb.snd_nxt, tcb.rcv_wnd >> tcb.rcv_wind_shift
+    departure = depart(tcb, now, nothing_in_flight=not tcb.sent)
+    pieces, packets, pushed = tcb.send_buffer.append_pieces(text, size), size // mss, False
+    last = pieces.pop() if is_whole else b""
+    segments, units = [], []
+    for piece in pieces:
+        end = add(seq, size)
+        pushed = tcb.send_pieces.pass_by(end, size, tcb.max_snd_wnd)
+        flags = PSH if pushed else 0
+        segments.append(SentSegment(seq, end, flags, mss, now, packets, departure))
+        units.append((seq, (piece,)))
+        seq = end
+    length = len(last)
+    if last:
+        end, packets = add(seq, length), packets_of(length, mss)
+        segments.append(SentSegment(seq, end, PSH, mss, now, packets, departure))
+        tcb.send_pieces.push_by(end)
+        if length % mss:
+            tcb.small_sent_end = end
+    tcb.sent.append_bursts(segments)
+    if not (last or pushed):
+        tcb.sent.begin_burst()
+    tcb.snd_nxt = end
+    lane.send_train(tcb, window, units, size, mss, now)
+    if last:
+        lane.send(tcb, ACK | PSH, seq, window, (last,), length, mss if length > mss else 0, now)
 
 
 def send_waiting_train(
