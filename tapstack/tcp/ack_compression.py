@@ -45,7 +45,7 @@ def hold_back(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
 
 def _delay(config: TcpConfig, tcb: Tcb) -> Duration:
-    round_trip = tcb.receive_space.round_trip.srtt_8 >> 3
+    round_trip = tcb.receive_space.srtt
     if tcb.rtt.srtt:
         round_trip = min(round_trip, tcb.rtt.srtt)
     return min(config.tcp_comp_sack_delay_ns // 1000, round_trip // _SHARE_OF_ROUND_TRIP)

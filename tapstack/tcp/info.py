@@ -219,7 +219,7 @@ def _receiving(tcb: Tcb) -> dict[str, int]:
         "rcv_mss": tcb.acks.rcv_mss,
         "rcv_ssthresh": tcb.receive_space.threshold,
         "rcv_space": tcb.receive_space.taken_before,
-        "rcv_rtt": tcb.receive_space.round_trip.srtt_8 >> 3,
+        "rcv_rtt": tcb.receive_space.srtt,
         "rcv_wnd": tcb.rcv_wnd,
     }
 

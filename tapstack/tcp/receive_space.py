@@ -9,7 +9,7 @@ Not done here: choosing the window of a segment (`receive_window.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -44,26 +44,6 @@ def shift_for(window: int) -> int:
 
 
 @dataclass(slots=True)
-class RoundTrip:
-    """The round trip as a receiver can tell it, who sends nothing himself."""
-
-    srtt_8: int = 0
-    """Eight times the smoothed time, µs; 0: unknown yet."""
-    seq: int = 0
-    """Where the window ended that was offered when the measurement began."""
-    since: Instant | None = None
-    last_echo: int | None = None
-    """TSecr of the segment that was measured last."""
-
-    def sample(self, elapsed: Duration, *, smooth: bool) -> None:
-        """Take a sample; without timestamps only the least counts, as windows fill late."""
-        if self.srtt_8 == 0 or 8 * elapsed < self.srtt_8:
-            self.srtt_8 = 8 * elapsed
-        elif smooth:
-            self.srtt_8 += elapsed - (self.srtt_8 >> 3)
-
-
-@dataclass(slots=True)
 class ReceiveSpace:
     """The receive buffer of one connection, in octets."""
 
@@ -84,7 +64,14 @@ class ReceiveSpace:
     measured_seq: int = 0
     """What the user took up to, when the measurement began."""
     measured_at: Instant = 0
-    round_trip: RoundTrip = field(default_factory=RoundTrip)
+    srtt_8: int = 0
+    """Eight times the smoothed round trip, µs, as a receiver can tell it, who sends nothing
+    himself; 0: unknown yet."""
+    window_end: int = 0
+    """Where the window ended that was offered when the measurement of a round trip began."""
+    window_since: Instant | None = None
+    last_echo: int | None = None
+    """TSecr of the segment that was measured last."""
 
     def window_of(self, memory: int) -> int:
         """Give the window that so many octets of memory stand for."""
@@ -93,6 +80,18 @@ class ReceiveSpace:
     def memory_for(self, window: int) -> int:
         """Give the octets of memory that a window takes."""
         return (window << _SHARE_BITS) // self.share
+
+    @property
+    def srtt(self) -> Duration:
+        """The round trip, µs; 0: unknown yet."""
+        return self.srtt_8 >> 3
+
+    def sample(self, elapsed: Duration, *, smooth: bool) -> None:
+        """Take a sample; without timestamps only the least counts, as windows fill late."""
+        if self.srtt_8 == 0 or 8 * elapsed < self.srtt_8:
+            self.srtt_8 = 8 * elapsed
+        elif smooth:
+            self.srtt_8 += elapsed - (self.srtt_8 >> 3)
 
     @property
     def full(self) -> int:
@@ -203,20 +202,20 @@ def measure(
 
     `echo` is its TSecr; None: it has no timestamps. What lies beyond a gap fills no window.
     """
-    trip = tcb.receive_space.round_trip
-    if in_order and (trip.since is None or not lt(tcb.rcv_nxt, trip.seq)):
-        if trip.since is not None:
-            trip.sample(max(now - trip.since, 1), smooth=False)
-        trip.seq, trip.since = add(tcb.rcv_nxt, tcb.rcv_wnd), now
-    if echo is None or not tcb.timestamps or echo == trip.last_echo:
+    space = tcb.receive_space
+    if in_order and (space.window_since is None or not lt(tcb.rcv_nxt, space.window_end)):
+        if space.window_since is not None:
+            space.sample(max(now - space.window_since, 1), smooth=False)
+        space.window_end, space.window_since = add(tcb.rcv_nxt, tcb.rcv_wnd), now
+    if echo is None or not tcb.timestamps or echo == space.last_echo:
         return
-    trip.last_echo = echo
+    space.last_echo = echo
     if length < tcb.acks.rcv_mss:
         return
     elapsed = sub(tcb.timestamp_now(now), echo) * MILLISECOND
     if 0 < elapsed < _LONGEST_ROUND_TRIP:
         # A queue that is not empty says that the user, not the network, was slow.
-        trip.sample(elapsed, smooth=not len(tcb.receive_queue))
+        space.sample(elapsed, smooth=not len(tcb.receive_queue))
 
 
 def offer_more(tcb: Tcb, config: TcpConfig, length: int, charge: int, in_use: int) -> None:
@@ -259,7 +258,7 @@ def on_taken(tcb: Tcb, taken_up_to: int, config: TcpConfig, now: Instant) -> Non
     measure behind the first.
     """
     space = tcb.receive_space
-    round_trip = space.round_trip.srtt_8 >> 3
+    round_trip = space.srtt
     if not round_trip or now - space.measured_at < round_trip:
         return
     # What still waits was not taken: a user who lags behind needs no larger buffer.
