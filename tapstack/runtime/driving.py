@@ -67,8 +67,8 @@ class Driver:
         ]
         self._written = 0
         # Octets of the frames that had left when that was last asked for.
-        self._finds_at_once = False
-        # Whether who drives had not to wait the last time, as frames come as fast as he takes them.
+        self.finds_at_once = False
+        """Whether who drove last had not to wait, as frames come as fast as they are taken."""
         self.now = monotonic()
         """When the present turn began, or the last one did."""
         self._poller = select.epoll()
@@ -211,12 +211,12 @@ class Driver:
 
         Under the lock, which others may have meanwhile. Raises: what signal handlers raise.
         """
-        if not self._finds_at_once or self._lock.is_wanted or not self._find():
+        if not self.finds_at_once or self._lock.is_wanted or not self._find():
             before = monotonic()
             ready = self._sleep(waiter, before, until)
             self.now = now = monotonic()
             # Who found a frame without having to wait for it finds more.
-            self._finds_at_once = at_once = bool(ready) and now - before <= _NO_SLEEP
+            self.finds_at_once = at_once = bool(ready) and now - before <= _NO_SLEEP
             for fd, events in ready:
                 if fd in self._interfaces:
                     self._read(fd, hurries=at_once, hung_up=bool(events & _HUNG_UP))
@@ -225,8 +225,8 @@ class Driver:
         self._meet_deadlines()
 
     def take_arrivals(self) -> bool:
-        """Do a turn at once, amid a call, if frames come as fast as they are taken; False: none."""
-        if not self._finds_at_once or self._lock.is_wanted:
+        """Do a turn at once, amid a call, if nobody else wants to; False: nothing has come."""
+        if self._lock.is_wanted:
             return False
         self.guard(self._stack.flush, self.now)  # what the call has done so far
         if not self._find():
@@ -240,7 +240,7 @@ class Driver:
         found = False
         for fd in tuple(self._interfaces):
             found |= self._read(fd, hurries=True, hung_up=False) > 0
-        self._finds_at_once = found
+        self.finds_at_once = found
         return found
 
     def _meet_deadlines(self) -> None:

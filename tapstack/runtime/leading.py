@@ -153,7 +153,7 @@ class Leadership:
         self._driver.take_answers()
 
     def take_arrivals(self) -> bool:
-        """Do what there is for a leader to do, if there is none, and frames come at once."""
+        """Do what there is for a leader to do, without sleep, if there is none."""
         if self._leader is not None:
             return False
         self._changes += 1

@@ -143,7 +143,9 @@ class Runtime:
 
     def take_arrivals(self) -> bool:
         """Take frames that have come by now, unless others see to them; False: there were none."""
-        return not self.refuses and self._leadership.take_arrivals()
+        if not self._driver.finds_at_once or self.refuses:
+            return False
+        return self._leadership.take_arrivals()
 
     def forget(self, waiter: Waiter) -> None:
         """Tell a waiter no more."""
