@@ -184,8 +184,8 @@ def _take_acknowledgment(
         tail_loss_probe.restart_timer(ctx, tcb, now)
     else:
         tcb.retransmission_timer.cancel()
-    if tcb.window_use.allows_growth(tcb.window):
+    if tcb.window.may_grow():
         tcb.congestion.on_acked(delivered, now)
-    tcb.window_use.full_at = now
+    tcb.window.full_at = now
     update_pacing_rate(ctx.config, tcb)
     delivery_rate.take_sample(tcb, delivered, last.departure, last.sent_at, now)

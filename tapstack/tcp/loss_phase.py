@@ -39,7 +39,7 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.window.ssthresh = tcb.congestion.ssthresh_after_loss(now)
         recovery.undo.begin(tcb)
     tcb.window.cwnd = tcb.sent.in_flight + 1
-    tcb.window_use.full_at = now
+    tcb.window.full_at = now
     tcb.cwr_due = tcb.ecn
     tcb.congestion.on_timeout(now)
     threshold = ctx.config.tcp_reordering

@@ -56,8 +56,8 @@ def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> No
         progress = news.una_advanced and not newly_lost
         recovery.reduce(tcb.window, tcb.sent.in_flight, news.delivered, progress)
     elif _is_progress(ctx, tcb, news):
-        may_grow = tcb.window_use.allows_growth(tcb.window)
-        tcb.window_use.full_at = now  # as in Linux: text that arrives keeps the window from decay
+        may_grow = tcb.window.may_grow()
+        tcb.window.full_at = now  # as in Linux: text that arrives keeps the window from decay
         if may_grow and news.delivered > 0:
             tcb.congestion.on_acked(news.delivered, now)
 

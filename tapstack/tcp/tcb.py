@@ -39,7 +39,6 @@ from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.text_followers import TextFollower
 from tapstack.tcp.urgent import UrgentOctet
 from tapstack.tcp.user_options import UserOptions
-from tapstack.tcp.window_validation import WindowUse
 
 if TYPE_CHECKING:
     from tapstack.tcp.connections import PortBinding, SocketPair
@@ -144,8 +143,6 @@ class Exchange:
     """Where the last segment below a full one ended: Nagle's question is whether it is acked."""
     pacing_rate: int = UNPACED
     """Octets a second that the congestion window lets leave. Written by `unit_size.py`."""
-    window_use: WindowUse = field(default_factory=WindowUse)
-    """Written by `window_validation.py`."""
     last_sent_at: Instant = 0
     """When text last left."""
     transmitted_at: Instant = 0

@@ -5,6 +5,8 @@ Deviation: the window counts segments of SMSS, as Linux's does, where the RFC co
 
 from dataclasses import dataclass
 
+from tapstack.base.units import Instant
+
 INFINITE_SSTHRESH = 0x7FFFFFFF
 """RFC 5681 §3.1: "The initial value of ssthresh SHOULD be set arbitrarily high"."""
 LEAST_SSTHRESH = 2
@@ -19,6 +21,28 @@ class CongestionWindow:
     ssthresh: int = INFINITE_SSTHRESH
     credit: int = 0
     """Segments acknowledged in congestion avoidance that the window has not grown for yet."""
+
+    # --- how far it is used, written by `window_validation.py` ---
+    limited: bool = False
+    """The window held text back at some time within the present round."""
+    most_out: int = 0
+    """Most segments outstanding within the round, if it was not."""
+    round_end: int = 0
+    """SND.NXT when the two were last written: they hold until that is acknowledged."""
+    most_used: int = 0
+    """Most segments outstanding since `full_at`."""
+    full_at: Instant = 0
+    """When the window was last in full use, or was last brought down for not being so.
+
+    In between, what arrives counts as use, too (as Linux).
+    """
+
+    def may_grow(self) -> bool:
+        """Tell whether the congestion window is what limits sending, so that it may grow.
+
+        In slow start it may grow ahead of what is sent, but not beyond twice that.
+        """
+        return self.limited or (self.cwnd < 2 * self.most_out and self.in_slow_start)
 
     @property
     def in_slow_start(self) -> bool:
