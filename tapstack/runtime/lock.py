@@ -88,10 +88,12 @@ class StackLock:
     def pass_on(self, task: Callable[[], None]) -> bool:
         """Have a task done by who has the lock, or waits for it, as he gives it back.
 
-        False: nobody does, and so the lock is the caller's now, as is the task.
+        It is done once, however often it was passed on before that. False: nobody does it, and so
+        the lock is the caller's now, as is the task.
         """
         if self._is_awaited or not self._lock.acquire(blocking=False):
-            self._tasks.append(task)
+            if task not in self._tasks:
+                self._tasks.append(task)
             if self._is_awaited or not self._lock.acquire(blocking=False):
                 return True
             with suppress(ValueError):  # who gave it back meanwhile may have done the task, too

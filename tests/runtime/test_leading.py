@@ -341,14 +341,14 @@ def test_what_comes_while_somebody_is_in_the_stack_he_sees_to(
     monkeypatch.setattr(driving, "_FRAMES_A_RUN", 1)
 
     def be_in_the_stack(*, now: int) -> None:
-        for index in range(8):
+        for index in range(80):
             there.sendto(b"%d" % index, address)
         until_passed_on(hosts.here)
 
     hosts.here.call(be_in_the_stack)
     until(lambda: len(reading.readers) == 2)
     assert reading.readers == {threading.current_thread(), standing_by}
-    assert [here.recv(9) for _ in range(8)] == [b"%d" % index for index in range(8)]
+    assert [here.recv(9) for _ in range(80)] == [b"%d" % index for index in range(80)]
 
 
 def test_what_nobody_sees_to_who_stands_by_does(

@@ -2,6 +2,7 @@
 
 import threading
 from errno import EDEADLK
+from functools import partial
 from threading import get_ident
 
 import pytest
@@ -130,6 +131,17 @@ def test_a_task_is_passed_on_to_who_has_the_lock() -> None:
 
     assert lock.run(hold)
     assert done == [get_ident()]
+
+
+def test_a_task_passed_on_twice_is_done_once() -> None:
+    lock, done = StackLock(), []
+
+    def hold() -> list[bool]:
+        task = partial(done.append, 1)
+        return [Background(lock.pass_on, task).result() for _ in range(2)]
+
+    assert lock.run(hold) == [True, True]
+    assert done == [1]
 
 
 def test_who_passes_on_a_task_while_the_lock_is_free_has_it_and_the_task() -> None:

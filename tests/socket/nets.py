@@ -162,10 +162,10 @@ def echo(connection: Any) -> None:
 
 
 def fill(connection: Any, octets: bytes) -> int:
-    """Send until nothing more finds room, not even once the peer's delayed ACKs have come."""
+    """Send until nothing more finds room, and nothing is left that could still make some."""
     sent = send_some(connection, octets)
     while True:
-        until(lambda: not in_flight(connection))
+        until(lambda: is_stuck(connection))
         if not (more := send_some(connection, octets[sent:])):
             return sent
         sent += more
@@ -182,10 +182,11 @@ def send_some(connection: Any, octets: bytes) -> int:
     raise AssertionError("everything found room")
 
 
-def in_flight(connection: Any) -> int:
-    """Tell how many segments wait to be acknowledged."""
-    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
-    return int(struct.unpack_from("I", info, 24)[0])
+def is_stuck(connection: Any) -> bool:
+    """Tell whether nothing waits to be acknowledged, and the peer's window is closed."""
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 232)
+    (unacked,), (window,) = struct.unpack_from("I", info, 24), struct.unpack_from("I", info, 228)
+    return not unacked and not window
 
 
 def stuck_listener(net: Net) -> Any:
