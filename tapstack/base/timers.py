@@ -67,6 +67,9 @@ class NeverArmed:
     def cancel(self) -> None:
         """Do nothing: no deadline is set."""
 
+    def retire(self) -> None:
+        """Do nothing: no owner is held."""
+
 
 NEVER_ARMED = NeverArmed()
 
@@ -97,7 +100,8 @@ class TimerQueue:
 
     def push(self, timer: Timer, deadline: Instant) -> None:
         """Put an entry on the heap. For `Timer` alone."""
-        if len(self._heap) > max(_FEW, 4 * self.armed_count):
+        entries = len(self._heap)
+        if entries > _FEW and entries > 4 * self.armed_count:
             self._clear_up()
         self._pushes += 1
         heappush(self._heap, (deadline, self._pushes, timer))
@@ -110,10 +114,12 @@ class TimerQueue:
         entries = []
         for entry in self._heap:
             timer = entry[2]
-            if timer._entry == entry[0] and timer.deadline is not None:
-                entries.append(entry)
-            elif timer._entry == entry[0]:
+            if timer._entry != entry[0]:
+                continue
+            if timer.deadline is None:
                 timer._entry = None
+            else:
+                entries.append(entry)
         self._heap = entries
         heapify(self._heap)
 

@@ -24,6 +24,16 @@ def timers_of(tcb: Tcb) -> list[Timer]:
     return timers + [each for each in rare if isinstance(each, Timer)]
 
 
+def _retire_timers(tcb: Tcb) -> None:
+    """Let all timers go, or it would take the garbage collector to free the connection."""
+    tcb.retransmission_timer.retire()
+    tcb.delayed_ack_timer.retire()
+    tcb.persist_timer.retire()
+    tcb.compression_timer.retire()
+    tcb.keepalive_timer.retire()
+    tcb.wait_timer.retire()
+
+
 def leave_orphaned(ctx: Context, tcb: Tcb) -> None:
     """Note that the user will not hear of a connection again; it is counted while it lives."""
     tcb.orphaned = True
@@ -72,8 +82,7 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
     if tcb.fast_open is not None:
         fast_open_path.on_end(ctx, tcb)
     fast_open_server.forget(tcb)
-    for timer in timers_of(tcb):
-        timer.retire()  # or it would take the garbage collector to free the connection
+    _retire_timers(tcb)
     _forget_orphan(ctx, tcb)
     was_over = tcb.state is State.TIME_WAIT  # that is when its user was told
     if tcb.state is not State.CLOSED:

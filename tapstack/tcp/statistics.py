@@ -59,9 +59,11 @@ class Traffic:
     """
 
 
-@dataclass(slots=True)
-class Statistics(Traffic):
-    """The counts of one connection."""
+class Mishaps:
+    """What is counted where not all goes well.
+
+    As with `Tcb`'s `Exceptions`, that is the class's own until a connection comes to it.
+    """
 
     bytes_retrans: int = 0
     """Octets of text that were sent again (tcpEStatsPerfOctetsRetrans)."""
@@ -90,12 +92,18 @@ class Statistics(Traffic):
     rehash: int = 0
     """Timeouts after which another way through the network is tried: where its routers choose by
     a hash of IPv6's flow label. It is counted for IPv4, too."""
-    established_at: Instant = 0
-    """When the handshake was done."""
     snd_lim_time_rwin: Duration = 0
     """µs in RECEIVE_WINDOW (tcpEStatsPerfSndLimTimeRwin), as those in BUSY."""
     snd_lim_time_snd: Duration = 0
     """µs in SEND_BUFFER (tcpEStatsPerfSndLimTimeSnd)."""
+
+
+@dataclass(slots=True)
+class Statistics(Traffic, Mishaps):
+    """The counts of one connection."""
+
+    established_at: Instant = 0
+    """When the handshake was done."""
 
     def on_half_open(self) -> None:
         """Count one SYN, and forget what else came before the connection stood (as Linux)."""

@@ -211,30 +211,12 @@ class Exchange:
     """Whether the flush is to send our SYN or SYN-ACK for the first time."""
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Tcb(Exchange):
-    """One connection: its exchange of text, and what begins, disturbs and ends that."""
+class Exceptions:
+    """What most connections never come to: these are the class's own until one writes them.
 
-    binding: PortBinding
-    """The hold on the local port; given back when the connection ends."""
-
-    # --- send sequence variables ---
-    iss: int = 0
-    """ISS: initial send sequence number."""
-
-    # --- receive sequence variables ---
-    irs: int = 0
-    """IRS: initial receive sequence number."""
-
-    # --- what the handshake agreed on ---
-    peer_mss: int = 536
-    """SendMSS: what the peer's SYN named, or the default."""
-    route: RouteMetrics = NO_METRICS
-    """What the route said when the connection began."""
-    window_scaling: bool = False
-    """Snd.WS.OK: both SYNs carried a window scale."""
-    ecn: bool = False
-    """ECN is in use; in SYN-SENT: it was offered. Written by `ecn.py`."""
+    So they cost a new connection neither time nor memory. The price is a slower look: nothing that
+    is asked of each segment stands here.
+    """
 
     # --- sending ---
     record_ends: tuple[int, ...] = ()
@@ -243,8 +225,6 @@ class Tcb(Exchange):
     """The window was reduced: the next new text says so with CWR (RFC 3168 §6.1.2)."""
 
     # --- timeouts ---
-    persist_timer: Timer | NeverArmed = NEVER_ARMED
-    """Runs while text waits for a closed window (RFC 9293 §3.8.6.1). Armed by `timeouts.py`."""
     keepalive_timer: Timer | NeverArmed = NEVER_ARMED
     """Armed by `timeouts.py`."""
     compression_timer: Timer | NeverArmed = NEVER_ARMED
@@ -269,8 +249,6 @@ class Tcb(Exchange):
     """RCV.UP: sequence number of the urgent octet; it means nothing without a mark."""
     urgent_text: bytes = b""
     """The urgent octet, once it is here."""
-    sacks: SackList | None = None
-    """What is told of text beyond a gap; None: nothing."""
     ecn_echo: bool = False
     """A mark is to be echoed with ECE until CWR comes (RFC 3168 §6.1.3)."""
     ecn_seen: bool = False
@@ -283,12 +261,48 @@ class Tcb(Exchange):
     """The SYN's text, ours or the peer's, was acknowledged by the SYN-ACK."""
     fast_open_child: bool = False
     """Its user had it before the handshake was done, as the SYN's cookie was ours (RFC 7413)."""
+    saved_syn: bytes = b""
+    """The IP and TCP headers of the peer's SYN, for a user who asked for them (TCP_SAVE_SYN)."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Tcb(Exchange, Exceptions):
+    """One connection: its exchange of text, and what begins, disturbs and ends that."""
+
+    binding: PortBinding
+    """The hold on the local port; given back when the connection ends."""
+
+    # --- send sequence variables ---
+    iss: int = 0
+    """ISS: initial send sequence number."""
+
+    # --- receive sequence variables ---
+    irs: int = 0
+    """IRS: initial receive sequence number."""
+
+    # --- what the handshake agreed on ---
+    peer_mss: int = 536
+    """SendMSS: what the peer's SYN named, or the default."""
+    route: RouteMetrics = NO_METRICS
+    """What the route said when the connection began."""
+    window_scaling: bool = False
+    """Snd.WS.OK: both SYNs carried a window scale."""
+    ecn: bool = False
+    """ECN is in use; in SYN-SENT: it was offered. Written by `ecn.py`."""
+
+    # --- timeouts ---
+    persist_timer: Timer | NeverArmed = NEVER_ARMED
+    """Runs while text waits for a closed window (RFC 9293 §3.8.6.1). Armed by `timeouts.py`."""
+
+    # --- receiving ---
+    sacks: SackList | None = None
+    """What is told of text beyond a gap; None: nothing."""
+
+    # --- the user ---
     syn_ack: SynAck | None = None
     """Our SYN-ACK, while a listener's connection waits for its acknowledgment."""
     listener: Listener | None = None
     """The listener whose SYN queue or accept queue holds it; None for others."""
-    saved_syn: bytes = b""
-    """The IP and TCP headers of the peer's SYN, for a user who asked for them (TCP_SAVE_SYN)."""
     writer_waits: bool = False
     """Its user waits with text for the end of the handshake."""
     errors: ErrorQueue | None = None

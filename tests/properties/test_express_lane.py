@@ -128,8 +128,9 @@ def snapshot(value: object) -> object:
 def names_in(value: object) -> Iterator[str]:
     yield from vars(value) if hasattr(value, "__dict__") else ()
     for kind in type(value).__mro__:
-        slots = getattr(kind, "__slots__", ())
-        yield from (name for name in slots if name not in _OF_THE_SHORT_WAYS)
+        # What a class keeps of an object until the object has its own is as good as a slot.
+        names = vars(kind).get("__slots__", vars(kind).get("__annotations__", ()))
+        yield from (name for name in names if name not in _OF_THE_SHORT_WAYS)
 
 
 def play(scenario: Scenario, *, express: bool) -> History:
