@@ -6,8 +6,9 @@ to wait meanwhile follows: he sleeps on a bell of his own, which the leader ring
 
 Who leaves the lead names no successor, for he will most likely be back before another one is awake.
 A thread that stands by looks every few milliseconds whether the lead has been left for good, and
-takes it then; it has nothing else to wait for. It sleeps while a leader stays where he is. While it
-leads, it leaves what comes to who is in the stack at that moment, for he is awake.
+takes it then; it has nothing else to wait for. It looks less often while others come back, and
+sleeps while a leader stays where he is. While it leads, it leaves what comes to who is in the stack
+at that moment, for he is awake.
 
 That thread makes room for the next who comes to wait, and so does a leader who wakes others again
 and again, and finds nothing of his own: the other one names himself his heir, and ends his sleep.
@@ -32,6 +33,8 @@ from tapstack.runtime.waiters import Bell, Waiter
 
 _TICK: Duration = 2 * MILLISECOND
 """How long the lead may be left before the thread that stands by takes it."""
+_LONGEST_TICK: Duration = 8 * MILLISECOND
+"""The same while others come back to it, each time: to look costs them the interpreter."""
 _PATIENCE = 3
 """Wakes of others after which a leader has to make room."""
 
@@ -198,10 +201,12 @@ class Leadership:
 
     def _watch_lead(self, bell: Bell) -> int:
         # Without the lock, which whoever leads would have to wait for in turn: this only looks.
+        tick = _TICK
         while True:
             seen = self._changes
-            if bell.sleep(_TICK / SECOND) or self._changes == seen:
+            if bell.sleep(tick / SECOND) or self._changes == seen:
                 return seen
+            tick = min(2 * tick, _LONGEST_TICK)
 
     def end(self) -> None:
         """Take the lead for good: nobody drives any more, and the thread that stands by ends."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from tapstack.base.contracts import WRITABLE
 from tapstack.base.units import SECOND, Instant
-from tapstack.socket.contract import SocketHost
+from tapstack.socket.contract import SocketEndpoint, SocketHost
 
 T = TypeVar("T")
 
@@ -65,6 +65,42 @@ def repeat(
         if events & WRITABLE:
             host.take_answers()
         return done
+    return _await(host, endpoint, events, timeout, attempt, arguments, now)
+
+
+def repeat_read(
+    host: SocketHost,
+    endpoint: SocketEndpoint,
+    events: int,
+    timeout: float | None,
+    attempt: Callable[..., T],
+    arguments: tuple[Any, ...],
+    *,
+    now: Instant,
+) -> T:
+    """Do what `repeat` does with an attempt to read, but for what would surely be in vain.
+
+    Who talks to and fro reads before the answer has come, and to raise that costs as much as a
+    frame does.
+    """
+    if not endpoint.has_nothing_to_read():
+        try:
+            return attempt(*arguments, now=now)
+        except BlockingIOError:
+            pass
+    return _await(host, endpoint, events, timeout, attempt, arguments, now)
+
+
+def _await(
+    host: SocketHost,
+    endpoint: Watchable,
+    events: int,
+    timeout: float | None,
+    attempt: Callable[..., T],
+    arguments: tuple[Any, ...],
+    now: Instant,
+) -> T:
+    """Repeat an attempt that was in vain, on the events."""
     if host.take_arrivals():
         try:
             return attempt(*arguments, now=host.now())

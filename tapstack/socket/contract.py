@@ -90,6 +90,9 @@ class SocketEndpoint(Protocol):
     def close(self, *, now: Instant) -> None:
         """Give it back."""
 
+    def has_nothing_to_read(self) -> bool:
+        """Tell that any read would block; cheaper than to try. False: to try is to find out."""
+
     def is_worth_waking(self) -> bool:
         """Tell whether what has come is enough for who waits to read (SO_RCVLOWAT)."""
 

@@ -14,10 +14,10 @@ from errno import EBADF, EDEADLK, ENETDOWN
 from types import TracebackType
 from typing import Any, TypeVar
 
-from tapstack.base.contracts import CLOSED, WRITABLE
+from tapstack.base.contracts import CLOSED, READABLE, WRITABLE
 from tapstack.base.datagram_socket import Arrival, DatagramSocket
 from tapstack.base.errors import os_error
-from tapstack.socket.blocking import block, repeat
+from tapstack.socket.blocking import block, repeat, repeat_read
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 from tapstack.socket.files import open_raw, wrap_raw
 from tapstack.socket.open_socket import Held, OpenSocket, detach
@@ -151,8 +151,8 @@ class SocketObject:
         if timeout == 0:
             return self._call(attempt, *arguments)
         try:
-            host = self._host
-            done: T = host.call(repeat, host, endpoint, events, timeout, attempt, arguments)
+            host, way = self._host, repeat_read if events & READABLE else repeat
+            done: T = host.call(way, host, endpoint, events, timeout, attempt, arguments)
             return done
         finally:
             if (readiness := self._open.readiness) is not None:

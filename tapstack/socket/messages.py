@@ -133,6 +133,12 @@ class MessageEndpoint(AnyEndpoint):
         """Take one datagram: to wait for more would join two. Raises: as `receive`."""
         return self.receive(size, flags, now=now)
 
+    def has_nothing_to_read(self) -> bool:
+        """Tell that any read would block."""
+        socket = self._socket
+        silent = not (socket.queue or socket.error or socket.errors)
+        return silent and not (self._read_shut or self._closed)
+
     def readiness(self, *, now: Instant) -> int:  # noqa: ARG002
         """Tell what poll(2) would: sending never blocks."""
         bits = select.POLLOUT | select.POLLWRBAND

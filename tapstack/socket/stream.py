@@ -101,11 +101,8 @@ class StreamEndpoint(AnyEndpoint):
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
         """Give the local address, which is 0.0.0.0:0 while there is none."""
         self._check_open()
-        if self._tcb:
-            return self._tcb.local
-        if self._listener:
-            return self._listener.local
-        return self._binding.local if self._binding else ANY_ENDPOINT
+        holder = self._tcb or self._listener or self._binding
+        return holder.local if holder else ANY_ENDPOINT
 
     def remote(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
         """Give the peer's address. Raises: OSError with ENOTCONN."""
@@ -263,6 +260,10 @@ class StreamEndpoint(AnyEndpoint):
     def _control_of(self, tcb: Tcb, text: Buffer) -> tuple[Item, ...]:
         return stream_text.control_of(self._tcp, tcb, self.kept, self._stack.epoch, text)
 
+    def has_nothing_to_read(self) -> bool:
+        """Tell that any read would block."""
+        return not (self._closed or self._tcb is None) and stream_text.is_silent(self._tcb)
+
     def is_worth_waking(self) -> bool:
         """Tell whether there is as much text as its user waits for."""
         return self._tcb is None or self._tcp.is_readable(self._tcb)
@@ -270,10 +271,8 @@ class StreamEndpoint(AnyEndpoint):
     def _receive_urgent(self, peek: bool) -> bytes:
         """Take the urgent octet. Raises: OSError with EINVAL (there is none), EAGAIN."""
         self._check_open()
-        if self._listener:
-            raise os_error(ENOTCONN)
         if self._tcb is None:
-            raise os_error(EINVAL)
+            raise os_error(ENOTCONN if self._listener else EINVAL)
         return self._tcp.receive_urgent(self._tcb, peek=peek)
 
     def _take_error_message(self, size: int, now: Instant) -> Message:

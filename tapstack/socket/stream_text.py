@@ -158,6 +158,11 @@ def readiness(tcp: Tcp, tcb: Tcb) -> int:
     return bits | (select.POLLERR if has_error(tcb) else 0)
 
 
+def is_silent(tcb: Tcb) -> bool:
+    """Tell that there is nothing to read: neither text, nor its end, nor an error."""
+    return not len(tcb.receive_queue) and _is_plain(tcb)
+
+
 def _is_plain(tcb: Tcb) -> bool:
     """Tell whether all there is to say is said by its buffers, as it nearly always is."""
     return (
