@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tapstack.interface import NetworkInterface
     from tapstack.ip.paths import Hop
     from tapstack.stack import Stack
+    from tapstack.tcp.connections import SocketPair
     from tapstack.tcp.plain_segment import Unit
     from tapstack.tcp.tcb import Tcb
 
@@ -243,6 +244,9 @@ class NeighbourLane:
 
     __slots__ = (
         "_front",
+        "_head",
+        "_head_length",
+        "_head_of",
         "_hop",
         "_mac",
         "_neighbour",
@@ -264,6 +268,10 @@ class NeighbourLane:
         self._neighbour: Neighbour | None = None
         self._mac = self._front = b""
         self._ttl = self._tos = self._words = 0
+        # What was laid out last: who sends much mostly sends it in pieces of one length.
+        self._head_of: SocketPair | None = None
+        self._head_length = 0
+        self._head = b"", 0
 
     def is_clear(self, tcb: Tcb, length: int, size: int) -> bool:
         """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
@@ -292,6 +300,7 @@ class NeighbourLane:
         self._mac, self._ttl, self._tos = mac, ttl, tos
         self._front = _FRONT.pack(mac, self.interface.mac, ETHERTYPE_IPV4, PLAIN, tos)
         self._words = (PLAIN << 8) + tos + DONT_FRAGMENT + (ttl << 8) + PROTOCOL_TCP
+        self._head_of = None
 
     def send(
         self,
@@ -358,11 +367,16 @@ class NeighbourLane:
 
         Gives the sum of its pseudo-header, too (as `pseudo_header_sum`).
         """
-        local, port, remote, its_port = tcb.pair
+        pair = tcb.pair
+        if pair is self._head_of and length == self._head_length:
+            return self._head
+        self._head_of, self._head_length = pair, length
+        local, port, remote, its_port = pair
         ends, length = local + remote, _TCP_LENGTH + length
         total = ip_wire.HEADER_LENGTH + length
         head = _UP_TO_PORTS.pack(
             self._front, total, 0, DONT_FRAGMENT, self._ttl, PROTOCOL_TCP,
             -(self._words + total + ends) % _ONES, local, remote, port, its_port,
         )  # fmt: skip
-        return head, (ends + PROTOCOL_TCP + length) % _ONES or _ONES
+        self._head = head, (ends + PROTOCOL_TCP + length) % _ONES or _ONES
+        return self._head

@@ -7,15 +7,23 @@ time that follows the gaps between arrivals, and stops being quick once it answe
 Not done here: sending the ACK (`acknowledging.py`), and the timer's arming.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp.segment import SackBlock
+from tapstack.tcp.receive_space import text_in_segment
+
+if TYPE_CHECKING:
+    from tapstack.tcp.segment import SackBlock
+    from tapstack.tcp.tcb import Tcb
 
 _MAX_QUICK_ACKS = 16
 """Quick ACKs in a row at most (Linux's TCP_MAX_QUICKACKS)."""
 _ATO_MIN: Duration = 40 * MILLISECOND
 """Least ACK timeout (Linux's TCP_ATO_MIN)."""
+_HALF_ATO_MIN = _ATO_MIN // 2
 _MAX_ATO: Duration = 500 * MILLISECOND
 """RFC 9293 MUST-40: "MUST be less than 0.5 seconds"."""
 _CERTAIN_LENGTH = 536
@@ -79,30 +87,29 @@ class AckPolicy:
         self.interactive = False
         self.ato = _ATO_MIN
 
-    def on_text(
-        self, length: int, pushed: bool, rcv_wnd: int, rto: Duration, mss: int, now: Instant
-    ) -> None:
-        """Note that text came in order: `length` octets a segment, `mss` our own MSS."""
+    def on_text(self, tcb: Tcb, length: int, pushed: bool, now: Instant) -> None:
+        """Note that text came in order: `length` octets a segment."""
         self.owed = self.fresh = True
-        self.estimate_size(length, pushed, mss)
+        self.estimate_size(tcb, length, pushed)
         gap, self.last_text_at = now - self.last_text_at, now
+        ato = self.ato
         # The timeout follows the gaps between arrivals.
-        if self.ato == 0:
-            self.be_quick(rcv_wnd)
+        if ato == 0:
+            self.be_quick(tcb.rcv_wnd)
             self.ato = _ATO_MIN
-        elif gap <= _ATO_MIN // 2:
-            self.ato = self.ato // 2 + _ATO_MIN // 2
-        elif gap < self.ato:
-            self.ato = min(self.ato // 2 + gap, rto)
-        elif gap > rto:
+        elif gap <= _HALF_ATO_MIN:
+            self.ato = ato // 2 + _HALF_ATO_MIN
+        elif gap < ato:
+            self.ato = min(ato // 2 + gap, tcb.rto())
+        elif gap > tcb.rto():
             # The peer was silent so long that it starts slowly again.
-            self.be_quick(rcv_wnd)
+            self.be_quick(tcb.rcv_wnd)
 
-    def estimate_size(self, length: int, pushed: bool, mss: int) -> None:
+    def estimate_size(self, tcb: Tcb, length: int, pushed: bool) -> None:
         """Tell full segments from what ends a message of the peer's user, as Linux does."""
         last, self._last_length = self._last_length, 0
         if length >= self.rcv_mss:
-            self.rcv_mss = max(min(length, mss), _MIN_RCV_MSS)
+            self.rcv_mss = max(min(length, text_in_segment(tcb)), _MIN_RCV_MSS)
             self.pushed |= pushed and length == self.rcv_mss
             return
         if length >= _CERTAIN_LENGTH or (length >= _MIN_RCV_MSS and not pushed):

@@ -78,7 +78,7 @@ def depart(tcb: Tcb, now: Instant, *, nothing_in_flight: bool) -> Departure:
 def on_user_sends(tcb: Tcb) -> None:
     """See whether the user left the connection with nothing to send, up to now."""
     sent = tcb.sent
-    in_flight = sent.in_flight
+    in_flight = sent.in_flight if sent.segments else 0
     if (
         in_flight < tcb.window.cwnd
         and sent.lost_out <= sent.retrans_out
@@ -95,19 +95,18 @@ def take_sample(
     `departure` and `sent_at` tell of the one of them that was sent last.
     """
     rate, delivered = tcb.delivery_rate, tcb.statistics.delivered
-    if rate.app_limited_until and rate.app_limited_until < delivered:
+    if 0 != rate.app_limited_until < delivered:
         rate.app_limited_until = 0
     if arrived:
         rate.delivered_at = now
     if departure is None:
         return
     rate.first_sent_at = sent_at
-    sending = sent_at - departure.first_sent_at
-    interval = max(sending, now - departure.delivered_at)
+    sending, interval = sent_at - departure.first_sent_at, now - departure.delivered_at
+    if sending > interval:
+        interval = sending
     if interval < (tcb.rtt.min_rtt or 1):
         return  # ACKs that came faster than the path can be: they tell nothing
-    segments = delivered - departure.delivered
-    higher = segments * rate.interval >= rate.segments * interval
-    if not departure.app_limited or higher:
-        rate.segments, rate.interval = segments, interval
-        rate.app_limited = departure.app_limited
+    segments, limited = delivered - departure.delivered, departure.app_limited
+    if not limited or segments * rate.interval >= rate.segments * interval:
+        rate.segments, rate.interval, rate.app_limited = segments, interval, limited

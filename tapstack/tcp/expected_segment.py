@@ -136,6 +136,9 @@ def _take_window(tcb: Tcb, seq: int, ack: int, acked: int, wnd: int) -> None:
     if wnd != tcb.snd_wnd:
         tcb.more_coming = False
         tcb.acks.fresh |= tcb.acks.owed
+    elif acked:
+        tcb.snd_wl1, tcb.snd_wl2 = seq, ack
+        return
     newer = (seq - tcb.snd_wl1) & _MASK
     if acked or 0 < newer < _HALF or (not newer and wnd > tcb.snd_wnd):
         set_send_window(tcb, seq, ack, wnd)
@@ -184,8 +187,9 @@ def _take_acknowledgment(
         tail_loss_probe.restart_timer(ctx, tcb, now)
     else:
         tcb.retransmission_timer.cancel()
-    if tcb.window.may_grow():
+    window = tcb.window
+    if window.may_grow():
         tcb.congestion.on_acked(delivered, now)
-    tcb.window.full_at = now
+    window.full_at = now
     update_pacing_rate(ctx.config, tcb)
     delivery_rate.take_sample(tcb, delivered, last.departure, last.sent_at, now)

@@ -68,10 +68,9 @@ def _fin_may_leave(tcb: Tcb) -> bool:
 
 def _send(ctx: Context, tcb: Tcb, length: int, flags: int, now: Instant, why: str) -> None:
     """Send so much text, or a FIN, for the first time, and do what is to be done behind it."""
-    begins_rto = runs_no_rto(tcb)
-    segment = _note_sent(tcb, length, flags, now)
-    ctx.counters["TcpExtTCPOrigDataSent"] += segment.packets
-    transmit(ctx, tcb, segment.seq, flags | ACK, length, now, why, is_new=True)
+    begins_rto, seq = runs_no_rto(tcb), tcb.snd_nxt
+    ctx.counters["TcpExtTCPOrigDataSent"] += _note_sent(tcb, length, flags, now)
+    transmit(ctx, tcb, seq, flags | ACK, length, now, why, is_new=True)
     note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
     if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
         rearm_retransmission(tcb, now)
@@ -110,17 +109,16 @@ def may_be_small(tcb: Tcb) -> bool:
     return ge(tcb.snd_una, tcb.small_sent_end)
 
 
-def _note_sent(tcb: Tcb, length: int, flags: int, now: Instant) -> SentSegment:
-    """Put the text, or the FIN, into the retransmission queue."""
-    mss, sent = tcb.effective_mss, tcb.sent
-    end, packets = add(tcb.snd_nxt, length or 1), packets_of(length, mss) if length > mss else 1
-    segment = SentSegment(tcb.snd_nxt, end, flags, mss, now, packets)
-    segment.departure = depart(tcb, now, nothing_in_flight=not sent.segments)
+def _note_sent(tcb: Tcb, length: int, flags: int, now: Instant) -> int:
+    """Put the text, or the FIN, into the retransmission queue, and tell of how many segments."""
+    mss, sent, seq = tcb.effective_mss, tcb.sent, tcb.snd_nxt
+    end, packets = add(seq, length or 1), packets_of(length, mss) if length > mss else 1
+    departure = depart(tcb, now, nothing_in_flight=not sent.segments)
     sent.begin_burst()
-    sent.append(segment)
+    sent.append(SentSegment(seq, end, flags, mss, now, packets, departure))
     tcb.snd_nxt = end
     if length % mss:
         tcb.small_sent_end = end
     if tcb.recovery.prr is not None:
         tcb.recovery.on_sent(packets)
-    return segment
+    return packets

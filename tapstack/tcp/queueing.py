@@ -67,4 +67,6 @@ def fits_alone(ctx: Context, tcb: Tcb, length: int) -> bool:
     Where nothing else is queued or in flight, that much finds room, however large pieces are now.
     """
     others = tcb.send_buffer.octets or tcb.sent.segments or tcb.text_followers
-    return not others and 0 < length <= tcb.effective_mss and send_space.unsent_limit(ctx, tcb) > 0
+    if others or not 0 < length <= tcb.effective_mss:
+        return False
+    return bool(tcb.options.notsent_lowat or ctx.config.tcp_notsent_lowat)

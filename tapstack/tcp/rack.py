@@ -66,12 +66,11 @@ def on_delivered(tcb: Tcb, segment: SentSegment, echo: int | None, now: Instant)
 
 def keep_latest(rack: Rack, segment: SentSegment, rtt: Duration) -> None:
     """Note that a transmission has arrived, and keep it if it is the most recent one."""
+    number, latest = segment.number, rack.xmit_ts
     rack.advanced = True
-    rack.rtt, rack.rtt_of = rtt, segment.number >> BURST_BITS
-    number = segment.number
-    if number > rack.xmit_ts or _sent_after(number, segment.end, rack.xmit_ts, rack.end_seq):
-        rack.xmit_ts = segment.number
-        rack.end_seq = segment.end
+    rack.rtt, rack.rtt_of = rtt, number >> BURST_BITS
+    if number > latest or _sent_after(number, segment.end, latest, rack.end_seq):
+        rack.xmit_ts, rack.end_seq = number, segment.end
 
 
 def _is_original(tcb: Tcb, segment: SentSegment, rtt: Duration, echo: int | None) -> bool:

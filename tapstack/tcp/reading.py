@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
+_OVER = frozenset({State.CLOSED, State.TIME_WAIT})
+"""States in which no ACK is for anything that the user takes."""
+
 
 def receive(ctx: Context, tcb: Tcb, size: int, now: Instant, peek: bool) -> bytes | None:
     """Take up to `size` octets; None: nothing is there yet; b"": the stream has ended.
@@ -113,8 +116,7 @@ def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
 
 
 def _acknowledge_taken(ctx: Context, tcb: Tcb) -> None:
-    is_over = tcb.state is State.CLOSED or tcb.state is State.TIME_WAIT
-    if not is_over and ack_after_taking_is_due(tcb):
+    if tcb.state not in _OVER and ack_after_taking_is_due(tcb):
         tcb.acks.due = True
         ctx.mark_dirty(tcb)
 

@@ -54,7 +54,7 @@ def wanted_window(tcb: Tcb) -> int:
     unit, in_use, allowed = 1 << shift, held(tcb), space.full
     if shift and not in_use and not space.may_shrink:
         # Where nothing waits for the user, all of the buffer is free.
-        return -(-min(allowed, space.threshold) // unit) * unit
+        return -(-(space.threshold if space.threshold < allowed else allowed) // unit) * unit
     full, free = min(space.clamp, allowed), space.window_of(space.buffer - in_use)
     mss = min(tcb.acks.rcv_mss, full)
     shrinks = space.may_shrink and shift

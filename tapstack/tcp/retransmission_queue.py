@@ -134,7 +134,7 @@ class RetransmissionQueue:
     def acknowledge_once_sent(self, ack: int) -> tuple[SentSegment, SentSegment, int] | None:
         """Remove what lies before `ack`, as `acknowledge` does; nothing, where that is less plain.
 
-        It is plain where `ack` cuts no entry, nothing of it was sent twice, and nothing is SACKed.
+        It is plain where `ack` cuts no entry, none was sent twice, and none is SACKed or lost.
         Gives the first and the last that went, and how many segments they were on the wire.
         """
         segments = self.segments
@@ -143,8 +143,8 @@ class RetransmissionQueue:
         for segment in segments:
             if segment.transmissions > 1:
                 return None
-        covered = segments[0], segment, self.packets_out
-        self.clear()
+        covered, self.packets_out = (segments[0], segment, self.packets_out), 0
+        segments.clear()
         return covered
 
     def _acknowledge_some_once_sent(self, ack: int) -> tuple[SentSegment, SentSegment, int] | None:

@@ -60,16 +60,18 @@ class RttEstimator:
 
         Gives what was observed, by the clock's granularity.
         """
-        rtt = max(rtt, CLOCK_GRANULARITY)
-        is_old = now - self.min_rtt_at > self.min_rtt_lifetime
-        if self.min_rtt is None or rtt <= self.min_rtt or is_old:
+        if rtt < CLOCK_GRANULARITY:
+            rtt = CLOCK_GRANULARITY
+        least = self.min_rtt
+        if least is None or rtt <= least or now - self.min_rtt_at > self.min_rtt_lifetime:
             self.min_rtt = rtt
             self.min_rtt_at = now
         return rtt
 
     def sample(self, rtt: Duration, snd_una: int, snd_nxt: int) -> None:
         """Take a measured round trip, µs, and recompute the RTO (2.2 and 2.3)."""
-        rtt = max(rtt, CLOCK_GRANULARITY)
+        if rtt < CLOCK_GRANULARITY:
+            rtt = CLOCK_GRANULARITY
         if self.srtt_8 == 0:
             self.srtt_8 = rtt << 3
             self.rttvar_4 = rtt << 1

@@ -19,7 +19,7 @@ from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.memory_pressure import make_room
 from tapstack.tcp.reassembly import ReassemblyQueue
 from tapstack.tcp.receive_memory import Memory, append_text, memory_of_segment
-from tapstack.tcp.receive_space import held, text_in_segment
+from tapstack.tcp.receive_space import held
 from tapstack.tcp.receive_window import remaining_window, right_edge
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.sack_list import extended, note_range
@@ -140,7 +140,7 @@ def note_text(
     size = segment_size or length
     if size > acks.rcv_mss:
         receive_space.learn_share(tcb, length, memory.charge)
-    acks.on_text(size, pushed, tcb.rcv_wnd, tcb.rto(), text_in_segment(tcb), now)
+    acks.on_text(tcb, size, pushed, now)
     receive_space.measure(tcb, length, echo, now)
     if length >= _GROWING_LENGTH:
         receive_space.offer_more(tcb, ctx.config, length, memory.charge, held(tcb))
@@ -180,7 +180,7 @@ def _receive_out_of_order(
         receive_space.learn_share(tcb, length, memory.charge)
     stamps = seg.options.timestamps
     receive_space.measure(tcb, length, stamps and stamps.echo, now, in_order=False)
-    tcb.acks.estimate_size(size, bool(seg.flags & PSH), text_in_segment(tcb))
+    tcb.acks.estimate_size(tcb, size, bool(seg.flags & PSH))
     ecn.on_text(tcb, seg)
     if not make_room(ctx, tcb, seg.seq):
         ctx.counters["TcpExtTCPOFODrop"] += 1

@@ -299,12 +299,13 @@ def delay_ack(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
     False where one that waits is about to leave: like in Linux, it may as well leave now.
     """
+    timer = tcb.delayed_ack_timer
     delay = tcb.acks.delay(tcb.rtt.srtt_8 >> 3, _longest_delay(ctx.config, tcb))
-    due = tcb.delayed_ack_timer.deadline
+    due = timer.deadline
     if due is not None and due <= now + delay // 4:
         return False
     if due is None or now + delay < due:
-        tcb.delayed_ack_timer.arm(now + delay)
+        timer.arm(now + delay)
     return True
 
 

@@ -20,6 +20,8 @@ from tapstack.tcp.transmission import max_unit
 
 _UNITS_A_SECOND_SHIFT = 10
 """The unit of a rate is what leaves within 2⁻¹⁰ s (Linux's sk_pacing_shift)."""
+_PACING_UNIT = 8 * SECOND // 100
+"""What a percent of a rate is worth where the time is SRTT, in µs, and eight times over."""
 _RECENTLY: Duration = MILLISECOND
 """A unit is only held back that close behind another, so that a silence does not end in a burst."""
 _SOON: Duration = MILLISECOND
@@ -36,9 +38,9 @@ def update_pacing_rate(config: TcpConfig, tcb: Tcb) -> None:
     window = tcb.window
     grows_fast = window.cwnd < window.ssthresh // 2
     percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
-    out = max(window.cwnd, tcb.sent.packets_out)
-    window_8 = 8 * tcb.effective_mss * out  # eight times over, as SRTT is kept
-    tcb.pacing_rate = window_8 * percent * (SECOND // 100) // (tcb.rtt.srtt_8 or 1)
+    cwnd, out = window.cwnd, tcb.sent.packets_out
+    octets = tcb.effective_mss * (out if out > cwnd else cwnd)
+    tcb.pacing_rate = octets * percent * _PACING_UNIT // (tcb.rtt.srtt_8 or 1)
 
 
 def unit_segments(ctx: Context, tcb: Tcb, mss: int) -> int:

@@ -33,7 +33,8 @@ def note_use(ctx: Context, tcb: Tcb, limited: bool, now: Instant) -> None:
         window.most_used = 0
         window.full_at = now
         return
-    window.most_used = max(window.most_used, out)
+    if out > window.most_used:
+        window.most_used = out
     if ctx.config.tcp_slow_start_after_idle and now - window.full_at >= tcb.rto():
         _shrink_to_use(ctx, tcb, now)
 
@@ -59,11 +60,11 @@ def restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
     True: the window may be another one now.
     """
-    idle = now - tcb.last_sent_at
-    if not tcb.last_sent_at or tcb.sent.in_flight:
+    last_sent_at, segments = tcb.last_sent_at, tcb.sent.segments
+    if not last_sent_at or (segments and tcb.sent.in_flight):
         return False
-    may_decay = bool(ctx.config.tcp_slow_start_after_idle) and not tcb.sent.segments
-    decays = may_decay and idle > tcb.rto()
+    idle = now - last_sent_at
+    decays = bool(not segments and idle > tcb.rto() and ctx.config.tcp_slow_start_after_idle)
     if decays:
         _decay(ctx, tcb, idle, now)
     tcb.congestion.on_restart(idle, now)

@@ -58,7 +58,9 @@ class HyStart:
     ) -> Sign | None:
         """Take a round trip, µs; tell whether, and why, slow start should end."""
         if self._round_end is None or gt(snd_una, self._round_end):
-            self._begin_round(snd_nxt, now)
+            self._round_end = snd_nxt
+            self._round_start = self._last_ack_at = now
+            self._least_rtt, self._samples = _NONE_YET, 0
         if cwnd < _LOW_WINDOW:
             return None
         if self._is_long_train(min_rtt, now):
@@ -66,12 +68,6 @@ class HyStart:
         if self._is_delayed(rtt, min_rtt):
             return Sign.DELAY
         return None
-
-    def _begin_round(self, snd_nxt: int, now: Instant) -> None:
-        self._round_end = snd_nxt
-        self._round_start = self._last_ack_at = now
-        self._least_rtt = _NONE_YET
-        self._samples = 0
 
     def _is_long_train(self, min_rtt: Duration, now: Instant) -> bool:
         """Tell whether ACKs have come without a break for half a round trip."""

@@ -42,7 +42,7 @@ class CongestionWindow:
 
         In slow start it may grow ahead of what is sent, but not beyond twice that.
         """
-        return self.limited or (self.cwnd < 2 * self.most_out and self.in_slow_start)
+        return self.limited or self.ssthresh > self.cwnd < 2 * self.most_out
 
     @property
     def in_slow_start(self) -> bool:
