@@ -43,6 +43,10 @@ _LONGEST_SLEEP = 10**6
 _log = logging.getLogger("tapstack")
 
 
+def _log_defect() -> None:
+    _log.exception("tapstack met a defect of its own; please report it")
+
+
 class Driver:
     """What it takes to drive one stack."""
 
@@ -94,12 +98,18 @@ class Driver:
         except Exception as error:
             if was_raised_by_signal_handler(error):
                 raise
-            _log.exception("tapstack met a defect of its own; please report it")
+            _log_defect()
 
     def leave(self) -> None:
         """End a turn: send what may be sent, wake who waits, and who drives if it is time to."""
-        self.guard(self._stack.flush, self.now)
-        if self._stack.events:
+        stack = self._stack
+        try:
+            stack.flush(self.now)
+        except Exception as error:  # as in `guard`, which every call would enter once more
+            if was_raised_by_signal_handler(error):
+                raise
+            _log_defect()
+        if stack.events:
             self._tell()
         if self._is_asleep:
             self._wake_for_deadline()
@@ -257,7 +267,7 @@ class Driver:
 
     def _sleep(self, waiter: Waiter, now: Instant, until: Instant | None) -> list[tuple[int, int]]:
         """Give up the lock, sleep, and take it back; tell what descriptors are ready."""
-        soonest = self._soonest()
+        soonest = self._soonest() if self._late_devices else self._stack.timers.soonest()
         if until is None or (soonest is not None and soonest < until):
             until = soonest
         seconds = None
@@ -305,7 +315,12 @@ class Driver:
                     else:
                         frames.append(frame)
                 before = stack.counters["IfOutOctets"]
-                self.guard(stack.receive_all, interface, frames, self.now)
+                try:
+                    stack.receive_all(interface, frames, self.now)
+                except Exception as error:  # as in `guard`
+                    if was_raised_by_signal_handler(error):
+                        raise
+                    _log_defect()
                 if not goes_on and (stack.events or stack.counters["IfOutOctets"] == before):
                     break  # else what has left may be answered: a SYN-ACK always is
                 self.now = monotonic()

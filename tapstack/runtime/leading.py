@@ -69,7 +69,9 @@ class Leadership:
                 if deadline is not None and deadline <= monotonic():
                     return False
                 if self._is_led_by(waiter):
-                    self._drive(waiter, deadline)
+                    self._driver.take_turn(waiter, deadline)
+                    if self._heir is not None:
+                        self._step_down(waiter)
                 else:
                     self._follow(waiter, deadline)
         finally:
@@ -102,14 +104,6 @@ class Leadership:
         self._leader = leader
         self._changes += 1
         self._fruitless = 0
-
-    def _drive(self, waiter: Waiter, deadline: Instant | None) -> None:
-        """Do a turn as the leader; hand over if there is an heir."""
-        self._driver.take_turn(waiter, deadline)
-        if waiter.has_happened:
-            self._fruitless = 0
-        elif self._heir is not None:
-            self._step_down(waiter)
 
     def _follow(self, waiter: Waiter, deadline: Instant | None) -> None:
         """Sleep until somebody calls."""

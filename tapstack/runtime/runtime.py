@@ -49,13 +49,15 @@ class Runtime:
         stack.epoch = epoch_offset()
         self._lock = StackLock()
         self._watchers = Watchers()
+        self.forget = self._watchers.remove
+        """Tell a waiter no more."""
+        self.now = monotonic
+        """Tell the time."""
         self._driver = Driver(stack, self._lock, self._watchers)
         self._leadership = Leadership(self._driver, self._lock)
         self._closing = False
         self._closed = False
         self._is_parents = False
-        self._takes_answers = False
-        # Whether the call that is in the stack is to do so, by a thread that might have waited.
         self.refuses = False
         """Whether no call enters any more: at exit that is so before it is closed."""
         self._exits_by: int | None = None
@@ -89,14 +91,7 @@ class Runtime:
         try:
             return attempt(*arguments, now=now)
         finally:
-            try:
-                if self._takes_answers:
-                    self._takes_answers = False
-                    if driver.has_written():
-                        # Before the rest leaves, which may wait for them (Nagle's algorithm).
-                        self._leadership.take_answers()
-            finally:
-                driver.leave()  # even if a signal handler has raised
+            driver.leave()  # even if a signal handler has raised
 
     def _refusal(self) -> OSError:
         """Make the error of a call that comes too late; at exit, have it never return instead."""
@@ -138,18 +133,18 @@ class Runtime:
         return True
 
     def take_answers(self) -> None:
-        """Have this call read what has come, at its end, if much has left."""
-        self._takes_answers = True
+        """Read what has come, if much has left by now.
+
+        Before the rest leaves, which may wait for it (Nagle's algorithm).
+        """
+        if self._driver.has_written():
+            self._leadership.take_answers()
 
     def take_arrivals(self) -> bool:
         """Take frames that have come by now, unless others see to them; False: there were none."""
         if not self._driver.finds_at_once or self.refuses:
             return False
         return self._leadership.take_arrivals()
-
-    def forget(self, waiter: Waiter) -> None:
-        """Tell a waiter no more."""
-        self._watchers.remove(waiter)
 
     def notify(self, endpoint: object, on_event: Callable[[int], None]) -> Callable[[], None]:
         """Have `on_event` called with what happened at every event; give what ends that.
@@ -163,10 +158,6 @@ class Runtime:
     def report(self, endpoint: object, events: int) -> None:
         """Tell of what happened to something that is no engine's. To be called under the lock."""
         self.stack.report(endpoint, events)
-
-    def now(self) -> Instant:
-        """Tell the time."""
-        return monotonic()
 
     def open(self, kind: int, protocol: int) -> SocketEndpoint:
         """Make a socket. Raises: OSError with EPROTONOSUPPORT or ESOCKTNOSUPPORT."""

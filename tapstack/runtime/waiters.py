@@ -31,7 +31,8 @@ class Waiter:
     def wake(self, events: int) -> None:  # noqa: ARG002 - whatever it was
         """End the wait."""
         self.has_happened = True
-        self.call()
+        if self.rouse is not None:
+            self.call()
 
     def call(self) -> None:
         """End the sleep, so that it looks how things are."""

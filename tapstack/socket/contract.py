@@ -155,7 +155,7 @@ class SocketHost(Protocol):
         """Leave the stack to others until a watcher has heard something; False: the time is up."""
 
     def take_answers(self) -> None:
-        """Have this call take what it was answered already, if it has sent much.
+        """Take what was answered already, if much was sent: at the end of an attempt.
 
         For those who might wait: they are who reads the devices, if nobody else does.
         """

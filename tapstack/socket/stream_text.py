@@ -79,8 +79,9 @@ def receive(tcp: Tcp, tcb: Tcb, size: int, flags: int, now: Instant) -> bytes:
     """Take text, b"" at its end. Raises: OSError with EAGAIN, why it ended."""
     if not (flags & MSG_DONTWAIT or tcb.error):
         # Who may wait gets no less than SO_RCVLOWAT, or than `size` if he wants all of it.
-        least = size if flags & MSG_WAITALL else min(tcb.options.rcvlowat, size)
-        if not tcp.is_readable(tcb, least=least or 1):
+        least = (size if flags & MSG_WAITALL else min(tcb.options.rcvlowat, size)) or 1
+        is_there = len(tcb.receive_queue) >= least and tcb.urgent_octet is UrgentOctet.NONE
+        if not is_there and not tcp.is_readable(tcb, least=least):
             raise os_error(EAGAIN)
     text = _peek(tcp, tcb, size, now) if flags & MSG_PEEK else _take(tcp, tcb, size, now)
     if text is None:
