@@ -11,14 +11,16 @@ Not done here: the headers (`tapstack/express_syns.py`), and what answers it (`u
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tapstack.tcp.listener import has_plain_room
-from tapstack.tcp.mss import on_peer_mss
-from tapstack.tcp.receive_space import MAX_SHIFT, offer_first_window, text_in_segment
+from tapstack.tcp.mss import full_segment, within
+from tapstack.tcp.options import TIMESTAMPS_LENGTH
+from tapstack.tcp.receive_space import MAX_SHIFT, first_window
 from tapstack.tcp.state import State, become
 from tapstack.tcp.syn_ack import SynAck
-from tapstack.tcp.synchronize import guess_segment_size
+from tapstack.tcp.synchronize import first_guess
 from tapstack.tcp.tcb_factory import make_tcb
 
 if TYPE_CHECKING:
@@ -78,7 +80,41 @@ def _agree(ctx: Context, tcb: Tcb, mss: int, shift: int, stamp: int, now: Instan
     tcb.ecn = False
     tcb.snd_wind_shift = min(shift, MAX_SHIFT)
     tcb.ts_recent, tcb.ts_recent_at = stamp, now
-    on_peer_mss(ctx, tcb, mss)
-    offer_first_window(tcb, ctx.config.tcp_rmem[2], text_in_segment(tcb), scaling=True)
     tcb.acks.always_quick = tcb.route.quickack
-    guess_segment_size(tcb)
+    config, space = ctx.config, tcb.receive_space
+    sizes = tcb.path_mtu, tcb.advertised_mss, mss or config.tcp_mss_default
+    limits = tcb.options.maxseg, config.tcp_min_snd_mss, config.tcp_rmem[2]
+    windows = tcb.snd_wnd, space.full, space.clamp, tcb.route.initrwnd
+    tcb.peer_mss, tcb.effective_mss, guess, tcb.rcv_wnd, tcb.rcv_wind_shift, space.clamp = (
+        _sizes_agreed(*sizes, *limits, *windows)
+    )
+    space.threshold = tcb.rcv_wnd
+    tcb.acks.start(guess)
+
+
+@lru_cache(maxsize=64)
+def _sizes_agreed(
+    path_mtu: int,
+    advertised_mss: int,
+    named_mss: int,
+    most_mss: int,
+    least_mss: int,
+    most_memory: int,
+    snd_wnd: int,
+    full: int,
+    clamp: int,
+    initrwnd: int,
+) -> tuple[int, int, int, int, int, int]:
+    """Work out the sizes of segments and windows, which the connections of a listener share.
+
+    Gives SendMSS, Eff.snd.MSS, the guess at the peer's segments, our window, its shift and clamp.
+    """
+    peer_mss = within(most_mss, named_mss, least_mss)
+    effective_mss = full_segment(path_mtu, peer_mss, timestamps=True, window=snd_wnd)
+    text = advertised_mss - TIMESTAMPS_LENGTH
+    first = initrwnd * text
+    rcv_wnd, shift, clamp = first_window(
+        max(full, first), clamp, first, most_memory, text, scaling=True
+    )
+    guess = first_guess(advertised_mss, effective_mss, rcv_wnd)
+    return peer_mss, effective_mss, guess, rcv_wnd, shift, clamp

@@ -140,7 +140,8 @@ def _begin_transfer(ctx: Context, tcb: Tcb, rtt: Duration, now: Instant) -> None
     tcb.rtt.observe(rtt, now)
     receive_space.on_established(tcb, now)
     send_space.grow(ctx, tcb)
-    mtu_probing.start(ctx, tcb, now)
+    if ctx.config.tcp_mtu_probing:
+        mtu_probing.start(ctx, tcb, now)
     if tcb.options.keepalive:
         arm_keepalive(ctx, tcb, now)
     update_pacing_rate(ctx.config, tcb)

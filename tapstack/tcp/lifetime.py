@@ -48,6 +48,8 @@ def enter_time_wait(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Move to TIME-WAIT and start 2·MSL (RFC 9293 §3.6); beyond the cap, close at once."""
     _forget_orphan(ctx, tcb)
     become(ctx, tcb, State.TIME_WAIT)
+    ctx.connections.time_wait += 1
+    tcb.undisturbed = False  # what it sends goes by no short way
     for timer in timers_of(tcb):
         timer.cancel()
     tcb.sent.clear()
@@ -81,10 +83,13 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
     """
     if tcb.fast_open is not None:
         fast_open_path.on_end(ctx, tcb)
-    fast_open_server.forget(tcb)
+    if tcb.syn_ack is not None:
+        fast_open_server.forget(tcb)
     _retire_timers(tcb)
     _forget_orphan(ctx, tcb)
     was_over = tcb.state is State.TIME_WAIT  # that is when its user was told
+    if was_over:
+        ctx.connections.time_wait -= 1
     if tcb.state is not State.CLOSED:
         become(ctx, tcb, State.CLOSED)
     ctx.connections.remove(tcb)

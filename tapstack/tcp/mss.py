@@ -33,7 +33,7 @@ def on_peer_mss(ctx: Context, tcb: Tcb, mss: int | None) -> None:
     """
     default = ctx.config.tcp_mss_default if tcb.fast_open is None else tcb.advertised_mss
     named = mss or default  # as Linux, 0 is none
-    tcb.peer_mss = _within(tcb.options.maxseg, named, ctx.config.tcp_min_snd_mss)
+    tcb.peer_mss = within(tcb.options.maxseg, named, ctx.config.tcp_min_snd_mss)
     update_effective_mss(tcb)
 
 
@@ -42,7 +42,7 @@ def on_peer_mss(ctx: Context, tcb: Tcb, mss: int | None) -> None:
 
 
 @lru_cache(maxsize=256)
-def _within(most: int, mss: int, least: int) -> int:
+def within(most: int, mss: int, least: int) -> int:
     """Hold an MSS between two others; 0: there is no greatest."""
     return max(min(mss, most or mss), least)
 
@@ -75,14 +75,14 @@ def update_effective_mss(tcb: Tcb) -> None:
     Like in Linux, two of them fit the largest window that the peer ever offered: one alone would
     have the peer's delayed ACKs stop us each time (RFC 9293 §3.8.6.2.1, Fs = 1/2).
     """
-    mss = _full_segment(tcb.path_mtu, tcb.peer_mss, tcb.timestamps, tcb.max_snd_wnd)
+    mss = full_segment(tcb.path_mtu, tcb.peer_mss, tcb.timestamps, tcb.max_snd_wnd)
     if tcb.mtu_probing is not None:
         mss = min(mss, text_in(tcb, tcb.mtu_probing.search_low))
     tcb.effective_mss = mss
 
 
 @lru_cache(maxsize=256)
-def _full_segment(mtu: int, peer_mss: int, timestamps: bool, window: int) -> int:
+def full_segment(mtu: int, peer_mss: int, timestamps: bool, window: int) -> int:
     """Give the text in a segment that the path takes, for a peer whose largest window that was."""
     mss = _text_in(mtu, peer_mss, timestamps)
     if not window:

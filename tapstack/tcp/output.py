@@ -51,7 +51,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send everything that a connection may send now."""
     if tcb.state is State.CLOSED:
         return
-    if tcb.syn_due and tcb.syn_ack is not None and not tcb.opens_early:
+    if tcb.syn_due and tcb.syn_ack is not None and tcb.syn_ack.pending is None:
         send_syn_ack(ctx, tcb, now)  # before it is acknowledged, nothing else is
         return
     if not (tcb.send_buffer.octets or tcb.sent.segments) and _only_receives(tcb):

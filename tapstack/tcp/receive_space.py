@@ -103,10 +103,10 @@ def make_receive_space(config: TcpConfig, options: UserOptions, most: int = 0) -
     """Make the buffer of a new connection; `most` is what the route lets be offered, 0: any."""
     locked = options.receive_buffer is not None
     buffer = size_at_first(config, options)
-    space = ReceiveSpace(buffer, locked, options.window_clamp or most or MAX_UNSCALED << MAX_SHIFT)
+    clamp = options.window_clamp or most or MAX_UNSCALED << MAX_SHIFT
+    space = ReceiveSpace(buffer, locked, clamp, config.tcp_shrink_window)
     if locked:
-        space.clamp = min(space.clamp, space.full)
-    space.may_shrink = config.tcp_shrink_window
+        space.clamp = min(clamp, space.full)
     return space
 
 
@@ -128,22 +128,25 @@ def offer_first_window(tcb: Tcb, most: int, mss: int, *, scaling: bool) -> None:
     """
     space, first = tcb.receive_space, tcb.route.initrwnd * mss
     window = max(space.full, first) if tcb.passive else space.full
-    space.threshold, tcb.rcv_wind_shift, space.clamp = _first_window(
-        window, space.clamp, first, max(most, _MOST_BY_USER), mss, scaling
+    space.threshold, tcb.rcv_wind_shift, space.clamp = first_window(
+        window, space.clamp, first, most, mss, scaling
     )
     tcb.rcv_wnd = space.threshold
 
 
 @lru_cache(maxsize=64)
-def _first_window(
+def first_window(
     window: int, clamp: int, first: int, most: int, mss: int, scaling: bool
 ) -> tuple[int, int, int]:
-    """Work out a threshold, a shift and a clamp, which most connections share."""
+    """Work out a threshold, a shift and a clamp, which most connections share.
+
+    `window` is what the buffer stands for, `first` what the route lets be offered, 0: any.
+    """
     window = min(window, clamp)
     threshold = window // mss * mss or window
     if first:
         threshold = min(threshold, first)
-    shift = shift_for(min(max(window, most), clamp)) if scaling else 0
+    shift = shift_for(min(max(window, most, _MOST_BY_USER), clamp)) if scaling else 0
     return threshold, shift, min(clamp, MAX_UNSCALED << shift)
 
 
@@ -151,24 +154,25 @@ def on_established(tcb: Tcb, now: Instant) -> None:
     """Begin to measure, with one segment of the buffer kept back."""
     # As Linux, which takes the timestamps' part from what was advertised when all is agreed.
     space, mss = tcb.receive_space, tcb.advertised_mss if tcb.opens_early else text_in_segment(tcb)
-    space.clamp = _clamp_in_transfer(space.clamp, space.full, mss, tcb.window_scaling)
-    space.threshold = min(space.threshold, space.clamp)
-    space.taken_before = min(space.threshold, tcb.rcv_wnd, _taken_at_first(mss))
+    space.clamp, space.threshold, space.taken_before = _in_transfer(
+        space.clamp, space.threshold, space.full, tcb.rcv_wnd, mss, tcb.window_scaling
+    )
     space.measured_seq, space.measured_at = tcb.copied_seq, now
 
 
 @lru_cache(maxsize=64)
-def _clamp_in_transfer(clamp: int, full: int, mss: int, scaling: bool) -> int:
-    """Hold back one segment of a buffer whose window that would be."""
+def _in_transfer(
+    clamp: int, threshold: int, full: int, rcv_wnd: int, mss: int, scaling: bool
+) -> tuple[int, int, int]:
+    """Hold back one segment of a buffer whose window that would be.
+
+    Gives the clamp, the threshold, and what the user is thought to take in the first round trip.
+    """
     clamp = min(clamp, full) if scaling else min(clamp, full, MAX_UNSCALED)
     if clamp > 2 * mss and clamp + mss > full:
         clamp = max(2 * mss, full - mss)
-    return clamp
-
-
-@lru_cache(maxsize=64)
-def _taken_at_first(mss: int) -> int:
-    return _INITIAL_SEGMENTS * mss
+    threshold = min(threshold, clamp)
+    return clamp, threshold, min(threshold, rcv_wnd, _INITIAL_SEGMENTS * mss)
 
 
 def text_in_segment(tcb: Tcb) -> int:

@@ -9,6 +9,7 @@ Not done here: the text (`send_buffer.py`).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import WRITABLE
@@ -42,14 +43,21 @@ def grow(ctx: Context, tcb: Tcb) -> None:
     """Let a buffer that the user has not set hold two congestion windows, as Linux counts them."""
     if tcb.options.send_buffer is not None:
         return
-    segments = max(_LEAST_SEGMENTS, tcb.window.cwnd, tcb.recovery.reordering + 1)
-    most = ctx.config.tcp_wmem[2]
-    tcb.send_space = max(tcb.send_space, min(2 * segments * _cost(tcb.peer_mss), most))
+    segments = tcb.window.cwnd, tcb.recovery.reordering + 1
+    wanted = _space_for(*segments, tcb.peer_mss, ctx.config.tcp_wmem[2])
+    if wanted > tcb.send_space:
+        tcb.send_space = wanted
 
 
-def _cost(mss: int) -> int:
-    """Give the memory that Linux charges for a segment: a power of two, and its record."""
-    return (1 << (mss + _HEADROOM - 1).bit_length()) + _BOOKKEEPING
+@lru_cache(maxsize=256)
+def _space_for(cwnd: int, reordering: int, mss: int, most: int) -> int:
+    """Give the memory of two windows; Linux charges for a segment a power of two, and its record.
+
+    Most connections that begin share it, to the very number.
+    """
+    segments = max(_LEAST_SEGMENTS, cwnd, reordering)
+    cost = (1 << (mss + _HEADROOM - 1).bit_length()) + _BOOKKEEPING
+    return min(2 * segments * cost, most)
 
 
 def charge(tcb: Tcb) -> int:

@@ -85,8 +85,3 @@ def become(ctx: Context, tcb: Tcb, state: State) -> None:
     tcb.state = state
     if (state in _COUNTED) is not (old in _COUNTED):
         ctx.counters["TcpCurrEstab"] += 1 if state in _COUNTED else -1
-    if state is State.TIME_WAIT:
-        tcb.undisturbed = False  # what it sends goes by no short way
-        ctx.connections.time_wait += 1
-    elif old is State.TIME_WAIT:
-        ctx.connections.time_wait -= 1

@@ -51,8 +51,12 @@ def take_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
 
 def guess_segment_size(tcb: Tcb) -> None:
     """Guess how much the peer's segments carry, for when to acknowledge them."""
-    hint = min(tcb.advertised_mss, tcb.effective_mss, _MAX_MSS_HINT, tcb.rcv_wnd // 2)
-    tcb.acks.start(hint)
+    tcb.acks.start(first_guess(tcb.advertised_mss, tcb.effective_mss, tcb.rcv_wnd))
+
+
+def first_guess(advertised_mss: int, effective_mss: int, rcv_wnd: int) -> int:
+    """Guess from what both ends take, and from what is offered."""
+    return min(advertised_mss, effective_mss, _MAX_MSS_HINT, rcv_wnd // 2)
 
 
 def _negotiate(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:

@@ -241,8 +241,6 @@ class Exceptions:
     count from there."""
     waiting_since: Instant = 0
     """When it came to TIME-WAIT."""
-    last_invalid_reply_at: Instant | None = None
-    """When an invalid segment was last answered: the limit of RFC 5961 §7, per connection."""
 
     # --- receiving ---
     rcv_up: int = 0
@@ -293,6 +291,8 @@ class Tcb(Exchange, Exceptions):
     # --- timeouts ---
     persist_timer: Timer | NeverArmed = NEVER_ARMED
     """Runs while text waits for a closed window (RFC 9293 §3.8.6.1). Armed by `timeouts.py`."""
+    last_invalid_reply_at: Instant | None = None
+    """When an invalid segment was last answered: the limit of RFC 5961 §7, per connection."""
 
     # --- receiving ---
     sacks: SackList | None = None
