@@ -77,7 +77,6 @@ def take_expected_syn(
 def _agree(ctx: Context, tcb: Tcb, mss: int, shift: int, stamp: int, now: Instant) -> None:
     """Agree on all that was offered, but ECN, which was not."""
     tcb.window_scaling = tcb.sack_permitted = tcb.timestamps = True
-    tcb.ecn = False
     tcb.snd_wind_shift = min(shift, MAX_SHIFT)
     tcb.ts_recent, tcb.ts_recent_at = stamp, now
     tcb.acks.always_quick = tcb.route.quickack

@@ -186,7 +186,8 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
         return
     request.transmissions += 1
     request.last_sent_at = now
-    if request.transmissions == 1:
+    is_first = request.transmissions == 1
+    if is_first:
         request.first_sent_at = now
         why = "open"
     else:
@@ -198,7 +199,7 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
         transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, why)
         tcb.statistics.segs_out -= 1  # like Linux, whose half-open connections count nothing
     request.cookie = None  # once is enough
-    if request.transmissions == 1:
+    if is_first:
         syn_ack.arm(tcb, now)
 
 

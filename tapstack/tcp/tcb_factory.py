@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.address import Endpoint
 from tapstack.base.timers import Timer
 from tapstack.base.units import SECOND, Instant
-from tapstack.tcp import ecn, send_space, timeouts
+from tapstack.tcp import send_space, timeouts
 from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.connections import SocketPair
@@ -77,11 +77,9 @@ def draft_tcb(
     tcb.route = route
     tcb.recovery.reordering = config.tcp_reordering
     tcb.retransmission_timer.owner = tcb.delayed_ack_timer.owner = (ctx, tcb)
-    tcb.ecn = ecn.begins(config, tcb)
     tcb.path_mtu, tcb.path_asked_at = path.mtu, now
     tcb.advertised_mss = offered_mss(path.mtu, route.advmss, options.maxseg)
-    iss, tcb.ts_offset = ctx.first_numbers(local, remote, now)
-    tcb.iss = tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = iss
+    tcb.iss, tcb.ts_offset = ctx.first_numbers(local, remote, now)
     tcb.last_received_at = now
     tcb.send_space = send_space.size_at_first(config, options.send_buffer)
     return tcb

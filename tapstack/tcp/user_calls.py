@@ -16,6 +16,7 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.tcp import (
     delivery_rate,
+    ecn,
     fast_open_client,
     fast_open_server,
     receive_space,
@@ -98,6 +99,8 @@ def open_active(
     except OSError:
         _undo(ctx, hold, binding)
         raise
+    tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = tcb.iss
+    tcb.ecn = ecn.begins(ctx.config, tcb)
     if legacy is not None:
         succeed(tcb, legacy)
     most, scaling = ctx.config.tcp_rmem[2], ctx.config.tcp_window_scaling
