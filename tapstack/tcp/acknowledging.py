@@ -28,16 +28,14 @@ def acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if not acks.due and not acks.fresh:
         return
     acks.fresh = False
-    may_wait = ack_compression.hold_back if tcb.reassembly else delay_ack
-    if acks.due or _is_due_now(tcb) or not may_wait(ctx, tcb, now):
-        transmit(ctx, tcb, sequence_of_ack(tcb), ACK, 0, now, "acknowledge")
-
-
-def _is_due_now(tcb: Tcb) -> bool:
-    """Tell whether an ACK must not be delayed: quick mode, or more than a full segment is owed."""
-    if sub(tcb.rcv_nxt, tcb.rcv_wup) > tcb.acks.rcv_mss and _opens_as_it_was(tcb):
-        return True
-    return tcb.acks.is_quick()
+    if not acks.due:
+        # It must not be delayed in quick mode, or where more than a full segment is owed.
+        many = sub(tcb.rcv_nxt, tcb.rcv_wup) > acks.rcv_mss
+        if not (many and _opens_as_it_was(tcb)) and not acks.is_quick():
+            may_wait = ack_compression.hold_back if tcb.reassembly else delay_ack
+            if may_wait(ctx, tcb, now):
+                return
+    transmit(ctx, tcb, sequence_of_ack(tcb), ACK, 0, now, "acknowledge")
 
 
 def _opens_as_it_was(tcb: Tcb) -> bool:

@@ -109,4 +109,5 @@ def take_sample(
         return  # ACKs that came faster than the path can be: they tell nothing
     segments, limited = delivered - departure.delivered, departure.app_limited
     if not limited or segments * rate.interval >= rate.segments * interval:
-        rate.segments, rate.interval, rate.app_limited = segments, interval, limited
+        rate.segments, rate.interval = segments, interval
+        rate.app_limited = limited

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.tcp import path_mtu, tail_loss_probe
 from tapstack.tcp.delivery_rate import depart
+from tapstack.tcp.plain_segment import send_plain
 from tapstack.tcp.retransmission_timer import rearm_retransmission, runs_no_rto
 from tapstack.tcp.segment import ACK, FIN, PSH
 from tapstack.tcp.sent_segment import SentSegment, packets_of
@@ -30,18 +31,21 @@ from tapstack.tcp.window_validation import is_left_unused, note_use, restart_aft
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
+    from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.tcb import Tcb
 
 
 def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Send all that waits, if that is a FIN, or one unit which may leave; False: decline."""
-    length, state = tcb.unsent(), tcb.state
+    segments, state = tcb.sent.segments, tcb.state
+    length = tcb.unsent() if segments else tcb.send_buffer.octets
     if state is State.ESTABLISHED:
         if length <= 0 or tcb.fin_queued or len(tcb.send_pieces) != 1:
             return False
     elif length or state not in FIN_UNACKNOWLEDGED or not _fin_may_leave(tcb):
         return False
-    if tcb.lane is None or tcb.more_coming or tcb.options.cork or tcb.send_blocked:
+    lane = tcb.lane
+    if lane is None or tcb.more_coming or tcb.options.cork or tcb.send_blocked:
         return False
     if not tcb.undisturbed and look_for_disturbance(tcb):
         return False
@@ -49,14 +53,14 @@ def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         path_mtu.refresh(ctx, tcb, now)
     if not length:
         tcb.fin_sent = True
-        _send(ctx, tcb, 0, FIN, now, "close")
+        _send(ctx, tcb, lane, 0, FIN, now, "close")
         return True
     if not _may_leave(ctx, tcb, length, now):
         return False
-    if not tcb.sent.segments:
+    if not segments:
         restart_after_idle(ctx, tcb, now)
     tcb.acks.on_text_sent(now)
-    _send(ctx, tcb, length, PSH if tcb.send_pieces.take_lone() else 0, now, "new text")
+    _send(ctx, tcb, lane, length, PSH if tcb.send_pieces.take_lone() else 0, now, "new text")
     return True
 
 
@@ -66,11 +70,15 @@ def _fin_may_leave(tcb: Tcb) -> bool:
     return waits and not tcb.sent.segments and tcb.snd_wnd > 0
 
 
-def _send(ctx: Context, tcb: Tcb, length: int, flags: int, now: Instant, why: str) -> None:
+def _send(
+    ctx: Context, tcb: Tcb, lane: Lane, length: int, flags: int, now: Instant, why: str
+) -> None:
     """Send so much text, or a FIN, for the first time, and do what is to be done behind it."""
     begins_rto, seq = runs_no_rto(tcb), tcb.snd_nxt
     ctx.counters["TcpExtTCPOrigDataSent"] += _note_sent(tcb, length, flags, now)
-    transmit(ctx, tcb, seq, flags | ACK, length, now, why, is_new=True)
+    flags |= ACK
+    if not send_plain(ctx, tcb, lane, seq, flags, length, now):
+        transmit(ctx, tcb, seq, flags, length, now, why, is_new=True)
     note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
     if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
         rearm_retransmission(tcb, now)

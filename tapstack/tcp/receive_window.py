@@ -51,10 +51,12 @@ def right_edge(tcb: Tcb) -> int:
 def wanted_window(tcb: Tcb) -> int:
     """Give the window that the buffer has room for, whatever was advertised before."""
     space, shift = tcb.receive_space, tcb.rcv_wind_shift
-    unit, in_use, allowed = 1 << shift, held(tcb), space.full
-    if shift and not in_use and not space.may_shrink:
-        # Where nothing waits for the user, all of the buffer is free.
-        return -(-(space.threshold if space.threshold < allowed else allowed) // unit) * unit
+    unit, allowed, most = 1 << shift, space.full, space.threshold
+    nothing_waits = not tcb.receive_memory.charge and tcb.reassembly is None
+    if nothing_waits and shift and not space.may_shrink:
+        # All of the buffer is free.
+        return -(-(most if most < allowed else allowed) // unit) * unit
+    in_use = held(tcb)
     full, free = min(space.clamp, allowed), space.window_of(space.buffer - in_use)
     mss = min(tcb.acks.rcv_mss, full)
     shrinks = space.may_shrink and shift
@@ -65,7 +67,7 @@ def wanted_window(tcb: Tcb) -> int:
         free = free // unit * unit
         if free < allowed // 16 or free < mss or (shrinks and free < unit):
             return 0
-    free = min(free, space.threshold)
+    free = min(free, most)
     if shift:
         return -(-free // unit) * unit
     # Without scaling the field is exact: keep whole segments, so that no crumb is offered.

@@ -69,29 +69,20 @@ class RttEstimator:
         return rtt
 
     def sample(self, rtt: Duration, snd_una: int, snd_nxt: int) -> None:
-        """Take a measured round trip, µs, and recompute the RTO (2.2 and 2.3)."""
-        if rtt < CLOCK_GRANULARITY:
-            rtt = CLOCK_GRANULARITY
-        if self.srtt_8 == 0:
-            self.srtt_8 = rtt << 3
-            self.rttvar_4 = rtt << 1
-            self.variance = self._largest = max(self.rttvar_4, self.rto_min)
-            self._round_end = snd_nxt
-        else:
-            self._smooth(rtt, snd_una, snd_nxt)
-        # Deviation: RFC 6298 (2.4) puts a floor of 1 s under the RTO. Like Linux, we put the floor
-        # under the variance term: RTO = SRTT + max(rto_min, 4·RTTVAR).
-        self.rto = min((self.srtt_8 >> 3) + self.variance, self.rto_max)
+        """Take a measured round trip, µs, and recompute the RTO (2.2 and 2.3).
 
-    def _smooth(self, rtt: Duration, snd_una: int, snd_nxt: int) -> None:
-        """Come an eighth of the way to a sample, and the deviation a quarter of its way.
-
-        The RTO follows a larger deviation at once, a smaller one slowly.
+        The mean comes an eighth of the way to it, the deviation a quarter of its way. The RTO
+        follows a larger deviation at once, a smaller one slowly.
         Deviation: with many samples in a round trip, RTTVAR would forget within that one what it
         has learnt (RFC 7323 appendix G). Linux keeps the largest of each round trip instead, and
         comes down to it by a quarter a round trip.
         """
+        if rtt < CLOCK_GRANULARITY:
+            rtt = CLOCK_GRANULARITY
         srtt_8, deviation = self.srtt_8, self.rttvar_4
+        if srtt_8 == 0:
+            self._begin(rtt, snd_nxt)
+            return
         error = rtt - (srtt_8 >> 3)
         change = abs(error) - (deviation >> 2)
         if error < 0 < change:
@@ -99,12 +90,27 @@ class RttEstimator:
             # As Linux has it, it counts for an eighth of what the RFC says.
             change >>= 3
         deviation += change
-        self.srtt_8, self.rttvar_4 = srtt_8 + error, deviation
-        if deviation > self._largest:
-            self._largest = deviation
-        if self._largest > self.variance:
-            self.variance = self._largest
+        srtt_8 += error
+        self.srtt_8, self.rttvar_4 = srtt_8, deviation
+        largest, variance = self._largest, self.variance
+        if deviation > largest:
+            largest = deviation
+        if largest > variance:
+            variance = largest
         if gt(snd_una, self._round_end):
-            self.variance -= (self.variance - self._largest) >> 2
+            variance -= (variance - largest) >> 2
             self._round_end = snd_nxt
-            self._largest = self.rto_min
+            largest = self.rto_min
+        self._largest, self.variance = largest, variance
+        # Deviation: RFC 6298 (2.4) puts a floor of 1 s under the RTO. Like Linux, we put the floor
+        # under the variance term: RTO = SRTT + max(rto_min, 4·RTTVAR).
+        rto = (srtt_8 >> 3) + variance
+        self.rto = rto if rto < self.rto_max else self.rto_max
+
+    def _begin(self, rtt: Duration, snd_nxt: int) -> None:
+        """Take the first sample (2.2)."""
+        self.srtt_8 = rtt << 3
+        self.rttvar_4 = rtt << 1
+        self.variance = self._largest = max(self.rttvar_4, self.rto_min)
+        self._round_end = snd_nxt
+        self.rto = min(rtt + self.variance, self.rto_max)

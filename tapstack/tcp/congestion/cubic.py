@@ -162,7 +162,7 @@ class Cubic(CongestionControl):
         if not 0 < self._min_rtt <= rtt:
             self._min_rtt = rtt
         window = self.window
-        if self._slow_start_left or not self.config.cubic_hystart or not window.in_slow_start:
+        if self._slow_start_left or not self.config.cubic_hystart or window.cwnd >= window.ssthresh:
             return
         if self._hystart is None:
             self._hystart = HyStart()

@@ -42,7 +42,8 @@ class CongestionWindow:
 
         In slow start it may grow ahead of what is sent, but not beyond twice that.
         """
-        return self.limited or self.ssthresh > self.cwnd < 2 * self.most_out
+        cwnd = self.cwnd
+        return self.limited or (cwnd < 2 * self.most_out and cwnd < self.ssthresh)
 
     @property
     def in_slow_start(self) -> bool:
