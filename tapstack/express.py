@@ -160,9 +160,11 @@ class ExpressLane:
                 frames = self._take_run(interface, tcb, octets, size, behind, now)
                 if frames:
                     return frames
-            texts, packets = (octets[_LENGTH:],), packets_of(length, size) if size else 1
-            numbers = seq, ack, word, wnd, stamp, echo
-            taken = take_expected(self._context, tcb, *numbers, texts, length, size, packets, now)
+            packets = packets_of(length, size) if size else 1
+            taken = take_expected(
+                self._context, tcb, seq, ack, word, wnd, stamp, echo,
+                (octets[_LENGTH:],), length, size, packets, now,
+            )  # fmt: skip
         if not taken:
             ends = port, our_port, seq, ack, word & 0xFF, wnd, up
             if not self._take_by_steps(tcb, ends, stamp, echo, octets, front & 0xFF, size, now):

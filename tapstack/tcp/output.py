@@ -83,8 +83,9 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def _only_receives(tcb: Tcb) -> bool:
     """Tell whether no FIN and no probe is to be sent, and no text is waited for: there is none."""
-    probes = tcb.probe_due or tcb.recovery.new_text_first
-    return tcb.state in CAN_SEND and not (probes or tcb.send_blocked)
+    if tcb.probe_due or tcb.send_blocked or tcb.recovery.new_text_first:
+        return False
+    return tcb.state in CAN_SEND
 
 
 def _only_waits(tcb: Tcb) -> bool:

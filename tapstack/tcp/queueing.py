@@ -32,10 +32,11 @@ def queue_text(
     `held` leaves only with all of it. The last piece is the flush's, unless a train takes it along:
     it is not to if the user `goes_on`, or ends a record.
     """
-    if fits_alone(ctx, tcb, len(data)):
+    length = len(data)
+    if not tcb.send_buffer.octets and fits_alone(ctx, tcb, length):
         tcb.send_buffer.append(data)
-        tcb.send_pieces.take_alone(tcb.snd_nxt, len(data))
-        return len(data)
+        tcb.send_pieces.take_alone(tcb.snd_nxt, length)
+        return length
     text = memoryview(data)
     taken, size, may_leave = 0, len(text), not held
     tcb.send_pieces.unpush(tcb)
@@ -62,11 +63,11 @@ def queue_text(
 
 
 def fits_alone(ctx: Context, tcb: Tcb, length: int) -> bool:
-    """Tell whether so much text is one piece for sure, and one segment: a question, or an answer.
+    """Tell whether text is one piece for sure, and one segment: a question, or an answer.
 
-    Where nothing else is queued or in flight, that much finds room, however large pieces are now.
+    Nothing is queued before it. Where nothing is in flight either, so much finds room, however
+    large pieces are now.
     """
-    others = tcb.send_buffer.octets or tcb.sent.segments or tcb.text_followers
-    if others or not 0 < length <= tcb.effective_mss:
+    if tcb.sent.segments or tcb.text_followers or not 0 < length <= tcb.effective_mss:
         return False
     return bool(tcb.options.notsent_lowat or ctx.config.tcp_notsent_lowat)
