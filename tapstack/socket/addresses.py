@@ -50,15 +50,23 @@ def read_address(address: Any) -> Endpoint:
     if len(address) != 2:
         raise TypeError("AF_INET address must be a pair (host, port)")
     host, port = address
+    if type(host) is str and type(port) is int:
+        return _read_usual(host, port)
     if isinstance(host, (bytes, bytearray)):
         host = host.decode("ascii", "replace")
     if not isinstance(host, str):
         raise TypeError(f"str, bytes or bytearray expected, not {type(host).__name__}")
     if not isinstance(port, int):
         raise TypeError(f"'{type(port).__name__}' object cannot be interpreted as an integer")
+    return _read_usual(host, port)
+
+
+@lru_cache(maxsize=256)
+def _read_usual(host: str, port: int) -> Endpoint:
+    """Read what nearly every address is; a peer's is written with each datagram."""
     if not 0 <= port <= 65535:
         raise OverflowError("port must be 0-65535.")
-    return Endpoint(read_host(host), port)
+    return Endpoint(read_host(host), int(port))
 
 
 @lru_cache(maxsize=256)
