@@ -54,6 +54,8 @@ class Runtime:
         self.now = monotonic
         """Tell the time."""
         self._driver = Driver(stack, self._lock, self._watchers)
+        self.flush = self._driver.leave
+        """Send what is to be sent, and wake who waits."""
         self._leadership = Leadership(self._driver, self._lock)
         self._closing = False
         self._closed = False
@@ -125,7 +127,6 @@ class Runtime:
 
         Raises: StackDownError, which is for `call`.
         """
-        self._driver.leave()
         if not self.refuses and not self._leadership.wait(waiter, deadline):
             return False
         if self.refuses:

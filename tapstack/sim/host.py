@@ -136,8 +136,7 @@ class Host:
         try:
             return attempt(*arguments, now=self._clock.now)
         finally:
-            self.stack.flush(self._clock.now)
-            self._leave()
+            self.flush()
 
     def call_soon(self, attempt: Callable[..., object], *arguments: Any) -> None:
         """Have an attempt made before anything else happens. For finalizers."""
@@ -150,10 +149,13 @@ class Host:
         return waiter
 
     def wait(self, watcher: Waiter, deadline: Instant | None) -> bool:
-        """Send what is to be sent, and wait for an event; False when the time is up."""
+        """Wait for an event; False when the time is up."""
+        return watcher.wait(deadline)
+
+    def flush(self) -> None:
+        """Send what is to be sent, and wake who waits."""
         self.stack.flush(self._clock.now)
         self._leave()
-        return watcher.wait(deadline)
 
     def take_answers(self) -> None:
         """Take nothing: answers come as time goes on."""

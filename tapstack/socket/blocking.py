@@ -65,7 +65,7 @@ def repeat(
         if events & WRITABLE:
             host.take_answers()
         return done
-    return _await(host, endpoint, events, timeout, attempt, arguments, now)
+    return _await(host, endpoint, events, timeout, attempt, arguments, now, was_tried=True)
 
 
 def repeat_read(
@@ -83,12 +83,15 @@ def repeat_read(
     Who talks to and fro reads before the answer has come, and to raise that costs as much as a
     frame does.
     """
-    if not endpoint.has_nothing_to_read():
+    is_worth_trying = not endpoint.has_nothing_to_read()
+    if is_worth_trying:
         try:
             return attempt(*arguments, now=now)
         except BlockingIOError:
             pass
-    return _await(host, endpoint, events, timeout, attempt, arguments, now)
+    return _await(
+        host, endpoint, events, timeout, attempt, arguments, now, was_tried=is_worth_trying
+    )
 
 
 def _await(
@@ -99,21 +102,25 @@ def _await(
     attempt: Callable[..., T],
     arguments: tuple[Any, ...],
     now: Instant,
+    *,
+    was_tried: bool,
 ) -> T:
-    """Repeat an attempt that was in vain, on the events."""
+    """Repeat an attempt that was in vain, or would have been, on the events."""
     if host.take_arrivals():
         try:
             return attempt(*arguments, now=host.now())
         except BlockingIOError:
-            pass  # what had come was for others
+            was_tried = True  # what had come was for others
     deadline = None if timeout is None else now + round(timeout * SECOND)
     waiter = host.watch(endpoint.watched(), events)
     try:
+        if was_tried:
+            host.flush()
         while host.wait(waiter, deadline):
             try:
                 return attempt(*arguments, now=host.now())
             except BlockingIOError:
-                continue
+                host.flush()
     finally:
         host.forget(waiter)
     raise TimeoutError("timed out")

@@ -154,6 +154,13 @@ class SocketHost(Protocol):
     def wait(self, watcher: Any, deadline: Instant | None) -> bool:
         """Leave the stack to others until a watcher has heard something; False: the time is up."""
 
+    def flush(self) -> None:
+        """Send what attempts in vain have left to be sent, and tell of what they did.
+
+        To be called before a wait, and once there is a watcher, who may be told of it; `call` does
+        this at its end.
+        """
+
     def take_answers(self) -> None:
         """Take what was answered already, if much was sent: at the end of an attempt.
 

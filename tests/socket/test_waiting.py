@@ -51,6 +51,43 @@ def test_timeouts_are_kept(net: Net) -> None:
         fresh.settimeout("soon")
 
 
+def test_who_is_said_to_have_nothing_to_read_would_wait(ours: Net) -> None:
+    """A read that may wait is not tried then: it has to be so until something comes."""
+    client, server = ours.pair()
+    endpoint = server._open.endpoint
+    assert endpoint.has_nothing_to_read()
+    with pytest.raises(BlockingIOError):
+        server.recv(1, socket.MSG_DONTWAIT)
+    client.sendall(b"ab")
+    wait_readable(server)
+    assert not endpoint.has_nothing_to_read()
+    assert server.recv(1) == b"a"
+    assert not endpoint.has_nothing_to_read()
+    assert server.recv(1) == b"b"
+    assert endpoint.has_nothing_to_read()
+    client.shutdown(socket.SHUT_WR)
+    wait_readable(server)
+    assert not endpoint.has_nothing_to_read()
+    assert not ours.socket()._open.endpoint.has_nothing_to_read()
+    assert not ours.listener()._open.endpoint.has_nothing_to_read()
+
+
+def test_what_a_datagram_socket_has_to_read(ours: Net) -> None:
+    here, there = ours.datagram(), ours.datagram()
+    endpoint = there._open.endpoint
+    assert endpoint.has_nothing_to_read()
+    here.sendto(b"", there.getsockname())
+    assert not endpoint.has_nothing_to_read()
+    assert there.recv(1) == b""
+    assert endpoint.has_nothing_to_read()
+    here.connect((LOOPBACK, 9))
+    here.send(b"to nobody")
+    assert not here._open.endpoint.has_nothing_to_read()  # but ECONNREFUSED
+    with pytest.raises(OSError, match="not connected"):
+        there.shutdown(socket.SHUT_RD)
+    assert not endpoint.has_nothing_to_read()
+
+
 def test_what_takes_too_long(net: Net) -> None:
     client, server = net.pair(send_buffer=20_000, receive_buffer=20_000)
     listener, nobody, udp = net.listener(), net.socket(), net.datagram()
