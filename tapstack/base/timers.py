@@ -114,11 +114,9 @@ class TimerQueue:
         entries = []
         for entry in self._heap:
             timer = entry[2]
-            if timer._entry != entry[0]:
-                continue
             if timer.deadline is None:
                 timer._entry = None
-            else:
+            elif timer._entry == entry[0]:
                 entries.append(entry)
         self._heap = entries
         heapify(self._heap)

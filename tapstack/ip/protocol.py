@@ -329,7 +329,7 @@ class Ip:
         return self._addresses.is_martian(source, ours, interface)
 
     def _hop_to(self, destination: Ipv4Address, source: Ipv4Address) -> Hop:
-        hop = self._paths.find(destination, source)
+        hop = self._paths.known(destination) or self._paths.find(destination, source)
         if hop is None:
             self._counters.drop(Drop.IP_NO_ROUTE)
             raise os_error(errno.ENETUNREACH)

@@ -100,8 +100,9 @@ class Verdict(Enum):
 
 def has_plain_room(ctx: Context, listener: Listener) -> bool:
     """Tell whether a SYN is taken without further questions: neither of the queues is full."""
-    room = listener.backlog - max(len(listener.syn_queue), len(listener.accept_queue))
-    return room >= 0 and ctx.config.tcp_syncookies == IF_NEEDED
+    waiting, most = len(listener.syn_queue), listener.backlog
+    fits = waiting <= most and len(listener.accept_queue) <= most
+    return fits and ctx.config.tcp_syncookies == IF_NEEDED
 
 
 def judge(ctx: Context, listener: Listener) -> Verdict:

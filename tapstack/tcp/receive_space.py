@@ -117,8 +117,9 @@ def size_at_first(config: TcpConfig, options: UserOptions) -> int:
     """
     if options.receive_buffer is not None:
         return options.receive_buffer
-    awaited = (options.rcvlowat << _SHARE_BITS) // _FIRST_SHARE if options.rcvlowat > 1 else 0
-    return max(config.tcp_rmem[1], awaited)
+    if options.rcvlowat <= 1:
+        return config.tcp_rmem[1]
+    return max(config.tcp_rmem[1], (options.rcvlowat << _SHARE_BITS) // _FIRST_SHARE)
 
 
 def offer_first_window(tcb: Tcb, most: int, mss: int, *, scaling: bool) -> None:

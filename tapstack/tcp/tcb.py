@@ -188,8 +188,6 @@ class Exchange:
     """What was counted, for `info.py`."""
 
     # --- the user ---
-    fast_open: FastOpenAttempt | None = None
-    """Our use of Fast Open as a client."""
     orphaned: bool = False
     """The user has closed it, and will not hear of it again."""
     error: int = 0
@@ -255,6 +253,8 @@ class Exceptions:
     """The sequence number of a FIN that came before all of the text in front of it."""
 
     # --- the user ---
+    fast_open: FastOpenAttempt | None = None
+    """Our use of Fast Open as a client."""
     syn_text_acked: bool = False
     """The SYN's text, ours or the peer's, was acknowledged by the SYN-ACK."""
     fast_open_child: bool = False
