@@ -52,7 +52,7 @@ UNPACED = 2**64 - 1
 """A pacing rate that limits nothing: while nothing was acknowledged."""
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False)
 class Exchange:
     """What the exchange of text asks of a connection with each segment.
 
@@ -71,6 +71,12 @@ class Exchange:
     retransmission_timer: Timer
     """Runs while anything is in flight (RFC 6298 §5). Armed by `retransmission_timer.py`."""
     delayed_ack_timer: Timer
+    binding: PortBinding
+    """The hold on the local port; given back when the connection ends.
+
+    It stands here as it has no default. With fields by keyword alone it could stand below, but
+    then all defaults would be looked up by name for each new connection.
+    """
     state: State = State.CLOSED
     """Written by `state.become` alone."""
 
@@ -263,12 +269,9 @@ class Exceptions:
     """The IP and TCP headers of the peer's SYN, for a user who asked for them (TCP_SAVE_SYN)."""
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False)
 class Tcb(Exchange, Exceptions):
     """One connection: its exchange of text, and what begins, disturbs and ends that."""
-
-    binding: PortBinding
-    """The hold on the local port; given back when the connection ends."""
 
     # --- send sequence variables ---
     iss: int = 0
