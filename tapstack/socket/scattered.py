@@ -19,6 +19,8 @@ _HEADER = constants.CMSG_LEN(0)
 def octets_of(data: Any) -> memoryview:
     """View any buffer as octets. Raises: TypeError for what is none."""
     view = memoryview(data)
+    if type(data) is bytes:  # what nearly all is
+        return view
     return view if view.format == "B" and view.ndim == 1 else view.cast("B")
 
 

@@ -83,19 +83,16 @@ def receive(tcp: Tcp, tcb: Tcb, size: int, flags: int, now: Instant) -> bytes:
         is_there = len(tcb.receive_queue) >= least and tcb.urgent_octet is UrgentOctet.NONE
         if not is_there and not tcp.is_readable(tcb, least=least):
             raise os_error(EAGAIN)
-    text = _peek(tcp, tcb, size, now) if flags & MSG_PEEK else _take(tcp, tcb, size, now)
+    if flags & MSG_PEEK:
+        text = _peek(tcp, tcb, size, now)
+    else:
+        text = tcp.receive_text(tcb, size, now)
+        if tcb.options.peek_off > 0 and text:  # where the next peek begins comes nearer
+            tcb.options.peek_off = max(tcb.options.peek_off - len(text), 0)
     if text is None:
         raise os_error(EAGAIN)
     # Linux discards what MSG_TRUNC asks for, and tells how much that was.
     return bytes(len(text)) if flags & MSG_TRUNC else text
-
-
-def _take(tcp: Tcp, tcb: Tcb, size: int, now: Instant) -> bytes | None:
-    """Take text; where the next peek begins comes nearer (SO_PEEK_OFF)."""
-    text = tcp.receive_text(tcb, size, now)
-    if tcb.options.peek_off > 0 and text:
-        tcb.options.peek_off = max(tcb.options.peek_off - len(text), 0)
-    return text
 
 
 def _peek(tcp: Tcp, tcb: Tcb, size: int, now: Instant) -> bytes | None:
