@@ -25,10 +25,13 @@ from tapstack.socket.files import send_file
 from tapstack.socket.flags import (
     GOES_ON,
     MSG_DONTWAIT,
+    MSG_ERRQUEUE,
     MSG_FASTOPEN,
-    MSG_OOB,
     MSG_PEEK,
     MSG_WAITALL,
+    MSG_ZEROCOPY,
+    NEVER_WAITS,
+    TAKES_ALL,
 )
 from tapstack.socket.holder import SocketObject
 from tapstack.socket.open_socket import Held, OpenSocket
@@ -175,9 +178,9 @@ class Socket(SocketObject):
         receive = endpoint.receive
         if size and not flags and self._timeout != 0:  # what nearly every call is
             return self._block(endpoint, self._timeout, _INCOMING, receive, size, 0)
-        if not size and self.type == stdlib.SOCK_STREAM:
+        if not size and self.type == stdlib.SOCK_STREAM and not flags & MSG_ERRQUEUE:
             return Message(b"")  # as the standard library, without asking
-        if flags & (MSG_DONTWAIT | MSG_OOB) or self._timeout == 0:
+        if flags & NEVER_WAITS or self._timeout == 0:
             return self._call(receive, size, flags | MSG_DONTWAIT)
         # Only who may wait for ever waits for all: the standard library's timeouts make a socket
         # non-blocking to the system, which then gives what there is.
@@ -212,6 +215,7 @@ class Socket(SocketObject):
             if deadline is not None:
                 left = (deadline - self._host.now()) / SECOND
                 if left <= 0:
+                    rest.release()  # as in `_send`
                     raise TimeoutError("timed out")
 
     def sendto(self, data: Buffer, *rest: Any) -> int:
@@ -244,11 +248,13 @@ class Socket(SocketObject):
     ) -> int:
         """Send what finds room, or all, for who may wait for ever."""
         sent = self._send(self._timeout, octets, flags, to, control)
-        if self._timeout is None and not flags & MSG_DONTWAIT:
-            flags = flags & ~MSG_FASTOPEN | GOES_ON
-            with suppress(ConnectionError):  # the octets count first; the next call is told
-                while sent < len(octets):
-                    sent += self._send(None, octets[sent:], flags, to, control)
+        if sent == len(octets) or self._timeout is not None or flags & MSG_DONTWAIT:
+            return sent
+        flags = flags & ~MSG_FASTOPEN | GOES_ON
+        # The octets count first: of a connection that ends between, the next call is told.
+        with octets, suppress(ConnectionError):
+            while sent < len(octets):
+                sent += self._send(None, octets[sent:], flags, to, control)
         return sent
 
     def _send(
@@ -259,27 +265,32 @@ class Socket(SocketObject):
         to: Endpoint | None,
         control: Ancillary = _NOTHING,
     ) -> int:
+        """Send what finds room. An error's traceback has `data`: so that is released then.
+
+        For who handles the error may want to change what it views.
+        """
         endpoint = self._attempts()
         send = endpoint.send
         if timeout == 0:
             flags |= MSG_DONTWAIT
+        elif timeout is None and flags & MSG_ZEROCOPY:
+            flags |= TAKES_ALL
         try:
-            if flags & MSG_DONTWAIT:
-                return self._call(send, data, flags, to, control)
-            return self._block(endpoint, timeout, _OUTGOING, send, data, flags, to, control)
-        except BlockingIOError as begun:
-            if begun.errno != EINPROGRESS:
-                raise
-            taken = begun.characters_written
-            if timeout is None and not flags & MSG_DONTWAIT:
-                self._block(endpoint, None, CONNECTED | CLOSED, endpoint.finish_connect)
-            elif not taken:
-                raise
+            try:
+                if flags & MSG_DONTWAIT:
+                    return self._call(send, data, flags, to, control)
+                return self._block(endpoint, timeout, _OUTGOING, send, data, flags, to, control)
+            except BlockingIOError as begun:
+                if begun.errno != EINPROGRESS:
+                    raise
+                if timeout is None and not flags & MSG_DONTWAIT:
+                    self._block(endpoint, None, CONNECTED | CLOSED, endpoint.finish_connect)
+                elif not begun.characters_written:
+                    raise
+                return begun.characters_written
         except OSError:
-            # Its traceback has `data`, and who handles it may want to change what that views.
             data.release()
             raise
-        return taken
 
     # --- options ---
 

@@ -17,6 +17,9 @@ MSG_TRUNC = int(constants.MSG_TRUNC)
 MSG_WAITALL = int(constants.MSG_WAITALL)
 MSG_ZEROCOPY = 0x4000000  # <linux/socket.h>: Python 3.10 has no name for it
 
+NEVER_WAITS = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB
+"""Whoever receives with one of these takes what there is, or is told that there is nothing."""
+
 GOES_ON = 1 << 32
 """No flag of Linux's: what is sent is the rest of one call, whose beginning was taken before."""
 TAKES_ALL = 1 << 33

@@ -132,6 +132,26 @@ def test_all_of_one_call_has_one_number() -> None:
             world.run_for(SECOND)
 
 
+@pytest.mark.parametrize("call", ["send", "sendall"])
+def test_a_call_that_waits_is_told_of_once_all_of_it_is_queued(call: str) -> None:
+    """Though all that it had queued has arrived before it finds more room."""
+    with World() as world:
+        client, server = world.host("client"), world.host("server")
+        world.link(client, server, Way(delay=10 * MILLISECOND))
+        with server.create_server(("", 7000)) as listener:
+            s = client.create_connection((server.address, 7000))
+            world.spawn(_read_all, listener)
+            s.setsockopt(SO, ZEROCOPY, 1)
+            s.setsockopt(SO, socket.SO_SNDBUF, 2048)
+            world.spawn(getattr(s, call), bytes(1_000_000), HELD)
+            world.run_for(100 * MILLISECOND)
+            assert told(s) == []
+            world.run_for(10 * SECOND)
+            assert told(s) == [(0, 0)]
+            s.close()
+            world.run_for(SECOND)
+
+
 def test_who_is_told_too_much_may_not_send() -> None:
     with World() as world:
         client, server = world.host("client"), world.host("server")
@@ -154,7 +174,10 @@ def test_who_is_told_too_much_may_not_send() -> None:
 
 
 def _read_all(listener: Socket) -> None:
-    connection = listener.accept()[0]
+    _drain(listener.accept()[0])
+
+
+def _drain(connection: Socket) -> None:
     while connection.recv(100_000):
         pass
     connection.close()

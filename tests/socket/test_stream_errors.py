@@ -4,6 +4,7 @@ import errno
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -213,6 +214,42 @@ def test_data_that_was_not_sent_may_be_changed_at_once(net: Net, call: str) -> N
     except ConnectionError:
         buffer.clear()
     assert not buffer
+
+
+@pytest.mark.parametrize("call", ["send", "sendall"])
+@pytest.mark.parametrize("timeout", [0, 0.01])
+def test_data_that_found_no_room_may_be_changed_at_once(
+    net: Net, call: str, timeout: float
+) -> None:
+    client, _ = net.pair(send_buffer=4096, receive_buffer=4096)
+    client.settimeout(timeout)
+    buffer = bytearray(10_000)
+    with suppress(OSError):
+        while client.send(buffer):
+            pass
+    try:
+        getattr(client, call)(buffer)
+    except (BlockingIOError, TimeoutError):
+        buffer.clear()
+    assert not buffer
+
+
+def test_data_that_found_room_in_part_may_be_changed_at_once(net: Net) -> None:
+    client, _ = net.pair(send_buffer=4096, receive_buffer=4096)
+    client.settimeout(1e-6)  # over as soon as something was taken
+    buffer = bytearray(10_000_000)
+    try:
+        client.sendall(buffer)
+    except TimeoutError:
+        buffer.clear()
+    assert not buffer
+
+
+def test_the_queue_of_errors_is_not_waited_for(net: Net) -> None:
+    """The standard library asks the system about no octets, too, if it is for a message."""
+    client, _ = net.pair()
+    for size in (0, 1):
+        assert error_of(client.recvmsg, size, 100, socket.MSG_ERRQUEUE) == errno.EAGAIN
 
 
 def test_what_is_no_address(net: Net) -> None:

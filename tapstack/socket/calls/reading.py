@@ -11,24 +11,22 @@ from tapstack.base.contracts import CLOSED, READABLE
 from tapstack.socket.contract import Message
 from tapstack.socket.flags import (
     MSG_DONTWAIT,
-    MSG_ERRQUEUE,
-    MSG_OOB,
     MSG_PEEK,
     MSG_TRUNC,
     MSG_WAITALL,
+    NEVER_WAITS,
 )
 
 if TYPE_CHECKING:
     from tapstack.socket.calls.socket_file import SocketFile
 
 _INCOMING = READABLE | CLOSED
-_NEVER_WAITS = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB
 
 
 def receive(file: SocketFile, size: int, flags: int) -> Message:
     """Take what there is, or wait for it. Raises: OSError."""
     patience = file.endpoint.receive_timeout() if file.may_block else 0
-    if flags & _NEVER_WAITS or patience == 0:
+    if flags & NEVER_WAITS or patience == 0:
         return file.call(file.endpoint.receive, size, flags | MSG_DONTWAIT)
     if flags & MSG_WAITALL and not flags & MSG_PEEK:
         return _receive_all(file, size, flags, patience)
