@@ -12,7 +12,7 @@ import errno
 import logging
 import os
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
@@ -78,6 +78,8 @@ class Driver:
         self._poller = select.epoll()
         self._arrivals = select.epoll()
         # What has come while nobody led but who stands by: told once, whoever reads it.
+        self._hung_up: set[int] = set()
+        # Descriptors of which that was told: they may have frames yet, for more than one turn.
         for poller, kind in ((self._poller, 0), (self._arrivals, select.EPOLLET)):
             poller.register(self._wakeup, select.EPOLLIN)
             for fd in self._interfaces:
@@ -165,14 +167,14 @@ class Driver:
         self._is_asleep = self._is_stood_by = True
         waiter.rouse = self.kick
         try:
-            hung_up = self._lock.leave(self._watch)
+            self._lock.leave(self._watch)
         finally:
             self._is_asleep = self._is_stood_by = False
             waiter.rouse = None
-        self._look_around(hung_up)
+        self._look_around()
 
-    def _watch(self) -> Sequence[int]:
-        """Sleep without the lock, and come back with or without; tell what descriptors hung up.
+    def _watch(self) -> None:
+        """Sleep without the lock, and come back with or without.
 
         What comes while somebody is in the stack is his, for he is awake: to wait for the lock
         would be to have him wait at his next call, and two threads wake each other in vain. Should
@@ -184,15 +186,16 @@ class Driver:
             if until is not None:
                 sleep = min(sleep, max(0, until - monotonic()))
             ready = self._arrivals.poll(sleep / SECOND, _DESCRIPTORS_AT_ONCE)
-            is_ours, hung_up = not ready, []
+            is_ours = not ready
             for fd, events in ready:
                 if fd == self._wakeup:
                     self._hear_kick()
                     is_ours = True
                 elif events & _HUNG_UP:
-                    hung_up.append(fd)
-            if is_ours or hung_up or not self._lock.pass_on(self._see_to_arrivals):
-                return hung_up
+                    self._hung_up.add(fd)
+                    is_ours = True
+            if is_ours or not self._lock.pass_on(self._see_to_arrivals):
+                return
             patience = _TICK
 
     def _see_to_arrivals(self) -> None:
@@ -202,7 +205,7 @@ class Driver:
             if self._is_asleep:
                 self._wake_for_deadline()
 
-    def _look_around(self, hung_up: Sequence[int] = ()) -> None:
+    def _look_around(self) -> None:
         """Do what there is to be done, by frames and by the clock.
 
         If there are more frames than a turn's, of which nobody will tell again, who stands by goes
@@ -210,7 +213,7 @@ class Driver:
         """
         self.now = monotonic()
         for fd in tuple(self._interfaces):
-            if self._read(fd, hurries=True, hung_up=fd in hung_up) == _RUNS_A_TURN:
+            if self._read(fd, hurries=True, hung_up=fd in self._hung_up) == _RUNS_A_TURN:
                 self.kick()
         self._meet_deadlines()
 
@@ -321,7 +324,9 @@ class Driver:
                     if was_raised_by_signal_handler(error):
                         raise
                     _log_defect()
-                if not goes_on and (stack.events or stack.counters["IfOutOctets"] == before):
+                if not (goes_on or hung_up) and (
+                    stack.events or stack.counters["IfOutOctets"] == before
+                ):
                     break  # else what has left may be answered: a SYN-ACK always is
                 self.now = monotonic()
         except OSError as gone:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tapstack.base.address import LOOPBACK_NETWORK, parse_network
-from tapstack.base.contracts import Frame, NetDevice
+from tapstack.base.contracts import Frame, NetDevice, make_frame
 from tapstack.base.units import SECOND, Instant
 from tapstack.capture.pcap import PcapReader
 from tapstack.device.descriptor import DescriptorDevice, derive_mac
@@ -220,8 +220,14 @@ def test_what_cannot_come_up_leaves_nothing(tmp_path: Path) -> None:
 class BrokenDevice(DescriptorDevice):
     """A device whose descriptor hangs up, and says nothing of it when it is read."""
 
+    waiting = 0
+    """How many frames can still be read, of which no layer makes anything."""
+
     def read(self, now: Instant) -> Frame | None:
-        return None
+        if not self.waiting:
+            return None
+        self.waiting -= 1
+        return make_frame(((memoryview(bytes(60)),), None))
 
     def write(self, frame: Frame, now: Instant) -> None:
         """Lose it."""
@@ -245,6 +251,19 @@ def test_a_descriptor_that_hangs_up_is_given_up(caplog: pytest.LogCaptureFixture
     assert [record.message for record in caplog.records] == [
         "broken is gone: its descriptor hung up"
     ]
+
+
+@pytest.mark.parametrize("waiting", [0, 1, 100])
+def test_a_descriptor_that_hangs_up_is_given_up_once_it_is_read(waiting: int) -> None:
+    """Though nobody waits but the stack's own thread, which is told of it but once."""
+    readable, writable = os.pipe()
+    device = BrokenDevice(readable, "broken", 1500, derive_mac("x"), offload=False)
+    runtime = start(device, HERE)
+    device.waiting = waiting
+    os.close(writable)
+    until(lambda: device.fileno() < 0)
+    assert device.waiting == 0
+    runtime.close()
 
 
 def test_what_an_attempt_raises_is_its_callers(runtime: Runtime) -> None:
