@@ -65,6 +65,7 @@ class SynLane:
             port, our_port, seq, ack, word, wnd, up,
             head, mss, kinds, stamp, echo, scale,
         ) = _ALL_HEADERS.unpack_from(octets)  # fmt: skip
+        # As `tcp/options.py` compares them, whose call and `Options` hardly any SYN here needs.
         if (
             word != _SYN_ALONE
             or head != MSS

@@ -150,7 +150,7 @@ class SocketObject:
         """Make an attempt of an endpoint, waiting at most `timeout` seconds for its success."""
         if timeout == 0:
             return self._call(attempt, *arguments)
-        try:
+        try:  # what `blocking.block` does, a call less deep, and with a way of its own to read
             host, way = self._host, repeat_read if events & READABLE else repeat
             done: T = host.call(way, host, endpoint, events, timeout, attempt, arguments)
             return done

@@ -62,7 +62,7 @@ class HeldPieces(SendPieces):
     def __init__(self, others: SendPieces) -> None:
         """Take over what waits already."""
         super().__init__()
-        self._pieces, self._pushed_seq = others._pieces, others._pushed_seq
+        self.take_over(others)
         self._marks: deque[_Mark] = deque()
         self._number: int | None = None
         # Of the call that queues text just now; None: it is none of these.

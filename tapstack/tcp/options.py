@@ -62,13 +62,13 @@ def parse_options(octets: Buffer) -> Options:
         if kind == _ALIGNED_TIMESTAMPS:
             return Options(None, None, False, Timestamps(value, echo), ())
     elif len(octets) == USUAL_SYN_LENGTH:
-        options = usual_options(*_usual_syn.unpack(octets))
+        options = _usual_options(*_usual_syn.unpack(octets))
         if options is not None:
             return options
     return _walk(octets)
 
 
-def usual_options(
+def _usual_options(
     head: int, mss: int, kinds: int, value: int, echo: int, scale: int
 ) -> Options | None:
     """Read the words of what Linux offers in a SYN; None: they are something else."""

@@ -103,7 +103,11 @@ def send_plain(
 
 
 def has_more_to_say(tcb: Tcb) -> bool:
-    """Tell whether what is sent now is more than text, timestamps and an ACK."""
+    """Tell whether what is sent now is more than text, timestamps and an ACK.
+
+    Of a connection that is `undisturbed` that is known: `is_disturbed` asks for all of this but
+    TIME-WAIT, which takes the flag back (`state.become`).
+    """
     return bool(
         not tcb.timestamps
         or tcb.ecn

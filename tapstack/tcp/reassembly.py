@@ -176,11 +176,6 @@ class ReassemblyQueue:
         """Give up the piece that lies farthest beyond."""
         self._replace(len(self._pieces) - 1, len(self._pieces), [])
 
-    def clear(self) -> None:
-        """Let go of everything."""
-        if self._pieces:
-            self._replace(0, len(self._pieces), [])
-
 
 def _packed(run: list[Piece]) -> list[Piece]:
     """Give a run of pieces as Linux would pack it, or as it is, if that gains nothing."""

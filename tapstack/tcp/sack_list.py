@@ -60,10 +60,6 @@ class SackList:
         if self._blocks:
             self._blocks = tuple(block for block in self._blocks if lt(rcv_nxt, block.left))
 
-    def clear(self) -> None:
-        """Drop all."""
-        self._blocks = ()
-
 
 def note_range(tcb: Tcb, left: int, right: int) -> None:
     """Tell a connection's peer that a range beyond a gap has come, before all that is told yet."""

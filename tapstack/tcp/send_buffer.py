@@ -29,8 +29,8 @@ class SendBuffer:
         self.octets = 0
         """How many are held."""
 
-    def append(self, text: Buffer) -> bytes:
-        """Copy text to the end of the queue, and give the copy."""
+    def append(self, text: Buffer) -> None:
+        """Copy text to the end of the queue."""
         chunk = bytes(text)
         length = len(chunk)
         if self._chunks is None or self._starts is None:
@@ -40,13 +40,13 @@ class SendBuffer:
             self._starts.append(self._tail)
         self._tail += length
         self.octets += length
-        return chunk
 
     def append_pieces(self, text: memoryview, size: int) -> list[Buffer]:
         """Put a long text at the end of the queue in pieces of so many octets, and give them.
 
-        It is copied, unless it lies in `bytes`, which never change, and is most of those: then no
-        more memory is held than twice what is counted.
+        It is copied, unless it lies in `bytes`, which never change, and is most of those: so when
+        it is queued, no more memory is held than twice what is counted. The last of its pieces to
+        be released lets go of all.
         """
         length, whole = len(text), text.obj
         starts = range(0, length, size)

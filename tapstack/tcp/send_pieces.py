@@ -42,6 +42,10 @@ class SendPieces:
         self.call_goes_on = False
         """What is queued is the rest of one call, whose user waited for room."""
 
+    def take_over(self, others: SendPieces) -> None:
+        """Go on where others are, in their place."""
+        self._pieces, self._pushed_seq = others._pieces, others._pushed_seq
+
     def __len__(self) -> int:
         return len(self._pieces)
 

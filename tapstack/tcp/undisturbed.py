@@ -2,8 +2,8 @@
 
 They would have to look at much for each segment, and mostly find what they found before. So the
 answer is kept while it is yes (`Tcb.undisturbed`), and taken back by whatever may begin something
-else: a segment that goes through the steps, another state, a timeout, a wish of the user's, an
-error that ICMP brings. A property test looks again after every door.
+else: a segment that goes through the steps, TIME-WAIT, a timeout, a wish of the user's, an error
+that ICMP brings. A property test looks again after every door.
 
 Not done here: what each short way asks besides.
 """
@@ -27,7 +27,10 @@ def look_for_disturbance(tcb: Tcb) -> bool:
 
 
 def is_disturbed(tcb: Tcb) -> bool:
-    """Tell whether anything but text that comes in order, and ACKs of it, is under way or due."""
+    """Tell whether anything but text that comes in order, and ACKs of it, is under way or due.
+
+    That includes whatever is more to say than text and an ACK (`plain_segment.has_more_to_say`).
+    """
     recovery, sent = tcb.recovery, tcb.sent
     return bool(
         recovery.phase is not Phase.OPEN

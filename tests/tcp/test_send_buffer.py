@@ -20,9 +20,10 @@ def test_pieces_are_as_if_put_in_one_by_one(text: bytes | bytearray) -> None:
     for buffer in (one, other):
         buffer.append(b"before")
     pieces = one.append_pieces(memoryview(text), SIZE)
-    assert [bytes(piece) for piece in pieces] == [
-        other.append(text[start : start + SIZE]) for start in range(0, len(text), SIZE)
-    ]
+    parts = [text[start : start + SIZE] for start in range(0, len(text), SIZE)]
+    assert [bytes(piece) for piece in pieces] == parts
+    for part in parts:
+        other.append(part)
     for released in (3, 3, SIZE - 1, 2, SIZE):
         assert all_of(one) == all_of(other)
         assert [*map(bytes, one.views(7, 9000))] == [*map(bytes, other.views(7, 9000))]
