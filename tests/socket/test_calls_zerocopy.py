@@ -3,7 +3,8 @@
 import errno
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -116,7 +117,9 @@ def test_a_call_is_told_of_when_all_of_it_has_arrived() -> None:
             assert told(s) == [(0, 1)]
 
 
-def test_all_of_one_call_has_one_number() -> None:
+@contextmanager
+def sender_to_a_reader() -> Iterator[tuple[World, Socket]]:
+    """Give a socket that has asked for MSG_ZEROCOPY, to a peer who reads all."""
     with World() as world:
         client, server = world.host("client"), world.host("server")
         world.link(client, server, Way(delay=10 * MILLISECOND))
@@ -124,32 +127,31 @@ def test_all_of_one_call_has_one_number() -> None:
             s = client.create_connection((server.address, 7000))
             world.spawn(_read_all, listener)
             s.setsockopt(SO, ZEROCOPY, 1)
-            s.sendall(bytes(2_000_000), HELD)
-            s.send(bytes(10), HELD)
-            world.run_for(SECOND)
-            assert told(s) == [(0, 1)]
-            s.close()
-            world.run_for(SECOND)
+            yield world, s
+
+
+def test_all_of_one_call_has_one_number() -> None:
+    with sender_to_a_reader() as (world, s):
+        s.sendall(bytes(2_000_000), HELD)
+        s.send(bytes(10), HELD)
+        world.run_for(SECOND)
+        assert told(s) == [(0, 1)]
+        s.close()
+        world.run_for(SECOND)
 
 
 @pytest.mark.parametrize("call", ["send", "sendall"])
 def test_a_call_that_waits_is_told_of_once_all_of_it_is_queued(call: str) -> None:
     """Though all that it had queued has arrived before it finds more room."""
-    with World() as world:
-        client, server = world.host("client"), world.host("server")
-        world.link(client, server, Way(delay=10 * MILLISECOND))
-        with server.create_server(("", 7000)) as listener:
-            s = client.create_connection((server.address, 7000))
-            world.spawn(_read_all, listener)
-            s.setsockopt(SO, ZEROCOPY, 1)
-            s.setsockopt(SO, socket.SO_SNDBUF, 2048)
-            world.spawn(getattr(s, call), bytes(1_000_000), HELD)
-            world.run_for(100 * MILLISECOND)
-            assert told(s) == []
-            world.run_for(10 * SECOND)
-            assert told(s) == [(0, 0)]
-            s.close()
-            world.run_for(SECOND)
+    with sender_to_a_reader() as (world, s):
+        s.setsockopt(SO, socket.SO_SNDBUF, 2048)
+        world.spawn(getattr(s, call), bytes(1_000_000), HELD)
+        world.run_for(100 * MILLISECOND)
+        assert told(s) == []
+        world.run_for(10 * SECOND)
+        assert told(s) == [(0, 0)]
+        s.close()
+        world.run_for(SECOND)
 
 
 def test_who_is_told_too_much_may_not_send() -> None:
