@@ -42,7 +42,7 @@ profile: setup ## tell what a frame costs in each layer, without the kernel
 scenarios: setup ## write docs/scenarios.md anew: goodput over lossy paths (6 minutes)
 	$(BIN)/python -m bench.scenarios
 
-worlds: setup ## run ten thousand random worlds (about half an hour)
+worlds: setup ## run ten thousand random worlds (some seven minutes)
 	$(BIN)/python -m tests.properties.many_worlds 10000
 
 worst-link: setup ## send a gigabyte over the worst link, in virtual time
