@@ -49,6 +49,7 @@ ROWS = (
 ROOMS = {
     "stack.py": DOOR,
     "express.py": LANE,
+    "express_out.py": LANE,
     "two_hosts.py": DEVICE,
     "device": DEVICE,
     "socket": CALL,

@@ -66,6 +66,8 @@ class NeighbourCache:
         self._entropy = entropy
         self._tracer = tracer
         self._table: OrderedDict[Ipv4Address, Neighbour] = OrderedDict()  # least used first
+        self.latest: Neighbour | None = None
+        """Whom `ready` gave last, as long as it would change nothing to ask for it again."""
 
     # --- the table --------------------------------------------------------------------------------
 
@@ -111,6 +113,7 @@ class NeighbourCache:
             return None
         neighbour = self._table[address] = Neighbour(address, timer)
         timer.owner = neighbour
+        self.latest = None
         return neighbour
 
     def _free_timer(self, now: Instant) -> Timer | None:
@@ -141,6 +144,7 @@ class NeighbourCache:
     def _forget(self, neighbour: Neighbour) -> None:
         neighbour.timer.cancel()
         del self._table[neighbour.address]
+        self.latest = None
 
     # --- sending ----------------------------------------------------------------------------------
 
@@ -165,6 +169,7 @@ class NeighbourCache:
             self._give_up(parts, Drop.ARP_TABLE_FULL, now)
             return
         self._table.move_to_end(address)
+        self.latest = None
         if neighbour.mac is None:
             self._wait(neighbour, Waiting(parts, offload), now)
             return
@@ -180,6 +185,7 @@ class NeighbourCache:
         if neighbour is None or neighbour.mac is None or neighbour.state is STALE:
             return None
         self._table.move_to_end(address)
+        self.latest = neighbour
         return neighbour
 
     def _wait(self, neighbour: Neighbour, datagram: Waiting, now: Instant) -> None:
@@ -265,6 +271,7 @@ class NeighbourCache:
             change = f"{neighbour.state.name} -> {state.name}"
             self._tracer.emit("arp", f"neighbour {format_ipv4(neighbour.address)} {change}")
         neighbour.state = state
+        self.latest = None
         if until is None:
             neighbour.timer.cancel()
         else:

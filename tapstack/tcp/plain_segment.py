@@ -6,7 +6,7 @@ both together, octet by octet.
 
 Whatever is not so plain is declined before anything has changed.
 
-Not done here: the headers (`tapstack/express.py`), and deciding what to send (`output.py`).
+Not done here: the headers (`tapstack/express_out.py`), and deciding what to send (`output.py`).
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+FOLLOWS_PATH_MTU = frozenset({1, 2})
+"""Values of IP_MTU_DISCOVER with which segments are fitted to the path."""
+
 
 @dataclass(slots=True)
 class UserOptions:
@@ -92,7 +95,7 @@ class UserOptions:
     @property
     def follows_path_mtu(self) -> bool:
         """Tell whether segments are fitted to the path, and never fragmented."""
-        return self.discovery in (1, 2)
+        return self.discovery in FOLLOWS_PATH_MTU
 
     def share(self) -> UserOptions:
         """Give them to a connection that begins with the same; nobody may change them then."""

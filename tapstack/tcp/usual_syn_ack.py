@@ -5,7 +5,7 @@ lane in one pass. The layers are the truth: a property test holds both together,
 
 Whatever is not so usual is declined before anything has changed.
 
-Not done here: the headers (`tapstack/express.py`), and when to send one (`half_open.py`).
+Not done here: the headers (`tapstack/express_out.py`), and when to send one (`half_open.py`).
 """
 
 from __future__ import annotations

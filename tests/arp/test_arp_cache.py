@@ -1,7 +1,7 @@
 """The neighbour cache: Linux's states and times, queues and caps, in virtual time."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import event, given, strategies as st
 
 from tapstack.arp.config import ArpConfig
 from tapstack.arp.wire import REQUEST, ArpPacket
@@ -528,3 +528,45 @@ def test_changes_of_state_are_traced() -> None:
         "< Reply 10.0.0.2 is-at 02:00:00:00:00:02, length 28",
         "neighbour 10.0.0.2 INCOMPLETE -> REACHABLE",
     ]
+
+
+# --- who was sent to last ---
+
+ACTS = st.lists(
+    st.tuples(
+        st.sampled_from(["ready", "send", "reply", "request", "set", "remove", "run"]),
+        st.sampled_from([THEM, OTHER, 0x0A000004]),
+        st.sampled_from([THEIR_MAC, OTHER_MAC]),
+        st.sampled_from([MILLISECOND, SECOND, 50 * SECOND]),
+    ),
+    max_size=30,
+)
+
+
+@given(ACTS)
+def test_whoever_is_kept_as_the_latest_is_what_asking_again_would_give(
+    acts: list[tuple[str, int, bytes, int]],
+) -> None:
+    link = Link(config=ArpConfig(gc_thresh3=2))
+    cache, kept = link.neighbours, 0
+    for act, address, mac, time in acts:
+        if act == "ready":
+            assert cache.ready(address) in (None, cache.latest)
+        elif act == "send":
+            link.send(to=address)
+        elif act == "reply":
+            link.reply(sender=address, mac=mac)
+        elif act == "request":
+            link.request(sender=address, mac=mac)
+        elif act == "set" and len(cache) < 2:
+            cache.add_permanent(address, mac, link.now)
+        elif act == "remove":
+            cache.remove(address, link.now)
+        else:
+            link.run(time)
+        latest, order = cache.latest, list(cache._table)
+        if latest is not None:
+            kept += 1
+            assert cache.ready(latest.address) is latest
+            assert list(cache._table) == order
+    event(f"kept after so many acts: {min(kept, 5)}")

@@ -1,0 +1,225 @@
+"""The express lane's way out: the headers of a connection's plain segments, laid out in one go.
+
+What TCP, IP and Ethernet each put in front of a segment is mostly what they put in front of the one
+before. A lane keeps that prepared for all connections that one neighbour brings. The layers are the
+truth: whatever is not plain is left to them, before anything has changed, and a property test holds
+both together.
+
+Not done here: the way in (`express.py`), and what is sent (`tcp/plain_segment.py`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from tapstack.arp.neighbour import Neighbour
+from tapstack.base.contracts import Offload, make_frame
+from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
+from tapstack.ip.wire import DONT_FRAGMENT, HEADER_LENGTH as IP_LENGTH, PLAIN
+from tapstack.tcp.options import (
+    MSS,
+    PADDED_WINDOW_SCALE,
+    SACK_PERMITTED_TIMESTAMPS,
+    TIMESTAMPS,
+    TIMESTAMPS_LENGTH,
+    USUAL_SYN_LENGTH,
+)
+from tapstack.tcp.segment import ACK, PSH, SYN
+from tapstack.tcp.transmission import offload_for
+from tapstack.tcp.user_options import FOLLOWS_PATH_MTU
+from tapstack.tcp.wire import HEADER_LENGTH as TCP_HEADER_LENGTH, PROTOCOL_TCP
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tapstack.base.contracts import Buffer
+    from tapstack.base.units import Instant
+    from tapstack.interface import NetworkInterface
+    from tapstack.ip.paths import Hop
+    from tapstack.stack import Stack
+    from tapstack.tcp.connections import SocketPair
+    from tapstack.tcp.plain_segment import Unit
+    from tapstack.tcp.tcb import Tcb
+
+_FRONT = Struct("!6s6sHBB")
+_UP_TO_PORTS = Struct("!16sHHHBBHIIHH")
+_TCP_BEHIND_PORTS = Struct("!IIHHHHIII")
+_SYN_ACK_BEHIND_PORTS = Struct("!IIHHHH HHIIII")
+_TCP_LENGTH = TCP_HEADER_LENGTH + TIMESTAMPS_LENGTH
+_IP_AND_TCP = IP_LENGTH + _TCP_LENGTH
+_LENGTH = ETHERNET_LENGTH + _IP_AND_TCP
+_TCP_START = ETHERNET_LENGTH + IP_LENGTH
+_TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
+_DATA_OFFSET = _TCP_LENGTH // 4 << 12
+_SYN_ACK = (TCP_HEADER_LENGTH + USUAL_SYN_LENGTH) // 4 << 12 | SYN | ACK
+_ONES = 0xFFFF
+
+
+@lru_cache(maxsize=64)
+def _offload(size: int) -> Offload:
+    """Ask the device for the checksum, and to cut the text into segments of a size (0: one)."""
+    return offload_for(size).behind(_TCP_START)
+
+
+class NeighbourLane:
+    """The lane of all connections that one neighbour brings: implements `tcp.plain_segment.Lane`.
+
+    What their headers have in common is laid out once. A connection has nothing of its own here,
+    so that one of thousands, used after a while, finds no more than its TCB out of the caches.
+    """
+
+    __slots__ = (
+        "_front",
+        "_head",
+        "_head_length",
+        "_head_of",
+        "_hop",
+        "_ip_config",
+        "_known_hop",
+        "_mac",
+        "_neighbour",
+        "_neighbours",
+        "_stack",
+        "_tos",
+        "_tracer",
+        "_ttl",
+        "_words",
+        "heard",
+        "interface",
+    )
+
+    def __init__(self, stack: Stack, interface: NetworkInterface, heard: bytes) -> None:
+        self._stack = stack
+        self._tracer, self._ip_config = stack.tracer, stack.ip.config
+        self._known_hop = stack.ip.known_hop
+        self.interface = interface
+        """Where the connections' segments come in."""
+        assert interface.neighbours is not None  # the loopback hears no other host
+        self._neighbours = interface.neighbours
+        self.heard = heard
+        """The two link addresses that they come with."""
+        # What was found when it was last asked for a way that was not as before.
+        self._hop: Hop | None = None
+        self._neighbour: Neighbour | None = None
+        self._mac = self._front = b""
+        self._ttl = self._tos = self._words = 0
+        # What was laid out last: who sends much mostly sends it in pieces of one length.
+        self._head_of: SocketPair | None = None
+        self._head_length = 0
+        self._head = b"", 0
+
+    def is_clear(self, tcb: Tcb, length: int, size: int) -> bool:
+        """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
+        options, hop, neighbour = tcb.options, self._known_hop(tcb.pair.remote), self._neighbour
+        if hop is None or self._tracer.on or options.discovery not in FOLLOWS_PATH_MTU:
+            return False
+        octets = _IP_AND_TCP + length
+        if not size and (octets > hop.path_mtu or octets > hop.interface.mtu):
+            return False
+        if hop is not self._hop or neighbour is None or self._neighbours.latest is not neighbour:
+            neighbour = self._find_neighbour(hop)
+            if neighbour is None:
+                return False
+        ttl = options.ttl or hop.metrics.hoplimit or self._ip_config.ip_default_ttl
+        if neighbour.mac is not self._mac or ttl != self._ttl or options.tos != self._tos:
+            self._lay_out(neighbour, ttl, options.tos)
+        return True
+
+    def _find_neighbour(self, hop: Hop) -> Neighbour | None:
+        """Find who is next on the way, and keep that; None: it is not the lane's, or not ready."""
+        if hop.interface is not self.interface or hop.broadcast:
+            return None
+        neighbour = self._neighbours.ready(hop.next_hop)
+        if neighbour is not None:
+            self._hop, self._neighbour = hop, neighbour
+        return neighbour
+
+    def _lay_out(self, neighbour: Neighbour, ttl: int, tos: int) -> None:
+        """Lay out what all headers begin with, and sum what does not differ of IP's."""
+        mac = neighbour.mac
+        assert mac is not None
+        self._mac, self._ttl, self._tos = mac, ttl, tos
+        self._front = _FRONT.pack(mac, self.interface.mac, ETHERTYPE_IPV4, PLAIN, tos)
+        self._words = (PLAIN << 8) + tos + DONT_FRAGMENT + (ttl << 8) + PROTOCOL_TCP
+        self._head_of = None
+
+    def send(
+        self,
+        tcb: Tcb,
+        flags: int,
+        seq: int,
+        window: int,
+        text: Sequence[Buffer],
+        length: int,
+        size: int,
+        now: Instant,
+    ) -> None:
+        """Send a segment, right after `is_clear` was asked for it."""
+        neighbour, interface = self._neighbour, self.interface
+        assert neighbour is not None
+        if tcb.next_hop_confirmed:
+            tcb.next_hop_confirmed = False
+            neighbour.confirmed = now
+        head, pseudo = self._up_to_ports(tcb, length)
+        rest = _TCP_BEHIND_PORTS.pack(
+            seq, tcb.rcv_nxt, _DATA_OFFSET | flags, window, pseudo, 0,
+            _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
+        )  # fmt: skip
+        self._stack.counters["IpOutRequests"] += 1
+        interface.count_sent(_LENGTH + length)
+        interface.device.write(make_frame(((head + rest, *text), _offload(size))), now)
+
+    def send_train(
+        self, tcb: Tcb, window: int, units: Sequence[Unit], length: int, size: int, now: Instant
+    ) -> None:
+        """Send units of `length` octets, right after `is_clear` for one."""
+        neighbour, interface = self._neighbour, self.interface
+        assert neighbour is not None
+        if tcb.next_hop_confirmed:
+            tcb.next_hop_confirmed = False
+            neighbour.confirmed = now
+        head, pseudo = self._up_to_ports(tcb, length)
+        pack, write, offload = _TCP_BEHIND_PORTS.pack, interface.device.write, _offload(size)
+        behind_seq = (
+            tcb.rcv_nxt, _DATA_OFFSET | ACK | PSH, window, pseudo, 0,
+            _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
+        )  # fmt: skip
+        for seq, text in units:
+            write(make_frame(((head + pack(seq, *behind_seq), *text), offload)), now)
+        count = len(units)
+        self._stack.counters["IpOutRequests"] += count
+        interface.count_sent(count * (_LENGTH + length), count)
+
+    def send_syn_ack(self, tcb: Tcb, window: int, now: Instant) -> None:
+        """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
+        head, pseudo = self._up_to_ports(tcb, USUAL_SYN_LENGTH - TIMESTAMPS_LENGTH)
+        rest = _SYN_ACK_BEHIND_PORTS.pack(
+            tcb.iss, tcb.rcv_nxt, _SYN_ACK, window, pseudo, 0,
+            MSS, tcb.advertised_mss, SACK_PERMITTED_TIMESTAMPS, tcb.timestamp_now(now),
+            tcb.ts_recent, PADDED_WINDOW_SCALE << 8 | tcb.rcv_wind_shift,
+        )  # fmt: skip
+        octets = head + rest
+        self._stack.counters["IpOutRequests"] += 1
+        self.interface.count_sent(len(octets))
+        self.interface.device.write(make_frame(((octets,), _offload(0))), now)
+
+    def _up_to_ports(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
+        """Lay out the headers of a segment with so much text up to its ports.
+
+        Gives the sum of its pseudo-header, too (as `pseudo_header_sum`).
+        """
+        pair = tcb.pair
+        if pair is self._head_of and length == self._head_length:
+            return self._head
+        self._head_of, self._head_length = pair, length
+        local, port, remote, its_port = pair
+        ends, length = local + remote, _TCP_LENGTH + length
+        total = IP_LENGTH + length
+        head = _UP_TO_PORTS.pack(
+            self._front, total, 0, DONT_FRAGMENT, self._ttl, PROTOCOL_TCP,
+            -(self._words + total + ends) % _ONES, local, remote, port, its_port,
+        )  # fmt: skip
+        self._head = head, (ends + PROTOCOL_TCP + length) % _ONES or _ONES
+        return self._head
