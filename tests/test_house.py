@@ -49,6 +49,7 @@ BY_NAME = "tapstack.socket.default"
 """The one module that asks for a higher floor by name: the stack that a plain `socket()` means."""
 SPELT_OUT = {
     "tapstack.tcp.seq",
+    "tapstack.tcp.expected_end",
     "tapstack.tcp.expected_segment",
     "tapstack.tcp.expected_syn",
     "tapstack.tcp.expected_turn",

@@ -1,13 +1,14 @@
 """The expected turn of a connection: a short way through SEGMENT ARRIVES (RFC 9293 §3.10.7.4).
 
 Most connections open and close alike: an ACK ends the handshake, the peer's FIN follows all of its
-text, and the ACK of our own FIN is the last that is heard of it. What the steps come to for those
-is done here in one pass. The steps are the truth: a property test holds both together.
+text, and the ACK of our own FIN is the last that is heard of it. What the steps come to for the
+first is done here in one pass. The steps are the truth: a property test holds both together.
 
 Whatever is not so plain is declined before anything has changed. As in `expected_segment.py`,
 sequence numbers are compared in place, and a window comes as the field on the wire has it.
 
-Not done here: text, and what acknowledges it (`expected_segment.py`).
+Not done here: the other two turns (`expected_end.py`); text, and what acknowledges it
+(`expected_segment.py`).
 """
 
 from __future__ import annotations
@@ -16,15 +17,12 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import ACCEPTABLE
 from tapstack.tcp import mtu_probing, receive_space, send_space
-from tapstack.tcp.acknowledgment import set_send_window
+from tapstack.tcp.expected_end import take_expected_fin, take_last_ack
 from tapstack.tcp.mss import update_effective_mss
-from tapstack.tcp.receive_window import remaining_window
 from tapstack.tcp.segment import FIN
-from tapstack.tcp.segment_arrives import end_if_all_arrived, take_fin
 from tapstack.tcp.state import State, become
 from tapstack.tcp.synchronize import guess_segment_size
 from tapstack.tcp.timeouts import arm_keepalive
-from tapstack.tcp.undisturbed import is_disturbed
 from tapstack.tcp.unit_size import update_pacing_rate
 
 if TYPE_CHECKING:
@@ -58,38 +56,15 @@ def take_expected_turn(
     ):
         return False
     if flags & FIN:
-        taken = _take_fin(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, now)
-    elif tcb.state is State.LAST_ACK:
-        return end_if_all_arrived(ctx, tcb, ack)
-    else:
-        taken = _take_end_of_handshake(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, echo, now)
-    if taken:
-        tcb.last_received_at = now
-        if seq == tcb.last_ack_sent:
-            tcb.ts_recent = stamp
-            tcb.ts_recent_at = now
-    return taken
-
-
-def _take_fin(ctx: Context, tcb: Tcb, seq: int, ack: int, wnd: int, now: Instant) -> bool:
-    """Take a FIN while nothing of ours is in flight: ESTABLISHED to CLOSE-WAIT."""
-    if (
-        tcb.state is not State.ESTABLISHED
-        or tcb.snd_una != ack
-        or tcb.sent.segments
-        or (not tcb.undisturbed and is_disturbed(tcb))
-        or not remaining_window(tcb)
-    ):
+        return take_expected_fin(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, stamp, now)
+    if tcb.state is State.LAST_ACK:
+        return take_last_ack(ctx, tcb, ack)
+    if not _take_end_of_handshake(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, echo, now):
         return False
-    tcb.statistics.segs_in += 1
-    tcb.statistics.bytes_received += 1
-    tcb.probes_out = 0
-    tcb.more_coming = False
-    newer = (seq - tcb.snd_wl1) & _MASK
-    if 0 < newer < _HALF or (not newer and (wnd > tcb.snd_wnd or not wnd)):
-        set_send_window(tcb, seq, ack, wnd)
-    take_fin(ctx, tcb, now)
-    ctx.mark_dirty(tcb)
+    tcb.last_received_at = now
+    if seq == tcb.last_ack_sent:
+        tcb.ts_recent = stamp
+        tcb.ts_recent_at = now
     return True
 
 

@@ -1,13 +1,12 @@
 """A unit that waits alone, and may leave at once: a short way through `output.py` (§3.8.6).
 
-Questions and answers are such, and so is the end of a long text; and our FIN, when all that was
-sent is acknowledged. All that waits is one piece, and nothing is amiss: what the windows, Nagle's
-algorithm and SWS avoidance then come to is one look. The longer way is the truth: a property test
-holds both together, field by field.
+Questions and answers are such, and so is the end of a long text. All that waits is one piece, and
+nothing is amiss: what the windows, Nagle's algorithm and SWS avoidance then come to is one look.
+The longer way is the truth: a property test holds both together, field by field.
 
 Whatever is not so plain is declined before anything has changed.
 
-Not done here: the segment itself (`transmission.py`).
+Not done here: the segment itself (`transmission.py`), and our FIN (`lone_fin.py`).
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from tapstack.tcp import path_mtu, tail_loss_probe
 from tapstack.tcp.delivery_rate import depart
 from tapstack.tcp.plain_segment import send_plain
 from tapstack.tcp.retransmission_timer import rearm_retransmission, runs_no_rto
-from tapstack.tcp.segment import ACK, FIN, PSH
+from tapstack.tcp.segment import ACK, PSH
 from tapstack.tcp.sent_segment import SentSegment, packets_of
 from tapstack.tcp.seq import add, ge, sub
-from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
+from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.transmission import transmit
 from tapstack.tcp.undisturbed import look_for_disturbance
@@ -36,13 +35,10 @@ if TYPE_CHECKING:
 
 
 def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
-    """Send all that waits, if that is a FIN, or one unit which may leave; False: decline."""
-    segments, state = tcb.sent.segments, tcb.state
+    """Send all that waits, if that is one unit which may leave; False: decline."""
+    segments = tcb.sent.segments
     length = tcb.unsent() if segments else tcb.send_buffer.octets
-    if state is State.ESTABLISHED:
-        if length <= 0 or tcb.fin_queued or len(tcb.send_pieces) != 1:
-            return False
-    elif length or state not in FIN_UNACKNOWLEDGED or not _fin_may_leave(tcb):
+    if tcb.state is not State.ESTABLISHED or length <= 0 or len(tcb.send_pieces) != 1:
         return False
     lane = tcb.lane
     if lane is None or tcb.more_coming or tcb.options.cork or tcb.send_blocked:
@@ -51,34 +47,22 @@ def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         return False
     if path_mtu.is_to_ask(tcb, now):
         path_mtu.refresh(ctx, tcb, now)
-    if not length:
-        tcb.fin_sent = True
-        _send(ctx, tcb, lane, 0, FIN, now, "close")
-        return True
     if not _may_leave(ctx, tcb, length, now):
         return False
     if not segments:
         restart_after_idle(ctx, tcb, now)
     tcb.acks.on_text_sent(now)
-    _send(ctx, tcb, lane, length, PSH if tcb.send_pieces.take_lone() else 0, now, "new text")
+    _send(ctx, tcb, lane, length, PSH if tcb.send_pieces.take_lone() else 0, now)
     return True
 
 
-def _fin_may_leave(tcb: Tcb) -> bool:
-    """Tell whether our FIN waits, behind nothing that is in flight, and finds a window."""
-    waits = tcb.fin_queued and not tcb.fin_sent
-    return waits and not tcb.sent.segments and tcb.snd_wnd > 0
-
-
-def _send(
-    ctx: Context, tcb: Tcb, lane: Lane, length: int, flags: int, now: Instant, why: str
-) -> None:
-    """Send so much text, or a FIN, for the first time, and do what is to be done behind it."""
+def _send(ctx: Context, tcb: Tcb, lane: Lane, length: int, flags: int, now: Instant) -> None:
+    """Send so much text for the first time, and do what is to be done behind it."""
     begins_rto, seq = runs_no_rto(tcb), tcb.snd_nxt
     ctx.counters["TcpExtTCPOrigDataSent"] += _note_sent(tcb, length, flags, now)
     flags |= ACK
     if not send_plain(ctx, tcb, lane, seq, flags, length, now):
-        transmit(ctx, tcb, seq, flags, length, now, why, is_new=True)
+        transmit(ctx, tcb, seq, flags, length, now, "new text", is_new=True)
     note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
     if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
         rearm_retransmission(tcb, now)
@@ -118,9 +102,9 @@ def may_be_small(tcb: Tcb) -> bool:
 
 
 def _note_sent(tcb: Tcb, length: int, flags: int, now: Instant) -> int:
-    """Put the text, or the FIN, into the retransmission queue, and tell of how many segments."""
+    """Put the text into the retransmission queue, and tell of how many segments."""
     mss, sent, seq = tcb.effective_mss, tcb.sent, tcb.snd_nxt
-    end, packets = add(seq, length or 1), packets_of(length, mss) if length > mss else 1
+    end, packets = add(seq, length), packets_of(length, mss) if length > mss else 1
     departure = depart(tcb, now, nothing_in_flight=not sent.segments)
     sent.begin_burst()
     sent.append(SentSegment(seq, end, flags, mss, now, packets, departure))

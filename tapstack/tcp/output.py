@@ -22,6 +22,7 @@ from tapstack.tcp import (
 from tapstack.tcp.acknowledging import acknowledge
 from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import send_syn_ack
+from tapstack.tcp.lone_fin import send_lone_fin
 from tapstack.tcp.lone_unit import send_lone_unit
 from tapstack.tcp.retransmission_timer import (
     arm_retransmission,
@@ -63,7 +64,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
         send_space.report_room(ctx, tcb, 0)
         acknowledge(ctx, tcb, now)
         return
-    if send_lone_unit(ctx, tcb, now):
+    if (send_lone_fin if tcb.fin_queued else send_lone_unit)(ctx, tcb, now):
         return
     if tcb.syn_due:
         (_send_syn if tcb.syn_ack is None else send_syn_ack)(ctx, tcb, now)

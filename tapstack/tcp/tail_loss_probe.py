@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
-_ENABLED = (3, 4)
+ENABLED = (3, 4)
 """Values of `tcp_early_retrans` that ask for probes, as Linux has it."""
 
 
@@ -38,7 +38,7 @@ def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> boo
     """
     segments, rtt = tcb.sent.segments, tcb.rtt
     if (
-        ctx.config.tcp_early_retrans not in _ENABLED
+        ctx.config.tcp_early_retrans not in ENABLED
         or not segments
         or not tcb.sack_permitted
         or tcb.recovery.phase not in PROBING

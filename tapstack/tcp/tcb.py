@@ -85,8 +85,8 @@ class Exchange:
     """SND.UNA: oldest sequence number not acknowledged. Written by `acknowledgment.py`, and by
     `expected_segment.py`."""
     snd_nxt: int = 0
-    """SND.NXT: next sequence number to be sent. Written by `output.py`, and by `lone_unit.py` and
-    `train.py`."""
+    """SND.NXT: next sequence number to be sent. Written by `output.py`, and by `lone_unit.py`,
+    `lone_fin.py` and `train.py`."""
     snd_up: int = 0
     """SND.UP: what comes behind the last urgent octet; SND.UNA or below: there is none."""
     snd_wnd: int = 0
@@ -101,10 +101,10 @@ class Exchange:
     # --- receive sequence variables ---
     rcv_nxt: int = 0
     """RCV.NXT: next sequence number expected. Written by `receive_memory.append_text`, by
-    `expected_segment.py`, and for a FIN by `segment_arrives.py`."""
+    `expected_segment.py`, and for a FIN by `segment_arrives.py` and `expected_end.py`."""
     rcv_wnd: int = 0
     """RCV.WND: octets last advertised, counted from `rcv_wup`. Written by `transmission.py`, and by
-    `plain_segment.py` and `train.py`."""
+    `plain_segment.py`, `lone_fin.py` and `train.py`."""
     rcv_wup: int = 0
     """RCV.NXT when RCV.WND was last advertised."""
 
@@ -144,7 +144,8 @@ class Exchange:
     fin_queued: bool = False
     """The user has closed: a FIN follows the last octet of the send buffer."""
     fin_sent: bool = False
-    """That FIN has left, and is in flight or acknowledged. Written by `output.py`."""
+    """That FIN has left, and is in flight or acknowledged. Written by `output.py`, and by
+    `lone_fin.py`."""
     small_sent_end: int = 0
     """Where the last segment below a full one ended: Nagle's question is whether it is acked."""
     pacing_rate: int = UNPACED

@@ -30,13 +30,14 @@ from tapstack.sim import GIGABIT, Host, Way, World
 from tapstack.sim.sighting import Direction, Sighting
 from tapstack.socket.calls.process import Process
 from tapstack.stack import Stack
-from tapstack.tcp import output, queueing
+from tapstack.tcp import output, queueing, user_calls
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
 from tapstack.tcp.expected_syn import take_expected_syn
 from tapstack.tcp.expected_turn import take_expected_turn
 from tapstack.tcp.listener import Listener
+from tapstack.tcp.lone_fin import send_lone_fin
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.train import send_train, send_waiting_train
@@ -75,6 +76,10 @@ class History:
     """Of those: what opened a connection in one pass."""
     turns: int = 0
     """Of the former: what opened or closed a connection in one pass."""
+    fins: int = 0
+    """FINs of ours that left in one pass."""
+    fins_at_close: int = 0
+    """Of those: by the call that closed."""
     trains: int = 0
     """Texts of which full units left as they were queued."""
     whole_trains: int = 0
@@ -173,6 +178,16 @@ def play(scenario: Scenario, *, express: bool) -> History:
             history.turns += taken
             return taken
 
+        def send_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+            sent = send_lone_fin(ctx, tcb, now)
+            history.fins += sent
+            return sent
+
+        def send_fin_at_close(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+            sent = send_fin(ctx, tcb, now)
+            history.fins_at_close += sent
+            return sent
+
         def take_listened(*syn: Any) -> Tcb | None:
             tcb = take_expected_syn(*syn)
             history.opened += tcb is not None
@@ -189,6 +204,8 @@ def play(scenario: Scenario, *, express: bool) -> History:
         patch.setattr(SynLane, "receive", receive_syn)
         patch.setattr(lane, "take_expected_turn", take_turn)
         patch.setattr(syn_lane, "take_expected_syn", take_listened)
+        patch.setattr(output, "send_lone_fin", send_fin)
+        patch.setattr(user_calls, "send_lone_fin", send_fin_at_close)
         patch.setattr(queueing, "send_train", send)
         if not express:
             patch.setattr(queueing, "fits_alone", lambda *_: False)
@@ -240,6 +257,16 @@ def test_short_connections_go_by_the_express_lane(client: Side, server: Side) ->
     assert history.syns == history.opened == 10
     assert history.expected >= 10 * 6  # all but the SYNs
     assert history.turns >= 10 * 3  # the end of the handshake, a FIN, and the last ACK
+    assert history.fins_at_close == 10  # who ends first does so behind text that is in flight
+
+
+def test_a_fin_alone_leaves_by_the_express_lane() -> None:
+    road = Road(None, 1000, 0, ("drop tail", 1000), 0, None, (0, 1), 0, 0)
+    slow = SPEAKER._replace(write_pause=5)
+    meetings = [Meeting(1000 * number, 0, False, slow, LISTENER) for number in range(10)]
+    history = check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
+    assert history.fins_at_close == 10
+    assert history.fins == 20  # and ten that `shutdown` has left to the flush
 
 
 @settings(max_examples=25)
@@ -307,6 +334,7 @@ def test_connections_open_and_close_as_the_layers_have_it(
     scenario = Scenario(1, "one link", mtu, 576, roads, [], 2000, configs, meetings)
     history = check(somebody_ends_first(scenario))
     event(f"SYNs and turns: {min(history.opened, 5)}, {min(history.turns, 5)}")
+    event(f"FINs: {min(history.fins, 5)}, {min(history.fins_at_close, 5)}")
 
 
 LONG_SIDES = st.builds(

@@ -1,0 +1,115 @@
+"""The expected end of a connection: a short way through SEGMENT ARRIVES (RFC 9293 §3.10.7.4).
+
+Most connections that their peer ends do so alike: his FIN follows all of his text, while nothing of
+ours is in flight; and when ours has left by itself, his ACK of it is the last that is heard of him.
+What the steps, and the flush behind them, come to for those is done here in one pass each. The
+steps are the truth: a property test holds both together.
+
+Whatever is not so plain is declined before anything has changed. As in `expected_segment.py`,
+sequence numbers are compared in place, and a window comes as it was scaled.
+
+Not done here: sending our own FIN (`lone_fin.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.base.contracts import CLOSED, ENDED, READABLE, WRITABLE
+from tapstack.base.timers import NEVER_ARMED
+from tapstack.tcp.acknowledgment import set_send_window
+from tapstack.tcp.segment import FIN
+from tapstack.tcp.state import State, become
+from tapstack.tcp.statistics import Limit
+from tapstack.tcp.timeouts import delay_ack
+from tapstack.tcp.undisturbed import is_disturbed
+
+if TYPE_CHECKING:
+    from tapstack.base.units import Instant
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+_MASK = 0xFFFFFFFF
+_HALF = 1 << 31
+
+
+def take_expected_fin(
+    ctx: Context, tcb: Tcb, seq: int, ack: int, wnd: int, stamp: int, now: Instant
+) -> bool:
+    """Take a FIN at RCV.NXT while nothing of ours is in flight: ESTABLISHED to CLOSE-WAIT."""
+    unacknowledged = (seq - tcb.rcv_wup) & _MASK
+    if (
+        tcb.state is not State.ESTABLISHED
+        or tcb.snd_una != ack
+        or tcb.sent.segments
+        or unacknowledged >= tcb.rcv_wnd
+        or (not tcb.undisturbed and is_disturbed(tcb))
+    ):
+        return False
+    statistics, acks = tcb.statistics, tcb.acks
+    statistics.segs_in += 1
+    statistics.bytes_received += 1
+    tcb.last_received_at = now
+    tcb.probes_out = 0
+    tcb.more_coming = False
+    if seq == tcb.last_ack_sent:
+        tcb.ts_recent, tcb.ts_recent_at = stamp, now
+    newer = (seq - tcb.snd_wl1) & _MASK
+    if 0 < newer < _HALF or (not newer and (wnd > tcb.snd_wnd or not wnd)):
+        set_send_window(tcb, seq, ack, wnd)
+    tcb.rcv_nxt = (seq + 1) & _MASK
+    become(ctx, tcb, State.CLOSE_WAIT)
+    # Our own FIN or text is likely to follow soon, and can carry the ACK.
+    acks.owed = acks.interactive = True
+    tcb.reassembly = tcb.sacks = None
+    ctx.report(tcb, ENDED | READABLE)
+    may_wait = not (
+        tcb.dirty
+        or tcb.send_buffer.octets
+        or tcb.send_blocked
+        or acks.due
+        or acks.always_quick
+        or unacknowledged >= acks.rcv_mss
+    )
+    if may_wait and delay_ack(ctx, tcb, now):
+        acks.fresh = False
+        statistics.note_limit(Limit.IDLE, now)
+    else:
+        acks.fresh = True
+        ctx.mark_dirty(tcb)
+    return True
+
+
+def take_last_ack(ctx: Context, tcb: Tcb, ack: int) -> bool:
+    """Take the ACK of a FIN that was sent once, alone, for a user who has gone: the end.
+
+    What it tells of the path is for nobody any more (`segment_arrives.end_if_all_arrived`).
+    """
+    queue = tcb.sent
+    sent = queue.segments
+    if (
+        ack != tcb.snd_nxt
+        or not (tcb.orphaned and tcb.undisturbed)
+        or len(sent) != 1
+        or not sent[0].flags & FIN
+        or sent[0].transmissions != 1
+        or tcb.send_buffer.octets
+        or tcb.fast_open is not None
+        or tcb.syn_ack is not None
+        or tcb.listener is not None
+        or tcb.persist_timer is not NEVER_ARMED
+        or tcb.keepalive_timer is not NEVER_ARMED
+        or tcb.wait_timer is not NEVER_ARMED
+        or tcb.compression_timer is not NEVER_ARMED
+    ):
+        return False
+    ctx.counters["TcpExtTCPDelivered"] += 1
+    sent.clear()
+    queue.packets_out = 0
+    tcb.retransmission_timer.retire()
+    tcb.delayed_ack_timer.retire()
+    ctx.orphans -= 1
+    become(ctx, tcb, State.CLOSED)
+    ctx.connections.remove(tcb)
+    ctx.report(tcb, CLOSED | READABLE | WRITABLE)
+    return True
