@@ -35,6 +35,7 @@ _NO_SLEEP: Duration = 4
 """µs: who has asked for no longer had not to wait for the frame that it found."""
 _TICK: Duration = 2 * MILLISECOND
 """How long who is in the stack may take to see to what has come."""
+_FRAMES = select.EPOLLIN | select.EPOLLET
 _HUNG_UP = select.EPOLLHUP
 """What a descriptor says, again and again, that will never be readable."""
 _DESCRIPTORS_AT_ONCE = 8
@@ -57,8 +58,10 @@ class Driver:
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._sleeping_until: Instant | None = None
         self._is_asleep = False
-        self._is_stood_by = False
-        # Whether it is who stands by that sleeps, or is about to have the lock again.
+        self.is_stood_by = False
+        """Whether it is who stands by that sleeps, or is about to have the lock again."""
+        self.has_watch_off = False
+        """Whether who stands by hears of no frames, as somebody in the stack looks himself."""
         self._interfaces = {
             interface.device.fileno(): interface
             for interface in stack.interfaces.values()
@@ -80,10 +83,11 @@ class Driver:
         # What has come while nobody led but who stands by: told once, whoever reads it.
         self._hung_up: set[int] = set()
         # Descriptors of which that was told: they may have frames yet, for more than one turn.
-        for poller, kind in ((self._poller, 0), (self._arrivals, select.EPOLLET)):
-            poller.register(self._wakeup, select.EPOLLIN)
-            for fd in self._interfaces:
-                poller.register(fd, select.EPOLLIN | kind)
+        self._arrivals.register(self._wakeup, select.EPOLLIN)
+        self._poller.register(self._wakeup, select.EPOLLIN)
+        for fd in self._interfaces:
+            self._arrivals.register(fd, _FRAMES)
+            self._poller.register(fd, select.EPOLLIN)
 
     # --- ends of turns, whoever's they are ---
 
@@ -115,6 +119,29 @@ class Driver:
             self._tell()
         if self._is_asleep:
             self._wake_for_deadline()
+
+    # --- calls while one stands by ---
+
+    def take_watch_off(self) -> None:
+        """Have who stands by not hear of frames during a call, who would only be in the way.
+
+        To a TAP, most come as the answers to what the call sends, within its very writes.
+        """
+        self.has_watch_off = True
+        for fd in self._interfaces:
+            self._arrivals.modify(fd, 0)
+
+    def put_watch_on(self) -> None:
+        """End that, behind the call, when its caller has seen to what had come by then."""
+        try:
+            for _ in range(_RUNS_A_TURN):
+                if not self._poller.poll(0, _DESCRIPTORS_AT_ONCE):
+                    break
+                self._see_to_arrivals()
+        finally:
+            for fd in self._interfaces:  # of what has come since, this tells at once
+                self._arrivals.modify(fd, _FRAMES)
+            self.has_watch_off = False
 
     def _wake_for_deadline(self) -> None:
         """End the sleep of who drives, if there is a deadline before its end."""
@@ -164,12 +191,14 @@ class Driver:
         Under the lock, which others may have meanwhile.
         """
         self._sleeping_until = self._soonest()
-        self._is_asleep = self._is_stood_by = True
+        self._is_asleep = self.is_stood_by = True
+        if self.has_watch_off:
+            self.put_watch_on()  # whose call that was waits now
         waiter.rouse = self.kick
         try:
             self._lock.leave(self._watch)
         finally:
-            self._is_asleep = self._is_stood_by = False
+            self._is_asleep = self.is_stood_by = False
             waiter.rouse = None
         self._look_around()
 
@@ -200,7 +229,7 @@ class Driver:
 
     def _see_to_arrivals(self) -> None:
         """Do the turn of who stands by, if he does still, in a thread that was in the stack."""
-        if self._is_stood_by:
+        if self.is_stood_by:
             self._look_around()
             if self._is_asleep:
                 self._wake_for_deadline()

@@ -91,9 +91,15 @@ class Runtime:
         driver = self._driver
         driver.now = now = monotonic()
         try:
-            return attempt(*arguments, now=now)
+            if driver.is_stood_by:
+                driver.take_watch_off()
+            try:
+                return attempt(*arguments, now=now)
+            finally:
+                driver.leave()  # even if a signal handler has raised
         finally:
-            driver.leave()  # even if a signal handler has raised
+            if driver.has_watch_off:
+                driver.put_watch_on()
 
     def _refusal(self) -> OSError:
         """Make the error of a call that comes too late; at exit, have it never return instead."""

@@ -19,11 +19,12 @@ from tapstack.base.units import MILLISECOND, SECOND, Instant
 from tapstack.runtime import driving
 from tapstack.runtime.clock import monotonic
 from tapstack.runtime.default import Settings, bring_up
+from tapstack.runtime.lock import StackLock
 from tapstack.runtime.runtime import Runtime
 from tapstack.runtime.switching import SWITCH_INTERVAL
 from tapstack.runtime.waiters import Waiter
 from tests.runtime.test_runtime import HERE, THERE, link, start
-from tests.socket.nets import PATIENCE, Background, Net, until, wait_readable
+from tests.socket.nets import PATIENCE, Background, Net, until
 from tests.socket.test_default_sockets import run
 
 
@@ -321,6 +322,51 @@ def test_what_has_come_by_now_needs_no_waiting_for(
     assert len(waits) == 2
 
 
+def test_who_stands_by_sleeps_through_what_comes_during_a_call(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who calls sees to it; of what comes after the call, who stands by hears again."""
+    client, server = hosts.connect()
+    standing_by = hosts.here._leadership.thread
+    until_it_leads(hosts.here, standing_by)
+    reading = Reading(hosts.here, monkeypatch)
+    passed_on: list[StackLock] = []
+    pass_on = StackLock.pass_on
+    monkeypatch.setattr(
+        StackLock, "pass_on", lambda lock, task: passed_on.append(lock) or pass_on(lock, task)
+    )
+    for _ in range(20):
+        hosts.here.call(lambda now: server.sendall(b"x"))
+    assert threading.current_thread() in reading.readers
+    assert hosts.here._lock not in passed_on
+    text = b""
+    while len(text) < 20:
+        text += client.recv(20)
+    assert text == b"x" * 20
+    until_it_leads(hosts.here, standing_by)
+    reading.readers.clear()
+    server.sendall(b"y")
+    until(lambda: standing_by in reading.readers)
+    assert client.recv(9) == b"y"
+
+
+def test_a_call_that_fails_leaves_who_stands_by_awake(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, server = hosts.connect()
+    standing_by = hosts.here._leadership.thread
+    until_it_leads(hosts.here, standing_by)
+    reading = Reading(hosts.here, monkeypatch)
+
+    def fail(*, now: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        hosts.here.call(fail)
+    server.sendall(b"x")
+    until(lambda: standing_by in reading.readers)
+
+
 def until_passed_on(runtime: Runtime) -> None:
     """Wait, within the stack, until who stands by has left to us what has come."""
     deadline = monotonic() + int(PATIENCE * SECOND)
@@ -340,12 +386,12 @@ def test_what_comes_while_somebody_is_in_the_stack_he_sees_to(
     reading = Reading(hosts.here, monkeypatch)
     monkeypatch.setattr(driving, "_FRAMES_A_RUN", 1)
 
-    def be_in_the_stack(*, now: int) -> None:
+    def be_in_the_stack() -> None:
         for index in range(80):
             there.sendto(b"%d" % index, address)
         until_passed_on(hosts.here)
 
-    hosts.here.call(be_in_the_stack)
+    hosts.here._lock.run(be_in_the_stack)
     until(lambda: len(reading.readers) == 2)
     assert reading.readers == {threading.current_thread(), standing_by}
     assert [here.recv(9) for _ in range(80)] == [b"%d" % index for index in range(80)]
@@ -359,15 +405,15 @@ def test_what_nobody_sees_to_who_stands_by_does(
     until_it_leads(hosts.here, hosts.here._leadership.thread)
     reading = Reading(hosts.here, monkeypatch)
 
-    def be_in_the_stack(*, now: int) -> None:
+    def be_in_the_stack() -> None:
         server.sendall(b"x")
         until_passed_on(hosts.here)
         hosts.here._lock._tasks.clear()
 
-    hosts.here.call(be_in_the_stack)
-    wait_readable(client)
-    assert client.recv(9) == b"x"
+    hosts.here._lock.run(be_in_the_stack)
+    until(lambda: bool(reading.readers))
     assert reading.readers == {hosts.here._leadership.thread}
+    assert client.recv(9) == b"x"
 
 
 def test_closing_ends_who_drives(hosts: Hosts) -> None:
