@@ -20,6 +20,7 @@ from tapstack.express_out import NeighbourLane
 from tapstack.express_runs import is_followed, read_run
 from tapstack.ip import wire as ip_wire
 from tapstack.ip.wire import FRAGMENT_MASK, PLAIN
+from tapstack.tcp.exchange import SHORT, take_exchange
 from tapstack.tcp.expected_segment import take_expected
 from tapstack.tcp.expected_turn import TURNING, take_expected_turn
 from tapstack.tcp.options import TIMESTAMPS
@@ -127,19 +128,19 @@ class ExpressLane:
         if offload is None and not is_segment_intact(source, destination, octets):
             return 0
         length, size = len(octets) - _LENGTH, offload.segment_size if offload else 0
+        numbers, text = (tcb, seq, ack, word, wnd, stamp, echo), octets[_LENGTH:]
         if word & FIN or tcb.state in TURNING:
-            turn = tcb, seq, ack, word, wnd, stamp, echo
-            taken = not length and take_expected_turn(self._context, *turn, now)
+            taken = not length and take_expected_turn(self._context, *numbers, now)
         else:
             if behind and is_followed(octets, behind[0]):
                 frames = self._take_run(interface, tcb, octets, size, behind, now)
                 if frames:
                     return frames
+            is_short = length < SHORT and not size
             packets = packets_of(length, size) if size else 1
-            taken = take_expected(
-                self._context, tcb, seq, ack, word, wnd, stamp, echo,
-                (octets[_LENGTH:],), length, size, packets, now,
-            )  # fmt: skip
+            taken = (is_short and take_exchange(self._context, *numbers, text, now)) or (
+                take_expected(self._context, *numbers, (text,), length, size, packets, now)
+            )
         if not taken:
             ends = port, our_port, seq, ack, word & 0xFF, wnd, up
             if not self._take_by_steps(tcb, ends, stamp, echo, octets, front & 0xFF, size, now):

@@ -49,10 +49,13 @@ BY_NAME = "tapstack.socket.default"
 """The one module that asks for a higher floor by name: the stack that a plain `socket()` means."""
 SPELT_OUT = {
     "tapstack.tcp.seq",
+    "tapstack.tcp.congestion.hystart",
+    "tapstack.tcp.exchange",
     "tapstack.tcp.expected_end",
     "tapstack.tcp.expected_segment",
     "tapstack.tcp.expected_syn",
     "tapstack.tcp.expected_turn",
+    "tapstack.tcp.rtt",
 }
 """The modules with sequence arithmetic in place: its home, and the paths that most frames pay."""
 MAX_MODULE_LINES = 400

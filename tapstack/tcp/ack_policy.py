@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 _MAX_QUICK_ACKS = 16
 """Quick ACKs in a row at most (Linux's TCP_MAX_QUICKACKS)."""
-_ATO_MIN: Duration = 40 * MILLISECOND
+ATO_MIN: Duration = 40 * MILLISECOND
 """Least ACK timeout (Linux's TCP_ATO_MIN)."""
-_HALF_ATO_MIN = _ATO_MIN // 2
+HALF_ATO_MIN = ATO_MIN // 2
 _MAX_ATO: Duration = 500 * MILLISECOND
 """RFC 9293 MUST-40: "MUST be less than 0.5 seconds"."""
-_CERTAIN_LENGTH = 536
+CERTAIN_LENGTH = 536
 """Octets of text that a segment has which is hardly a small one: Linux's TCP_MSS_DEFAULT."""
-_MIN_RCV_MSS = 88
+MIN_RCV_MSS = 88
 """Least estimate of the peer's segment size (Linux's TCP_MIN_MSS)."""
 
 
@@ -47,10 +47,11 @@ class AckPolicy:
     always_quick: bool = False
     """The route wants no ACK delayed."""
     ato: Duration = 0
-    """The ACK timeout, µs; 0 until text arrives."""
+    """The ACK timeout, µs; 0 until text arrives: like Linux, a FIN before any is answered at once.
+    """
     interactive: bool = False
     """We answer what arrives with text of our own, on which the ACK can ride."""
-    rcv_mss: int = _MIN_RCV_MSS
+    rcv_mss: int = MIN_RCV_MSS
     """Estimate of the size of the peer's full segments, octets."""
     last_text_at: Instant = 0
     """When text last arrived."""
@@ -69,12 +70,12 @@ class AckPolicy:
     """An RCV.NXT whose ACKs were sent at once, as text beyond a gap came."""
     times_told: int = 0
     """How many those were."""
-    _last_length: int = 0
+    last_length: int = 0
     """Octets of text in the last segment, if it may have been a full one of a smaller size."""
 
     def start(self, rcv_mss: int) -> None:
         """Begin with a first estimate of the peer's segment size."""
-        self.rcv_mss = max(rcv_mss, _MIN_RCV_MSS)
+        self.rcv_mss = max(rcv_mss, MIN_RCV_MSS)
 
     def be_quick(self, rcv_wnd: int, limit: int = _MAX_QUICK_ACKS) -> None:
         """Acknowledge at once for a while: half a window's worth of segments, `limit` at most."""
@@ -85,36 +86,40 @@ class AckPolicy:
         """Something went wrong on the way here: help the peer to recover."""
         self.be_quick(rcv_wnd, limit)
         self.interactive = False
-        self.ato = _ATO_MIN
+        self.ato = ATO_MIN
 
     def on_text(self, tcb: Tcb, length: int, pushed: bool, now: Instant) -> None:
         """Note that text came in order: `length` octets a segment."""
         self.owed = self.fresh = True
         self.estimate_size(tcb, length, pushed)
         gap, self.last_text_at = now - self.last_text_at, now
-        ato = self.ato
         # The timeout follows the gaps between arrivals.
-        if ato == 0:
+        if gap <= HALF_ATO_MIN and self.ato:
+            self.ato = self.ato // 2 + HALF_ATO_MIN
+        else:
+            self.follow_long_gap(tcb, gap)
+
+    def follow_long_gap(self, tcb: Tcb, gap: Duration) -> None:
+        """Have the timeout follow a gap, µs, that is more than half of the least, or the first."""
+        if self.ato == 0:
             self.be_quick(tcb.rcv_wnd)
-            self.ato = _ATO_MIN
-        elif gap <= _HALF_ATO_MIN:
-            self.ato = ato // 2 + _HALF_ATO_MIN
-        elif gap < ato:
-            self.ato = min(ato // 2 + gap, tcb.rto())
+            self.ato = ATO_MIN
+        elif gap < self.ato:
+            self.ato = min(self.ato // 2 + gap, tcb.rto())
         elif gap > tcb.rto():
             # The peer was silent so long that it starts slowly again.
             self.be_quick(tcb.rcv_wnd)
 
     def estimate_size(self, tcb: Tcb, length: int, pushed: bool) -> None:
         """Tell full segments from what ends a message of the peer's user, as Linux does."""
-        last, self._last_length = self._last_length, 0
+        last, self.last_length = self.last_length, 0
         if length >= self.rcv_mss:
-            self.rcv_mss = max(min(length, text_in_segment(tcb)), _MIN_RCV_MSS)
+            self.rcv_mss = max(min(length, text_in_segment(tcb)), MIN_RCV_MSS)
             self.pushed |= pushed and length == self.rcv_mss
             return
-        if length >= _CERTAIN_LENGTH or (length >= _MIN_RCV_MSS and not pushed):
+        if length >= CERTAIN_LENGTH or (length >= MIN_RCV_MSS and not pushed):
             # Without PSH it should be full: two of a size say that full ones are smaller now.
-            self._last_length = length
+            self.last_length = length
             if length == last:
                 self.rcv_mss = length
                 return
@@ -142,23 +147,20 @@ class AckPolicy:
         if self.quick and news:
             self.quick -= 1
             if self.quick == 0:
-                self.ato = _ATO_MIN
+                self.ato = ATO_MIN
 
     def on_timeout(self, rto: Duration) -> None:
         """The delayed ACK's time is up: it was delayed in vain, so guess better next time."""
         if self.interactive:
             self.interactive = False
-            self.ato = _ATO_MIN
+            self.ato = ATO_MIN
         else:
             self.ato = min(self.ato * 2, rto)
         self.due = True
 
-    def delay(self, srtt: Duration, longest: Duration) -> Duration:
-        """Tell how long an ACK may be delayed now, µs."""
-        ato = self.ato  # 0 until text comes: like Linux, a FIN before any is answered at once
-        if ato > _ATO_MIN:
-            most = longest if self.interactive or self.pushed else _MAX_ATO
-            if srtt:
-                most = min(most, max(srtt, _ATO_MIN))
-            ato = min(ato, most)
-        return min(ato, longest)
+    def long_delay(self, srtt: Duration, longest: Duration) -> Duration:
+        """Tell how long an ACK may be delayed, µs, where the timeout is longer than the least."""
+        most = longest if self.interactive or self.pushed else _MAX_ATO
+        if srtt:
+            most = min(most, max(srtt, ATO_MIN))
+        return min(self.ato, most)

@@ -71,61 +71,71 @@ def _piece_for(octets: int) -> int:
     return _SMALLEST if octets <= _SMALLEST else 1 << (octets - 1).bit_length()
 
 
-class _Held:
+class _Held(NamedTuple):
     """One segment's memory: the text that it holds ends at `right`."""
 
-    __slots__ = ("charge", "right", "room")
-
-    def __init__(self, right: int, memory: Memory) -> None:
-        self.right = right
-        self.charge, self.room = memory
+    right: int
+    charge: int
 
 
 class ReceiveMemory:
-    """The memory of the text that waits for the user, in order."""
+    """The memory of the text that waits for the user, in order.
 
-    __slots__ = ("_held", "charge")
+    Mostly that is one segment's, or none: the last one's is kept apart from that of those before.
+    `exchange.py` writes it, too.
+    """
+
+    __slots__ = ("_earlier", "charge", "last", "right", "room")
 
     def __init__(self) -> None:
-        self._held: list[_Held] | None = None  # none while there is no text
+        self._earlier: list[_Held] | None = None
         self.charge = 0
-        """Octets."""
+        """Octets, all told; 0: there is no text."""
+        self.last = 0
+        """Of those: the last segment's."""
+        self.room = 0
+        """Octets of text that would still fit in with that."""
+        self.right = 0
+        """Where its text ends."""
 
     def take(self, right: int, length: int, memory: Memory, *, alone: bool = False) -> None:
         """Charge for `length` octets of text that end at `right`.
 
         It costs nothing where what came last has room for it, unless it has to stand alone.
         """
-        held = self._held
-        if not held:
-            self._held = [_Held(right, memory)]
-        elif length > held[-1].room or alone:
-            held.append(_Held(right, memory))
-        else:
-            held[-1].right = right
-            held[-1].room -= length
+        if self.charge and length <= self.room and not alone:
+            self.right = right
+            self.room -= length
             return
-        self.charge += memory.charge
+        if self.charge:
+            held = _Held(self.right, self.last)
+            if self._earlier is None:
+                self._earlier = [held]
+            else:
+                self._earlier.append(held)
+        self.right = right
+        self.last, self.room = memory
+        self.charge += self.last
 
     def release(self, copied_seq: int) -> int:
         """Give back the memory of what the user has taken all of.
 
         Gives where the first segment of that ended; `copied_seq` if he has taken no whole one.
         """
-        held = self._held
-        if not held or gt(held[0].right, copied_seq):
+        earlier = self._earlier
+        first = earlier[0].right if earlier else self.right
+        if not self.charge or gt(first, copied_seq):
             return copied_seq
-        first = held[0].right
-        if held[-1].right == copied_seq:
-            self._held, self.charge = None, 0
+        if self.right == copied_seq:
+            self._earlier, self.charge = None, 0
             return first
         done = 0
-        for each in held:
+        for each in earlier or ():
             if gt(each.right, copied_seq):
                 break
             self.charge -= each.charge
             done += 1
-        del held[:done]
+        self._earlier = (earlier or [])[done:] or None
         return first
 
     def collapse(self, copied_seq: int, window_of: Callable[[int], int]) -> None:
@@ -133,23 +143,25 @@ class ReceiveMemory:
 
         That is one with less text than `window_of` makes of its memory.
         """
+        if not self.charge:
+            return
         left = copied_seq
-        for index, each in enumerate(self._held or ()):
+        held = [*(self._earlier or ()), _Held(self.right, self.last)]
+        for index, each in enumerate(held):
             if window_of(each.charge) > sub(each.right, left):
-                self._pack(index, left)
+                self._pack(held[:index], left)
                 return
             left = each.right
 
-    def _pack(self, begin: int, left: int) -> None:
-        """Pack the text of all segments from index `begin` on; it begins at `left`."""
-        held = self._held or []
-        right = held[-1].right
-        del held[begin:]
-        for memory in collapsed(sub(right, left)):
-            last = sub(right, left) <= LARGEST_COLLAPSED
-            left = right if last else add(left, LARGEST_COLLAPSED)
-            held.append(_Held(left, memory))
-        self.charge = sum(each.charge for each in held)
+    def _pack(self, held: list[_Held], left: int) -> None:
+        """Pack the text that begins at `left`, behind that of segments which stay as they are."""
+        packed = collapsed(sub(self.right, left))
+        for memory in packed[:-1]:
+            left = add(left, LARGEST_COLLAPSED)
+            held.append(_Held(left, memory.charge))
+        self._earlier = held
+        self.last, self.room = packed[-1]
+        self.charge = sum(each.charge for each in held) + self.last
 
 
 def collapsed(length: int) -> list[Memory]:

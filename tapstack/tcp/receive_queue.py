@@ -17,22 +17,25 @@ _LARGE = 4096
 class ReceiveQueue:
     """A queue of octets, whose pieces are joined as the user takes them."""
 
-    __slots__ = ("_length", "_pieces", "_taken")
+    __slots__ = ("octets", "pieces", "taken")
 
     def __init__(self) -> None:
         # No deque: an empty one takes 760 octets, of every connection that is idle. Nor is there a
         # list while there is no text.
-        self._pieces: list[Buffer] | None = None
-        self._taken = 0  # octets of the first piece that the user has already
-        self._length = 0
+        self.pieces: list[Buffer] | None = None
+        """Written by `exchange.py`, too, as are the octets."""
+        self.octets = 0
+        """How many wait."""
+        self.taken = 0
+        """Octets of the first piece that the user has already."""
 
     def __len__(self) -> int:
-        return self._length
+        return self.octets
 
     def append(self, text: Buffer) -> None:
         """Add text to the end of the queue: a copy, unless it is large and of `bytes`."""
-        pieces, length = self._pieces, len(text)
-        self._length += length
+        pieces, length = self.pieces, len(text)
+        self.octets += length
         if length >= _LARGE and type(text) is memoryview and type(text.obj) is bytes:
             piece: Buffer = text
         elif pieces and len(pieces[-1]) + length <= _SMALL:
@@ -43,7 +46,7 @@ class ReceiveQueue:
         if pieces:
             pieces.append(piece)
         else:
-            self._pieces = [piece]
+            self.pieces = [piece]
 
     def peek(self, size: int) -> bytes:
         """Give up to `size` of the oldest octets, and keep them."""
@@ -52,16 +55,16 @@ class ReceiveQueue:
 
     def take(self, size: int) -> bytes:
         """Remove and give up to `size` of the oldest octets."""
-        if size >= self._length and not self._taken:  # all that there is, as mostly
-            text = b"".join(self._pieces or ())
-            self._pieces = None
-            self._length = 0
+        if size >= self.octets and not self.taken:  # all that there is, as mostly
+            text = b"".join(self.pieces or ())
+            self.pieces = None
+            self.octets = 0
             return text
-        taken, used_up, self._taken = self._oldest(size)
-        if self._pieces:
-            del self._pieces[:used_up]
+        taken, used_up, self.taken = self._oldest(size)
+        if self.pieces:
+            del self.pieces[:used_up]
         text = b"".join(taken)
-        self._length -= len(text)
+        self.octets -= len(text)
         return text
 
     def _oldest(self, size: int) -> tuple[list[Buffer], int, int]:
@@ -69,7 +72,7 @@ class ReceiveQueue:
 
         Gives where they lie, how many pieces end with them, and how much they are of the next one.
         """
-        pieces, start = self._pieces or [], self._taken
+        pieces, start = self.pieces or [], self.taken
         rest, used_up = start + size, 0
         for piece in pieces:
             if rest < len(piece):

@@ -6,13 +6,13 @@ Not done here: taking samples (`acknowledgment.py`, which keeps Karn's rule), an
 from dataclasses import dataclass
 
 from tapstack.base.units import SECOND, Duration, Instant
-from tapstack.tcp.seq import gt
 
 INITIAL_RTO: Duration = 1 * SECOND
 """RFC 6298 §2 (2.1): the RTO before the first sample."""
 FALLBACK_RTO: Duration = 3 * SECOND
 """RFC 6298 §5.7: the RTO for text after a handshake whose SYN timed out."""
 CLOCK_GRANULARITY: Duration = 1
+_HALF = 1 << 31
 
 
 @dataclass(slots=True)
@@ -80,28 +80,30 @@ class RttEstimator:
         if rtt < CLOCK_GRANULARITY:
             rtt = CLOCK_GRANULARITY
         srtt_8, deviation = self.srtt_8, self.rttvar_4
-        if srtt_8 == 0:
+        if not srtt_8:
             self._begin(rtt, snd_nxt)
             return
         error = rtt - (srtt_8 >> 3)
-        change = abs(error) - (deviation >> 2)
+        change = (error if error > 0 else -error) - (deviation >> 2)
         if error < 0 < change:
             # Deviation: a round trip that is much shorter is no sign that others will be longer.
             # As Linux has it, it counts for an eighth of what the RFC says.
             change >>= 3
         deviation += change
         srtt_8 += error
-        self.srtt_8, self.rttvar_4 = srtt_8, deviation
+        self.srtt_8 = srtt_8
+        self.rttvar_4 = deviation
         largest, variance = self._largest, self.variance
         if deviation > largest:
             largest = deviation
         if largest > variance:
             variance = largest
-        if gt(snd_una, self._round_end):
+        if (self._round_end - snd_una) & _HALF:  # `gt`, in place
             variance -= (variance - largest) >> 2
             self._round_end = snd_nxt
             largest = self.rto_min
-        self._largest, self.variance = largest, variance
+        self._largest = largest
+        self.variance = variance
         # Deviation: RFC 6298 (2.4) puts a floor of 1 s under the RTO. Like Linux, we put the floor
         # under the variance term: RTO = SRTT + max(rto_min, 4·RTTVAR).
         rto = (srtt_8 >> 3) + variance

@@ -99,5 +99,6 @@ class SendBuffer:
 
     def clear(self) -> None:
         """Let go of everything."""
-        if self.octets:
-            self.release(self.octets)
+        self._head = self._tail
+        self.octets = 0
+        self._chunks = self._starts = None

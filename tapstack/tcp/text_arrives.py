@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 TAKES_TEXT = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2})
 """States in which text is received (step seven)."""
 
-_GROWING_LENGTH = 128
+GROWING_LENGTH = 128
 """Octets of text that a segment has at least for the window to grow by it, as in Linux."""
 
 
@@ -142,7 +142,7 @@ def note_text(
         receive_space.learn_share(tcb, length, memory.charge)
     acks.on_text(tcb, size, pushed, now)
     receive_space.measure(tcb, length, echo, now)
-    if length >= _GROWING_LENGTH:
+    if length >= GROWING_LENGTH:
         receive_space.offer_more(tcb, ctx.config, length, memory.charge, held(tcb))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.tcp import fast_open_path, loss_phase, mtu_probing, recovery, syn_ack
+from tapstack.tcp.ack_policy import ATO_MIN
 from tapstack.tcp.congestion.window import INFINITE_SSTHRESH
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.replies import reset_peer
@@ -187,17 +188,6 @@ def _shut_window_is_given_up(tcb: Tcb, now: Instant) -> bool:
     return unacknowledged > longest and now - tcb.last_received_at > longest
 
 
-def _longest_delay(config: TcpConfig, tcb: Tcb) -> Duration:
-    """Give the most that an ACK is delayed: less than the least RTO, where that was lowered.
-
-    Deviation: by default both are 200 ms, and Linux delays one of its ticks less.
-    """
-    longest = tcb.options.delack_max or config.tcp_delack_max
-    if tcb.rtt.rto_min >= config.tcp_delack_max:
-        return longest
-    return min(longest, max(tcb.rtt.rto_min - _TICK, _TICK))
-
-
 def _orphan_retries(config: TcpConfig) -> int:
     return config.tcp_orphan_retries or _ORPHAN_RETRIES
 
@@ -299,14 +289,21 @@ def delay_ack(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
     False where one that waits is about to leave: like in Linux, it may as well leave now.
     """
-    timer = tcb.delayed_ack_timer
-    delay = tcb.acks.delay(tcb.rtt.srtt_8 >> 3, _longest_delay(ctx.config, tcb))
+    timer, config, delay = tcb.delayed_ack_timer, ctx.config, tcb.acks.ato
+    longest = tcb.options.delack_max or config.tcp_delack_max
+    if tcb.rtt.rto_min < config.tcp_delack_max:
+        # Less than the least RTO, where that was lowered.
+        # Deviation: by default both are 200 ms, and Linux delays one of its ticks less.
+        longest = min(longest, max(tcb.rtt.rto_min - _TICK, _TICK))
+    if delay > ATO_MIN:
+        delay = tcb.acks.long_delay(tcb.rtt.srtt_8 >> 3, longest)
+    if delay > longest:
+        delay = longest
     due = timer.deadline
-    if due is not None and due <= now + delay // 4:
-        return False
     if due is None or now + delay < due:
         timer.arm(now + delay)
-    return True
+        return True
+    return due > now + delay // 4
 
 
 def on_delayed_ack_timeout(owner: Owner, now: Instant) -> None:  # noqa: ARG001 - every expiry's form

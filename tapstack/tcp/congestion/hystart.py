@@ -9,7 +9,6 @@ Not done here: what leaving slow start means (`cubic.py`).
 from enum import Enum
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp.seq import gt
 
 _LOW_WINDOW = 16
 """Segments below which slow start goes on in any case (Linux's hystart_low_window)."""
@@ -22,6 +21,7 @@ _ENOUGH_SAMPLES = 8
 _LEAST_GROWTH: Duration = 4 * MILLISECOND
 _MOST_GROWTH: Duration = 16 * MILLISECOND
 """The delay has grown when it exceeds the least one by an eighth of it, within these limits."""
+_HALF = 1 << 31
 _NONE_YET: Duration = 1 << 32
 """The least round trip of a round that has none that counts: longer than any."""
 
@@ -57,7 +57,7 @@ class HyStart:
         now: Instant,
     ) -> Sign | None:
         """Take a round trip, µs; tell whether, and why, slow start should end."""
-        if self._round_end is None or gt(snd_una, self._round_end):
+        if self._round_end is None or (self._round_end - snd_una) & _HALF:  # `gt`, in place
             self._round_end = snd_nxt
             self._round_start = self._last_ack_at = now
             self._least_rtt, self._samples = _NONE_YET, 0

@@ -1,0 +1,231 @@
+"""Question and answer: a short text, an ACK of the one unit in flight, or both (§3.10.7.4).
+
+That is all that most connections ever get, and each costs what the work for it comes to rather than
+its octets. So here all of it is done in place, and once: what the segment does to the connection,
+what the flush behind it would find, and what the user's reading of the text does. The truth are
+`segment_arrives.py` and its steps, `output.py` and `reading.py`: a property test holds them
+together, field by field.
+
+Whatever is not so plain is declined before anything has changed. Sequence numbers are compared in
+place here, modulo 2³², as calls are what costs.
+
+Not done here: texts that are longer or more, and ACKs of several units (`expected_segment.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.base.contracts import READABLE
+from tapstack.tcp import delivery_rate, rack, receive_space
+from tapstack.tcp.ack_policy import CERTAIN_LENGTH, HALF_ATO_MIN, MIN_RCV_MSS
+from tapstack.tcp.acknowledging import ack_after_taking_is_due
+from tapstack.tcp.receive_memory import memory_of
+from tapstack.tcp.rtt import CLOCK_GRANULARITY
+from tapstack.tcp.segment import PSH
+from tapstack.tcp.sent_segment import BURST_BITS
+from tapstack.tcp.state import State
+from tapstack.tcp.statistics import Limit
+from tapstack.tcp.text_arrives import GROWING_LENGTH
+from tapstack.tcp.timeouts import delay_ack
+from tapstack.tcp.undisturbed import look_for_disturbance
+from tapstack.tcp.unit_size import update_pacing_rate
+
+if TYPE_CHECKING:
+    from tapstack.base.units import Instant
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.sent_segment import SentSegment
+    from tapstack.tcp.tcb import Tcb
+
+SHORT = CERTAIN_LENGTH
+"""Octets of text that is too long for this way."""
+_MASK = 0xFFFFFFFF
+_HALF = 1 << 31
+_HEADERS = 20 + 32
+"""Octets of an IP header, and of a TCP header with timestamps alone."""
+_ESTABLISHED = State.ESTABLISHED
+_BUSY, _IDLE = Limit.BUSY, Limit.IDLE
+
+
+def take_exchange(
+    ctx: Context,
+    tcb: Tcb,
+    seq: int,
+    ack: int,
+    flags: int,
+    wnd: int,
+    stamp: int,
+    echo: int,
+    text: memoryview,
+    now: Instant,
+) -> bool:
+    """Take a segment as `take_expected` would, and do what the flush would find; False: decline.
+
+    It acknowledges all that was sent, and nothing is unsent or unread.
+    """
+    acked, segments, length = (ack - tcb.snd_una) & _MASK, tcb.sent.segments, len(text)
+    if (
+        seq != tcb.rcv_nxt
+        or ack != tcb.snd_nxt
+        or acked != tcb.send_buffer.octets
+        or not wnd
+        or wnd << tcb.snd_wind_shift != tcb.snd_wnd
+        or (stamp - tcb.ts_recent) & _MASK >= _HALF
+        or tcb.state is not _ESTABLISHED
+        or tcb.send_blocked
+        or (acked and (len(segments) != 1 or segments[0].transmissions != 1))
+        or not (length or acked)
+        or (length and not _is_plain(tcb, seq, flags, length))
+        or (not tcb.undisturbed and look_for_disturbance(tcb))
+    ):
+        return False
+    statistics = tcb.statistics
+    statistics.segs_in += 1
+    tcb.probes_out = 0
+    if acked:
+        _take_acknowledgment(ctx, tcb, segments.pop(), ack, acked, now)
+    if acked or 0 < (seq - tcb.snd_wl1) & _MASK < _HALF:
+        tcb.snd_wl1 = seq
+        tcb.snd_wl2 = ack
+    if seq == tcb.last_ack_sent:
+        tcb.ts_recent = stamp
+        tcb.ts_recent_at = now
+    tcb.last_received_at = now
+    if length:
+        _take_text(ctx, tcb, text, length, echo, now)
+    elif tcb.acks.due or tcb.acks.fresh:
+        ctx.mark_dirty(tcb)
+    if statistics.limit is _BUSY:
+        statistics.limit = _IDLE
+        statistics.snd_lim_time_cwin += now - statistics.limit_since
+        statistics.limit_since = now
+    elif statistics.limit is not _IDLE:
+        statistics.note_limit(_IDLE, now)
+    return True
+
+
+def _is_plain(tcb: Tcb, seq: int, flags: int, length: int) -> bool:
+    """Tell whether text is the end of a message, no more than fits, and all that is unread."""
+    return not (
+        length >= tcb.acks.rcv_mss
+        or (length >= MIN_RCV_MSS and not flags & PSH)
+        or tcb.receive_memory.charge
+        or tcb.read_shut
+        or ((seq - tcb.rcv_wup) & _MASK) + length > tcb.rcv_wnd
+    )
+
+
+def _take_text(
+    ctx: Context, tcb: Tcb, text: memoryview, length: int, echo: int, now: Instant
+) -> None:
+    """Take text, and see that its ACK leaves in time."""
+    queue, memory, acks, space = tcb.receive_queue, tcb.receive_memory, tcb.acks, tcb.receive_space
+    charge, room = memory_of(_HEADERS + length)
+    queue.pieces = [bytes(text)]
+    queue.octets = length
+    tcb.rcv_nxt = memory.right = end = (tcb.rcv_nxt + length) & _MASK
+    memory.charge = memory.last = charge
+    memory.room = room
+    tcb.statistics.bytes_received += length
+    tcb.statistics.data_segs_in += 1
+    acks.owed = True
+    acks.pushed_again |= acks.pushed
+    acks.pushed = True
+    acks.last_length = 0
+    gap = now - acks.last_text_at
+    acks.last_text_at = now
+    if gap <= HALF_ATO_MIN and acks.ato:
+        acks.ato = acks.ato // 2 + HALF_ATO_MIN
+    else:
+        acks.follow_long_gap(tcb, gap)
+    if space.window_since is None or (end - space.window_end) & _MASK < _HALF:
+        receive_space.measure(tcb, length, echo, now)
+    else:
+        space.last_echo = echo
+    if length >= GROWING_LENGTH:
+        receive_space.offer_more(tcb, ctx.config, length, charge, charge)
+    ctx.report(tcb, READABLE)
+    if (
+        acks.due
+        or (acks.quick and not acks.interactive)
+        or acks.always_quick
+        or (end - tcb.rcv_wup) & _MASK > acks.rcv_mss
+        or not delay_ack(ctx, tcb, now)
+    ):
+        acks.fresh = True
+        ctx.mark_dirty(tcb)
+
+
+def _take_acknowledgment(
+    ctx: Context, tcb: Tcb, segment: SentSegment, ack: int, acked: int, now: Instant
+) -> None:
+    """Take the ACK of the one unit in flight, and with it of all that was sent."""
+    statistics, packets, sent_at = tcb.statistics, segment.packets, segment.sent_at
+    tcb.sent.packets_out = 0
+    tcb.send_buffer.clear()
+    tcb.retransmission_timer.cancel()
+    tcb.snd_una = tcb.snd_up = ack
+    tcb.more_coming = False
+    tcb.retransmits = tcb.soft_error = tcb.backoff = 0
+    tcb.next_hop_confirmed = True
+    statistics.bytes_acked += acked
+    statistics.delivered += packets
+    ctx.counters["TcpExtTCPDelivered"] += packets
+    arrivals, estimator = tcb.recovery.rack, tcb.rtt
+    elapsed = now - sent_at
+    if tcb.sack_permitted:
+        number = segment.number
+        if number > arrivals.xmit_ts:
+            arrivals.advanced = True
+            arrivals.rtt, arrivals.rtt_of = elapsed, number >> BURST_BITS
+            arrivals.xmit_ts, arrivals.end_seq = number, ack
+        else:  # what was sent again later has arrived before
+            rack.keep_latest(arrivals, segment, elapsed)
+    rtt = elapsed or CLOCK_GRANULARITY
+    estimator.sample(rtt, ack, ack)
+    least = estimator.min_rtt
+    if least is None or rtt <= least or now - estimator.min_rtt_at > estimator.min_rtt_lifetime:
+        estimator.min_rtt, estimator.min_rtt_at = rtt, now
+    tcb.congestion.on_round_trip(rtt, ack, ack, now)
+    if arrivals.dsack_seen or arrivals.reo_wnd_mult > 1:  # else it is as small as it can be
+        rack.update_reordering_window(ctx, tcb, segment.departure)
+    window = tcb.window
+    cwnd = window.cwnd
+    if window.limited or (cwnd < 2 * window.most_out and cwnd < window.ssthresh):
+        tcb.congestion.on_acked(packets, now)
+    window.full_at = now
+    update_pacing_rate(ctx.config, tcb)
+    delivery_rate.take_sample(tcb, packets, segment.departure, sent_at, now)
+
+
+# --- the user reads it --------------------------------------------------------------------------
+
+
+def read_exchange(ctx: Context, tcb: Tcb, now: Instant) -> bytes | None:
+    """Give the user all of the text, if it is one segment's; None: decline."""
+    queue, memory = tcb.receive_queue, tcb.receive_memory
+    pieces = queue.pieces
+    if (
+        memory.charge != memory.last
+        or queue.taken
+        or tcb.state is not _ESTABLISHED
+        or not tcb.undisturbed
+        or pieces is None
+    ):
+        return None
+    queue.pieces = None
+    queue.octets = memory.charge = 0
+    tcb.copied_seq = copied = tcb.rcv_nxt
+    space, acks = tcb.receive_space, tcb.acks
+    if space.srtt_8 and now - space.measured_at >= space.srtt_8 >> 3:
+        receive_space.on_taken(tcb, copied, ctx.config, now)
+    ends_message = acks.owed and (acks.pushed_again or (acks.pushed and not acks.interactive))
+    unacknowledged = (copied - tcb.rcv_wup) & _MASK
+    if (
+        ends_message
+        or unacknowledged > acks.rcv_mss
+        or 2 * (tcb.rcv_wnd - unacknowledged) <= space.clamp
+    ) and ack_after_taking_is_due(tcb):
+        acks.due = True
+        ctx.mark_dirty(tcb)
+    return b"".join(pieces)
