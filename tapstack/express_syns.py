@@ -3,8 +3,7 @@
 As with segments (`express.py`), the layers are the truth: whatever is not so usual, or is for
 nobody, is left to them before anything has changed, and a property test holds both together.
 
-Not done here: what becomes of a SYN (`tcp/half_open.py`), and what answers it
-(`tcp/usual_syn_ack.py`).
+Not done here: what becomes of a SYN (`tcp/expected_syn.py`, `tcp/half_open.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ from tapstack.express import (
     is_segment_intact,
 )
 from tapstack.ip.wire import FRAGMENT_MASK, HEADER_LENGTH as IP_LENGTH
-from tapstack.tcp.expected_syn import take_expected_syn
+from tapstack.tcp.connections import make_pair
+from tapstack.tcp.expected_syn import keep_mould, take_expected_syn
 from tapstack.tcp.half_open import take_syn_in
 from tapstack.tcp.options import MSS, PADDED_WINDOW_SCALE, SACK_PERMITTED_TIMESTAMPS
 from tapstack.tcp.segment import SYN, Options, Segment, Timestamps
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from tapstack.base.contracts import Frame
     from tapstack.base.units import Instant
     from tapstack.interface import NetworkInterface
+    from tapstack.ip.paths import Hop
     from tapstack.stack import Stack
+    from tapstack.tcp.connections import SocketPair
+    from tapstack.tcp.listener import Listener
+    from tapstack.tcp.plain_segment import Lane
 
 _ALL_HEADERS = Struct("!12sI HHHHHII HHIIHH2xH HHIIII")
 """Ethernet, IPv4 without options, TCP, and the options of a usual SYN (as in `express.py`)."""
@@ -53,6 +57,8 @@ class SynLane:
         self._express = express
         self._context = stack.tcp.context
         self._raw_protocols = stack.ip.raw.by_protocol
+        self._way: tuple[NetworkInterface, Hop | None, int] | None = None
+        # The last that `_is_way` has looked at.
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
         """Take a frame if it is a usual SYN for a listener of ours; False: decline."""
@@ -74,6 +80,7 @@ class SynLane:
             or front & NO_DSCP != PLAIN_IPV4
             or fragment & FRAGMENT_MASK
             or total_length != _LENGTH - ETHERNET_LENGTH
+            or ack
             or not is_from_host_to(interface.mac, addresses)
         ):
             return False
@@ -82,28 +89,61 @@ class SynLane:
             return False
         if frame.offload is None and not is_segment_intact(source, destination, memoryview(octets)):
             return False
-        ctx, key = self._context, (destination, our_port, source, port)
+        ctx, pair = self._context, make_pair((destination, our_port, source, port))
         listener = ctx.connections.find_listener(destination, our_port)
         if (
             listener is None
-            or key in ctx.connections.tcbs
+            or pair in ctx.connections.tcbs
             or listener.options.min_ttl
             or listener.options.save_syn
-            or not stack.ip.is_local(destination)
-            or stack.ip.is_martian(source, destination, interface)
         ):
+            return False
+        hop, offer = stack.ip.known_hop(source), (wnd, mss, scale & 0xFF)
+        way = interface, hop, destination
+        if way != self._way and not self._is_way(*way, source):
             return False
         count_taken(stack, interface, _LENGTH)
         stack.counters["TcpInSegs"] += 1
-        ends = listener.end_at(destination), Endpoint(source, port)
-        tcb = take_expected_syn(ctx, listener, *ends, seq, wnd, mss, scale & 0xFF, stamp, now)
-        if tcb is None:
-            options = Options(mss, scale & 0xFF, True, Timestamps(stamp, echo), ())
-            seg = Segment(
-                port, our_port, seq, ack, SYN, wnd, up, options, b"", front & 0xFF, _TCP_LENGTH
-            )
-            take_syn_in(ctx, listener, *ends, seg, now)
-            tcb = ctx.connections.tcbs.get(key)
+        lane = self._express.lane_of(interface, addresses)
+        if hop is not None and take_expected_syn(
+            ctx, listener, pair, lane, hop.metrics, hop.mtu, offer, seq, stamp, now
+        ):
+            return True
+        options = Options(mss, scale & 0xFF, True, Timestamps(stamp, echo), ())
+        ends = port, our_port, seq, 0, SYN, wnd, up
+        seg = Segment(*ends, options, b"", front & 0xFF, _TCP_LENGTH)
+        self._take_by_steps(listener, pair, lane, seg, offer, now)
+        return True
+
+    def _take_by_steps(
+        self,
+        listener: Listener,
+        pair: SocketPair,
+        lane: Lane,
+        seg: Segment,
+        offer: tuple[int, int, int],
+        now: Instant,
+    ) -> None:
+        """Hand a SYN to the layer of TCP; what that makes of it is what is expected next."""
+        ctx = self._context
+        local, remote = listener.end_at(pair.local), Endpoint(pair.remote, pair.remote_port)
+        take_syn_in(ctx, listener, local, remote, seg, now)
+        tcb = ctx.connections.tcbs.get(pair)
         if tcb is not None:
-            tcb.lane = self._express.lane_of(interface, addresses)
+            tcb.lane = lane
+            keep_mould(ctx, listener, offer, tcb)
+
+    def _is_way(
+        self, interface: NetworkInterface, hop: Hop | None, destination: int, source: int
+    ) -> bool:
+        """Tell whether a SYN with these addresses may come in here.
+
+        While the way back is the same, so is the answer: whatever changes our addresses has all
+        ways looked up anew.
+        """
+        ip = self._stack.ip
+        if not ip.is_local(destination) or ip.is_martian(source, destination, interface):
+            return False
+        if hop is not None:
+            self._way = interface, hop, destination
         return True

@@ -9,8 +9,20 @@ from tapstack.base.units import MILLISECOND, MINUTE, SECOND, Duration
 from tapstack.tcp.congestion import ALGORITHMS
 
 
+class _Watched:
+    """Settings that count their changes, for those who keep what they have worked out of them."""
+
+    __slots__ = ("changes",)
+
+    changes: int
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        object.__setattr__(self, "changes", getattr(self, "changes", 0) + 1)
+
+
 @dataclass(slots=True)
-class TcpConfig:
+class TcpConfig(_Watched):
     """The settings of one TCP engine; the defaults are Linux's, where it has the setting."""
 
     tcp_syn_retries: int = 6

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EADDRINUSE, EADDRNOTAVAIL
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.base.address import IPV4_ANY, Endpoint
@@ -53,6 +54,10 @@ class SocketPair(NamedTuple):
     local_port: int
     remote: int
     remote_port: int
+
+
+make_pair: Callable[[tuple[int, int, int, int]], SocketPair] = partial(tuple.__new__, SocketPair)
+"""Make a pair of all four numbers, without the call of Python's that `SocketPair(…)` takes."""
 
 
 class Connections:

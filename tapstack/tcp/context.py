@@ -6,7 +6,6 @@ Not done here: protocol.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tapstack.base.address import Endpoint
 from tapstack.base.contracts import DatagramSender, Entropy, EventSink
 from tapstack.base.counters import Counters
 from tapstack.base.timers import TimerQueue
@@ -51,12 +50,12 @@ class Context:
         """Spare those who report a call between."""
         self.report = self.events.report
 
-    def first_numbers(self, local: Endpoint, remote: Endpoint, now: Instant) -> tuple[int, int]:
+    def first_numbers(self, pair: tuple[int, int, int, int], now: Instant) -> tuple[int, int]:
         """Choose the ISS of a new connection, and what is added to the clock to make TSval, ms.
 
         As Linux, the latter is nothing where tcp_timestamps is 2.
         """
-        iss, offset = self.keyed_hash.first_numbers(local, remote, now)
+        iss, offset = self.keyed_hash.first_numbers(pair, now)
         return iss, offset if self.config.tcp_timestamps == 1 else 0
 
     def mark_dirty(self, tcb: Tcb) -> None:

@@ -36,7 +36,6 @@ from tapstack.tcp.synchronize import (
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.tcb_factory import draft_tcb, make_tcb
 from tapstack.tcp.transmission import syn_options, transmit
-from tapstack.tcp.usual_syn_ack import send_usual_syn_ack
 
 # --- the SYN ------------------------------------------------------------------------------------
 
@@ -195,9 +194,8 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
         ctx.counters["TcpExtTCPSynRetrans"] += 1
         tcb.statistics.total_retrans += 1
         why = "open again"
-    if tcb.lane is None or not send_usual_syn_ack(ctx, tcb, request, tcb.lane, now):
-        transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, why)
-        tcb.statistics.segs_out -= 1  # like Linux, whose half-open connections count nothing
+    transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, why)
+    tcb.statistics.segs_out -= 1  # like Linux, whose half-open connections count nothing
     request.cookie = None  # once is enough
     if is_first:
         syn_ack.arm(tcb, now)

@@ -23,20 +23,22 @@ class KeyedHash:
 
     def __init__(self, entropy: Entropy) -> None:
         self._key = entropy.random_bits(256).to_bytes(32, "big")
+        self._begin = blake2s(digest_size=8, key=self._key, person=b"begin")
+        # The key takes half of a hash: a copy of one that has taken it goes on from there.
 
     def _hash(self, purpose: bytes, local: Endpoint, remote: Endpoint) -> int:
         message = _endpoints.pack(*local, *remote)
         digest = blake2s(message, digest_size=4, key=self._key, person=purpose).digest()
         return int.from_bytes(digest, "big")
 
-    def first_numbers(self, local: Endpoint, remote: Endpoint, now: Instant) -> tuple[int, int]:
+    def first_numbers(self, pair: tuple[int, int, int, int], now: Instant) -> tuple[int, int]:
         """Choose the ISS of a new connection (RFC 6528 §3), and its timestamps' offset.
 
         That is what is added to the clock to make TSval, ms (RFC 7323 §5.4). Both are of one hash.
         """
-        message = _endpoints.pack(*local, *remote)
-        digest = blake2s(message, digest_size=8, key=self._key, person=b"begin").digest()
-        number, offset = _two_numbers.unpack(digest)
+        hashed = self._begin.copy()
+        hashed.update(_endpoints.pack(*pair))
+        number, offset = _two_numbers.unpack(hashed.digest())
         return (number + now // _ISN_TICK) & 0xFFFFFFFF, offset
 
     def syn_cookie(self, local: Endpoint, remote: Endpoint, minute: int | None) -> int:

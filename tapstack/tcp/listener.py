@@ -19,6 +19,7 @@ from tapstack.tcp.user_options import UserOptions
 if TYPE_CHECKING:
     from tapstack.tcp.connections import PortBinding
     from tapstack.tcp.context import Context
+    from tapstack.tcp.mould import Mould
     from tapstack.tcp.tcb import Tcb
 
 
@@ -43,6 +44,8 @@ class Listener:
     """Whoever watches was told that the SYN queue overflows."""
     last_end: Endpoint = ANY_ENDPOINT
     """The local end of the last connection. Written by `end_at`."""
+    moulds: dict[tuple[int, int, int], Mould] = field(default_factory=dict)
+    """What connections begin with whose SYNs named the same window, MSS and shift."""
 
     @property
     def local(self) -> Endpoint:
@@ -96,13 +99,6 @@ class Verdict(Enum):
     TAKE = 0
     COOKIE = 1
     DROP = 2
-
-
-def has_plain_room(ctx: Context, listener: Listener) -> bool:
-    """Tell whether a SYN is taken without further questions: neither of the queues is full."""
-    waiting, most = len(listener.syn_queue), listener.backlog
-    fits = waiting <= most and len(listener.accept_queue) <= most
-    return fits and ctx.config.tcp_syncookies == IF_NEEDED
 
 
 def judge(ctx: Context, listener: Listener) -> Verdict:

@@ -132,7 +132,7 @@ def recall_syn(
     offered: tuple[Options, bool] | None = Options(), False
     stamps = seg.options.timestamps
     if stamps is not None and stamps.echo:
-        _, offset = ctx.first_numbers(local, remote, now)
+        _, offset = ctx.first_numbers((*local, *remote), now)
         offered = _options_of(sub(stamps.echo, offset), stamps.value, ctx.config)
     if offered is None:
         return None

@@ -79,7 +79,7 @@ def draft_tcb(
     tcb.retransmission_timer.owner = tcb.delayed_ack_timer.owner = (ctx, tcb)
     tcb.path_mtu, tcb.path_asked_at = path.mtu, now
     tcb.advertised_mss = offered_mss(path.mtu, route.advmss, options.maxseg)
-    tcb.iss, tcb.ts_offset = ctx.first_numbers(local, remote, now)
+    tcb.iss, tcb.ts_offset = ctx.first_numbers(tcb.pair, now)
     tcb.last_received_at = now
     tcb.send_space = send_space.size_at_first(config, options.send_buffer)
     return tcb

@@ -9,6 +9,7 @@ import random
 import socket as names
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 
@@ -25,6 +26,8 @@ QUIET = 1000 * SECOND
 """How long after its programs nothing may be left of a connection, whatever has happened to it."""
 PATIENCE = 30
 """Seconds that a user waits for anything, where somebody may leave him in the lurch."""
+_COMMON_PORT = 6999
+"""Where the one listener is, if there is one."""
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -55,6 +58,8 @@ class Run:
         self.chance = random.Random(scenario.seed)
         self.meetings: list[tuple[Meeting, Outcome, Outcome]] = []
         self._processes: list[Process[None]] = []
+        self._expected: dict[int, tuple[Outcome, float | None]] = {}
+        # Whom those who connect to the one listener will meet, by their ports.
         self.client, self.server = (
             world.host(name, tcp_config=TcpConfig(**config))  # type: ignore[arg-type]
             for name, config in zip(("client", "server"), scenario.configs, strict=True)
@@ -136,14 +141,25 @@ class Run:
                 )
             return
         # Somebody listens before anybody can connect.
+        source = None
+        if not self.scenario.one_listener:
+            self._spawn(self._accept, ends[1], self._listen(meeting.server, port), patience)
+        else:
+            source = addresses[0], port
+            if not self._expected:
+                self._spawn(self._accept_all, self._listen(meeting.server, _COMMON_PORT))
+            self._expected[port] = ends[1], patience
+            port = _COMMON_PORT
+        self._spawn(
+            self._connect, meeting, ends[0], self.client, (addresses[1], port), source, patience
+        )
+
+    def _listen(self, side: Side, port: int) -> Socket:
         listener = self.server.socket()
-        set_options(listener, meeting.server)
+        set_options(listener, side)
         listener.bind(("", port))
         listener.listen()
-        self._spawn(self._accept, ends[1], listener, patience)
-        self._spawn(
-            self._connect, meeting, ends[0], self.client, (addresses[1], port), None, patience
-        )
+        return listener
 
     def _accept(self, end: Outcome, listener: Socket, patience: float | None) -> None:
         listener.settimeout(patience and 200.0)
@@ -154,6 +170,15 @@ class Run:
             end.error = error
             return
         self._converse(end, connection, patience)
+
+    def _accept_all(self, listener: Socket) -> None:
+        """Accept for all servers: whose connection it is tells the peer's port."""
+        listener.settimeout(200.0)
+        with listener, suppress(OSError):
+            while self._expected:
+                connection, (_, port) = listener.accept()
+                end, patience = self._expected.pop(port)
+                self._spawn(self._converse, end, connection, patience)
 
     def _connect(
         self,

@@ -154,6 +154,8 @@ class Scenario(NamedTuple):
     configs: tuple[Settings, Settings]
     """TcpConfig's fields at both ends."""
     meetings: list[Meeting]
+    one_listener: bool = False
+    """A server listens once for all, with the first one's options; else each for itself."""
 
     @property
     def is_bearable(self) -> bool:

@@ -1,0 +1,123 @@
+"""What connections begin with that begin alike: taken from the first, and given to those after it.
+
+Nearly all that a listener's new connection consists of follows from its options, the settings, the
+way, and what the peer's SYN offers; and the SYNs of one program hardly differ. So the layers make
+one connection, step by step, and the next ones are cast in its mould: the same, but for the ends
+and the numbers.
+
+Not done here: the segments (`expected_syn.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tapstack.base.timers import Timer
+from tapstack.base.units import Duration
+from tapstack.tcp import timeouts
+from tapstack.tcp.congestion.window import CongestionWindow
+from tapstack.tcp.receive_space import ReceiveSpace
+from tapstack.tcp.rtt import RttEstimator
+from tapstack.tcp.tcb import Tcb
+
+if TYPE_CHECKING:
+    from tapstack.base.route_metrics import RouteMetrics
+    from tapstack.tcp.congestion import CongestionControl
+    from tapstack.tcp.connections import PortBinding, SocketPair
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.user_options import UserOptions
+
+
+@dataclass(slots=True, eq=False)
+class Mould:
+    """The part of a connection in SYN-RECEIVED that others have in common with it."""
+
+    # --- what it holds for ---
+    options: UserOptions
+    route: RouteMetrics
+    path_mtu: int
+    settings: int
+    """How often the engine's settings had been changed."""
+
+    # --- what follows from that, and from a SYN ---
+    rtt: tuple[Duration, Duration, Duration]
+    """The arguments of `RttEstimator`."""
+    space: tuple[int, bool, int, bool, int, int]
+    """The arguments of `ReceiveSpace`."""
+    cwnd: int
+    algorithm: type[CongestionControl]
+    reordering: int
+    send_space: int
+    advertised_mss: int
+    peer_mss: int
+    effective_mss: int
+    rcv_mss: int
+    always_quick: bool
+    snd_wnd: int
+    rcv_wnd: int
+    snd_wind_shift: int
+    rcv_wind_shift: int
+
+    def cast(self, ctx: Context, pair: SocketPair, binding: PortBinding) -> Tcb:
+        """Make a TCB in CLOSED that has all of this, and no number yet; nothing knows it."""
+        window, timers = CongestionWindow(self.cwnd), ctx.timers
+        retransmission = Timer(timers, None, timeouts.on_retransmission_timeout)
+        delayed_ack = Timer(timers, None, timeouts.on_delayed_ack_timeout)
+        tcb = Tcb(
+            pair,
+            self.options,
+            RttEstimator(*self.rtt),
+            window,
+            self.algorithm(window, ctx.config, ctx.counters),
+            ReceiveSpace(*self.space),
+            retransmission,
+            delayed_ack,
+            binding,
+        )
+        retransmission.owner = delayed_ack.owner = (ctx, tcb)
+        tcb.route = self.route
+        tcb.path_mtu = self.path_mtu
+        tcb.recovery.reordering = self.reordering
+        tcb.send_space = self.send_space
+        tcb.window_scaling = tcb.sack_permitted = tcb.timestamps = True
+        tcb.advertised_mss, tcb.peer_mss = self.advertised_mss, self.peer_mss
+        tcb.effective_mss, tcb.acks.rcv_mss = self.effective_mss, self.rcv_mss
+        tcb.acks.always_quick = self.always_quick
+        tcb.snd_wnd = tcb.max_snd_wnd = self.snd_wnd
+        tcb.snd_wind_shift, tcb.rcv_wind_shift = self.snd_wind_shift, self.rcv_wind_shift
+        tcb.rcv_wnd = self.rcv_wnd
+        return tcb
+
+
+def take_mould(ctx: Context, tcb: Tcb) -> Mould:
+    """Take the mould of a connection that has just come to SYN-RECEIVED, as its SYN has it."""
+    rtt, space = tcb.rtt, tcb.receive_space
+    return Mould(
+        options=tcb.options,
+        route=tcb.route,
+        path_mtu=tcb.path_mtu,
+        settings=ctx.config.changes,
+        rtt=(rtt.rto_min, rtt.rto_max, rtt.min_rtt_lifetime),
+        space=(
+            space.buffer,
+            space.locked,
+            space.clamp,
+            space.may_shrink,
+            space.share,
+            space.threshold,
+        ),
+        cwnd=tcb.window.cwnd,
+        algorithm=type(tcb.congestion),
+        reordering=tcb.recovery.reordering,
+        send_space=tcb.send_space,
+        advertised_mss=tcb.advertised_mss,
+        peer_mss=tcb.peer_mss,
+        effective_mss=tcb.effective_mss,
+        rcv_mss=tcb.acks.rcv_mss,
+        always_quick=tcb.acks.always_quick,
+        snd_wnd=tcb.snd_wnd,
+        rcv_wnd=tcb.rcv_wnd,
+        snd_wind_shift=tcb.snd_wind_shift,
+        rcv_wind_shift=tcb.rcv_wind_shift,
+    )

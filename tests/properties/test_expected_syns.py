@@ -1,0 +1,120 @@
+"""Connections that are cast in the mould of one before them are what the steps would have made.
+
+What is in it was taken from the listener, the settings and the way: when any of those changes, that
+counts for the next connection.
+
+Not done here: random worlds (`test_express_lane.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from socket import IPPROTO_TCP, SO_KEEPALIVE, SO_RCVBUF, SOL_SOCKET, TCP_CONGESTION, TCP_MAXSEG
+from typing import Any
+
+import pytest
+
+from tapstack import express_syns
+from tapstack.base.address import parse_ipv4
+from tapstack.base.route_metrics import RouteMetrics
+from tapstack.express import ExpressLane
+from tapstack.express_syns import SynLane
+from tapstack.sim import MILLISECOND, Host, Socket, Way, World
+from tapstack.sysctl import Sysctls
+from tapstack.tcp.expected_syn import take_expected_syn
+from tapstack.tcp.tcb import Tcb
+from tests.properties.test_express_lane import snapshot
+
+Change = Callable[[Host, Socket], None]
+"""What happens to a host and its listener between the second and the third connection."""
+
+
+def nothing(_host: Host, _listener: Socket) -> None:
+    pass
+
+
+def set_option(level: int, name: int, value: int | bytes) -> Change:
+    return lambda _, listener: listener.setsockopt(level, name, value)
+
+
+def set_sysctl(name: str, value: str) -> Change:
+    return lambda host, _: Sysctls(host.stack).set(name, value)
+
+
+def narrow_path(host: Host, _listener: Socket) -> None:
+    """Hear from a router that the path is narrow."""
+    host.stack.ip.learn_path_mtu(parse_ipv4("10.0.0.2"), 1000, 0)
+
+
+def change_route(host: Host, _listener: Socket) -> None:
+    routes = host.stack.ip.routes
+    (route,) = (each for each in routes if each.network.prefix_length == 24)
+    routes.remove(route)
+    routes.add(route._replace(metrics=RouteMetrics(initcwnd=3, quickack=True, rto_min=1000)))
+
+
+def play(
+    change: Change, monkeypatch: pytest.MonkeyPatch, *, express: bool
+) -> tuple[list[object], list[bool]]:
+    """Make four connections; tell what they were, and which were cast."""
+    cast: list[bool] = []
+
+    def take(*syn: Any) -> Tcb | None:
+        tcb = take_expected_syn(*syn)
+        cast[-1] = tcb is not None
+        return tcb
+
+    with monkeypatch.context() as patch, World() as world:
+        patch.setattr(express_syns, "take_expected_syn", take)
+        if not express:
+            patch.setattr(ExpressLane, "receive", lambda *_: 0)
+            patch.setattr(SynLane, "receive", lambda *_: False)
+        here, there = world.host("here"), world.host("there")
+        world.link(here, there, Way(delay=MILLISECOND))
+        listener = here.socket()
+        listener.bind(("", 7000))
+        listener.listen()
+        made: list[object] = []
+        for number in range(4):
+            if number == 2:
+                change(here, listener)
+            cast.append(False)
+            with there.socket() as client:
+                client.connect((here.address, 7000))
+                accepted, _ = listener.accept()
+                made.append([snapshot(tcb) for tcb in here.stack.tcp.connections])
+            accepted.close()
+            world.run_for(100 * MILLISECOND)
+        listener.close()
+    return made, cast
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_option(SOL_SOCKET, SO_RCVBUF, 30_000),
+        set_option(SOL_SOCKET, SO_KEEPALIVE, 1),
+        set_option(IPPROTO_TCP, TCP_MAXSEG, 500),
+        set_option(IPPROTO_TCP, TCP_CONGESTION, b"reno"),
+        set_sysctl("net.ipv4.tcp_rmem", "4096 50000 100000"),
+        set_sysctl("net.ipv4.tcp_timestamps", "2"),
+        set_sysctl("net.ipv4.tcp_reordering", "7"),
+        narrow_path,
+        change_route,
+    ],
+)
+def test_what_is_changed_counts_for_the_next_connection(
+    change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, cast = play(change, monkeypatch, express=True)
+    assert cast == [False, True, False, True]
+    assert made == play(change, monkeypatch, express=False)[0]
+    assert made != play(nothing, monkeypatch, express=True)[0]
+
+
+def test_connections_that_begin_alike_are_cast_in_one_mould(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, cast = play(nothing, monkeypatch, express=True)
+    assert cast == [False, True, True, True]
+    assert made == play(nothing, monkeypatch, express=False)[0]
