@@ -26,10 +26,9 @@ from tapstack.tcp.duplicate_acks import on_cumulative_ack_without_sack
 from tapstack.tcp.invalid import answer_invalid
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.recovery_state import Phase
-from tapstack.tcp.retransmission_queue import Acknowledged
 from tapstack.tcp.sack import look_for_filled_hole, note_arrivals, take_sack
 from tapstack.tcp.segment import ACK, PSH, Segment
-from tapstack.tcp.sent_segment import SentSegment
+from tapstack.tcp.sent_segment import Acknowledged, SentSegment
 from tapstack.tcp.seq import gt, lt, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.text_followers import hear_acknowledged

@@ -34,9 +34,10 @@ class Departure(NamedTuple):
     app_limited: bool
 
 
-_departure: Callable[[tuple[int, Instant, Instant, bool]], Departure] = partial(
+make_departure: Callable[[tuple[int, Instant, Instant, bool]], Departure] = partial(
     tuple.__new__, Departure
 )
+"""As `Departure` itself, without its call between."""
 
 
 @dataclass(slots=True)
@@ -72,7 +73,9 @@ def depart(tcb: Tcb, now: Instant, *, nothing_in_flight: bool) -> Departure:
     if nothing_in_flight:
         rate.first_sent_at = rate.delivered_at = now
     limited = rate.app_limited_until != 0
-    return _departure((tcb.statistics.delivered, rate.delivered_at, rate.first_sent_at, limited))
+    return make_departure(
+        (tcb.statistics.delivered, rate.delivered_at, rate.first_sent_at, limited)
+    )
 
 
 def on_user_sends(tcb: Tcb) -> None:

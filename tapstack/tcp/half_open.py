@@ -21,9 +21,8 @@ from tapstack.tcp.listener import Listener, Verdict, judge
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.replies import reset_in_reply_to
-from tapstack.tcp.retransmission_queue import Acknowledged
 from tapstack.tcp.segment import ACK, SYN, Options, Segment
-from tapstack.tcp.sent_segment import SentSegment
+from tapstack.tcp.sent_segment import Acknowledged, SentSegment
 from tapstack.tcp.seq import add
 from tapstack.tcp.state import State, become
 from tapstack.tcp.synchronize import (

@@ -106,8 +106,7 @@ def _note_sent(tcb: Tcb, length: int, flags: int, now: Instant) -> int:
     mss, sent, seq = tcb.effective_mss, tcb.sent, tcb.snd_nxt
     end, packets = add(seq, length), packets_of(length, mss) if length > mss else 1
     departure = depart(tcb, now, nothing_in_flight=not sent.segments)
-    sent.begin_burst()
-    sent.append(SentSegment(seq, end, flags, mss, now, packets, departure))
+    sent.append_burst(SentSegment(seq, end, flags, mss, now, packets, departure))
     tcb.snd_nxt = end
     if length % mss:
         tcb.small_sent_end = end

@@ -54,6 +54,15 @@ def refresh(ctx: Context, tcb: Tcb, now: Instant) -> None:
         _follow(ctx, tcb, now)
 
 
+def is_as_before(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Tell whether there is nothing for `refresh` to follow; it was asked for then, if it was."""
+    if now - tcb.path_asked_at >= _FRESH:
+        if _ask(ctx, tcb) != tcb.path_mtu:
+            return False
+        tcb.path_asked_at = now
+    return True
+
+
 def is_to_ask(tcb: Tcb, now: Instant) -> bool:
     """Tell whether `refresh` would ask the network layer."""
     return now - tcb.path_asked_at >= _FRESH
@@ -66,15 +75,20 @@ def doubt(tcb: Tcb) -> None:
 
 def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.path_asked_at = now
-    try:
-        mtu = ctx.ip.path_to(tcb.remote.address, tcb.local.address).mtu
-    except OSError:
-        return  # there is no way now: sending will tell
-    if mtu != tcb.path_mtu:
+    mtu = _ask(ctx, tcb)
+    if mtu is not None and mtu != tcb.path_mtu:
         tcb.path_mtu = mtu
         if tcb.mtu_probing is not None:
             tcb.mtu_probing.search_high = min(tcb.mtu_probing.search_high, mtu)
         update_effective_mss(tcb)
+
+
+def _ask(ctx: Context, tcb: Tcb) -> int | None:
+    """Ask the network layer for the path's MTU; None: there is no way now, as sending will tell."""
+    try:
+        return ctx.ip.path_to(tcb.remote.address, tcb.local.address).mtu
+    except OSError:
+        return None
 
 
 def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:

@@ -8,14 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tapstack.base.address import Endpoint, is_multicast
-from tapstack.base.contracts import (
-    Buffer,
-    Datagram,
-    DatagramSender,
-    Entropy,
-    EventSink,
-    IcmpError,
-)
+from tapstack.base.contracts import Buffer, Datagram, DatagramSender, Entropy, EventSink, IcmpError
 from tapstack.base.counters import Counters
 from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.base.timers import TimerQueue
@@ -38,6 +31,7 @@ from tapstack.tcp.output import send_what_may_be_sent
 from tapstack.tcp.segment import ACK, RST, Segment
 from tapstack.tcp.segment_arrives import segment_arrives
 from tapstack.tcp.sent_segment import packets_of
+from tapstack.tcp.short_text import send_short_text
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.time_wait import time_wait_state
@@ -263,6 +257,9 @@ class Tcp:
         a segment that is not full waits for the next call, and with `ends_record`, none of its text
         leaves with the last of this.
         """
+        plain = not (out_of_band or more or ends_record)
+        if plain and send_short_text(self._ctx, tcb, data, now):
+            return len(data)
         if tcb.fast_open is not None and fast_open_client.is_deferred(tcb):
             return fast_open_client.send_first(self._ctx, tcb, data, now)
         return user_calls.send(

@@ -32,11 +32,6 @@ def queue_text(
     `held` leaves only with all of it. The last piece is the flush's, unless a train takes it along:
     it is not to if the user `goes_on`, or ends a record.
     """
-    length = len(data)
-    if not tcb.send_buffer.octets and fits_alone(ctx, tcb, length):
-        tcb.send_buffer.append(data)
-        tcb.send_pieces.take_alone(tcb.snd_nxt, length)
-        return length
     text = memoryview(data)
     taken, size, may_leave = 0, len(text), not held
     tcb.send_pieces.unpush(tcb)
@@ -60,14 +55,3 @@ def queue_text(
             send_new_text(ctx, tcb, now, one_by_one=not pushed)
             may_leave = len(tcb.send_pieces) < _ENOUGH_PIECES or tcb.mtu_probing is not None
     return taken
-
-
-def fits_alone(ctx: Context, tcb: Tcb, length: int) -> bool:
-    """Tell whether text is one piece for sure, and one segment: a question, or an answer.
-
-    Nothing is queued before it. Where nothing is in flight either, so much finds room, however
-    large pieces are now.
-    """
-    if tcb.sent.segments or tcb.text_followers or not 0 < length <= tcb.effective_mss:
-        return False
-    return bool(tcb.options.notsent_lowat or ctx.config.tcp_notsent_lowat)

@@ -11,11 +11,10 @@ Not done here: deciding what is lost (`recovery.py`), and sending (`output.py`).
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from tapstack.base.units import Instant
 from tapstack.tcp.segment import FIN, PSH, SYN, SackBlock
-from tapstack.tcp.sent_segment import BURST_BITS, SentSegment, packets_of
+from tapstack.tcp.sent_segment import BURST_BITS, Acknowledged, SentSegment, packets_of
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 
 _WITHIN_BURST = (1 << BURST_BITS) - 1
@@ -23,22 +22,6 @@ _WITHIN_BURST = (1 << BURST_BITS) - 1
 _MOST_ENTRIES = 8192
 """Entries that SACK blocks may split the queue into: more than the segments of any honest flight,
 whose size the send buffer bounds (tcp_wmem)."""
-
-
-class Acknowledged(NamedTuple):
-    """What one acknowledgment covers, cumulative or selective."""
-
-    segments: Sequence[SentSegment]
-    """What it covers for the first time, oldest first; not what was SACKed before."""
-    retransmitted: bool
-    """Whether anything that was sent twice is among what it covers (Karn's rule)."""
-    frees: bool = True
-    """Whether it covers a segment at all, SACKed before or not: the front of one is nothing yet."""
-
-    @property
-    def packets(self) -> int:
-        """Segments on the wire that are acknowledged for the first time."""
-        return sum(segment.packets for segment in self.segments)
 
 
 class RetransmissionQueue:
@@ -89,6 +72,15 @@ class RetransmissionQueue:
         self.segments.append(segment)
         self.packets_out += segment.packets
         self._transmissions = segment.number = self._transmissions + 1
+
+    def append_burst(self, segment: SentSegment) -> None:
+        """Add what was just sent for the first time, by itself."""
+        number = self._transmissions
+        if number & _WITHIN_BURST:
+            number = (number | _WITHIN_BURST) + 1
+        self._transmissions = segment.number = number + 1
+        self.segments.append(segment)
+        self.packets_out += segment.packets
 
     def append_bursts(self, segments: Sequence[SentSegment]) -> None:
         """Add what was just sent for the first time, each a burst by itself."""

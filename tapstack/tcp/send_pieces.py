@@ -60,12 +60,6 @@ class SendPieces:
         else:
             self._pieces[-1].end = end
 
-    def take_alone(self, snd_nxt: int, length: int) -> None:
-        """Note that so many octets were queued which will be the next to be sent."""
-        if self._pushed_seq is None:
-            self._pushed_seq = snd_nxt
-        self._pieces.append(_Piece(add(snd_nxt, length)))
-
     def last_length(self, tcb: Tcb) -> int | None:
         """Give the octets of the last piece that wait; None: all have left."""
         if not self._pieces:

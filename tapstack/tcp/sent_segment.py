@@ -1,16 +1,18 @@
-"""An entry of the retransmission queue: a range of sequence space that is in flight.
+"""An entry of the retransmission queue, a range of sequence space that is in flight; and its end.
 
 Not done here: the queue (`retransmission_queue.py`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.seq import sub
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tapstack.base.units import Instant
     from tapstack.tcp.delivery_rate import Departure
 
@@ -91,6 +93,22 @@ class SentSegment:
         twin.retransmitted, twin.watched = self.retransmitted, self.watched
         twin.departure = self.departure
         return twin
+
+
+class Acknowledged(NamedTuple):
+    """What one acknowledgment covers, cumulative or selective."""
+
+    segments: Sequence[SentSegment]
+    """What it covers for the first time, oldest first; not what was SACKed before."""
+    retransmitted: bool
+    """Whether anything that was sent twice is among what it covers (Karn's rule)."""
+    frees: bool = True
+    """Whether it covers a segment at all, SACKed before or not: the front of one is nothing yet."""
+
+    @property
+    def packets(self) -> int:
+        """Segments on the wire that are acknowledged for the first time."""
+        return sum(segment.packets for segment in self.segments)
 
 
 def packets_of(text_length: int, segment_size: int) -> int:

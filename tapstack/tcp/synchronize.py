@@ -12,10 +12,10 @@ from tapstack.tcp.acknowledgment import echo_of, measure_round_trip
 from tapstack.tcp.context import Context
 from tapstack.tcp.mss import on_peer_mss
 from tapstack.tcp.receive_space import MAX_SHIFT
-from tapstack.tcp.retransmission_queue import Acknowledged
 from tapstack.tcp.retransmission_timer import rearm_retransmission
 from tapstack.tcp.rtt import FALLBACK_RTO
 from tapstack.tcp.segment import ACK, ECN_MASK, Segment
+from tapstack.tcp.sent_segment import Acknowledged
 from tapstack.tcp.seq import add, sub
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_keepalive

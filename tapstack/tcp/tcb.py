@@ -86,7 +86,7 @@ class Exchange:
     `expected_segment.py`."""
     snd_nxt: int = 0
     """SND.NXT: next sequence number to be sent. Written by `output.py`, and by `lone_unit.py`,
-    `lone_fin.py` and `train.py`."""
+    `lone_fin.py`, `short_text.py` and `train.py`."""
     snd_up: int = 0
     """SND.UP: what comes behind the last urgent octet; SND.UNA or below: there is none."""
     snd_wnd: int = 0
@@ -104,7 +104,7 @@ class Exchange:
     `expected_segment.py`, and for a FIN by `segment_arrives.py` and `expected_end.py`."""
     rcv_wnd: int = 0
     """RCV.WND: octets last advertised, counted from `rcv_wup`. Written by `transmission.py`, and by
-    `plain_segment.py`, `lone_fin.py` and `train.py`."""
+    `plain_segment.py`, `lone_fin.py`, `short_text.py` and `train.py`."""
     rcv_wup: int = 0
     """RCV.NXT when RCV.WND was last advertised."""
 

@@ -263,6 +263,9 @@ def is_graceful(meeting: Meeting) -> bool:
     return meeting.client.is_graceful and meeting.server.is_graceful
 
 
+_LEVELS = {"SO": names.SOL_SOCKET, "IP": names.IPPROTO_IP, "TCP": names.IPPROTO_TCP}
+
+
 def set_options(socket: Socket, side: Side) -> None:
     """Set what a side asks for; urgent text stays where it belongs in the stream."""
     set_option(socket, "SO_OOBINLINE", 1)
@@ -272,5 +275,5 @@ def set_options(socket: Socket, side: Side) -> None:
 
 def set_option(socket: Socket, name: str, value: int | bytes) -> None:
     """Set an option by its name, which tells the level, too."""
-    level = names.SOL_SOCKET if name.startswith("SO_") else names.IPPROTO_TCP
-    socket.setsockopt(level, getattr(names, name), value)
+    kind, _ = name.split("_", 1)
+    socket.setsockopt(_LEVELS[kind], getattr(names, name), value)

@@ -19,7 +19,7 @@ from hypothesis import event, given, settings, strategies as st
 
 from tapstack import express as lane, express_syns as syn_lane
 from tapstack.base.address import Endpoint, parse_ipv4
-from tapstack.base.contracts import Frame
+from tapstack.base.contracts import Buffer, Frame
 from tapstack.base.counters import Counters
 from tapstack.base.timers import NeverArmed, Timer
 from tapstack.base.units import MILLISECOND, SECOND, Instant
@@ -30,7 +30,7 @@ from tapstack.sim import GIGABIT, Host, Way, World
 from tapstack.sim.sighting import Direction, Sighting
 from tapstack.socket.calls.process import Process
 from tapstack.stack import Stack
-from tapstack.tcp import output, queueing, reading, user_calls
+from tapstack.tcp import output, protocol, queueing, reading, user_calls
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
@@ -40,6 +40,7 @@ from tapstack.tcp.expected_turn import take_expected_turn
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.lone_fin import send_lone_fin
 from tapstack.tcp.receive_queue import ReceiveQueue
+from tapstack.tcp.short_text import send_short_text
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.train import send_train, send_waiting_train
 from tapstack.tcp.undisturbed import is_disturbed
@@ -85,6 +86,8 @@ class History:
     """FINs of ours that left in one pass."""
     fins_at_close: int = 0
     """Of those: by the call that closed."""
+    short_texts: int = 0
+    """Texts that left as they came, in one pass."""
     trains: int = 0
     """Texts of which full units left as they were queued."""
     whole_trains: int = 0
@@ -174,6 +177,11 @@ def play(scenario: Scenario, *, express: bool) -> History:
             history.waiting_trains += sent
             return sent
 
+        def send_short(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
+            sent = express and send_short_text(ctx, tcb, text, now)
+            history.short_texts += sent
+            return sent
+
         def flush_and_look(stack: Stack, now: Instant) -> None:
             flush(stack, now)
             history.look_at_connections(stack)
@@ -224,8 +232,7 @@ def play(scenario: Scenario, *, express: bool) -> History:
         patch.setattr(output, "send_lone_fin", send_fin)
         patch.setattr(user_calls, "send_lone_fin", send_fin_at_close)
         patch.setattr(queueing, "send_train", send)
-        if not express:
-            patch.setattr(queueing, "fits_alone", lambda *_: False)
+        patch.setattr(protocol, "send_short_text", send_short)
         patch.setattr(output, "send_waiting_train", send_waiting)
         patch.setattr(Stack, "flush", flush_and_look)
         run = Run(scenario, world)

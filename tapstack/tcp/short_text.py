@@ -1,0 +1,135 @@
+"""A short text that may leave at once: the way from the user's call to the lane, in one pass.
+
+Questions and answers are such: all of it is one segment, and nothing waits, or is in flight, before
+it. What SEND (`user_calls.py`, `queueing.py`), and behind the flush `output.py`, `lone_unit.py` and
+`plain_segment.py` come to for it is done here in place, as calls are what costs. They are the
+truth: a property test holds both together, field by field.
+
+It is written first, and noted then: the peer's host can work while we do.
+
+Whatever is not so plain is declined before anything has changed.
+
+Not done here: the headers (`tapstack/express_out.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tapstack.tcp import path_mtu, tail_loss_probe
+from tapstack.tcp.delivery_rate import make_departure
+from tapstack.tcp.receive_space import MAX_UNSCALED
+from tapstack.tcp.receive_window import select_window
+from tapstack.tcp.retransmission_timer import Purpose, rearm_retransmission
+from tapstack.tcp.segment import ACK, PSH
+from tapstack.tcp.sent_segment import SentSegment
+from tapstack.tcp.state import State
+from tapstack.tcp.statistics import Limit
+from tapstack.tcp.undisturbed import look_for_disturbance
+from tapstack.tcp.window_validation import note_use, restart_after_idle
+
+if TYPE_CHECKING:
+    from tapstack.base.contracts import Buffer
+    from tapstack.base.units import Instant
+    from tapstack.tcp.context import Context
+    from tapstack.tcp.tcb import Tcb
+
+_MASK = 0xFFFFFFFF
+_PUSHED = ACK | PSH
+# A member of an Enum is looked up at length each time that it is named.
+_ESTABLISHED = State.ESTABLISHED
+_IDLE, _BUSY = Limit.IDLE, Limit.BUSY
+_PROBE = Purpose.PROBE
+
+
+def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
+    """Queue and send a text, of which nothing more is to be said; False: decline."""
+    lane, options, length = tcb.lane, tcb.options, len(text)
+    if (
+        lane is None
+        or tcb.send_buffer.octets
+        or tcb.sent.segments
+        or not 0 < length <= tcb.effective_mss
+        or length > tcb.snd_wnd
+        or tcb.state is not _ESTABLISHED
+        or tcb.fin_queued
+        or tcb.error
+        or tcb.send_blocked
+        or tcb.backoff
+        or tcb.acks.no_memory
+        or options.cork
+        or ctx.dirty
+        or ctx.replies
+        or ctx.resets
+        or not (options.notsent_lowat or ctx.config.tcp_notsent_lowat)
+        or not (tcb.undisturbed or not look_for_disturbance(tcb))
+        or not path_mtu.is_as_before(ctx, tcb, now)
+        or not lane.is_clear(tcb, length, 0)
+    ):
+        return False
+    chunk, window = bytes(text), select_window(tcb)
+    field = window >> tcb.rcv_wind_shift
+    if field > MAX_UNSCALED:
+        field = MAX_UNSCALED
+    lane.send(tcb, _PUSHED, tcb.snd_nxt, field, (chunk,), length, 0, now)
+    tcb.rcv_wnd = window
+    _note_sent(ctx, tcb, chunk, length, now)
+    _look_ahead(ctx, tcb, now)
+    return True
+
+
+def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) -> None:
+    """Note the text as what is in flight, and that all is acknowledged that came."""
+    statistics, counters, rate, acks = tcb.statistics, ctx.counters, tcb.delivery_rate, tcb.acks
+    if tcb.last_sent_at:
+        idle = now - tcb.last_sent_at
+        if idle > tcb.rtt.rto:
+            restart_after_idle(ctx, tcb, now)
+        else:
+            tcb.congestion.on_restart(idle, now)
+    seq, mss = tcb.snd_nxt, tcb.effective_mss
+    tcb.snd_nxt = end = (seq + length) & _MASK
+    if length < mss:
+        tcb.small_sent_end = end
+    tcb.send_buffer.append(chunk)
+    tcb.send_pieces.push_by(end)
+    tcb.push_pending = tcb.more_coming = False
+    delivered = statistics.delivered
+    rate.app_limited_until = delivered or 1
+    rate.first_sent_at = rate.delivered_at = now
+    departure = make_departure((delivered, now, now, True))
+    tcb.sent.append_burst(SentSegment(seq, end, PSH, mss, now, 1, departure))
+    tcb.recovery.on_sent(1)
+    tcb.transmitted_at = tcb.last_sent_at = now
+    tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
+    if now - acks.last_text_at < acks.ato:
+        acks.interactive = True
+    acks.on_ack_sent()
+    tcb.delayed_ack_timer.cancel()
+    statistics.segs_out += 1
+    statistics.data_segs_out += 1
+    statistics.bytes_sent += length
+    if statistics.limit is _IDLE:
+        statistics.limit, statistics.limit_since = _BUSY, now
+    else:
+        statistics.note_limit(_BUSY, now)
+    counters["TcpOutSegs"] += 1
+    counters["TcpExtTCPOrigDataSent"] += 1
+
+
+def _look_ahead(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Note how far the window is used, and set the timer of what is alone in flight."""
+    window, rtt = tcb.window, tcb.rtt
+    rto = rtt.rto
+    if window.cwnd < 2 or now - window.full_at >= rto:
+        note_use(ctx, tcb, window.cwnd < 2, now)
+    else:
+        window.limited, window.most_out, window.round_end = False, 1, tcb.snd_nxt
+        window.most_used = window.most_used or 1
+    if tcb.sack_permitted and rtt.srtt_8 and ctx.config.tcp_early_retrans in (3, 4):
+        # One with nothing behind it: as `tail_loss_probe.schedule`.
+        pto = 2 * (rtt.srtt_8 >> 3) + rtt.rto_min
+        tcb.timer_purpose = _PROBE
+        tcb.retransmission_timer.arm(now + (rto if rto < pto else pto))
+    elif not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False):
+        rearm_retransmission(tcb, now)
