@@ -77,6 +77,7 @@ class Stack:
             tracer=self.tracer,
             config=tcp_config,
         )
+        self._tcp_context = self.tcp.context
         self._express = ExpressLane(self)
         self._datagram_lane = DatagramLane(self)
         self._syn_lane = SynLane(self, self._express)
@@ -143,11 +144,18 @@ class Stack:
 
         What goes to ourselves is delivered within the same call, until nothing more comes of it.
         """
-        self.tcp.flush(now)
-        for interface in self._loopbacks:
-            while (frame := interface.device.read(now)) is not None:
-                self._deliver(interface, frame, now)
-                self.tcp.flush(now)
+        tcp = self._tcp_context
+        if tcp.dirty or tcp.replies or tcp.resets:
+            self.tcp.flush(now)
+        for loopback in self._loopbacks:
+            passed = loopback.statistics
+            if passed.tx_packets != passed.rx_packets:  # or it has lost some: then there is none
+                self._loop_back(loopback, now)
+
+    def _loop_back(self, loopback: NetworkInterface, now: Instant) -> None:
+        while (frame := loopback.device.read(now)) is not None:
+            self._deliver(loopback, frame, now)
+            self.tcp.flush(now)
 
     def _deliver(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
         try:

@@ -14,6 +14,7 @@ import os
 import select
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic_ns
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.device.descriptor import DescriptorDevice
@@ -53,6 +54,7 @@ class Driver:
 
     def __init__(self, stack: Stack, lock: StackLock, watchers: Watchers) -> None:
         self._stack = stack
+        self._counters = stack.counters
         self._lock = lock
         self._watchers = watchers
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -79,6 +81,7 @@ class Driver:
         self.now = monotonic()
         """When the present turn began, or the last one did."""
         self._poller = select.epoll()
+        self._poll = self._poller.poll
         self._arrivals = select.epoll()
         # What has come while nobody led but who stands by: told once, whoever reads it.
         self._hung_up: set[int] = set()
@@ -119,6 +122,8 @@ class Driver:
             self._tell()
         if self._is_asleep:
             self._wake_for_deadline()
+        if self.has_watch_off:
+            self.put_watch_on()
 
     # --- calls while one stands by ---
 
@@ -150,8 +155,10 @@ class Driver:
             self.kick()
 
     def _tell(self) -> None:
-        while self._stack.events:  # who hears of some may report others
-            self._watchers.wake(self._stack.take_events())
+        stack = self._stack
+        while happened := stack.events:  # who hears of some may report others
+            stack.events = []
+            self._watchers.wake(happened)
 
     def kick(self) -> None:
         """End the sleep of who drives."""
@@ -166,7 +173,7 @@ class Driver:
 
     def has_written(self, octets: int = _UNIT) -> bool:
         """Tell whether more than that has left since this was last asked: it may be answered."""
-        before, self._written = self._written, self._stack.counters["IfOutOctets"]
+        before, self._written = self._written, self._counters["IfOutOctets"]
         return self._written - before > octets
 
     def take_answers(self) -> None:
@@ -254,14 +261,26 @@ class Driver:
         Under the lock, which others may have meanwhile. Raises: what signal handlers raise.
         """
         if not self.finds_at_once or self._lock.is_wanted or not self._find():
-            before = monotonic()
-            ready = self._sleep(waiter, before, until)
-            self.now = now = monotonic()
+            soonest = self._soonest() if self._late_devices else self._stack.timers.soonest()
+            if until is None or (soonest is not None and soonest < until):
+                until = soonest
+            self._sleeping_until = until
+            self._is_asleep = True
+            waiter.rouse = self.kick
+            before, seconds = monotonic_ns() // 1000, None
+            if until is not None:
+                seconds = min(max(0, until - before) / SECOND, _LONGEST_SLEEP)
+            try:
+                ready = self._lock.leave(self._poll, seconds, _DESCRIPTORS_AT_ONCE)
+            finally:
+                self._is_asleep = False
+                waiter.rouse = None
+            self.now = now = monotonic_ns() // 1000
             # Who found a frame without having to wait for it finds more.
-            self.finds_at_once = at_once = bool(ready) and now - before <= _NO_SLEEP
+            self.finds_at_once = at_once = now - before <= _NO_SLEEP and bool(ready)
             for fd, events in ready:
                 if fd in self._interfaces:
-                    self._read(fd, hurries=at_once, hung_up=bool(events & _HUNG_UP))
+                    self._read(fd, hurries=at_once, hung_up=events & _HUNG_UP != 0)
                 elif fd == self._wakeup:
                     self._hear_kick()
         self._meet_deadlines()
@@ -297,23 +316,6 @@ class Driver:
         if self._stack.events:
             self._tell()
 
-    def _sleep(self, waiter: Waiter, now: Instant, until: Instant | None) -> list[tuple[int, int]]:
-        """Give up the lock, sleep, and take it back; tell what descriptors are ready."""
-        soonest = self._soonest() if self._late_devices else self._stack.timers.soonest()
-        if until is None or (soonest is not None and soonest < until):
-            until = soonest
-        seconds = None
-        if until is not None:
-            seconds = min(max(0, until - now) / SECOND, _LONGEST_SLEEP)
-        self._sleeping_until = until
-        self._is_asleep = True
-        waiter.rouse = self.kick
-        try:
-            return self._lock.leave(self._poller.poll, seconds, _DESCRIPTORS_AT_ONCE)
-        finally:
-            self._is_asleep = False
-            waiter.rouse = None
-
     def _soonest(self) -> Instant | None:
         """Give a time until which nothing is due: not later than the soonest deadline."""
         soonest = self._stack.timers.soonest()
@@ -328,34 +330,33 @@ class Driver:
 
         Tells how many runs these were: there may be more if they are a turn's.
         """
-        interface, stack = self._interfaces[fd], self._stack
+        interface, stack, counters = self._interfaces[fd], self._stack, self._counters
         read, taken = interface.device.read, 0
         try:
-            for _ in range(_RUNS_A_TURN):
+            while taken < _RUNS_A_TURN:
                 frame = read(self.now)
                 if frame is None:
                     if hung_up:
                         raise OSError(errno.ENODEV, "its descriptor hung up")
-                    return taken
-                frames, taken = [frame], taken + 1
+                    break
+                frames = [frame]
+                taken += 1
                 # Else to ask whether there is another costs less than to try in vain.
-                goes_on = hurries or len(frame.parts[0]) > _UNIT
+                goes_on = hurries or len(frame[0][0]) > _UNIT
                 while goes_on and len(frames) < _FRAMES_A_RUN:
                     frame = read(self.now)
                     if frame is None:
                         goes_on = False
                     else:
                         frames.append(frame)
-                before = stack.counters["IfOutOctets"]
+                before = counters["IfOutOctets"]
                 try:
                     stack.receive_all(interface, frames, self.now)
                 except Exception as error:  # as in `guard`
                     if was_raised_by_signal_handler(error):
                         raise
                     _log_defect()
-                if not (goes_on or hung_up) and (
-                    stack.events or stack.counters["IfOutOctets"] == before
-                ):
+                if not (goes_on or hung_up) and (stack.events or counters["IfOutOctets"] == before):
                     break  # else what has left may be answered: a SYN-ACK always is
                 self.now = monotonic()
         except OSError as gone:

@@ -68,7 +68,7 @@ class Leadership:
             while not waiter.has_happened:
                 if deadline is not None and deadline <= monotonic():
                     return False
-                if self._is_led_by(waiter):
+                if self._leader is waiter or self._is_led_by(waiter):
                     self._driver.take_turn(waiter, deadline)
                     if self._heir is not None:
                         self._step_down(waiter)
@@ -81,14 +81,17 @@ class Leadership:
 
     def _is_led_by(self, waiter: Waiter) -> bool:
         """Have a waiter take the lead, if it is free or his already."""
-        leader, heir = self._leader, self._heir
+        leader = self._leader
         if leader is waiter:
             return True
         if leader is None or leader.thread == waiter.thread:
             # His own thread leads if a signal handler has interrupted its sleep, and waits itself.
             waiter.outer = leader
-            self._change(waiter)
+            self._leader = waiter
+            self._changes += 1
+            self._fruitless = 0
             return True
+        heir = self._heir
         if heir is not None and heir.thread == waiter.thread:
             self._heir = waiter
         elif heir is None and (leader is self._reserve or self._fruitless >= _PATIENCE):
@@ -99,11 +102,6 @@ class Leadership:
         """Have a leader hand over to his heir, who sleeps until then."""
         self._heir = heir
         leader.call()
-
-    def _change(self, leader: Waiter | None) -> None:
-        self._leader = leader
-        self._changes += 1
-        self._fruitless = 0
 
     def _follow(self, waiter: Waiter, deadline: Instant | None) -> None:
         """Sleep until somebody calls."""
@@ -119,22 +117,21 @@ class Leadership:
 
     def _step_down(self, waiter: Waiter) -> None:
         """Leave the lead to the heir, or to whoever waits next; lose one's claim to it."""
-        if self._heir is waiter:
-            self._heir = None
+        heir, outer = self._heir, waiter.outer
+        if heir is waiter:
+            heir = self._heir = None
         if self._leader is not waiter:
             return
-        heir, self._heir = self._heir, None
-        if waiter.outer is not None:
-            self._heir = heir
-            self._change(waiter.outer)
+        self._leader = heir if outer is None else outer
+        self._changes += 1
+        self._fruitless = 0
+        if outer is not None:
             self._driver.kick()  # it sleeps still, and was not told of what happened meanwhile
         elif heir is not None:
-            self._change(heir)
+            self._heir = None
             heir.call()
-        else:
-            self._change(None)
-            if self._reserve_sleeps:
-                self._reserve.call()
+        elif self._reserve_sleeps:
+            self._reserve.call()
 
     # --- sending much ---
 
@@ -174,7 +171,7 @@ class Leadership:
             elif self._changes != seen:
                 seen = self._stand_back()
             elif self._leader is None:
-                self._change(reserve)
+                self._is_led_by(reserve)
             else:
                 self._reserve_sleeps = True
                 self._follow(reserve, None)

@@ -24,42 +24,53 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+def had_already() -> OSError:
+    """Make the error of who enters where its thread is in already."""
+    return OSError(
+        errno.EDEADLK,
+        "A signal handler or finalizer has interrupted a call of this thread in the stack",
+    )
+
+
 class StackLock:
     """A lock that things are done under: at once, or soon, by whoever can."""
 
-    __slots__ = ("_gate", "_is_awaited", "_is_owned", "_lock", "_tasks")
+    __slots__ = ("_gate", "acquire", "is_awaited", "is_owned", "release", "tasks")
 
     def __init__(self) -> None:
         lock: Any = RLock()
-        self._lock = lock
-        self._is_owned: Callable[[], bool] = lock._is_owned
-        # Whether this very thread has it; `threading.Condition` asks the same way.
+        self.acquire: Callable[[bool], bool] = lock.acquire
+        """Take it, with False: if it is free. Whoever waits is to be let in first."""
+        self.release: Callable[[], None] = lock.release
+        """Give it back. Raises: RuntimeError where this thread does not have it."""
+        self.is_owned: Callable[[], bool] = lock._is_owned
+        """Tell whether this very thread has it; `threading.Condition` asks the same way."""
+        self.is_awaited = False
+        """Whether somebody waits for it."""
+        self.tasks: deque[Callable[[], None]] = deque()
+        """What is left to be done by who gives it back."""
         self._gate = RLock()
         # Had by the one thread that waits for the lock; others wait for this.
-        self._is_awaited = False
-        self._tasks: deque[Callable[[], None]] = deque()
 
     def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Wait for the lock, and call a function under it; then do what was left to be done.
 
-        Raises: what the function raises; OSError with EDEADLK where this thread has it already.
+        `Runtime.call`, by which most come, does the same in place. Raises: what the function
+        raises; OSError with EDEADLK where this thread has it already.
         """
-        if self._is_owned():
-            raise OSError(
-                errno.EDEADLK,
-                "A signal handler or finalizer has interrupted a call of this thread in the stack",
-            )
+        if self.is_owned():
+            raise had_already()
         try:
-            if self._is_awaited or not self._lock.acquire(blocking=False):
-                self._await()
+            if self.is_awaited or not self.acquire(False):
+                self.wait()
             return work(*arguments)
         finally:
             try:  # noqa: SIM105 - to make a `suppress` would be a place to be interrupted at
-                self._lock.release()
+                self.release()
             except RuntimeError:
                 pass  # a signal handler has ended the wait for it
-            if self._tasks:
-                self._work()
+            if self.tasks:
+                self.work()
 
     def leave(self, sleep: Callable[..., T], *arguments: Any) -> T:
         """Leave the lock to others while a function sleeps. To be called under it.
@@ -68,17 +79,17 @@ class StackLock:
         """
         interruption: BaseException | None = None
         try:
-            self._lock.release()
-            if self._tasks:
-                self._work()
+            self.release()
+            if self.tasks:
+                self.work()
             return sleep(*arguments)
         finally:
             while True:
                 try:
-                    if self._is_owned():
+                    if self.is_owned():
                         break
-                    if self._is_awaited or not self._lock.acquire(blocking=False):
-                        self._await()
+                    if self.is_awaited or not self.acquire(False):
+                        self.wait()
                     break
                 except BaseException as raised:  # noqa: BLE001 - raised below
                     interruption = raised
@@ -91,38 +102,40 @@ class StackLock:
         It is done once, however often it was passed on before that. False: nobody does it, and so
         the lock is the caller's now, as is the task.
         """
-        if self._is_awaited or not self._lock.acquire(blocking=False):
-            if task not in self._tasks:
-                self._tasks.append(task)
-            if self._is_awaited or not self._lock.acquire(blocking=False):
+        if self.is_awaited or not self.acquire(False):
+            if task not in self.tasks:
+                self.tasks.append(task)
+            if self.is_awaited or not self.acquire(False):
                 return True
             with suppress(ValueError):  # who gave it back meanwhile may have done the task, too
-                self._tasks.remove(task)
+                self.tasks.remove(task)
         return False
 
     @property
     def is_wanted(self) -> bool:
         """Tell whether somebody waits for it, or has left something to be done by its holder."""
-        return self._is_awaited or bool(self._tasks)
+        return self.is_awaited or bool(self.tasks)
 
-    def _await(self) -> None:
+    def wait(self) -> None:
+        """Wait for it, as the next one to have it."""
         with self._gate:
-            self._is_awaited = True
+            self.is_awaited = True
             try:
-                self._lock.acquire()
+                self.acquire(True)
             finally:
-                self._is_awaited = False
+                self.is_awaited = False
 
     def do_soon(self, task: Callable[[], None]) -> None:
         """Have a task done under the lock: now if it is free, else by its holder. Never waits."""
-        self._tasks.append(task)
-        self._work()
+        self.tasks.append(task)
+        self.work()
 
-    def _work(self) -> None:
+    def work(self) -> None:
+        """Do what was left to be done, unless somebody else does."""
         # Who does not get the lock may go: its holder looks for tasks after having released it.
-        while self._tasks and not self._is_owned() and self._lock.acquire(blocking=False):
+        while self.tasks and not self.is_owned() and self.acquire(False):
             try:
-                if self._tasks:  # still: a signal handler may have come between
-                    self._tasks.popleft()()
+                if self.tasks:  # still: a signal handler may have come between
+                    self.tasks.popleft()()
             finally:
-                self._lock.release()
+                self.release()

@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from threading import get_ident
+from time import monotonic_ns
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -22,7 +23,7 @@ from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.runtime.clock import epoch_offset, monotonic
 from tapstack.runtime.driving import Driver
 from tapstack.runtime.leading import Leadership
-from tapstack.runtime.lock import StackLock
+from tapstack.runtime.lock import StackLock, had_already
 from tapstack.runtime.switching import switch_interval
 from tapstack.runtime.waiters import Bell, Waiter
 from tapstack.socket.contract import SocketEndpoint
@@ -35,10 +36,6 @@ T = TypeVar("T")
 
 _PATIENCE: Duration = 2 * SECOND
 """How long `close` waits for the peers to acknowledge what is still on its way to them."""
-
-
-class StackDownError(Exception):
-    """The stack is closed, or was while an attempt waited."""
 
 
 class Runtime:
@@ -79,32 +76,35 @@ class Runtime:
         Raises: what the attempt raises; OSError with ENETDOWN when the stack is closed, and with
         EDEADLK in a signal handler or finalizer that has interrupted another call of this thread.
         """
-        try:
-            done: T = self._lock.run(self._attempt, attempt, arguments)
-        except StackDownError:
-            raise self._refusal() from None
-        return done
-
-    def _attempt(self, attempt: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-        if self.refuses:
-            raise StackDownError
-        driver = self._driver
-        driver.now = now = monotonic()
-        try:
-            if driver.is_stood_by:
-                driver.take_watch_off()
+        lock, driver = self._lock, self._driver
+        if lock.is_owned():
+            raise had_already()
+        try:  # as `StackLock.run` does
+            if lock.is_awaited or not lock.acquire(False):
+                lock.wait()
+            if self.refuses:
+                raise self._refusal()
+            driver.now = now = monotonic_ns() // 1000
             try:
+                if driver.is_stood_by:
+                    driver.take_watch_off()
                 return attempt(*arguments, now=now)
             finally:
                 driver.leave()  # even if a signal handler has raised
         finally:
-            if driver.has_watch_off:
-                driver.put_watch_on()
+            try:  # noqa: SIM105 - as there
+                lock.release()
+            except RuntimeError:
+                pass
+            if lock.tasks:
+                lock.work()
 
     def _refusal(self) -> OSError:
         """Make the error of a call that comes too late; at exit, have it never return instead."""
         if self._exits_by not in (None, get_ident()):
-            Bell().sleep(None)  # for ever: as in the kernel, it ends with the process
+            self._lock.leave(
+                Bell().sleep, None
+            )  # for ever: as in the kernel, till the process ends
         return OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN))
 
     def call_soon(self, attempt: Callable[..., object], *arguments: Any) -> None:
@@ -131,12 +131,12 @@ class Runtime:
     def wait(self, waiter: Waiter, deadline: Instant | None) -> bool:
         """Leave the stack to others until a waiter has heard; False when the time is up.
 
-        Raises: StackDownError, which is for `call`.
+        Raises: OSError with ENETDOWN when the stack is closed.
         """
         if not self.refuses and not self._leadership.wait(waiter, deadline):
             return False
         if self.refuses:
-            raise StackDownError
+            raise self._refusal()
         return True
 
     def take_answers(self) -> None:

@@ -279,16 +279,16 @@ def test_who_had_not_to_wait_for_a_frame_does_not_ask_for_the_next(
     address = here.getsockname()
     nobody_stands_by(hosts.here)
     driver, waiter, slept = hosts.here._driver, Waiter(None, 0), []
-    sleep = driver._sleep
+    poll = driver._poll
     monkeypatch.setattr(driving, "_NO_SLEEP", SECOND)
-    monkeypatch.setattr(driver, "_sleep", lambda *when: slept.append(1) or sleep(*when))
+    monkeypatch.setattr(driver, "_poll", lambda *when: slept.append(1) or poll(*when))
 
     def take_turns(*, now: int) -> list[int]:
         nights = []
         for is_wanted in (False, False, True, False):
             there.sendto(b"x", address)
             if is_wanted:
-                hosts.here._lock._tasks.append(lambda: None)
+                hosts.here._lock.tasks.append(lambda: None)
             driver.take_turn(waiter, now + SECOND)
             nights.append(len(slept))
         driver.take_turn(waiter, now)
@@ -370,7 +370,7 @@ def test_a_call_that_fails_leaves_who_stands_by_awake(
 def until_passed_on(runtime: Runtime) -> None:
     """Wait, within the stack, until who stands by has left to us what has come."""
     deadline = monotonic() + int(PATIENCE * SECOND)
-    while not runtime._lock._tasks:
+    while not runtime._lock.tasks:
         assert monotonic() < deadline
         threading.Event().wait(0.001)
 
@@ -408,7 +408,7 @@ def test_what_nobody_sees_to_who_stands_by_does(
     def be_in_the_stack() -> None:
         server.sendall(b"x")
         until_passed_on(hosts.here)
-        hosts.here._lock._tasks.clear()
+        hosts.here._lock.tasks.clear()
 
     hosts.here._lock.run(be_in_the_stack)
     until(lambda: bool(reading.readers))

@@ -114,7 +114,7 @@ def test_who_waits_is_the_next_to_have_it() -> None:
 
     def start_other() -> None:
         other.start()
-        while not lock._is_awaited:
+        while not lock.is_awaited:
             pass
 
     lock.run(start_other)
