@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import READABLE, Buffer
-from tapstack.base.error_queue import completion, take_next
+from tapstack.base.error_queue import completion
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.ip.raw import RawSockets
@@ -35,7 +35,7 @@ from tapstack.socket.ioctl import SIOCINQ, SIOCOUTQ
 from tapstack.socket.ip_options import DATAGRAM_OPTIONS, IP, IP_MTU, IP_RECVERR, limited, number
 from tapstack.socket.kept_options import KEPT_OPTIONS, SO_ZEROCOPY, Kept
 from tapstack.socket.options import Option, Table, Value
-from tapstack.socket.received import control_of, message_of
+from tapstack.socket.received import control_of, take_error_message
 from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import SentControl, read_control
 from tapstack.socket.udp_options import UDP_OPTIONS
@@ -103,7 +103,7 @@ class MessageEndpoint(AnyEndpoint):
         """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""
         self._check_open()
         if flags & MSG_ERRQUEUE:
-            return self._take_error_message(size, now)
+            return take_error_message(self._socket, size, self.kept, self._stack.epoch, now)
         arrival = self._engine.receive_next(self._socket, peek=bool(flags & MSG_PEEK))
         if arrival is None:
             if self._read_shut and not flags & MSG_DONTWAIT:
@@ -115,12 +115,6 @@ class MessageEndpoint(AnyEndpoint):
         control = control_of(arrival, self.kept, self._stack)
         told = MSG_TRUNC if size < len(arrival.data) else 0
         return Message(cut, arrival.origin.source, told, control)
-
-    def _take_error_message(self, size: int, now: Instant) -> Message:
-        error = take_next(self._socket)
-        if error is None:
-            raise os_error(EAGAIN)
-        return message_of(error, size, self.kept, self._stack.epoch, now)
 
     def receive_all(
         self,

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import socket as constants
 from collections.abc import Iterable
+from errno import EAGAIN
 
 from tapstack.base.datagram_socket import Arrival, Origin
-from tapstack.base.error_queue import ORIGIN_ICMP, QueuedError
+from tapstack.base.error_queue import ORIGIN_ICMP, Owner, QueuedError, take_next
+from tapstack.base.errors import os_error
 from tapstack.base.units import Duration, Instant
 from tapstack.socket import structs
 from tapstack.socket.contract import Message
@@ -50,8 +52,16 @@ def _packet_info(origin: Origin, stack: Stack) -> bytes:
     return structs.INT.pack(index) + ours.to_bytes(4, "big") + destination.to_bytes(4, "big")
 
 
-def message_of(error: QueuedError, size: int, kept: Kept, epoch: Duration, now: Instant) -> Message:
-    """Give an error as recvmsg(2) does with MSG_ERRQUEUE."""
+def take_error_message(
+    owner: Owner | None, size: int, kept: Kept, epoch: Duration, now: Instant
+) -> Message:
+    """Take an error from a queue, as recvmsg(2) does with MSG_ERRQUEUE.
+
+    Raises: OSError with EAGAIN when there is none.
+    """
+    error = take_next(owner) if owner else None
+    if error is None:
+        raise os_error(EAGAIN)
     flags = MSG_ERRQUEUE | (MSG_TRUNC if size < len(error.payload) else 0)
     control = tuple(_control_of_error(error, kept.timestamping, epoch, now))
     return Message(error.payload[:size], error.destination, flags, control)

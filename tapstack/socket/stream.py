@@ -23,7 +23,6 @@ from errno import (
 
 from tapstack.base.address import ANY_ENDPOINT, Endpoint, ourselves_for_any
 from tapstack.base.contracts import CLOSED, ENDED, ERROR, READABLE, WRITABLE, Buffer
-from tapstack.base.error_queue import take_next
 from tapstack.base.errors import os_error
 from tapstack.base.units import MILLISECOND, Instant
 from tapstack.socket import options, stream_text
@@ -32,7 +31,7 @@ from tapstack.socket.contract import Message
 from tapstack.socket.flags import MSG_ERRQUEUE, MSG_OOB, MSG_PEEK
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.options import Value
-from tapstack.socket.received import message_of
+from tapstack.socket.received import take_error_message
 from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import read_control
 from tapstack.socket.special_sends import SPECIAL, send_specially
@@ -236,14 +235,16 @@ class StreamEndpoint(AnyEndpoint):
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take text, b"" at its end. Raises: OSError with EAGAIN, ENOTCONN, why it ended."""
         if flags & MSG_ERRQUEUE:
-            return self._take_error_message(size, now)
+            self._check_open()
+            owner = self._tcb or self._past
+            return take_error_message(owner, size, self.kept, self._stack.epoch, now)
         if flags & MSG_OOB:
             octet = self._receive_urgent(bool(flags & MSG_PEEK))[:size]
             control = self._control_of(self._connection(), b"")
             return Message(octet, flags=MSG_OOB, control=control)
         if not self._tcb and not self._listener and self._shut_before_connecting & select.POLLIN:
             return Message(b"")
-        tcb = self._connection()
+        tcb = self._connection_to_read()
         text = stream_text.receive(self._tcp, tcb, size, flags, now)
         control = self._control_of(tcb, text) if self.kept.tells_of_text else ()
         return Message(text, control=control)
@@ -253,9 +254,15 @@ class StreamEndpoint(AnyEndpoint):
 
         Raises: OSError with EAGAIN while more may come, ENOTCONN, why it ended.
         """
-        tcb = self._connection()
+        tcb = self._connection_to_read()
         message = stream_text.receive_all(self._tcp, tcb, size, flags, text, now)
         return message._replace(control=self._control_of(tcb, text))
+
+    def _connection_to_read(self) -> Tcb:
+        """Give the connection. Raises: OSError with ENOTCONN, or why it was ended before."""
+        if self._tcb is None and self._past is not None and (error := self.take_error()):
+            raise os_error(error)
+        return self._connection()
 
     def _control_of(self, tcb: Tcb, text: Buffer) -> tuple[Item, ...]:
         return stream_text.control_of(self._tcp, tcb, self.kept, self._stack.epoch, text)
@@ -274,15 +281,6 @@ class StreamEndpoint(AnyEndpoint):
         if self._tcb is None:
             raise os_error(ENOTCONN if self._listener else EINVAL)
         return self._tcp.receive_urgent(self._tcb, peek=peek)
-
-    def _take_error_message(self, size: int, now: Instant) -> Message:
-        """Take an error from the queue. Raises: OSError with EAGAIN when there is none."""
-        self._check_open()
-        tcb = self._tcb or self._past
-        error = take_next(tcb) if tcb else None
-        if error is None:
-            raise os_error(EAGAIN)
-        return message_of(error, size, self.kept, self._stack.epoch, now)
 
     def readiness(self, *, now: Instant) -> int:  # noqa: ARG002
         """Tell what poll(2) would."""

@@ -41,7 +41,6 @@ _MOST_ELAPSED = 2**31 // 1000
 
 def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Take SEG.ACK and SEG.WND; False when the segment is to be dropped."""
-    tcb.probes_out = 0
     if gt(seg.ack, tcb.snd_nxt):
         # "If the ACK acks something not yet sent, then send an ACK, drop the segment".
         ctx.counters.drop(Drop.TCP_ACK_UNSENT)
@@ -49,6 +48,7 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
         return False
     if lt(seg.ack, tcb.snd_una):
         return _take_old_ack(ctx, tcb, seg, now)
+    tcb.probes_out = 0
     news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
     news.ece = ecn.is_echo(tcb, seg)
     news.plain = not (seg.length or news.una_advanced or updates_window(tcb, seg))

@@ -14,13 +14,14 @@ from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
 from tapstack.tcp import ecn, fast_open_server, syn_ack, syn_cookies
-from tapstack.tcp.acknowledgment import process_acknowledgment
+from tapstack.tcp.acknowledgment import echo_of, measure_round_trip, process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener, Verdict, judge
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.replies import reset_in_reply_to
+from tapstack.tcp.retransmission_timer import arm_retransmission
 from tapstack.tcp.segment import ACK, SYN, Options, Segment
 from tapstack.tcp.sent_segment import Acknowledged, SentSegment
 from tapstack.tcp.seq import add
@@ -35,6 +36,7 @@ from tapstack.tcp.synchronize import (
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.tcb_factory import draft_tcb, make_tcb
 from tapstack.tcp.transmission import syn_options, transmit
+from tapstack.tcp.unit_size import update_pacing_rate
 
 # --- the SYN ------------------------------------------------------------------------------------
 
@@ -205,11 +207,12 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def complete_passive_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     """Take the final ACK; False when the connection has to wait, for room or for text."""
-    if tcb.opens_early:
-        establish(ctx, tcb, seg, now)
-        return process_acknowledgment(ctx, tcb, seg, now)
     request, listener = tcb.syn_ack, tcb.listener
     assert request is not None
+    if tcb.opens_early:
+        establish(ctx, tcb, seg, now)
+        taken = process_acknowledgment(ctx, tcb, seg, now)
+        return taken and _measure_late(ctx, tcb, request, seg, now)
     assert listener is not None
     if request.timeouts < tcb.options.defer_accept and seg.end == tcb.rcv_nxt:
         ctx.counters["TcpExtTCPDeferAcceptDrop"] += 1
@@ -234,9 +237,28 @@ def _refuse_for_want_of_room(ctx: Context, tcb: Tcb, seg: Segment) -> None:
         destroy(ctx, tcb)
 
 
+def _measure_late(
+    ctx: Context, tcb: Tcb, request: syn_ack.SynAck, seg: Segment, now: Instant
+) -> bool:
+    """Measure the round trip of a SYN-ACK, unless text that left early has told it (as Linux)."""
+    if not tcb.rtt.srtt_8:
+        measure_round_trip(tcb, echo_of(tcb, seg), _acknowledged(tcb, request), (), now)
+        update_pacing_rate(ctx.config, tcb)
+    if tcb.sent.segments:
+        arm_retransmission(tcb, now)
+    return True
+
+
+def _acknowledged(tcb: Tcb, request: syn_ack.SynAck) -> Acknowledged:
+    """Give what the final ACK is for: a SYN-ACK, as if that stood in the retransmission queue."""
+    sent = SentSegment(tcb.iss, tcb.snd_una, SYN, 1, request.last_sent_at, packets=1)
+    return Acknowledged([sent] if request.transmissions else [], request.transmissions != 1)
+
+
 def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Enter ESTABLISHED: our SYN is acknowledged, whichever way the opening went."""
-    largest = tcb.max_snd_wnd if tcb.opens_early else 0  # else a SYN's window, which is not scaled
+    # As in Linux, the window of the SYN counts, though it was not scaled, where it was no request.
+    largest = tcb.max_snd_wnd if tcb.opens_early or tcb.syn_ack is None else 0
     fast_open_server.forget(tcb)
     if tcb.state is State.SYN_RECEIVED:
         become(ctx, tcb, State.ESTABLISHED)  # or its user has closed it already
@@ -250,11 +272,8 @@ def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         tcb.statistics.delivered += 1  # like Linux: once as a SYN and once as a SYN-ACK
         on_our_syn_acknowledged(ctx, tcb, seg, now)
     else:
-        transmissions = request.transmissions
-        sent = SentSegment(tcb.iss, tcb.snd_una, SYN, 1, request.last_sent_at, packets=1)
-        covered = [sent] if transmissions else []
-        acked = Acknowledged(covered, transmissions != 1)
-        begin_transfer(ctx, tcb, seg, acked, transmissions, now)
+        acked = _acknowledged(tcb, request)
+        begin_transfer(ctx, tcb, seg, acked, request.transmissions, now)
         # Answers while half open do not count: in Linux that was the request's limit.
         tcb.last_invalid_reply_at = None
     ctx.report(tcb, CONNECTED | WRITABLE)

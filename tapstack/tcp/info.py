@@ -193,17 +193,21 @@ def _sending(tcb: Tcb) -> dict[str, int]:
         "snd_ssthresh": window.ssthresh,
         "snd_cwnd": window.cwnd,
         "snd_wnd": tcb.snd_wnd,
-        # What ended has let go of its text. As Linux has it, a FIN counts.
-        "notsent_bytes": max(0, tcb.unsent()) + (tcb.fin_queued and not tcb.fin_sent),
+        # What ended has let go of its text. As Linux has it, a FIN counts, once it may be sent.
+        "notsent_bytes": max(0, tcb.unsent()) + _fin_waits(tcb),
     }
+
+
+def _fin_waits(tcb: Tcb) -> bool:
+    return tcb.fin_queued and not tcb.fin_sent and tcb.state is not State.SYN_RECEIVED
 
 
 def _opening(tcb: Tcb) -> dict[str, int]:
     """Tell of a SYN that is not answered what Linux does: its timeout is a loss like any other.
 
-    It counts until the answer comes, and so decides nothing.
+    It counts until the answer comes, and so decides nothing; a reset is none.
     """
-    if tcb.state not in (State.SYN_SENT, State.SYN_RECEIVED) or not tcb.retransmits or tcb.syn_ack:
+    if _is_opened(tcb) or not tcb.retransmits or tcb.syn_ack:
         return {}
     return {
         "ca_state": Phase.LOSS.value,
@@ -211,6 +215,11 @@ def _opening(tcb: Tcb) -> dict[str, int]:
         "snd_ssthresh": copy(tcb.congestion).ssthresh_after_loss(0),
         "lost": tcb.sent.packets_out,
     }
+
+
+def _is_opened(tcb: Tcb) -> bool:
+    """Tell whether the handshake was ever done: our SYN is the first that is delivered."""
+    return tcb.statistics.delivered > 0
 
 
 def _receiving(tcb: Tcb) -> dict[str, int]:
@@ -237,7 +246,8 @@ def _negotiated(tcb: Tcb) -> dict[str, int]:
         "snd_wscale": tcb.snd_wind_shift,
         "rcv_wscale": tcb.rcv_wind_shift if tcb.window_scaling else 0,
         "snd_mss": tcb.effective_mss,
-        "advmss": tcb.advertised_mss - tcb.timestamps * TIMESTAMPS_LENGTH,
+        # As in Linux, timestamps take their part only when the handshake is done.
+        "advmss": tcb.advertised_mss - (tcb.timestamps and _is_opened(tcb)) * TIMESTAMPS_LENGTH,
         "pmtu": tcb.path_mtu,
     }
 

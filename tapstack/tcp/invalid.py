@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tapstack.tcp.segment import SYN, SackBlock
 from tapstack.tcp.seq import gt, lt
-from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -18,12 +17,12 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 
-_KINDS = {State.SYN_RECEIVED: "SynRecv", State.TIME_WAIT: "TimeWait"}
 _KINDS_OF_REASON = {
     "challenge": "Challenge",
     "PAWS": "PAWS",
     "out of window": "Seq",
     "FIN-WAIT-2": "FinWait2",
+    "TIME-WAIT": "TimeWait",
 }
 """What Linux's counters of answers that were held back are called for."""
 
@@ -46,12 +45,18 @@ def answer_invalid(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, why: str)
     connection, so that nobody can measure it from another one. Text and a FIN beyond the window are
     always answered: their sender waits for the ACK, and they are no answer to an ACK.
     """
-    if is_limited(ctx, tcb, seg, now, _KINDS.get(tcb.state) or _KINDS_OF_REASON[why]):
+    if is_limited(ctx, tcb, seg, now, _KINDS_OF_REASON[why]):
         return
     if why == "challenge":
         ctx.counters["TcpExtTCPChallengeACK"] += 1
     tcb.acks.due = True
     ctx.mark_dirty(tcb)
+
+
+def challenge_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
+    """Answer a SYN on a connection with a challenge ACK, wherever it lies (RFC 5961 §4.2)."""
+    ctx.counters["TcpExtTCPSYNChallenge"] += 1
+    answer_invalid(ctx, tcb, seg, now, "challenge")
 
 
 def note_unacceptable(ctx: Context, tcb: Tcb, seg: Segment) -> None:

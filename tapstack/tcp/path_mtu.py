@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.episode import current_ssthresh
-from tapstack.tcp.mss import FIXED_HEADERS, update_effective_mss
+from tapstack.tcp.mss import FIXED_HEADERS, guess_effective_mss, update_effective_mss
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.state import State
 
@@ -80,7 +80,10 @@ def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.path_mtu = mtu
         if tcb.mtu_probing is not None:
             tcb.mtu_probing.search_high = min(tcb.mtu_probing.search_high, mtu)
-        update_effective_mss(tcb)
+        if tcb.state is State.SYN_SENT and tcb.fast_open is None:
+            guess_effective_mss(ctx, tcb)
+        else:
+            update_effective_mss(tcb)
 
 
 def _ask(ctx: Context, tcb: Tcb) -> int | None:
@@ -107,6 +110,9 @@ def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
         # 7413) takes it along.
         tcb.advertised_mss = min(tcb.advertised_mss, tcb.path_mtu - FIXED_HEADERS)
         too_large = list(tcb.sent) if len(tcb.sent.segments) > 1 else []
+    elif tcb.sent.lost_out:  # as Linux: it goes on with what was lost before, if nothing else
+        retransmit_without_blame(ctx, tcb, too_large)
+        return
     if too_large:
         retransmit_without_blame(ctx, tcb, too_large)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from tapstack.base.errors import Drop
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.acknowledgment import updates_window
-from tapstack.tcp.invalid import answer_invalid, note_unacceptable
-from tapstack.tcp.segment import ACK, RST, Segment
+from tapstack.tcp.invalid import answer_invalid, challenge_syn, note_unacceptable
+from tapstack.tcp.segment import ACK, RST, SYN, Segment
 from tapstack.tcp.seq import le, lt, sub
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ def check_timestamps(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool
             ctx.counters.drop(Drop.TCP_PAWS_OLD_ACK)
             return False
     ctx.counters.drop(Drop.TCP_PAWS)
+    if seg.flags & SYN:
+        challenge_syn(ctx, tcb, seg, now)
+        return False
     # It may be the original of what was sent again: the peer should know that it was but late.
     note_unacceptable(ctx, tcb, seg)
     answer_invalid(ctx, tcb, seg, now, "PAWS")

@@ -30,6 +30,7 @@ class RetransmissionQueue:
     __slots__ = (
         "_top",
         "_transmissions",
+        "cut_from",
         "lost_out",
         "packets_out",
         "retrans_out",
@@ -47,6 +48,8 @@ class RetransmissionQueue:
         """Of those: deemed lost."""
         self.retrans_out = 0
         """Retransmissions in flight."""
+        self.cut_from: int | None = None
+        """Where the oldest segment began that an ACK has cut, until it is sent again."""
         self._transmissions = 0
         self._top: int | None = None
         # Where the highest entry that was ever SACKed ends.
@@ -94,10 +97,6 @@ class RetransmissionQueue:
         self.packets_out += packets
         self._transmissions = segments[-1].number
 
-    def _number(self, segment: SentSegment) -> None:
-        self._transmissions += 1
-        segment.number = self._transmissions
-
     # --- acknowledgments ---
 
     def acknowledge(self, ack: int) -> Acknowledged:
@@ -113,6 +112,8 @@ class RetransmissionQueue:
             retransmitted |= segment.transmissions > 1
             if not segment.sacked:
                 covered.append(segment)
+        if done and self.cut_from is not None:
+            self.segments[0].seq, self.cut_from = self.cut_from, None
         if done < len(self.segments) and lt(self.segments[done].seq, ack):
             front = self._trim(self.segments[done], ack)
             if front.packets:
@@ -181,6 +182,8 @@ class RetransmissionQueue:
     def _trim(self, segment: SentSegment, ack: int) -> SentSegment:
         """Cut off the acknowledged front of an entry, and give it."""
         self._forget(segment)
+        if segment.packets == 1 and self.cut_from is None:
+            self.cut_from = segment.seq
         front = segment.copy(segment.seq, ack)
         front.packets = segment.packets
         segment.seq = ack
@@ -241,17 +244,8 @@ class RetransmissionQueue:
 
     def within(self, block: SackBlock) -> list[SentSegment]:
         """List the entries that lie in a block, whole."""
-        found: list[SentSegment] = []
-        if not self.segments:
-            return found
-        base = self.segments[0].seq
-        first = self._find(block.left) if ge(block.left, base) else 0
-        for segment in self.segments[first:]:
-            if gt(segment.end, block.right):
-                break
-            if ge(segment.seq, block.left):
-                found.append(segment)
-        return found
+        left, right = block
+        return [each for each in self.segments if ge(each.seq, left) and le(each.end, right)]
 
     @property
     def highest_sacked(self) -> int | None:
@@ -297,10 +291,12 @@ class RetransmissionQueue:
 
     def mark_sent_again(self, segment: SentSegment, now: Instant) -> None:
         """Note that an entry is sent again, to probe: no more is in flight for it."""
+        if segment is self.segments[0]:
+            self.cut_from = None
         segment.transmissions += 1
         segment.sent_at = now
         segment.watched = True
-        self._number(segment)
+        self._transmissions = segment.number = self._transmissions + 1
 
     def forget_sacks(self) -> None:
         """Take every selective acknowledgment back: the receiver may have reneged (RFC 2018 §8)."""
@@ -377,6 +373,7 @@ class RetransmissionQueue:
     def clear(self) -> None:
         """Let go of everything."""
         self.segments.clear()
+        self.cut_from = None
         self.packets_out = self.sacked_out = self.lost_out = self.retrans_out = 0
 
 

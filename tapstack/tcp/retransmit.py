@@ -28,14 +28,11 @@ def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
     index = sent.first_lost()
     while index is not None:
         segment = sent.segments[index]
-        _cut_anew(tcb, segment)
         room = tcb.window.cwnd - sent.in_flight
         if room <= 0 or not _fits_window(tcb, segment):
             return
-        unit = min(room, unit_segments(ctx, tcb, segment.segment_size))
-        if segment.packets > unit:
-            sent.split_packets(index, unit)
-        _cut_to_window(tcb, index)
+        _cut_anew(tcb, segment)
+        _cut_to_fit(tcb, index, min(room, unit_segments(ctx, tcb, segment.segment_size)))
         _fill_segment(ctx, tcb, index)
         _retransmit(ctx, tcb, segment, now)
         if index == 0 and not is_armed_for(tcb, Purpose.REORDERING):
@@ -61,13 +58,19 @@ def _fits_window(tcb: Tcb, segment: SentSegment) -> bool:
     return segment.seq == tcb.snd_una or gt(right, segment.seq)
 
 
-def _cut_to_window(tcb: Tcb, index: int) -> None:
-    """Split a segment where a window that has shrunk ends; of a closed one, one segment probes."""
+def _cut_to_fit(tcb: Tcb, index: int, packets: int) -> None:
+    """Split an entry behind so many segments, or where a window that has shrunk ends.
+
+    Of a closed one, one segment probes.
+    """
     segment = tcb.sent.segments[index]
     size = segment.segment_size
     room = sub(add(tcb.snd_una, tcb.snd_wnd), segment.seq) or size
-    if room < segment.text_length:
-        tcb.sent.split(index, add(segment.seq, room // size * size or room))
+    length = packets * size
+    if length > room:
+        length = room // size * size or room
+    if length < segment.text_length:
+        tcb.sent.split(index, add(segment.seq, length))
 
 
 def _fill_segment(ctx: Context, tcb: Tcb, index: int) -> None:
@@ -104,15 +107,17 @@ def retransmit_last(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
     Gives whether it was sent: not where the peer has shut its window on it meanwhile.
     """
-    sent = tcb.sent
+    sent, index = tcb.sent, len(tcb.sent.segments) - 1
     last = sent.segments[-1]
+    packets = last.packets
     _cut_anew(tcb, last)
-    if last.packets > 1:
-        sent.split_packets(len(sent.segments) - 1, last.packets - 1)
-        last = sent.segments[-1]
+    if 1 < packets <= last.packets:
+        sent.split_packets(index, packets - 1)
+        index += 1
+    last = sent.segments[index]
     if not _fits_window(tcb, last):
         return False
-    _cut_to_window(tcb, len(sent.segments) - 1)
+    _cut_to_fit(tcb, index, 1)  # as Linux: of what was one segment, and is no longer, the first
     sent.mark_sent_again(last, now)
     _transmit_again(ctx, tcb, last, "tail loss probe", now)
     return True

@@ -154,9 +154,12 @@ def look_for_filled_hole(
 def _look_for_reordering(
     ctx: Context, tcb: Tcb, segments: Sequence[SentSegment], news: AckNews
 ) -> None:
-    """See whether any of these lies below what had been SACKed before this ACK."""
-    top = news.top_before
-    low = [segment.seq for segment in segments if top is not None and lt(segment.seq, top)]
+    """See whether any of these lies below what had been SACKed before this ACK.
+
+    As Linux has it, one whose front was acknowledged before is late, too.
+    """
+    top = news.prior_una if news.top_before is None else news.top_before
+    low = [segment.seq for segment in segments if lt(segment.seq, top)]
     if low:
         note_reordering(ctx, tcb, min(low, key=lambda seq: sub(seq, news.prior_una)))
 

@@ -22,6 +22,7 @@ from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.half_open import complete_passive_open, establish
 from tapstack.tcp.invalid import (
     answer_invalid,
+    challenge_syn,
     note_unacceptable,
     report_duplicate,
 )
@@ -85,7 +86,9 @@ def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     if seg.flags & URG and seg.seq == tcb.rcv_nxt and tcb.state in TAKES_TEXT:
         # MUST-66: the URG field is processed "even when the receive window is zero".
         check_urgent(ctx, tcb, seg)
-    if not seg.flags & RST:
+    if seg.flags & SYN and not seg.flags & RST:
+        challenge_syn(ctx, tcb, seg, now)
+    elif not seg.flags & RST:
         # "If an incoming segment is not acceptable, an acknowledgment should be sent in reply".
         note_unacceptable(ctx, tcb, seg)
         answer_invalid(ctx, tcb, seg, now, "out of window")
@@ -154,8 +157,7 @@ def check_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         if ctx.config.tcp_dsack:
             tcb.acks.duplicate = SackBlock(seg.seq, seg.end)
         return True
-    ctx.counters["TcpExtTCPSYNChallenge"] += 1
-    answer_invalid(ctx, tcb, seg, now, "challenge")
+    challenge_syn(ctx, tcb, seg, now)
     return False
 
 
@@ -275,7 +277,7 @@ def take_fin(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.acks.owed = tcb.acks.fresh = True
     _enter_state_after_fin(ctx, tcb, now)
     tcb.reassembly = None  # what lies beyond a FIN is none of the stream
-    tcb.sacks = None
+    tcb.sacks = tcb.acks.duplicate = None
     ctx.report(tcb, ENDED | READABLE)
 
 

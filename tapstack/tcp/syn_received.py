@@ -102,7 +102,7 @@ def _take_reset(ctx: Context, tcb: Tcb, request: SynAck, seg: Segment, now: Inst
     """Go back to LISTEN: only the half-open connection is gone. RFC 5961 §3.2 protects it, too."""
     if seg.seq != tcb.rcv_nxt:
         ctx.counters.drop(Drop.TCP_RESET_INVALID)
-        _acknowledge(ctx, tcb, request, seg, now, "challenge")
+        _acknowledge(ctx, tcb, request, seg, now, "challenge", kind="Challenge")
         return
     ctx.counters["TcpAttemptFails"] += 1
     if not tcb.opens_early:
@@ -127,10 +127,16 @@ def _refuse_syn(ctx: Context, tcb: Tcb, seg: Segment) -> None:
 
 
 def _acknowledge(
-    ctx: Context, tcb: Tcb, request: SynAck, seg: Segment, now: Instant, why: str
+    ctx: Context,
+    tcb: Tcb,
+    request: SynAck,
+    seg: Segment,
+    now: Instant,
+    why: str,
+    kind: str = "SynRecv",
 ) -> None:
     """Answer what is not acceptable, and not too often, with what our SYN-ACK has said."""
-    if is_limited(ctx, tcb, seg, now, "SynRecv"):
+    if is_limited(ctx, tcb, seg, now, kind):
         return
     stamps = Timestamps(tcb.timestamp_now(now), tcb.ts_recent) if tcb.timestamps else None
     window = min(request.window, MAX_UNSCALED) >> tcb.rcv_wind_shift

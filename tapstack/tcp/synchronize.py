@@ -101,7 +101,8 @@ def begin_transfer(
     `transmissions` tells how often our SYN or SYN-ACK was sent.
     """
     _heed_lost_syn(tcb, seg, transmissions)
-    measure_round_trip(tcb, echo_of(tcb, seg), acked, (), now)
+    if not tcb.fast_open_child:
+        measure_round_trip(tcb, echo_of(tcb, seg), acked, (), now)
     tcb.recovery.undo.retransmit_stamp = None
     tcb.snd_up = tcb.snd_una
     tcb.retransmits = tcb.backoff = 0
@@ -111,7 +112,8 @@ def begin_transfer(
     tcb.retransmission_timer.cancel()
     if tcb.sent.segments:
         rearm_retransmission(tcb, now)
-    start_transfer(ctx, tcb, now)
+    if not tcb.fast_open_child:  # which has begun with its SYN
+        start_transfer(ctx, tcb, now)
     update_pacing_rate(ctx.config, tcb)
 
 

@@ -50,13 +50,13 @@ def time_wait_state(ctx: Context, tcb: Tcb, datagram: Datagram, seg: Segment, no
 
 def _expected(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Take an empty segment at RCV.NXT: a reset ends the wait unless RFC 1337's fix is on."""
-    if not seg.flags & RST:
-        if seg.flags & ACK:
-            arm_wait(ctx, tcb, now + ctx.config.time_wait)
-        if tcb.timestamps and seg.options.timestamps is not None:
-            tcb.ts_recent, tcb.ts_recent_at = seg.options.timestamps.value, now
-    elif not ctx.config.tcp_rfc1337:
+    if seg.flags & RST and not ctx.config.tcp_rfc1337:
         destroy(ctx, tcb)
+        return
+    if seg.flags & (ACK | RST) == ACK:
+        arm_wait(ctx, tcb, now + ctx.config.time_wait)
+    if tcb.timestamps and seg.options.timestamps is not None:
+        tcb.ts_recent, tcb.ts_recent_at = seg.options.timestamps.value, now
 
 
 def _is_new_syn(tcb: Tcb, seg: Segment, old: bool) -> bool:
@@ -118,7 +118,8 @@ def _reopen(ctx: Context, tcb: Tcb, datagram: Datagram, seg: Segment, now: Insta
     """Give the endpoints to a new connection, if somebody listens still."""
     listener = ctx.connections.find_listener(*tcb.local)
     if listener is None:
-        answer_invalid(ctx, tcb, seg, now, "TIME-WAIT")
+        tcb.acks.due = True  # as Linux, however often
+        ctx.mark_dirty(tcb)
         return
     local, remote, iss = tcb.local, tcb.remote, add(tcb.snd_nxt, _ISS_STEP)
     destroy(ctx, tcb)

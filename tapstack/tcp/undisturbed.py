@@ -46,6 +46,7 @@ def is_disturbed(tcb: Tcb) -> bool:
         or sent.sacked_out
         or sent.lost_out
         or sent.retrans_out
+        or sent.cut_from is not None
         or recovery.tlp_end_seq is not None
         or recovery.tail_probe_due
         or recovery.new_text_first
