@@ -13,15 +13,19 @@ Not done here: the other two turns (`expected_end.py`); text, and what acknowled
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import ACCEPTABLE
-from tapstack.tcp import mtu_probing, receive_space, send_space
+from tapstack.base.units import MILLISECOND
+from tapstack.tcp import mtu_probing, send_space
 from tapstack.tcp.expected_end import take_expected_fin, take_last_ack
-from tapstack.tcp.mss import update_effective_mss
+from tapstack.tcp.mss import full_segment
+from tapstack.tcp.options import TIMESTAMPS_LENGTH
+from tapstack.tcp.receive_space import in_transfer
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.state import State, become
-from tapstack.tcp.synchronize import guess_segment_size
+from tapstack.tcp.synchronize import first_guess
 from tapstack.tcp.timeouts import arm_keepalive
 from tapstack.tcp.unit_size import update_pacing_rate
 
@@ -83,21 +87,21 @@ def _take_end_of_handshake(
         or request.transmissions != 1
         or request.timeouts
         or request.pending is not None
-        or echo != tcb.timestamp_now(request.first_sent_at)
+        or echo != (tcb.ts_offset + request.first_sent_at // MILLISECOND) & _MASK
         or tcb.options.defer_accept
         or tcb.fin_queued
-        or listener.is_full()
+        or len(listener.accept_queue) > listener.backlog
     ):
         return False
     ctx.counters["TcpPassiveOpens"] += 1
-    listener.promote(tcb)
+    del listener.syn_queue[tcb]
+    listener.young -= 1
+    listener.accept_queue.append(tcb)
     ctx.events.report(listener, ACCEPTABLE)
     become(ctx, tcb, State.ESTABLISHED)
     tcb.syn_ack = tcb.last_invalid_reply_at = None
     tcb.snd_wnd = tcb.max_snd_wnd = wnd
     tcb.snd_wl1, tcb.snd_wl2 = seq, ack
-    update_effective_mss(tcb)
-    guess_segment_size(tcb)
     tcb.retransmission_timer.cancel()
     _begin_transfer(ctx, tcb, now - request.first_sent_at, now)
     if tcb.acks.due or tcb.acks.owed:
@@ -107,16 +111,45 @@ def _take_end_of_handshake(
 
 def _begin_transfer(ctx: Context, tcb: Tcb, rtt: Duration, now: Instant) -> None:
     """Do what the end of a handshake asks (`synchronize.begin_transfer`), if all went well."""
-    statistics = tcb.statistics
+    config, options, statistics, space = ctx.config, tcb.options, tcb.statistics, tcb.receive_space
     statistics.segs_in, statistics.data_segs_in = 2, 0  # the SYN and this ACK, as Linux
     statistics.delivered += 1
     statistics.established_at = now
-    tcb.rtt.sample(rtt, tcb.snd_una, tcb.snd_nxt)
-    tcb.rtt.observe(rtt, now)
-    receive_space.on_established(tcb, now)
-    send_space.grow(ctx, tcb)
-    if ctx.config.tcp_mtu_probing:
+    tcb.rtt.begin(rtt, tcb.snd_nxt, now)
+    offered = tcb.advertised_mss, tcb.rcv_wnd, space.clamp, space.threshold, space.full
+    known = tcb.path_mtu, tcb.peer_mss, tcb.snd_wnd, *offered, tcb.window_scaling
+    in_transfer = _sizes_in_transfer(*known)
+    tcb.effective_mss, guess, space.clamp, space.threshold, space.taken_before = in_transfer
+    tcb.acks.start(guess)
+    space.measured_seq, space.measured_at = tcb.copied_seq, now
+    if options.send_buffer is None:
+        send_space.grow(ctx, tcb)
+    if config.tcp_mtu_probing:
+        tcb.undisturbed = False
         mtu_probing.start(ctx, tcb, now)
-    if tcb.options.keepalive:
+    if options.keepalive:
         arm_keepalive(ctx, tcb, now)
-    update_pacing_rate(ctx.config, tcb)
+    update_pacing_rate(config, tcb)
+
+
+@lru_cache(maxsize=64)
+def _sizes_in_transfer(
+    path_mtu: int,
+    peer_mss: int,
+    snd_wnd: int,
+    advertised_mss: int,
+    rcv_wnd: int,
+    clamp: int,
+    threshold: int,
+    full: int,
+    scaling: bool,
+) -> tuple[int, int, int, int, int]:
+    """Work out what the connections of a listener mostly share.
+
+    Gives Eff.snd.MSS, the guess at the peer's segments, the clamp and the threshold of our window,
+    and what the user is thought to take in the first round trip.
+    """
+    effective_mss = full_segment(path_mtu, peer_mss, timestamps=True, window=snd_wnd)
+    guess = first_guess(advertised_mss, effective_mss, rcv_wnd)
+    text = advertised_mss - TIMESTAMPS_LENGTH
+    return effective_mss, guess, *in_transfer(clamp, threshold, full, rcv_wnd, text, scaling)

@@ -87,6 +87,7 @@ class Mould:
         tcb.snd_wnd = tcb.max_snd_wnd = self.snd_wnd
         tcb.snd_wind_shift, tcb.rcv_wind_shift = self.snd_wind_shift, self.rcv_wind_shift
         tcb.rcv_wnd = self.rcv_wnd
+        tcb.undisturbed = True  # there was nothing yet that could
         return tcb
 
 

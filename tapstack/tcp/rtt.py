@@ -109,6 +109,13 @@ class RttEstimator:
         rto = (srtt_8 >> 3) + variance
         self.rto = rto if rto < self.rto_max else self.rto_max
 
+    def begin(self, rtt: Duration, snd_nxt: int, now: Instant) -> None:
+        """Take the first round trip for all of this, µs."""
+        if rtt < CLOCK_GRANULARITY:
+            rtt = CLOCK_GRANULARITY
+        self.min_rtt, self.min_rtt_at = rtt, now
+        self._begin(rtt, snd_nxt)
+
     def _begin(self, rtt: Duration, snd_nxt: int) -> None:
         """Take the first sample (2.2)."""
         self.srtt_8 = rtt << 3
