@@ -3,6 +3,7 @@
 Not done here: name resolution, and which of our addresses to use (`ip/routing.py`).
 """
 
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 Ipv4Address: TypeAlias = int
@@ -83,8 +84,9 @@ def parse_ipv4(text: str) -> Ipv4Address:
     return int.from_bytes(bytes(octets), "big")
 
 
+@lru_cache(maxsize=256)
 def format_ipv4(address: Ipv4Address) -> str:
-    """Render a dotted quad."""
+    """Render a dotted quad: one string for all who ask, as an address is asked for often."""
     return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
 
 

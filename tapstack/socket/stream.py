@@ -55,25 +55,23 @@ _WITHOUT_PEER = frozenset({State.SYN_SENT, State.TIME_WAIT, State.CLOSED})
 class StreamEndpoint(AnyEndpoint):
     """One TCP socket."""
 
-    def __init__(
-        self, tcp: Tcp, stack: Stack, tcb: Tcb | None = None, kept: Kept | None = None
-    ) -> None:
-        super().__init__(stack, kept or Kept())
+    # What an accepted socket hardly comes to: it is the class's own until one has it.
+    _listener: Listener | None = None
+    _binding: PortBinding | None = None
+    _chosen = ANY_ENDPOINT  # what the user has bound it to
+    _past: Tcb | None = None
+    """The connection that could not be made, or was dissolved, for what is left to be told."""
+    _shut_before_connecting = 0
+    """What poll(2) tells of directions that were shut down while there was no connection."""
+    reuse_address = reuse_port = False
+
+    def __init__(self, tcp: Tcp, stack: Stack) -> None:
+        super().__init__(stack, Kept())
         self._tcp = tcp
-        self._tcb = tcb
-        self._listener: Listener | None = None
-        self._binding: PortBinding | None = None
-        self._connect_reported = tcb is not None
-        self._chosen = ANY_ENDPOINT
-        """What the user has bound it to."""
-        self._past: Tcb | None = None
-        """The connection that could not be made, or was dissolved, for what is left to be told."""
-        self._shut_before_connecting = 0
-        """What poll(2) tells of directions that were shut down while there was no connection."""
-        algorithm = tcp.config.tcp_congestion_control  # if that changes later, it does not count
-        self.options: UserOptions = tcb.options if tcb else UserOptions(congestion=algorithm)
-        self.reuse_address = False
-        self.reuse_port = False
+        self._tcb: Tcb | None = None
+        self._connect_reported = False
+        # If the algorithm changes later, it does not count.
+        self.options: UserOptions = UserOptions(congestion=tcp.config.tcp_congestion_control)
 
     def watched(self) -> object:
         """Give the connection or the listener; this object itself while it is neither."""
@@ -129,17 +127,19 @@ class StreamEndpoint(AnyEndpoint):
 
     def accept(self, *, now: Instant) -> tuple[StreamEndpoint, Endpoint]:  # noqa: ARG002
         """Take the oldest connection that waits. Raises: OSError with EINVAL, EAGAIN."""
-        self._check_open()
-        if self._listener is None:
-            raise os_error(EINVAL)
+        if self._closed or self._listener is None:
+            raise os_error(EBADF if self._closed else EINVAL)
         tcb = self._tcp.accept(self._listener)
         if tcb is None:
             raise os_error(EAGAIN)
         if tcb.options.peek_off >= 0:
             tcb.options = tcb.options.own()  # it changes with each peek
-        accepted = StreamEndpoint(self._tcp, self._stack, tcb, self.kept.share())
-        accepted.reuse_address, accepted.reuse_port = self.reuse_address, self.reuse_port
-        return accepted, tcb.remote
+        made = StreamEndpoint.__new__(StreamEndpoint)  # with what it has of this one
+        made._stack, made._tcp, made._tcb = self._stack, self._tcp, tcb
+        made.kept, made.options = self.kept.share(), tcb.options
+        made._closed, made._connect_reported = False, True
+        made.reuse_address, made.reuse_port = self.reuse_address, self.reuse_port
+        return made, tcb.remote
 
     def connect(self, remote: Endpoint | None, *, now: Instant) -> None:
         """Begin a connection: raises EINPROGRESS, or OSError when it cannot be begun."""
