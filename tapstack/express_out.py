@@ -71,6 +71,8 @@ class NeighbourLane:
     """
 
     __slots__ = (
+        "_count_sent",
+        "_counters",
         "_front",
         "_head",
         "_head_length",
@@ -81,19 +83,23 @@ class NeighbourLane:
         "_mac",
         "_neighbour",
         "_neighbours",
-        "_stack",
         "_tos",
         "_tracer",
         "_ttl",
         "_words",
+        "_write",
         "heard",
         "interface",
     )
 
     def __init__(self, stack: Stack, interface: NetworkInterface, heard: bytes) -> None:
-        self._stack = stack
-        self._tracer, self._ip_config = stack.tracer, stack.ip.config
-        self._known_hop = stack.ip.known_hop
+        self._tracer, self._counters, self._ip_config = (
+            stack.tracer,
+            stack.counters,
+            stack.ip.config,
+        )
+        self._known_hop, self._count_sent = stack.ip.known_hop, interface.count_sent
+        self._write = interface.device.write
         self.interface = interface
         """Where the connections' segments come in."""
         assert interface.neighbours is not None  # the loopback hears no other host
@@ -102,7 +108,7 @@ class NeighbourLane:
         """The two link addresses that they come with."""
         # What was found when it was last asked for a way that was not as before.
         self._hop: Hop | None = None
-        self._neighbour: Neighbour | None = None
+        self._neighbour: Neighbour  # if there is a hop
         self._mac = self._front = b""
         self._ttl = self._tos = self._words = 0
         # What was laid out last: who sends much mostly sends it in pieces of one length.
@@ -112,29 +118,30 @@ class NeighbourLane:
 
     def is_clear(self, tcb: Tcb, length: int, size: int) -> bool:
         """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
-        options, hop, neighbour = tcb.options, self._known_hop(tcb.pair.remote), self._neighbour
+        options, hop = tcb.options, self._known_hop(tcb.pair.remote)
         if hop is None or self._tracer.on or options.discovery not in FOLLOWS_PATH_MTU:
             return False
         octets = _IP_AND_TCP + length
         if not size and (octets > hop.path_mtu or octets > hop.interface.mtu):
             return False
-        if hop is not self._hop or neighbour is None or self._neighbours.latest is not neighbour:
-            neighbour = self._find_neighbour(hop)
-            if neighbour is None:
-                return False
+        is_as_before = hop is self._hop and self._neighbours.latest is self._neighbour
+        if not (is_as_before or self._find_neighbour(hop)):
+            return False
+        neighbour = self._neighbour
         ttl = options.ttl or hop.metrics.hoplimit or self._ip_config.ip_default_ttl
         if neighbour.mac is not self._mac or ttl != self._ttl or options.tos != self._tos:
             self._lay_out(neighbour, ttl, options.tos)
         return True
 
-    def _find_neighbour(self, hop: Hop) -> Neighbour | None:
-        """Find who is next on the way, and keep that; None: it is not the lane's, or not ready."""
+    def _find_neighbour(self, hop: Hop) -> bool:
+        """Find who is next on the way, and keep that; False: it is not the lane's, or not ready."""
         if hop.interface is not self.interface or hop.broadcast:
-            return None
+            return False
         neighbour = self._neighbours.ready(hop.next_hop)
-        if neighbour is not None:
-            self._hop, self._neighbour = hop, neighbour
-        return neighbour
+        if neighbour is None:
+            return False
+        self._hop, self._neighbour = hop, neighbour
+        return True
 
     def _lay_out(self, neighbour: Neighbour, ttl: int, tos: int) -> None:
         """Lay out what all headers begin with, and sum what does not differ of IP's."""
@@ -157,31 +164,29 @@ class NeighbourLane:
         now: Instant,
     ) -> None:
         """Send a segment, right after `is_clear` was asked for it."""
-        neighbour, interface = self._neighbour, self.interface
-        assert neighbour is not None
-        if tcb.next_hop_confirmed:
-            tcb.next_hop_confirmed = False
-            neighbour.confirmed = now
-        head, pseudo = self._up_to_ports(tcb, length)
+        is_as_before = tcb.pair is self._head_of and length == self._head_length
+        head, pseudo = self._head if is_as_before else self._up_to_ports(tcb, length)
         rest = _TCP_BEHIND_PORTS.pack(
             seq, tcb.rcv_nxt, _DATA_OFFSET | flags, window, pseudo, 0,
             _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
         )  # fmt: skip
-        self._stack.counters["IpOutRequests"] += 1
-        interface.count_sent(_LENGTH + length)
-        interface.device.write(make_frame(((head + rest, *text), _offload(size))), now)
+        self._write(make_frame(((head + rest, *text), _offload(size))), now)
+        if tcb.next_hop_confirmed:
+            tcb.next_hop_confirmed = False
+            self._neighbour.confirmed = now
+        self._counters["IpOutRequests"] += 1
+        self._count_sent(_LENGTH + length)
 
     def send_train(
         self, tcb: Tcb, window: int, units: Sequence[Unit], length: int, size: int, now: Instant
     ) -> None:
         """Send units of `length` octets, right after `is_clear` for one."""
-        neighbour, interface = self._neighbour, self.interface
-        assert neighbour is not None
         if tcb.next_hop_confirmed:
             tcb.next_hop_confirmed = False
-            neighbour.confirmed = now
-        head, pseudo = self._up_to_ports(tcb, length)
-        pack, write, offload = _TCP_BEHIND_PORTS.pack, interface.device.write, _offload(size)
+            self._neighbour.confirmed = now
+        is_as_before = tcb.pair is self._head_of and length == self._head_length
+        head, pseudo = self._head if is_as_before else self._up_to_ports(tcb, length)
+        pack, write, offload = _TCP_BEHIND_PORTS.pack, self._write, _offload(size)
         behind_seq = (
             tcb.rcv_nxt, _DATA_OFFSET | ACK | PSH, window, pseudo, 0,
             _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
@@ -189,8 +194,8 @@ class NeighbourLane:
         for seq, text in units:
             write(make_frame(((head + pack(seq, *behind_seq), *text), offload)), now)
         count = len(units)
-        self._stack.counters["IpOutRequests"] += count
-        interface.count_sent(count * (_LENGTH + length), count)
+        self._counters["IpOutRequests"] += count
+        self._count_sent(count * (_LENGTH + length), count)
 
     def send_syn_ack(self, tcb: Tcb, window: int, now: Instant) -> None:
         """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
@@ -201,19 +206,17 @@ class NeighbourLane:
             tcb.ts_recent, PADDED_WINDOW_SCALE << 8 | tcb.rcv_wind_shift,
         )  # fmt: skip
         octets = head + rest
-        self._stack.counters["IpOutRequests"] += 1
-        self.interface.count_sent(len(octets))
-        self.interface.device.write(make_frame(((octets,), _offload(0))), now)
+        self._counters["IpOutRequests"] += 1
+        self._count_sent(len(octets))
+        self._write(make_frame(((octets,), _offload(0))), now)
 
     def _up_to_ports(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
-        """Lay out the headers of a segment with so much text up to its ports.
+        """Lay out the headers of a segment with so much text up to its ports, and keep them.
 
         Gives the sum of its pseudo-header, too (as `pseudo_header_sum`).
         """
-        pair = tcb.pair
-        if pair is self._head_of and length == self._head_length:
-            return self._head
-        self._head_of, self._head_length = pair, length
+        pair = self._head_of = tcb.pair
+        self._head_length = length
         local, port, remote, its_port = pair
         ends, length = local + remote, _TCP_LENGTH + length
         total = IP_LENGTH + length

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
-_FRESH: Duration = 1 * SECOND
+FRESH: Duration = 1 * SECOND
 """How long the network layer is not asked again whether the path has changed."""
 
 
@@ -55,22 +55,21 @@ def refresh(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 
 def is_as_before(ctx: Context, tcb: Tcb, now: Instant) -> bool:
-    """Tell whether there is nothing for `refresh` to follow; it was asked for then, if it was."""
-    if now - tcb.path_asked_at >= _FRESH:
-        if _ask(ctx, tcb) != tcb.path_mtu:
-            return False
-        tcb.path_asked_at = now
+    """Ask the network layer for a path that is as before; False: `refresh` is to follow it."""
+    if _ask(ctx, tcb) != tcb.path_mtu:
+        return False
+    tcb.path_asked_at = now
     return True
 
 
 def is_to_ask(tcb: Tcb, now: Instant) -> bool:
     """Tell whether `refresh` would ask the network layer."""
-    return now - tcb.path_asked_at >= _FRESH
+    return now - tcb.path_asked_at >= FRESH
 
 
 def doubt(tcb: Tcb) -> None:
     """Have the network layer asked again at the next occasion: its routes have changed."""
-    tcb.path_asked_at -= _FRESH
+    tcb.path_asked_at -= FRESH
 
 
 def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:

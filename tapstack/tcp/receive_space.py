@@ -33,8 +33,9 @@ _LONGEST_ROUND_TRIP = 2**31 * MILLISECOND
 """What an echo tells that lies further back is a lie."""
 _MOST_BY_USER = 4_194_304
 """Octets of the largest buffer that a user may ask for (net.core.rmem_max): he may do so later."""
-_SHARE_BITS = 8
-_FIRST_SHARE = 1 << _SHARE_BITS - 1
+SHARE_BITS = 8
+"""A share is counted in so many bits: in 256ths."""
+_FIRST_SHARE = 1 << SHARE_BITS - 1
 """Half of the buffer is thought to be text, before any has come."""
 
 
@@ -75,11 +76,11 @@ class ReceiveSpace:
 
     def window_of(self, memory: int) -> int:
         """Give the window that so many octets of memory stand for."""
-        return memory * self.share >> _SHARE_BITS
+        return memory * self.share >> SHARE_BITS
 
     def memory_for(self, window: int) -> int:
         """Give the octets of memory that a window takes."""
-        return (window << _SHARE_BITS) // self.share
+        return (window << SHARE_BITS) // self.share
 
     @property
     def srtt(self) -> Duration:
@@ -96,7 +97,7 @@ class ReceiveSpace:
     @property
     def full(self) -> int:
         """The window that the whole buffer stands for."""
-        return self.buffer * self.share >> _SHARE_BITS
+        return self.buffer * self.share >> SHARE_BITS
 
 
 def make_receive_space(config: TcpConfig, options: UserOptions, most: int = 0) -> ReceiveSpace:
@@ -119,7 +120,7 @@ def size_at_first(config: TcpConfig, options: UserOptions) -> int:
         return options.receive_buffer
     if options.rcvlowat <= 1:
         return config.tcp_rmem[1]
-    return max(config.tcp_rmem[1], (options.rcvlowat << _SHARE_BITS) // _FIRST_SHARE)
+    return max(config.tcp_rmem[1], (options.rcvlowat << SHARE_BITS) // _FIRST_SHARE)
 
 
 def offer_first_window(tcb: Tcb, most: int, mss: int, *, scaling: bool) -> None:
@@ -193,7 +194,7 @@ def held(tcb: Tcb) -> int:
 def learn_share(tcb: Tcb, length: int, charge: int) -> None:
     """Learn what memory takes of the peer's segments, from one that is longer than any before."""
     space = tcb.receive_space
-    share = max((length << _SHARE_BITS) // charge, 1)
+    share = max((length << SHARE_BITS) // charge, 1)
     if share != space.share:
         space.share = share
         set_clamp(tcb, max(space.full, LEAST_CLAMP))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapstack.tcp.receive_space import MAX_UNSCALED, held
+from tapstack.tcp.receive_space import MAX_UNSCALED, SHARE_BITS, held
 from tapstack.tcp.seq import add, sub
 
 if TYPE_CHECKING:
@@ -22,8 +22,16 @@ def select_window(tcb: Tcb) -> int:
 
     As in Linux, without scaling it may be more than the field can say: what comes within is taken.
     """
-    chosen, shift = wanted_window(tcb), tcb.rcv_wind_shift
-    if chosen < tcb.rcv_wnd and not (tcb.receive_space.may_shrink and shift):
+    space, shift = tcb.receive_space, tcb.rcv_wind_shift
+    if shift and not tcb.receive_memory.charge and tcb.reassembly is None and not space.may_shrink:
+        # All of the buffer is free: `wanted_window` comes to this, as it mostly is.
+        chosen, full = space.threshold, space.buffer * space.share >> SHARE_BITS
+        if chosen > full:
+            chosen = full
+        chosen += -chosen & (1 << shift) - 1
+    else:
+        chosen = wanted_window(tcb)
+    if chosen < tcb.rcv_wnd and not (space.may_shrink and shift):
         current = tcb.rcv_wnd - sub(tcb.rcv_nxt, tcb.rcv_wup)
         if chosen < current:
             # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
@@ -52,10 +60,6 @@ def wanted_window(tcb: Tcb) -> int:
     """Give the window that the buffer has room for, whatever was advertised before."""
     space, shift = tcb.receive_space, tcb.rcv_wind_shift
     unit, allowed, most = 1 << shift, space.full, space.threshold
-    nothing_waits = not tcb.receive_memory.charge and tcb.reassembly is None
-    if nothing_waits and shift and not space.may_shrink:
-        # All of the buffer is free.
-        return -(-(most if most < allowed else allowed) // unit) * unit
     in_use = held(tcb)
     full, free = min(space.clamp, allowed), space.window_of(space.buffer - in_use)
     mss = min(tcb.acks.rcv_mss, full)

@@ -41,6 +41,12 @@ class SendBuffer:
         self._tail += length
         self.octets += length
 
+    def hold(self, chunk: bytes, length: int) -> None:
+        """Put text of so many octets into the queue, which is empty, as it lies there."""
+        self._chunks, self._starts = [chunk], [self._tail]
+        self._tail += length
+        self.octets = length
+
     def append_pieces(self, text: memoryview, size: int) -> list[Buffer]:
         """Put a long text at the end of the queue in pieces of so many octets, and give them.
 

@@ -65,10 +65,8 @@ class SentSegment:
         self.number = 0
         """The number of that transmission among all of the connection's: its burst's in front."""
         self.transmissions = 1
-        self.sacked = False
-        self.lost = False
-        self.retransmitted = False
-        """Whether a retransmission is in flight, rather than the original alone."""
+        self.sacked = self.lost = self.retransmitted = False
+        """The last: whether a retransmission is in flight, rather than the original alone."""
         self.watched = True
         """Whether RACK looks at it: until that deems it lost, or it is SACKed, and again from when
         it is sent again. What is taken back, like in Linux, does not have it look again."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.tcp import path_mtu, tail_loss_probe
 from tapstack.tcp.delivery_rate import make_departure
+from tapstack.tcp.path_mtu import FRESH
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.retransmission_timer import Purpose, rearm_retransmission
@@ -44,26 +45,21 @@ _PROBE = Purpose.PROBE
 
 def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
     """Queue and send a text, of which nothing more is to be said; False: decline."""
-    lane, options, length = tcb.lane, tcb.options, len(text)
+    lane, length = tcb.lane, len(text)
     if (
         lane is None
-        or tcb.send_buffer.octets
-        or tcb.sent.segments
+        or tcb.send_buffer.octets  # and with it, all that is in flight
         or not 0 < length <= tcb.effective_mss
         or length > tcb.snd_wnd
         or tcb.state is not _ESTABLISHED
-        or tcb.fin_queued
-        or tcb.error
         or tcb.send_blocked
-        or tcb.backoff
-        or tcb.acks.no_memory
-        or options.cork
+        or tcb.options.cork
         or ctx.dirty
         or ctx.replies
         or ctx.resets
-        or not (options.notsent_lowat or ctx.config.tcp_notsent_lowat)
-        or not (tcb.undisturbed or not look_for_disturbance(tcb))
-        or not path_mtu.is_as_before(ctx, tcb, now)
+        or not ctx.config.tcp_notsent_lowat
+        or (not tcb.undisturbed and look_for_disturbance(tcb))
+        or (now - tcb.path_asked_at >= FRESH and not path_mtu.is_as_before(ctx, tcb, now))
         or not lane.is_clear(tcb, length, 0)
     ):
         return False
@@ -91,7 +87,7 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
     tcb.snd_nxt = end = (seq + length) & _MASK
     if length < mss:
         tcb.small_sent_end = end
-    tcb.send_buffer.append(chunk)
+    tcb.send_buffer.hold(chunk, length)
     tcb.send_pieces.push_by(end)
     tcb.push_pending = tcb.more_coming = False
     delivered = statistics.delivered
@@ -99,7 +95,8 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
     rate.first_sent_at = rate.delivered_at = now
     departure = make_departure((delivered, now, now, True))
     tcb.sent.append_burst(SentSegment(seq, end, PSH, mss, now, 1, departure))
-    tcb.recovery.on_sent(1)
+    if tcb.recovery.prr is not None:
+        tcb.recovery.on_sent(1)
     tcb.transmitted_at = tcb.last_sent_at = now
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
     if now - acks.last_text_at < acks.ato:

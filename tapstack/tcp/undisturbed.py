@@ -39,6 +39,7 @@ def is_disturbed(tcb: Tcb) -> bool:
         or tcb.reassembly
         or tcb.sacks
         or tcb.acks.duplicate
+        or tcb.acks.no_memory
         or tcb.acks.compressed
         or tcb.fin_beyond is not None
         or tcb.urgent_octet is not UrgentOctet.NONE
@@ -53,6 +54,8 @@ def is_disturbed(tcb: Tcb) -> bool:
         or recovery.undo.marker is not None
         or tcb.persist_timer.deadline is not None
         or tcb.probe_due
+        or tcb.backoff
+        or tcb.error
         or tcb.statistics.rto_at is not None
         or tcb.text_followers
         or tcb.record_ends
