@@ -74,10 +74,20 @@ def take_exchange(
         or tcb.state is not _ESTABLISHED
         or tcb.send_blocked
         or (acked and (len(segments) != 1 or segments[0].transmissions != 1))
-        or not (length or acked)
-        or (length and not _is_plain(tcb, seq, flags, length))
         or (not tcb.undisturbed and look_for_disturbance(tcb))
     ):
+        return False
+    if length:
+        # It has to be the end of a message, no more than fits, and all that is unread.
+        if (
+            length >= tcb.acks.rcv_mss
+            or (length >= MIN_RCV_MSS and not flags & PSH)
+            or tcb.receive_memory.charge
+            or tcb.read_shut
+            or (seq - tcb.rcv_wup + length) & _MASK > tcb.rcv_wnd
+        ):
+            return False
+    elif not acked:
         return False
     statistics = tcb.statistics
     statistics.segs_in += 1
@@ -102,17 +112,6 @@ def take_exchange(
     elif statistics.limit is not _IDLE:
         statistics.note_limit(_IDLE, now)
     return True
-
-
-def _is_plain(tcb: Tcb, seq: int, flags: int, length: int) -> bool:
-    """Tell whether text is the end of a message, no more than fits, and all that is unread."""
-    return not (
-        length >= tcb.acks.rcv_mss
-        or (length >= MIN_RCV_MSS and not flags & PSH)
-        or tcb.receive_memory.charge
-        or tcb.read_shut
-        or ((seq - tcb.rcv_wup) & _MASK) + length > tcb.rcv_wnd
-    )
 
 
 def _take_text(
@@ -160,7 +159,7 @@ def _take_acknowledgment(
     ctx: Context, tcb: Tcb, segment: SentSegment, ack: int, acked: int, now: Instant
 ) -> None:
     """Take the ACK of the one unit in flight, and with it of all that was sent."""
-    statistics, packets, sent_at = tcb.statistics, segment.packets, segment.sent_at
+    statistics, packets, elapsed = tcb.statistics, segment.packets, now - segment.sent_at
     tcb.sent.packets_out = 0
     tcb.send_buffer.clear()
     tcb.retransmission_timer.cancel()
@@ -172,20 +171,22 @@ def _take_acknowledgment(
     statistics.delivered += packets
     ctx.counters["TcpExtTCPDelivered"] += packets
     arrivals, estimator = tcb.recovery.rack, tcb.rtt
-    elapsed = now - sent_at
     if tcb.sack_permitted:
         number = segment.number
         if number > arrivals.xmit_ts:
             arrivals.advanced = True
-            arrivals.rtt, arrivals.rtt_of = elapsed, number >> BURST_BITS
-            arrivals.xmit_ts, arrivals.end_seq = number, ack
+            arrivals.rtt = elapsed
+            arrivals.rtt_of = number >> BURST_BITS
+            arrivals.xmit_ts = number
+            arrivals.end_seq = ack
         else:  # what was sent again later has arrived before
             rack.keep_latest(arrivals, segment, elapsed)
     rtt = elapsed or CLOCK_GRANULARITY
     estimator.sample(rtt, ack, ack)
     least = estimator.min_rtt
     if least is None or rtt <= least or now - estimator.min_rtt_at > estimator.min_rtt_lifetime:
-        estimator.min_rtt, estimator.min_rtt_at = rtt, now
+        estimator.min_rtt = rtt
+        estimator.min_rtt_at = now
     tcb.congestion.on_round_trip(rtt, ack, ack, now)
     if arrivals.dsack_seen or arrivals.reo_wnd_mult > 1:  # else it is as small as it can be
         rack.update_reordering_window(ctx, tcb, segment.departure)
@@ -195,7 +196,7 @@ def _take_acknowledgment(
         tcb.congestion.on_acked(packets, now)
     window.full_at = now
     update_pacing_rate(ctx.config, tcb)
-    delivery_rate.take_sample(tcb, packets, segment.departure, sent_at, now)
+    delivery_rate.take_sample(tcb, packets, segment.departure, segment.sent_at, now)
 
 
 # --- the user reads it --------------------------------------------------------------------------

@@ -36,9 +36,9 @@ def update_pacing_rate(config: TcpConfig, tcb: Tcb) -> None:
     measured it is far too high, to no harm.
     """
     window = tcb.window
-    grows_fast = window.cwnd < window.ssthresh // 2
-    percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
     cwnd, out = window.cwnd, tcb.sent.packets_out
+    grows_fast = cwnd < window.ssthresh // 2
+    percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
     octets = tcb.effective_mss * (out if out > cwnd else cwnd)
     tcb.pacing_rate = octets * percent * _PACING_UNIT // (tcb.rtt.srtt_8 or 1)
 
