@@ -20,9 +20,10 @@ from tapstack.base.contracts import READABLE
 from tapstack.tcp import delivery_rate, rack, receive_space
 from tapstack.tcp.ack_policy import CERTAIN_LENGTH, HALF_ATO_MIN, MIN_RCV_MSS
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
+from tapstack.tcp.plain_segment import send_plain
 from tapstack.tcp.receive_memory import memory_of
 from tapstack.tcp.rtt import CLOCK_GRANULARITY
-from tapstack.tcp.segment import PSH
+from tapstack.tcp.segment import ACK, PSH
 from tapstack.tcp.sent_segment import BURST_BITS
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
@@ -89,8 +90,7 @@ def take_exchange(
             return False
     elif not acked:
         return False
-    statistics = tcb.statistics
-    statistics.segs_in += 1
+    tcb.statistics.segs_in += 1
     tcb.probes_out = 0
     if acked:
         _take_acknowledgment(ctx, tcb, segments.pop(), ack, acked, now)
@@ -105,12 +105,6 @@ def take_exchange(
         _take_text(ctx, tcb, text, length, echo, now)
     elif tcb.acks.due or tcb.acks.fresh:
         ctx.mark_dirty(tcb)
-    if statistics.limit is _BUSY:
-        statistics.limit = _IDLE
-        statistics.snd_lim_time_cwin += now - statistics.limit_since
-        statistics.limit_since = now
-    elif statistics.limit is not _IDLE:
-        statistics.note_limit(_IDLE, now)
     return True
 
 
@@ -144,15 +138,21 @@ def _take_text(
     if length >= GROWING_LENGTH:
         receive_space.offer_more(tcb, ctx.config, length, charge, charge)
     ctx.report(tcb, READABLE)
-    if (
-        acks.due
-        or (acks.quick and not acks.interactive)
-        or acks.always_quick
-        or (end - tcb.rcv_wup) & _MASK > acks.rcv_mss
-        or not delay_ack(ctx, tcb, now)
-    ):
-        acks.fresh = True
-        ctx.mark_dirty(tcb)
+    if acks.due or (acks.quick and not acks.interactive) or acks.always_quick:
+        if _acknowledge(ctx, tcb, now):
+            return
+    elif (end - tcb.rcv_wup) & _MASK <= acks.rcv_mss and delay_ack(ctx, tcb, now):
+        return
+    acks.fresh = True
+    ctx.mark_dirty(tcb)
+
+
+def _acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Send an ACK, as the flush would, if that has nothing else to do; False: it has to."""
+    lane = tcb.lane
+    if lane is None or ctx.dirty or ctx.replies or ctx.resets:
+        return False
+    return send_plain(ctx, tcb, lane, tcb.snd_nxt, ACK, 0, now)
 
 
 def _take_acknowledgment(
@@ -170,6 +170,12 @@ def _take_acknowledgment(
     statistics.bytes_acked += acked
     statistics.delivered += packets
     ctx.counters["TcpExtTCPDelivered"] += packets
+    if statistics.limit is _BUSY:
+        statistics.limit = _IDLE
+        statistics.snd_lim_time_cwin += now - statistics.limit_since
+        statistics.limit_since = now
+    else:
+        statistics.note_limit(_IDLE, now)
     arrivals, estimator = tcb.recovery.rack, tcb.rtt
     if tcb.sack_permitted:
         number = segment.number
