@@ -46,5 +46,7 @@ class AckNews:
     """The retransmission timer is to be started anew."""
     ece: bool = False
     """It says that a segment of ours was marked instead of lost (RFC 3168)."""
+    marked: int = 0
+    """How many it says that were: as far as it tells a number (RFC 9768)."""
     echo: int | None = None
     """SEG.TSecr, if it carried one: for telling originals from retransmissions (RFC 3522)."""

@@ -50,7 +50,6 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
         return _take_old_ack(ctx, tcb, seg, now)
     tcb.probes_out = 0
     news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
-    news.ece = ecn.is_echo(tcb, seg)
     news.plain = not (seg.length or news.una_advanced or updates_window(tcb, seg))
     predicted = _is_predicted(tcb, seg)
     if news.una_advanced or not seg.text or not predicted:
@@ -60,6 +59,8 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     update_send_window(tcb, seg)
     sacked = take_sack(ctx, tcb, seg, news)
     _advance(ctx, tcb, seg, news, sacked, now)
+    if tcb.ecn:
+        ecn.take_echo(tcb, seg, news, sacked, predicted=predicted)
     if outstanding and (news.una_advanced or sacked or news.plain):  # a duplicate tells it, too
         tcb.next_hop_confirmed = True
     news.duplicate_ack = news.plain and not news.dsack
@@ -81,7 +82,8 @@ def _is_predicted(tcb: Tcb, seg: Segment) -> bool:
 
     What an ACK that waits, or text that is held back, has to do with it is not asked then.
     """
-    expected = seg.flags & ~PSH == ACK and seg.seq == tcb.rcv_nxt and not tcb.reassembly
+    flags = ACK | ecn.expected_flags(tcb)
+    expected = seg.flags & ~PSH == flags and seg.seq == tcb.rcv_nxt and not tcb.reassembly
     return expected and seg.wnd << tcb.snd_wind_shift == tcb.snd_wnd and not seg.options.sack
 
 

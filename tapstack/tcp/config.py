@@ -144,7 +144,14 @@ class TcpConfig(_Watched):
     tcp_slow_start_after_idle: bool = True
     """Whether a congestion window that was not used for an RTO is brought down."""
     tcp_ecn: int = 2
-    """Whether ECN (RFC 3168) is spoken: 0 never, 1 also offered, 2 where the peer offers it."""
+    """Whether ECN (RFC 3168) is spoken: 0 never, 1 also offered, 2 where the peer offers it.
+
+    3 to 5 have who asks for it get accurate feedback (RFC 9768), too; 3 asks for it, 4 offers ECN.
+    """
+    tcp_ecn_option: int = 2
+    """Whether segments carry the AccECN option: 0 none does, 1 some do, 2 all."""
+    tcp_ecn_option_beacon: int = 3
+    """How many do so at least in a round trip, where it is not all; 0: none need."""
     tcp_ecn_fallback: bool = True
     """Whether a SYN that was lost is sent again without the offer (RFC 3168 §6.1.1.1)."""
     tcp_reflect_tos: bool = False

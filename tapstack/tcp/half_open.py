@@ -222,6 +222,7 @@ def complete_passive_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
         _refuse_for_want_of_room(ctx, tcb, seg)
         return False
     _hand_over(ctx, listener, tcb)
+    ecn.take_final_ack(tcb, seg)
     establish(ctx, tcb, seg, now)
     return True
 

@@ -146,6 +146,8 @@ def _acknowledge(tcb: Tcb, now: Instant, longest: Duration) -> None:
         tcb.delayed_ack_timer.arm(now + longest)
     else:
         tcb.acks.due = True
+        if tcb.accecn is not None:
+            tcb.accecn.reflects = True
 
 
 def _ask_again_soon(tcb: Tcb, now: Instant) -> None:

@@ -9,10 +9,10 @@ from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.tcp import ecn
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.rtt import INITIAL_RTO
+from tapstack.tcp.segment import CE, ECT_0, ECT_1
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.tcb import UNPACED, Tcb
@@ -125,15 +125,16 @@ class TcpInfo(NamedTuple):
     received_ce: int = 0
     """Segments."""
     delivered_e1_bytes: int = 0
-    """This and the next two: of accurate ECN, which is not spoken."""
+    """Octets of text that arrived, by codepoint, as accurate ECN feedback tells."""
     delivered_e0_bytes: int = 0
     delivered_ce_bytes: int = 0
     received_e1_bytes: int = 0
     received_e0_bytes: int = 0
     received_ce_bytes: int = 0
     accecn_fail_mode: int = 0
-    """And these."""
+    """What of that feedback does not get through, and ..."""
     accecn_opt_seen: int = 0
+    """... what was seen of its option: the values of `accecn_state.py`."""
 
 
 def info_of_closed(config: TcpConfig) -> TcpInfo:
@@ -267,9 +268,24 @@ def _marks(tcb: Tcb) -> dict[str, int]:
     octets = tcb.statistics.received_octets
     return {
         "received_ce": tcb.statistics.received_ce,
-        "received_e1_bytes": octets[ecn.ECT_1],
-        "received_e0_bytes": octets[ecn.ECT_0],
-        "received_ce_bytes": octets[ecn.CE],
+        "received_e1_bytes": octets[ECT_1],
+        "received_e0_bytes": octets[ECT_0],
+        "received_ce_bytes": octets[CE],
+        **_told_of_marks(tcb),
+    }
+
+
+def _told_of_marks(tcb: Tcb) -> dict[str, int]:
+    accurate = tcb.accecn
+    if accurate is None:
+        return {}
+    octets = accurate.delivered_octets
+    return {
+        "delivered_e1_bytes": octets[ECT_1],
+        "delivered_e0_bytes": octets[ECT_0],
+        "delivered_ce_bytes": octets[CE],
+        "accecn_fail_mode": accurate.failures,
+        "accecn_opt_seen": accurate.option_seen,
     }
 
 

@@ -1,4 +1,4 @@
-"""TCP options on the wire (RFC 9293 §3.2, RFC 7323, RFC 2018, RFC 7413).
+"""TCP options on the wire (RFC 9293 §3.2, RFC 7323, RFC 2018, RFC 7413, RFC 9768).
 
 Options come in the order that Linux sends them, so that captures look familiar.
 
@@ -9,10 +9,17 @@ from struct import Struct
 
 from tapstack.base.contracts import Buffer
 from tapstack.base.errors import Drop, MalformedPacket
-from tapstack.tcp.segment import NO_OPTIONS, FastOpen, Options, SackBlock, Timestamps
+from tapstack.tcp.segment import (
+    NO_OPTIONS,
+    EcnCounters,
+    FastOpen,
+    Options,
+    SackBlock,
+    Timestamps,
+)
 
 # Option kinds (RFC 9293 §3.1; window scale and timestamps: RFC 7323; SACK: RFC 2018; Fast Open:
-# RFC 7413; MD5 signature: RFC 2385; experimental: RFC 4727).
+# RFC 7413; MD5 signature: RFC 2385; experimental: RFC 4727; AccECN: RFC 9768).
 END_OF_OPTIONS = 0
 NO_OPERATION = 1
 MAXIMUM_SEGMENT_SIZE = 2
@@ -22,6 +29,8 @@ SACK = 5
 TIMESTAMPS = 8
 SIGNATURE = 19
 FAST_OPEN = 34
+ACCURATE_ECN_0 = 172  # ECT(0)'s counter comes first
+ACCURATE_ECN_1 = 174  # ECT(1)'s does
 EXPERIMENTAL = 254
 
 MAX_LENGTH = 40
@@ -33,6 +42,8 @@ FAST_OPEN_MAGIC = b"\xf9\x89"
 """What tells an experimental option to be Fast Open's (RFC 7413 §A, RFC 6994)."""
 _COOKIE_LENGTHS = (0, 4, 6, 8, 10, 12, 14, 16)  # RFC 7413 §4.1.1; none asks for one
 
+_COUNTER_LENGTH = 3
+_MOST_COUNTERS = 3
 _SIGNATURE_LENGTH = 16  # RFC 2385 §3.0: an MD5 digest
 
 _ALIGNED_TIMESTAMPS = 0x0101080A  # NOP, NOP, kind 8, length 10 (RFC 7323 §A)
@@ -110,7 +121,19 @@ def _interpret(found: dict[int, bytes]) -> Options:
         timestamps=Timestamps._make(_timestamps.unpack(stamps)) if len(stamps) == 8 else None,
         sack=_parse_sack(sack) if sack and len(sack) % 8 == 0 else (),
         fast_open=_parse_fast_open(found),
+        ecn=_parse_counters(found),
     )
+
+
+def _parse_counters(found: dict[int, bytes]) -> EcnCounters | None:
+    """Read as many whole counters as there are, as Linux does; of two options one."""
+    kind = ACCURATE_ECN_1 if ACCURATE_ECN_1 in found else ACCURATE_ECN_0
+    body = found.get(kind)
+    if body is None:
+        return None
+    ends = range(_COUNTER_LENGTH, len(body) + 1, _COUNTER_LENGTH)[:_MOST_COUNTERS]
+    counts = tuple(int.from_bytes(body[end - _COUNTER_LENGTH : end], "big") for end in ends)
+    return EcnCounters(counts, kind == ACCURATE_ECN_1)
 
 
 def _parse_fast_open(found: dict[int, bytes]) -> FastOpen | None:
@@ -135,16 +158,35 @@ def build_options(options: Options) -> bytes:
         # The two octets of SACK-permitted take the place of the two NOPs.
         out += bytes((SACK_PERMITTED, 2)) if options.sack_permitted else b"\x01\x01"
         out += bytes((TIMESTAMPS, 10)) + _timestamps.pack(*options.timestamps)
-    elif options.sack_permitted:
-        out += bytes((NO_OPERATION, NO_OPERATION, SACK_PERMITTED, 2))
+    if options.ecn is not None:
+        out += _build_counters(options.ecn)
+    if options.sack_permitted and options.timestamps is None:
+        out += _padding(out, 2) + bytes((SACK_PERMITTED, 2))
     if options.window_scale is not None:
-        out += bytes((NO_OPERATION, WINDOW_SCALE, 3, options.window_scale))
+        out += _padding(out, 1) + bytes((WINDOW_SCALE, 3, options.window_scale))
     if options.sack:
-        out += bytes((NO_OPERATION, NO_OPERATION, SACK, 2 + 8 * len(options.sack)))
+        out += _padding(out, 2) + bytes((SACK, 2 + 8 * len(options.sack)))
         out += b"".join(_block.pack(*block) for block in options.sack)
+    out += _padding(out, 0)
     if options.fast_open is not None:
         out += _build_fast_open(options.fast_open)
     return bytes(out)
+
+
+def _padding(out: bytearray, octets: int) -> bytes:
+    """Give the NOPs behind which there are so many octets in the last word of four.
+
+    The end of an AccECN option takes their place.
+    """
+    return b"\x01" * ((octets - len(out)) % 4)
+
+
+def _build_counters(option: EcnCounters) -> bytes:
+    """Lay out an AccECN option; what comes next shares its last word, if that is nearly empty."""
+    kind = ACCURATE_ECN_1 if option.ect_1_first else ACCURATE_ECN_0
+    octets = b"".join(count.to_bytes(_COUNTER_LENGTH, "big") for count in option.counts)
+    octets = bytes((kind, 2 + len(octets))) + octets
+    return octets + (b"\x01" if len(octets) % 4 == 3 else b"")
 
 
 def _build_fast_open(option: FastOpen) -> bytes:
@@ -163,3 +205,13 @@ def max_sack_blocks(timestamps: bool) -> int:
 def sack_length(blocks: int) -> int:
     """Count the octets that some SACK blocks cost a segment, padding included."""
     return 4 + 8 * blocks if blocks else 0
+
+
+def counters_length(counters: int, spared: int) -> int:
+    """Count the octets that an AccECN option costs a segment, padding included.
+
+    `spared` is how many NOPs what comes next has in front, whose place its end may take.
+    """
+    octets = 2 + _COUNTER_LENGTH * counters
+    beyond = octets % 4
+    return octets - beyond if beyond <= spared else octets + -octets % 4

@@ -158,7 +158,9 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant, *, one_by_one: bool = Fa
     before, begins_rto = tcb.snd_nxt, runs_no_rto(tcb)
     tcb.sent.begin_burst()
     path_mtu.refresh(ctx, tcb, now)
-    mss, goes_on = current_mss(tcb), True
+    mss, goes_on = current_mss(tcb, now), True
+    if tcb.accecn is not None:
+        tcb.accecn.burst_mss = mss
     if tcb.mtu_probing is not None:
         goes_on, unsent = _send_mtu_probe(ctx, tcb, now), tcb.unsent()
     elif unsent > mss and send_waiting_train(ctx, tcb, unsent, now, one_by_one=one_by_one):
@@ -169,7 +171,9 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant, *, one_by_one: bool = Fa
         if one_by_one:
             tcb.sent.begin_burst()
         # What has left may have taken SACK blocks along.
-        mss, unsent = current_mss(tcb), tcb.unsent()
+        mss, unsent = current_mss(tcb, now), tcb.unsent()
+    if tcb.accecn is not None:
+        tcb.accecn.burst_mss = 0
     limited = tcb.sent.in_flight >= tcb.window.cwnd
     limited |= unsent > 0 and reason is Wait.CONGESTION_WINDOW
     if tcb.snd_nxt != before or limited:
@@ -302,7 +306,7 @@ def _send_unit(
     end = add(tcb.snd_nxt, length)
     pushed = push or tcb.send_pieces.is_pushed_at(tcb, end)
     flags = (PSH if length and pushed else 0) | (FIN if fin else 0)
-    mss = current_mss(tcb)
+    mss = current_mss(tcb, now)
     size = length if uncut else mss
     segment = SentSegment(tcb.snd_nxt, add(end, fin), flags, size, now)
     nothing_in_flight = not tcb.sent
@@ -332,7 +336,7 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
         rearm_retransmission(tcb, now)
         return
     unsent = tcb.unsent()
-    length = tcb.send_pieces.octets_in_piece(tcb, min(unsent, current_mss(tcb)))
+    length = tcb.send_pieces.octets_in_piece(tcb, min(unsent, current_mss(tcb, now)))
     has_new_text = 0 < length <= _window_room(tcb)
     if has_new_text:
         fin = _fin_may_follow(tcb, length, unsent)

@@ -69,8 +69,8 @@ def on_old_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -
 
 def on_late_news(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
     """Take an ACK while nothing is in flight: it may yet tell of what was sent in vain."""
-    _count_delivered(ctx, tcb, news)
     if news.dsack:
+        _count_delivered(ctx, tcb, news)
         _alert(ctx, tcb, news, now)
     _look_at_probe(ctx, tcb, news, now)
 
@@ -79,8 +79,7 @@ def _count_delivered(ctx: Context, tcb: Tcb, news: AckNews) -> None:
     tcb.statistics.delivered += news.delivered
     ctx.counters["TcpExtTCPDelivered"] += news.delivered
     if news.ece:
-        tcb.statistics.delivered_ce += news.delivered
-        ctx.counters["TcpExtTCPDeliveredCE"] += news.delivered
+        ctx.counters["TcpExtTCPDeliveredCE"] += news.marked
 
 
 def _look_at_probe(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:

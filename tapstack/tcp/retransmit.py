@@ -31,18 +31,18 @@ def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
         room = tcb.window.cwnd - sent.in_flight
         if room <= 0 or not _fits_window(tcb, segment):
             return
-        _cut_anew(tcb, segment)
+        _cut_anew(tcb, segment, now)
         _cut_to_fit(tcb, index, min(room, unit_segments(ctx, tcb, segment.segment_size)))
-        _fill_segment(ctx, tcb, index)
+        _fill_segment(ctx, tcb, index, now)
         _retransmit(ctx, tcb, segment, now)
         if index == 0 and not is_armed_for(tcb, Purpose.REORDERING):
             arm_retransmission(tcb, now)
         index = sent.first_lost(index)
 
 
-def _cut_anew(tcb: Tcb, segment: SentSegment) -> None:
+def _cut_anew(tcb: Tcb, segment: SentSegment, now: Instant) -> None:
     """See into how many segments an entry is cut now: a full one may be of another size since."""
-    size = current_mss(tcb)
+    size = current_mss(tcb, now)
     if segment.segment_size != size:
         tcb.sent.resize(segment, size)
         if not tcb.sack_permitted:
@@ -73,13 +73,13 @@ def _cut_to_fit(tcb: Tcb, index: int, packets: int) -> None:
         tcb.sent.split(index, add(segment.seq, length))
 
 
-def _fill_segment(ctx: Context, tcb: Tcb, index: int) -> None:
+def _fill_segment(ctx: Context, tcb: Tcb, index: int, now: Instant) -> None:
     """Send small segments that follow each other again as one (RFC 9293 §3.8.1: repacketization).
 
     As in Linux, those behind it need not be lost, and are joined up to a full segment.
     """
     segment = tcb.sent.segments[index]
-    room = min(current_mss(tcb), sub(add(tcb.snd_una, tcb.snd_wnd), segment.seq))
+    room = min(current_mss(tcb, now), sub(add(tcb.snd_una, tcb.snd_wnd), segment.seq))
     room = octets_in_record(tcb, segment.seq, room)
     if ctx.config.tcp_retrans_collapse and segment.text_length < room:
         joined = tcb.sent.join_followers(index, room)
@@ -110,7 +110,7 @@ def retransmit_last(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     sent, index = tcb.sent, len(tcb.sent.segments) - 1
     last = sent.segments[-1]
     packets = last.packets
-    _cut_anew(tcb, last)
+    _cut_anew(tcb, last, now)
     if 1 < packets <= last.packets:
         sent.split_packets(index, packets - 1)
         index += 1

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tapstack.base.contracts import Buffer
 from tapstack.tcp.seq import add
 
-# The control bits (RFC 9293 §3.1; ECE and CWR: RFC 3168 §6.1).
+# The control bits (RFC 9293 §3.1; ECE and CWR: RFC 3168 §6.1; AE: RFC 9768 §3.1).
 FIN = 0x01
 SYN = 0x02
 RST = 0x04
@@ -17,11 +17,20 @@ ACK = 0x10
 URG = 0x20
 ECE = 0x40
 CWR = 0x80
+AE = 0x100
+ACE = AE | CWR | ECE
+"""The three as one number (RFC 9768 §3.2.2)."""
+ACE_SHIFT = 6
 
 ECN_MASK = 0b11
 """The ECN field: the low two bits of IPv4's TOS octet (RFC 3168 §5)."""
+NOT_ECT, ECT_1, ECT_0, CE = range(4)
+"""Its codepoints: not capable, capable (two of them), marked."""
 
-_LETTERS = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (CWR, "W"), (ECE, "E"), (URG, "U"))
+_LETTERS = (
+    *((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P")),
+    *((AE, "e"), (CWR, "W"), (ECE, "E"), (URG, "U")),
+)
 
 
 class SackBlock(NamedTuple):
@@ -51,6 +60,14 @@ class FastOpen(NamedTuple):
     """Whether it comes as the experimental option that was used before (RFC 7413 §A, RFC 6994)."""
 
 
+class EcnCounters(NamedTuple):
+    """The AccECN option (RFC 9768 §3.2.3): octets of text that came, by codepoint."""
+
+    counts: tuple[int, ...]
+    """Up to three, of 24 bits: ECT(1)'s, CE's, ECT(0)'s, or the other way round."""
+    ect_1_first: bool = True
+
+
 class Options(NamedTuple):
     """The options of a segment that this stack knows; None or () where one is absent."""
 
@@ -63,6 +80,7 @@ class Options(NamedTuple):
     timestamps: Timestamps | None = None
     sack: tuple[SackBlock, ...] = ()
     fast_open: FastOpen | None = None
+    ecn: EcnCounters | None = None
 
 
 NO_OPTIONS = Options()
@@ -78,7 +96,7 @@ class Segment(NamedTuple):
     ack: int
     """SEG.ACK: the next sequence number that the sender expects; meaningful with the ACK bit."""
     flags: int
-    """The control bits, one octet."""
+    """The control bits, AE among them."""
     wnd: int
     """SEG.WND as on the wire: not scaled."""
     up: int

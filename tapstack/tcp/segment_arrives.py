@@ -60,13 +60,14 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
         and check_reset(ctx, tcb, seg, now)
         # "Third, check security": compartments are not supported, as in any common stack.
         and check_syn(ctx, tcb, seg, now)
-        and check_ack(ctx, tcb, seg, now)
     )
-    if going_on:
+    if going_on and tcb.state is State.ESTABLISHED:
+        # As Linux, whatever it acknowledges; and in no other state.
+        ecn.count_marks(tcb, seg, segment_size)
+    if going_on and check_ack(ctx, tcb, seg, now):
         tcb.last_received_at = now
         if seg.length and (tcb.sent.lost_out or tcb.recovery.new_text_first):
             repair(ctx, tcb, now)  # as in Linux: before there is more to acknowledge
-        ecn.count_marks(tcb, seg)
         expected = tcb.rcv_nxt
         if tcb.state in TAKES_TEXT:
             check_urgent(ctx, tcb, seg)

@@ -13,7 +13,8 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import MILLISECOND, MINUTE, Duration, Instant
-from tapstack.tcp.segment import ACK, CWR, ECE, ECN_MASK, SYN, Options, Segment, Timestamps
+from tapstack.tcp.accecn import ace_of
+from tapstack.tcp.segment import ACE, ACK, AE, CWR, ECE, ECN_MASK, SYN, Options, Segment, Timestamps
 from tapstack.tcp.seq import add, sub
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def remembered_part(seg: Segment) -> Segment:
     """Give a SYN with only those options that a cookie can remember."""
     if seg.options.timestamps is not None:
         return seg
-    return seg._replace(flags=seg.flags & ~(ECE | CWR), options=Options(mss=seg.options.mss))
+    return seg._replace(flags=seg.flags & ~ACE, options=Options(mss=seg.options.mss))
 
 
 def recall_syn(
@@ -137,6 +138,7 @@ def recall_syn(
     if offered is None:
         return None
     options, ecn = offered
-    flags = SYN | (ECE | CWR if ecn else 0)
+    # RFC 9768 §5.1: of a SYN that has asked for accurate feedback the ACK tells by its ACE.
+    flags = SYN | (ECE | CWR if ecn else 0) | (AE if ecn and ace_of(seg.flags) > 1 else 0)
     options, tos = options._replace(mss=mss), seg.tos & ~ECN_MASK  # the ACK's own tos, as Linux
     return seg._replace(seq=irs, flags=flags, options=options, text=b"", tos=tos)

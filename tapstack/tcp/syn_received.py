@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.errors import Drop
 from tapstack.tcp import fast_open_server, syn_ack
+from tapstack.tcp.accecn import take_syn_again
 from tapstack.tcp.invalid import is_limited
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.paws import is_older
@@ -57,6 +58,7 @@ def check_request(ctx: Context, tcb: Tcb, request: SynAck, seg: Segment, now: In
 def _answer_syn_again(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """The SYN came again: so does the SYN-ACK, and not too often."""
     if not is_limited(ctx, tcb, seg, now, "SynRecv"):
+        take_syn_again(tcb, seg)
         tcb.syn_due = True
         if not tcb.opens_early:
             syn_ack.arm(tcb, now)

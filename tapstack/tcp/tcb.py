@@ -41,6 +41,7 @@ from tapstack.tcp.urgent import UrgentOctet
 from tapstack.tcp.user_options import UserOptions
 
 if TYPE_CHECKING:
+    from tapstack.tcp.accecn_state import AccurateEcn
     from tapstack.tcp.connections import PortBinding, SocketPair
     from tapstack.tcp.fast_open_client import FastOpenAttempt
     from tapstack.tcp.listener import Listener
@@ -256,6 +257,8 @@ class Exceptions:
     """A mark is to be echoed with ECE until CWR comes (RFC 3168 §6.1.3)."""
     ecn_seen: bool = False
     """Something ECN-capable came, so that what is not is a retransmission."""
+    accecn: AccurateEcn | None = None
+    """Accurate feedback is in use (RFC 9768), too; in SYN-SENT: it was asked for."""
     fin_beyond: int | None = None
     """The sequence number of a FIN that came before all of the text in front of it."""
 

@@ -99,7 +99,6 @@ def _receive_in_order(
         return
     if not _has_memory(ctx, tcb, seg):
         return
-    ecn.on_text(tcb, seg)
     memory = memory_of_segment(seg)
     text = memoryview(seg.text)[sub(tcb.rcv_nxt, seg.seq) :]
     append_text(tcb, text, memory, alone=seg.seq != tcb.rcv_nxt)
@@ -108,6 +107,7 @@ def _receive_in_order(
     pushed, stamps = bool(seg.flags & PSH), seg.options.timestamps
     echo = None if stamps is None else stamps.echo
     note_text(ctx, tcb, len(seg.text), segment_size, pushed, echo, memory, now)
+    ecn.on_text(tcb, seg)
     if tcb.reassembly:
         _fill_gap(ctx, tcb, tcb.reassembly)
     ctx.report(tcb, READABLE)

@@ -13,19 +13,23 @@ from functools import lru_cache
 from tapstack.base.checksum import pseudo_header_sum
 from tapstack.base.contracts import Buffer, Offload
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, path_mtu
+from tapstack.tcp import accecn_option, ecn, path_mtu
 from tapstack.tcp.context import Context
 from tapstack.tcp.mss import LEAST_TEXT
-from tapstack.tcp.options import build_options, max_sack_blocks, sack_length
+from tapstack.tcp.options import build_options, counters_length, max_sack_blocks, sack_length
 from tapstack.tcp.plain_segment import send_plain
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window, window_field
 from tapstack.tcp.segment import (
     ACK,
+    CWR,
     ECN_MASK,
+    FIN,
+    NOT_ECT,
     PSH,
     SYN,
     URG,
+    EcnCounters,
     FastOpen,
     Options,
     SackBlock,
@@ -61,11 +65,13 @@ def max_unit(ctx: Context, tcb: Tcb) -> int:
     return max(most // tcb.effective_mss, 1) * tcb.effective_mss
 
 
-def current_mss(tcb: Tcb) -> int:
-    """Give the octets of text in a full segment, beside the SACK blocks that it carries now."""
-    if not tcb.sacks and tcb.acks.duplicate is None:
+def current_mss(tcb: Tcb, now: Instant) -> int:
+    """Give the octets of text in a full segment, beside the options that it carries now."""
+    if not tcb.sacks and tcb.acks.duplicate is None and tcb.accecn is None:
         return tcb.effective_mss
-    return tcb.effective_mss - sack_length(len(_sack_blocks(tcb)))
+    if tcb.accecn is not None and tcb.accecn.burst_mss:
+        return tcb.accecn.burst_mss
+    return tcb.effective_mss - _length_beside(*_beside_timestamps(tcb, now))
 
 
 def sequence_of_ack(tcb: Tcb) -> int:
@@ -103,16 +109,19 @@ def transmit(
     syn = bool(flags & SYN)
     if syn:
         flags |= ecn.flags_of_syn(ctx.config, tcb, flags)
-        codepoint = ecn.NOT_ECT
+        codepoint = NOT_ECT
     else:
-        marks, codepoint = ecn.mark(tcb, new_text=is_new and length > 0)
+        marks, codepoint = ecn.mark(tcb, length, is_new=is_new)
         flags |= marks
     options = syn_options(ctx, tcb, flags, now) if syn else _options(tcb, now)
     window = _advertise(tcb, syn)
     ack = tcb.rcv_nxt if flags & ACK else 0
     up = 0 if syn else pointer_for(tcb, seq)
     flags |= URG if up else 0
-    mss = tcb.effective_mss - sack_length(len(options.sack))
+    if tcb.accecn is not None and tcb.accecn.burst_mss:
+        mss = tcb.accecn.burst_mss
+    else:
+        mss = tcb.effective_mss - _length_beside(options.sack, options.ecn)
     size = mss if length > mss and not uncut else 0
     # Like Linux, a unit of several is pushed, so that who joins what arrives together hands it on.
     flags |= PSH if size else 0
@@ -127,10 +136,36 @@ def transmit(
         tcb.statistics.on_transmitted(packets, length)
     if flags & ACK:
         _on_ack_sent(ctx, tcb)
-    send_segment(ctx, tcb, segment, text, length, size, now, why, codepoint)
+    if size and flags & CWR and tcb.accecn is not None:
+        _send_one_by_one(ctx, tcb, segment, length, size, now, why, codepoint)
+    else:
+        send_segment(ctx, tcb, segment, text, length, size, now, why, codepoint)
     if length:
         for follower in tcb.text_followers:
             follower.on_transmitted(ctx, tcb, add(seq, syn), text, now)
+
+
+def _send_one_by_one(
+    ctx: Context,
+    tcb: Tcb,
+    unit: Segment,
+    length: int,
+    size: int,
+    now: Instant,
+    why: str,
+    codepoint: int,
+) -> None:
+    """Hand a unit down in segments: who cuts one keeps CWR for the first, as RFC 3168 asks for.
+
+    But as a part of ACE it belongs to all of them (RFC 9768 §3.2.2).
+    """
+    front = sub(unit.seq, tcb.snd_una)
+    for start in range(0, length, size):
+        octets = min(size, length - start)
+        flags = unit.flags if start + octets == length else unit.flags & ~(PSH | FIN)
+        segment = unit._replace(seq=add(unit.seq, start), flags=flags)
+        text = tcb.send_buffer.views(front + start, octets)
+        send_segment(ctx, tcb, segment, text, octets, 0, now, why, codepoint)
 
 
 def _is_over(tcb: Tcb) -> bool:
@@ -147,7 +182,7 @@ def send_segment(
     size: int,
     now: Instant,
     why: str,
-    codepoint: int = ecn.NOT_ECT,
+    codepoint: int = NOT_ECT,
 ) -> None:
     """Hand a segment to the network layer. One that has no route is lost, as on the way.
 
@@ -196,13 +231,16 @@ def syn_options(ctx: Context, tcb: Tcb, flags: int, now: Instant) -> Options:
     config, answering = ctx.config, tcb.passive or tcb.syn_ack is not None
     scaling = tcb.window_scaling if answering else config.tcp_window_scaling
     timestamps = tcb.timestamps if answering else config.tcp_timestamps
-    return Options(
+    options = Options(
         mss=tcb.advertised_mss,
         window_scale=tcb.rcv_wind_shift if scaling else None,
         sack_permitted=tcb.sack_permitted if answering else config.tcp_sack,
         timestamps=_timestamps(tcb, flags, now) if timestamps else None,
         fast_open=_fast_open(tcb),
     )
+    if tcb.accecn is not None and flags & ACK:
+        return accecn_option.of_syn_ack(tcb, options)
+    return options
 
 
 def _fast_open(tcb: Tcb) -> FastOpen | None:
@@ -220,7 +258,28 @@ def _timestamps(tcb: Tcb, flags: int, now: Instant) -> Timestamps:
 def _options(tcb: Tcb, now: Instant) -> Options:
     """Choose the options of a segment that is no SYN."""
     timestamps = _timestamps(tcb, ACK, now) if tcb.timestamps else None
-    return Options(None, None, False, timestamps, _sack_blocks(tcb))
+    sack, counters = _beside_timestamps(tcb, now)
+    if counters is not None:
+        accecn_option.on_sent(tcb, now)
+    return Options(None, None, False, timestamps, sack, None, counters)
+
+
+def _beside_timestamps(tcb: Tcb, now: Instant) -> tuple[tuple[SackBlock, ...], EcnCounters | None]:
+    """Choose the SACK blocks of a segment, and the AccECN option that finds room beside them."""
+    blocks = _sack_blocks(tcb)
+    if tcb.accecn is None:
+        return blocks, None
+    return accecn_option.choose(tcb, tcb.accecn, blocks, now)
+
+
+def _length_beside(blocks: tuple[SackBlock, ...], counters: EcnCounters | None) -> int:
+    """Count the octets of both."""
+    length = sack_length(len(blocks))
+    if counters is None:
+        return length
+    return length + counters_length(
+        len(counters.counts), accecn_option.SPARED_BY_SACK if blocks else 0
+    )
 
 
 def _sack_blocks(tcb: Tcb) -> tuple[SackBlock, ...]:

@@ -101,7 +101,7 @@ def open_active(
         _undo(ctx, hold, binding)
         raise
     tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = tcb.iss
-    tcb.ecn = ecn.begins(ctx.config, tcb)
+    ecn.begin(ctx.config, tcb)
     if legacy is not None:
         succeed(tcb, legacy)
     most, scaling = ctx.config.tcp_rmem[2], ctx.config.tcp_window_scaling

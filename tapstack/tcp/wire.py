@@ -1,4 +1,4 @@
-"""The TCP header (RFC 9293 §3.1).
+"""The TCP header (RFC 9293 §3.1, RFC 9768 §3.1).
 
 Not done here: options (`options.py`), and a checksum's arithmetic (`base/checksum.py`).
 """
@@ -24,7 +24,8 @@ TCP_HEADER = Struct(
     "offset_and_flags"
     / BitStruct(
         "data_offset" / BitsInteger(4),
-        "reserved" / BitsInteger(4),
+        "reserved" / BitsInteger(3),
+        "ae" / Flag,
         "cwr" / Flag,
         "ece" / Flag,
         "urg" / Flag,
@@ -42,7 +43,7 @@ CODEC = HeaderCodec(TCP_HEADER)
 HEADER_LENGTH = CODEC.size
 
 _OFFSET_SHIFT = CODEC.bit_fields["data_offset"].shift
-_FLAGS_MASK = 0xFF
+_FLAGS_MASK = 0x1FF
 
 
 def parse(octets: Buffer, tos: int = 0) -> Segment:

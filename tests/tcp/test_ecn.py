@@ -10,7 +10,7 @@ import pytest
 from tapstack.base.address import Endpoint
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.recovery_state import Phase
-from tapstack.tcp.segment import ACK, CWR, ECE, RST, SYN, Segment
+from tapstack.tcp.segment import ACK, AE, CWR, ECE, RST, SYN, Segment
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.user_options import UserOptions
@@ -119,8 +119,21 @@ def test_a_syn_that_claims_to_be_capable_itself_gets_no_consent(tos: int) -> Non
     assert synack.flags == SYN | ACK
 
 
-@pytest.mark.parametrize("answer", [0, CWR, ECE | CWR])
-def test_a_syn_ack_that_says_anything_but_ece_does_not_agree(answer: int) -> None:
+@pytest.mark.parametrize(
+    ("answer", "agreed", "accurate"),
+    [
+        (0, False, False),
+        (ECE, True, False),
+        (AE | ECE, True, False),
+        (AE | CWR | ECE, False, False),
+        # As Linux takes what only a server gives that was asked for accurate feedback.
+        (CWR, True, True),
+        (ECE | CWR, True, True),
+    ],
+)
+def test_a_syn_ack_agrees_if_it_says_no_more_than_ece(
+    answer: int, agreed: bool, accurate: bool
+) -> None:
     host = Host(A)
     host.tcp.config.tcp_ecn = 1
     tcb = host.tcp.open_active(Endpoint(B, 80), UserOptions(), 0)
@@ -130,7 +143,8 @@ def test_a_syn_ack_that_says_anything_but_ece_does_not_agree(answer: int) -> Non
         0, sport=80, dport=syn.source_port, flags=SYN | ACK | answer, seq=7, ack=syn.seq + 1
     )
     assert tcb.state is State.ESTABLISHED
-    assert not tcb.ecn
+    assert tcb.ecn is agreed
+    assert (tcb.accecn is not None) is accurate
 
 
 @pytest.mark.parametrize(("offer", "agreed"), [(ECE | CWR, True), (0, False), (ECE, False)])

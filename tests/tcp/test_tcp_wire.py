@@ -22,6 +22,7 @@ OPTIONS = st.builds(
         FastOpen, st.integers(2, 8).flatmap(lambda n: st.binary(min_size=2 * n, max_size=2 * n))
     )
     | st.builds(FastOpen, st.just(b""), st.booleans()),
+    ecn=st.none(),
 ) | st.builds(
     Options,
     mss=st.none(),
@@ -29,6 +30,7 @@ OPTIONS = st.builds(
     sack_permitted=st.just(False),
     timestamps=st.none() | st.builds(Timestamps, U32, U32),
     fast_open=st.none(),
+    ecn=st.none(),
     sack=st.lists(st.builds(SackBlock, U32, U32), max_size=3).map(tuple),
 )
 

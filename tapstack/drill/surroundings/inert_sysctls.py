@@ -95,7 +95,7 @@ tcp_mem=287898+383867+575796 tcp_workaround_signed_windows=0[0..255]
         "ipv4",
         "of mechanisms that this TCP does not have",
         """
-tcp_available_ulp=mptcp! tcp_ecn_option=2[0..2] tcp_ecn_option_beacon=3[0..3]
+tcp_available_ulp=mptcp!
 tcp_fwmark_accept=0[0..255] tcp_l3mdev_accept=0[0..1] tcp_migrate_req=0[0..1]
 tcp_plb_cong_thresh=128[0..256] tcp_plb_enabled=0[0..1] tcp_plb_idle_rehash_rounds=3[0..31]
 tcp_plb_rehash_rounds=12[0..31] tcp_plb_suspend_rto_sec=60[0..255] tcp_app_win=31[0..31]

@@ -44,7 +44,7 @@ FLAGS = {  # the letter, and the field of the header
     "P": "psh",
     "E": "ece",
     "W": "cwr",
-    "A": "reserved",  # its last bit is AE (RFC 9768 §3.2.1)
+    "A": "ae",
     "U": "urg",
     ".": "ack_bit",
 }
@@ -130,6 +130,7 @@ def _build_tcp(source_port: int, destination_port: int, segment: TcpSegment) -> 
         data_offset=(tcp_wire.HEADER_LENGTH + len(options)) // 4,
         wnd=_fit(segment, segment.window or 0),
         up=_fit(segment, segment.urgent or 0),
+        reserved=0,
         **{field: int(letter in flags) for letter, field in FLAGS.items()},
     )
     return bytearray(header + options + bytes(segment.length))
