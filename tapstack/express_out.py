@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.connections import SocketPair
     from tapstack.tcp.plain_segment import Unit
     from tapstack.tcp.tcb import Tcb
+    from tapstack.tcp.user_options import UserOptions
 
 _FRONT = Struct("!6s6sHBB")
 _UP_TO_PORTS = Struct("!16sHHHBBHIIHH")
@@ -116,9 +117,9 @@ class NeighbourLane:
         self._head_length = 0
         self._head = b"", 0
 
-    def is_clear(self, tcb: Tcb, length: int, size: int) -> bool:
+    def is_clear(self, pair: SocketPair, options: UserOptions, length: int, size: int) -> bool:
         """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
-        options, hop = tcb.options, self._known_hop(tcb.pair.remote)
+        hop = self._known_hop(pair.remote)
         if hop is None or self._tracer.on or options.discovery not in FOLLOWS_PATH_MTU:
             return False
         octets = _IP_AND_TCP + length
@@ -165,7 +166,7 @@ class NeighbourLane:
     ) -> None:
         """Send a segment, right after `is_clear` was asked for it."""
         is_as_before = tcb.pair is self._head_of and length == self._head_length
-        head, pseudo = self._head if is_as_before else self._up_to_ports(tcb, length)
+        head, pseudo = self._head if is_as_before else self._up_to_ports(tcb.pair, length)
         rest = _TCP_BEHIND_PORTS.pack(
             seq, tcb.rcv_nxt, _DATA_OFFSET | flags, window, pseudo, 0,
             _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
@@ -185,7 +186,7 @@ class NeighbourLane:
             tcb.next_hop_confirmed = False
             self._neighbour.confirmed = now
         is_as_before = tcb.pair is self._head_of and length == self._head_length
-        head, pseudo = self._head if is_as_before else self._up_to_ports(tcb, length)
+        head, pseudo = self._head if is_as_before else self._up_to_ports(tcb.pair, length)
         pack, write, offload = _TCP_BEHIND_PORTS.pack, self._write, _offload(size)
         behind_seq = (
             tcb.rcv_nxt, _DATA_OFFSET | ACK | PSH, window, pseudo, 0,
@@ -197,26 +198,35 @@ class NeighbourLane:
         self._counters["IpOutRequests"] += count
         self._count_sent(count * (_LENGTH + length), count)
 
-    def send_syn_ack(self, tcb: Tcb, window: int, now: Instant) -> None:
+    def send_syn_ack(
+        self,
+        pair: SocketPair,
+        seq: int,
+        ack: int,
+        window: int,
+        mss: int,
+        stamp: int,
+        echo: int,
+        shift: int,
+        now: Instant,
+    ) -> None:
         """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
-        head, pseudo = self._up_to_ports(tcb, USUAL_SYN_LENGTH - TIMESTAMPS_LENGTH)
+        head, pseudo = self._up_to_ports(pair, USUAL_SYN_LENGTH - TIMESTAMPS_LENGTH)
         rest = _SYN_ACK_BEHIND_PORTS.pack(
-            tcb.iss, tcb.rcv_nxt, _SYN_ACK, window, pseudo, 0,
-            MSS, tcb.advertised_mss, SACK_PERMITTED_TIMESTAMPS, tcb.timestamp_now(now),
-            tcb.ts_recent, PADDED_WINDOW_SCALE << 8 | tcb.rcv_wind_shift,
+            seq, ack, _SYN_ACK, window, pseudo, 0,
+            MSS, mss, SACK_PERMITTED_TIMESTAMPS, stamp, echo, PADDED_WINDOW_SCALE << 8 | shift,
         )  # fmt: skip
         octets = head + rest
         self._counters["IpOutRequests"] += 1
         self._count_sent(len(octets))
         self._write(make_frame(((octets,), _offload(0))), now)
 
-    def _up_to_ports(self, tcb: Tcb, length: int) -> tuple[bytes, int]:
+    def _up_to_ports(self, pair: SocketPair, length: int) -> tuple[bytes, int]:
         """Lay out the headers of a segment with so much text up to its ports, and keep them.
 
         Gives the sum of its pseudo-header, too (as `pseudo_header_sum`).
         """
-        pair = self._head_of = tcb.pair
-        self._head_length = length
+        self._head_of, self._head_length = pair, length
         local, port, remote, its_port = pair
         ends, length = local + remote, _TCP_LENGTH + length
         total = IP_LENGTH + length

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tapstack.base.units import MILLISECOND
 from tapstack.tcp.listener import IF_NEEDED
 from tapstack.tcp.mould import take_mould
 from tapstack.tcp.options import TIMESTAMPS_LENGTH, USUAL_SYN_LENGTH
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.connections import SocketPair
     from tapstack.tcp.context import Context
     from tapstack.tcp.listener import Listener
+    from tapstack.tcp.mould import Mould
     from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.tcb import Tcb
 
@@ -65,35 +67,42 @@ def take_expected_syn(
         or len(listener.accept_queue) > most
     ):
         return None
+    # The answer leaves first, so that the peer can work on it while we do on the rest.
+    iss, ts_offset = ctx.first_numbers(pair, now)
+    rcv_nxt, window = (seq + 1) & _MASK, mould.rcv_wnd
+    answered = not ctx.dirty and lane.is_clear(pair, mould.options, _MORE_OPTIONS, 0)
+    if answered:
+        lane.send_syn_ack(
+            pair, iss, rcv_nxt, window if window < MAX_UNSCALED else MAX_UNSCALED,
+            mould.advertised_mss, (ts_offset + now // MILLISECOND) & _MASK, stamp,
+            mould.rcv_wind_shift, now,
+        )  # fmt: skip
     tcb = mould.cast(ctx, pair, listener.binding)
     listener.binding.users += 1
     ctx.connections.tcbs[pair] = tcb
-    tcb.iss, tcb.ts_offset = ctx.first_numbers(pair, now)
     become(ctx, tcb, State.SYN_RECEIVED)
-    tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = (tcb.iss + 1) & _MASK
+    tcb.iss, tcb.ts_offset = iss, ts_offset
+    tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = (iss + 1) & _MASK
     tcb.irs = tcb.snd_wl1 = seq
-    tcb.rcv_nxt = tcb.rcv_wup = tcb.last_ack_sent = tcb.copied_seq = (seq + 1) & _MASK
+    tcb.rcv_nxt = tcb.rcv_wup = tcb.last_ack_sent = tcb.copied_seq = rcv_nxt
     tcb.ts_recent, tcb.ts_recent_at = stamp, now
     tcb.last_received_at = tcb.path_asked_at = now
     tcb.statistics.segs_in = 1
-    tcb.lane = lane
-    tcb.listener = listener
+    tcb.lane, tcb.listener = lane, listener
     listener.take_in(tcb)
-    _answer(ctx, tcb, lane, now)
+    if answered:
+        _note_answer(ctx, tcb, mould, now)
+    else:
+        tcb.syn_ack, tcb.syn_due = SynAck(window), True
+        ctx.mark_dirty(tcb)
     return tcb
 
 
-def _answer(ctx: Context, tcb: Tcb, lane: Lane, now: Instant) -> None:
-    """Send the SYN-ACK, or have the flush do so if it cannot leave by the lane."""
-    window = tcb.rcv_wnd
-    if ctx.dirty or not lane.is_clear(tcb, _MORE_OPTIONS, 0):
-        tcb.syn_ack, tcb.syn_due = SynAck(window), True
-        ctx.mark_dirty(tcb)
-        return
-    tcb.syn_ack = SynAck(window, 1, now, now)
-    tcb.transmitted_at = now
+def _note_answer(ctx: Context, tcb: Tcb, mould: Mould, now: Instant) -> None:
+    """Note that the SYN-ACK has left, and wait for its acknowledgment."""
     ctx.counters["TcpOutSegs"] += 1
-    lane.send_syn_ack(tcb, window if window < MAX_UNSCALED else MAX_UNSCALED, now)
+    tcb.transmitted_at = now
+    tcb.syn_ack = SynAck(mould.rcv_wnd, 1, now, now, mould)
     tcb.timer_purpose = Purpose.SYN_ACK
     most = tcb.rtt.rto_max
     tcb.retransmission_timer.arm(now + (most if most < INITIAL_RTO else INITIAL_RTO))

@@ -13,25 +13,22 @@ Not done here: the other two turns (`expected_end.py`); text, and what acknowled
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import ACCEPTABLE
 from tapstack.base.units import MILLISECOND
-from tapstack.tcp import mtu_probing, send_space
+from tapstack.tcp import mtu_probing
 from tapstack.tcp.expected_end import take_expected_fin, take_last_ack
-from tapstack.tcp.mss import full_segment
-from tapstack.tcp.options import TIMESTAMPS_LENGTH
-from tapstack.tcp.receive_space import in_transfer
+from tapstack.tcp.mould import settle
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.state import State, become
-from tapstack.tcp.synchronize import first_guess
 from tapstack.tcp.timeouts import arm_keepalive
 from tapstack.tcp.unit_size import update_pacing_rate
 
 if TYPE_CHECKING:
-    from tapstack.base.units import Duration, Instant
+    from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
+    from tapstack.tcp.syn_ack import SynAck
     from tapstack.tcp.tcb import Tcb
 
 TURNING = frozenset({State.SYN_RECEIVED, State.LAST_ACK})
@@ -103,53 +100,31 @@ def _take_end_of_handshake(
     tcb.snd_wnd = tcb.max_snd_wnd = wnd
     tcb.snd_wl1, tcb.snd_wl2 = seq, ack
     tcb.retransmission_timer.cancel()
-    _begin_transfer(ctx, tcb, now - request.first_sent_at, now)
+    _begin_transfer(ctx, tcb, request, now)
     if tcb.acks.due or tcb.acks.owed:
         ctx.mark_dirty(tcb)  # else there is nothing yet that could be sent
     return True
 
 
-def _begin_transfer(ctx: Context, tcb: Tcb, rtt: Duration, now: Instant) -> None:
+def _begin_transfer(ctx: Context, tcb: Tcb, request: SynAck, now: Instant) -> None:
     """Do what the end of a handshake asks (`synchronize.begin_transfer`), if all went well."""
-    config, options, statistics, space = ctx.config, tcb.options, tcb.statistics, tcb.receive_space
+    config, statistics, mould = ctx.config, tcb.statistics, request.mould
     statistics.segs_in, statistics.data_segs_in = 2, 0  # the SYN and this ACK, as Linux
     statistics.delivered += 1
     statistics.established_at = now
-    tcb.rtt.begin(rtt, tcb.snd_nxt, now)
-    offered = tcb.advertised_mss, tcb.rcv_wnd, space.clamp, space.threshold, space.full
-    known = tcb.path_mtu, tcb.peer_mss, tcb.snd_wnd, *offered, tcb.window_scaling
-    in_transfer = _sizes_in_transfer(*known)
-    tcb.effective_mss, guess, space.clamp, space.threshold, space.taken_before = in_transfer
-    tcb.acks.start(guess)
-    space.measured_seq, space.measured_at = tcb.copied_seq, now
-    if options.send_buffer is None:
-        send_space.grow(ctx, tcb)
+    tcb.rtt.begin(now - request.first_sent_at, tcb.snd_nxt, now)
+    if (
+        mould is not None
+        and tcb.undisturbed
+        and mould.settings == config.changes
+        and mould.path_mtu == tcb.path_mtu
+    ):
+        mould.settle(ctx, tcb, now)
+    else:
+        settle(ctx, tcb, now)
     if config.tcp_mtu_probing:
         tcb.undisturbed = False
         mtu_probing.start(ctx, tcb, now)
-    if options.keepalive:
+    if tcb.options.keepalive:
         arm_keepalive(ctx, tcb, now)
     update_pacing_rate(config, tcb)
-
-
-@lru_cache(maxsize=64)
-def _sizes_in_transfer(
-    path_mtu: int,
-    peer_mss: int,
-    snd_wnd: int,
-    advertised_mss: int,
-    rcv_wnd: int,
-    clamp: int,
-    threshold: int,
-    full: int,
-    scaling: bool,
-) -> tuple[int, int, int, int, int]:
-    """Work out what the connections of a listener mostly share.
-
-    Gives Eff.snd.MSS, the guess at the peer's segments, the clamp and the threshold of our window,
-    and what the user is thought to take in the first round trip.
-    """
-    effective_mss = full_segment(path_mtu, peer_mss, timestamps=True, window=snd_wnd)
-    guess = first_guess(advertised_mss, effective_mss, rcv_wnd)
-    text = advertised_mss - TIMESTAMPS_LENGTH
-    return effective_mss, guess, *in_transfer(clamp, threshold, full, rcv_wnd, text, scaling)

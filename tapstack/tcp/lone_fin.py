@@ -52,7 +52,7 @@ def send_lone_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         return False
     if path_mtu.is_to_ask(tcb, now):
         path_mtu.refresh(ctx, tcb, now)
-    if not lane.is_clear(tcb, 0, 0):
+    if not lane.is_clear(tcb.pair, tcb.options, 0, 0):
         return False
     seq, counters, acks = tcb.snd_nxt, ctx.counters, tcb.acks
     tcb.fin_sent = True

@@ -10,23 +10,33 @@ Not done here: the segments (`expected_syn.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tapstack.base.timers import Timer
 from tapstack.base.units import Duration
-from tapstack.tcp import timeouts
+from tapstack.tcp import receive_space, send_space, timeouts
 from tapstack.tcp.congestion.window import CongestionWindow
+from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.receive_space import ReceiveSpace
 from tapstack.tcp.rtt import RttEstimator
+from tapstack.tcp.synchronize import guess_segment_size
 from tapstack.tcp.tcb import Tcb
 
 if TYPE_CHECKING:
     from tapstack.base.route_metrics import RouteMetrics
+    from tapstack.base.units import Instant
     from tapstack.tcp.congestion import CongestionControl
     from tapstack.tcp.connections import PortBinding, SocketPair
     from tapstack.tcp.context import Context
     from tapstack.tcp.user_options import UserOptions
+
+
+_MOST_SETTLED = 16
+"""Windows that are remembered; then all are forgotten."""
+Settled = tuple[int, int, int, int, int, int]
+"""Eff.snd.MSS, the estimate of the peer's segments; the clamp, the threshold, and what the user is
+thought to take in the first round trip, of `ReceiveSpace`; the size of the send buffer."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +69,9 @@ class Mould:
     snd_wind_shift: int
     rcv_wind_shift: int
 
+    settled: dict[int, Settled] = field(default_factory=dict)
+    """What the end of the handshake settles then, by the window that the peer offers there."""
+
     def cast(self, ctx: Context, pair: SocketPair, binding: PortBinding) -> Tcb:
         """Make a TCB in CLOSED that has all of this, and no number yet; nothing knows it."""
         window, timers = CongestionWindow(self.cwnd), ctx.timers
@@ -89,6 +102,33 @@ class Mould:
         tcb.rcv_wnd = self.rcv_wnd
         tcb.undisturbed = True  # there was nothing yet that could
         return tcb
+
+    def settle(self, ctx: Context, tcb: Tcb, now: Instant) -> None:
+        """Settle what follows from the peer's window, as for the first one that has offered it.
+
+        That is `tcb.snd_wnd`; nothing else may have changed since the connection was cast.
+        """
+        known, space = self.settled.get(tcb.snd_wnd), tcb.receive_space
+        if known is None:
+            settle(ctx, tcb, now)
+            if len(self.settled) >= _MOST_SETTLED:
+                self.settled.clear()
+            sizes = space.clamp, space.threshold, space.taken_before
+            self.settled[tcb.snd_wnd] = tcb.effective_mss, tcb.acks.rcv_mss, *sizes, tcb.send_space
+            return
+        (
+            tcb.effective_mss, tcb.acks.rcv_mss,
+            space.clamp, space.threshold, space.taken_before, tcb.send_space,
+        ) = known  # fmt: skip
+        space.measured_seq, space.measured_at = tcb.copied_seq, now
+
+
+def settle(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Settle what follows from the window that the peer offers as the handshake ends."""
+    update_effective_mss(tcb)
+    guess_segment_size(tcb)
+    receive_space.on_established(tcb, now)
+    send_space.grow(ctx, tcb)
 
 
 def take_mould(ctx: Context, tcb: Tcb) -> Mould:

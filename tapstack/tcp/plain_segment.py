@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from tapstack.base.contracts import Buffer
     from tapstack.base.units import Instant
+    from tapstack.tcp.connections import SocketPair
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
+    from tapstack.tcp.user_options import UserOptions
 
 _PLAIN = ACK | PSH | FIN
 
@@ -45,7 +47,7 @@ class Lane(Protocol):
     def heard(self) -> bytes:
         """Give the two link addresses that what comes this way has."""
 
-    def is_clear(self, tcb: Tcb, length: int, size: int) -> bool:
+    def is_clear(self, pair: SocketPair, options: UserOptions, length: int, size: int) -> bool:
         """Tell whether a segment with `length` octets of text can be sent this way now.
 
         With a `size` it is to be cut into segments of so many octets; 0: it is one.
@@ -64,7 +66,18 @@ class Lane(Protocol):
     ) -> None:
         """Send a segment right after `is_clear` for it; `window` is the field as it is to leave."""
 
-    def send_syn_ack(self, tcb: Tcb, window: int, now: Instant) -> None:
+    def send_syn_ack(
+        self,
+        pair: SocketPair,
+        seq: int,
+        ack: int,
+        window: int,
+        mss: int,
+        stamp: int,
+        echo: int,
+        shift: int,
+        now: Instant,
+    ) -> None:
         """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
 
     def send_train(
@@ -81,7 +94,7 @@ def send_plain(
     size = mss if length > mss else 0
     if flags | _PLAIN != _PLAIN or (not tcb.undisturbed and has_more_to_say(tcb)):
         return False
-    if not lane.is_clear(tcb, length, size):
+    if not lane.is_clear(tcb.pair, tcb.options, length, size):
         return False
     tcb.rcv_wnd = 0 if tcb.acks.no_memory else select_window(tcb)
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt

@@ -156,14 +156,14 @@ def on_established(tcb: Tcb, now: Instant) -> None:
     """Begin to measure, with one segment of the buffer kept back."""
     # As Linux, which takes the timestamps' part from what was advertised when all is agreed.
     space, mss = tcb.receive_space, tcb.advertised_mss if tcb.opens_early else text_in_segment(tcb)
-    space.clamp, space.threshold, space.taken_before = in_transfer(
+    space.clamp, space.threshold, space.taken_before = _in_transfer(
         space.clamp, space.threshold, space.full, tcb.rcv_wnd, mss, tcb.window_scaling
     )
     space.measured_seq, space.measured_at = tcb.copied_seq, now
 
 
 @lru_cache(maxsize=64)
-def in_transfer(
+def _in_transfer(
     clamp: int, threshold: int, full: int, rcv_wnd: int, mss: int, scaling: bool
 ) -> tuple[int, int, int]:
     """Hold back one segment of a buffer whose window that would be.

@@ -60,7 +60,7 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
         or not ctx.config.tcp_notsent_lowat
         or (not tcb.undisturbed and look_for_disturbance(tcb))
         or (now - tcb.path_asked_at >= FRESH and not path_mtu.is_as_before(ctx, tcb, now))
-        or not lane.is_clear(tcb, length, 0)
+        or not lane.is_clear(tcb.pair, tcb.options, length, 0)
     ):
         return False
     chunk, window = bytes(text), select_window(tcb)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.context import Context
     from tapstack.tcp.fast_open_server import PendingOpens
     from tapstack.tcp.listener import Listener
+    from tapstack.tcp.mould import Mould
     from tapstack.tcp.segment import FastOpen
     from tapstack.tcp.tcb import Tcb
 
@@ -55,6 +56,8 @@ class SynAck:
     """How often it was sent; 0 of one that only a cookie remembers."""
     first_sent_at: Instant = 0
     last_sent_at: Instant = 0
+    mould: Mould | None = None
+    """What the connection was cast in; None: it was made by itself."""
     timeouts: int = 0
     """How often its time was up."""
     heard: bool = False

@@ -50,7 +50,7 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its
     if not mss < size < length or size > largest * mss:
         return 0
     room = min(pieces, _units_that_may_leave(tcb, size // mss, largest, mss))
-    if room < 1 or not lane.is_clear(tcb, size, mss):
+    if room < 1 or not lane.is_clear(tcb.pair, tcb.options, size, mss):
         return 0
     begins_rto, full = runs_no_rto(tcb), (length - 1) // size
     taken = min(full, room) * size
@@ -77,7 +77,7 @@ def _last_may_leave(tcb: Tcb, lane: Lane, length: int) -> bool:
     return (
         not (tcb.options.cork or tcb.send_blocked)
         and (not length % mss or may_be_small(tcb))
-        and (length > mss or lane.is_clear(tcb, length, 0))
+        and (length > mss or lane.is_clear(tcb.pair, tcb.options, length, 0))
     )
 
 
@@ -133,7 +133,7 @@ def send_waiting_train(
     count = min(unsent // size, _units_that_may_leave(tcb, largest, largest, mss))
     if count < 1 or largest < 2 or not pieces.make_unit(tcb, size):
         return False
-    if not lane.is_clear(tcb, size, mss):
+    if not lane.is_clear(tcb.pair, tcb.options, size, mss):
         return False
     _begin(ctx, tcb, now)
     departure = depart(tcb, now, nothing_in_flight=not tcb.sent)

@@ -59,7 +59,7 @@ from tests.properties.test_random_worlds import WORLDS, somebody_ends_first
 
 _ELSEWHERE = (Listener, PortBinding, TcpConfig, Counters)
 """What belongs to no connection alone."""
-_OF_THE_SHORT_WAYS = ("lane", "undisturbed")
+_OF_THE_SHORT_WAYS = ("lane", "mould", "undisturbed")
 """What only they have."""
 
 
