@@ -54,9 +54,12 @@ def change_route(host: Host, _listener: Socket) -> None:
 
 
 def play(
-    change: Change, monkeypatch: pytest.MonkeyPatch, *, express: bool
+    change: Change, monkeypatch: pytest.MonkeyPatch, *, express: bool, amid: bool = False
 ) -> tuple[list[object], list[bool]]:
-    """Make four connections; tell what they were, and which were cast."""
+    """Make four connections; tell what they were, and which were cast.
+
+    The change comes before the third one's SYN, or between its SYN-ACK and the ACK of that.
+    """
     cast: list[bool] = []
 
     def take(*syn: Any) -> Tcb | None:
@@ -77,7 +80,10 @@ def play(
         made: list[object] = []
         for number in range(4):
             if number == 2:
-                change(here, listener)
+                if amid:
+                    world.spawn(change_amid, world, change, here, listener)
+                else:
+                    change(here, listener)
             cast.append(False)
             with there.socket() as client:
                 client.connect((here.address, 7000))
@@ -87,6 +93,11 @@ def play(
             world.run_for(100 * MILLISECOND)
         listener.close()
     return made, cast
+
+
+def change_amid(world: World, change: Change, host: Host, listener: Socket) -> None:
+    world.sleep(0.0015)  # the SYN was here after one, and the ACK will be after three
+    change(host, listener)
 
 
 @pytest.mark.parametrize(
@@ -118,3 +129,13 @@ def test_connections_that_begin_alike_are_cast_in_one_mould(
     made, cast = play(nothing, monkeypatch, express=True)
     assert cast == [False, True, True, True]
     assert made == play(nothing, monkeypatch, express=False)[0]
+
+
+def test_what_is_changed_amid_a_handshake_counts_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    change = set_sysctl("net.ipv4.tcp_wmem", "4096 16384 20000")
+    made, cast = play(change, monkeypatch, express=True, amid=True)
+    assert cast == [False, True, True, False]
+    assert made == play(change, monkeypatch, express=False, amid=True)[0]
+    assert made[2] != play(nothing, monkeypatch, express=True)[0][2]
