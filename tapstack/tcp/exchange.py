@@ -197,8 +197,7 @@ def _take_acknowledgment(
     if arrivals.dsack_seen or arrivals.reo_wnd_mult > 1:  # else it is as small as it can be
         rack.update_reordering_window(ctx, tcb, segment.departure)
     window = tcb.window
-    cwnd = window.cwnd
-    if window.limited or (cwnd < 2 * window.most_out and cwnd < window.ssthresh):
+    if window.limited or (window.cwnd < 2 * window.most_out and window.cwnd < window.ssthresh):
         tcb.congestion.on_acked(packets, now)
     window.full_at = now
     update_pacing_rate(ctx.config, tcb)

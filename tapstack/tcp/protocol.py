@@ -19,6 +19,7 @@ from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import Connections, PortBinding
 from tapstack.tcp.context import Context
 from tapstack.tcp.ephemeral_ports import EphemeralPorts
+from tapstack.tcp.exchange import read_exchange
 from tapstack.tcp.fast_open_keys import FastOpenKeys
 from tapstack.tcp.fast_open_peers import FastOpenPeers
 from tapstack.tcp.fin_wait_2 import orphan_arrives
@@ -274,6 +275,10 @@ class Tcp:
         self, tcb: Tcb, size: int, now: Instant, *, peek: bool = False
     ) -> bytes | None:
         """Take text; None: nothing there yet; b"": the stream has ended. Raises: OSError."""
+        if not peek and 0 < tcb.receive_queue.octets <= size:
+            text = read_exchange(self._ctx, tcb, now)
+            if text is not None:
+                return text
         return reading.receive(self._ctx, tcb, size, now, peek)
 
     def receive_urgent(self, tcb: Tcb, *, peek: bool = False) -> bytes:

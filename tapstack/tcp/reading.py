@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from tapstack.base.errors import os_error
 from tapstack.tcp import receive_space, urgent
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
-from tapstack.tcp.exchange import read_exchange
 from tapstack.tcp.receive_window import remaining_window
 from tapstack.tcp.seq import add, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, State
@@ -31,10 +30,6 @@ def receive(ctx: Context, tcb: Tcb, size: int, now: Instant, peek: bool) -> byte
     Raises: the connection's error, once all text before it is taken.
     """
     queue, lifted = tcb.receive_queue, False
-    if 0 < queue.octets <= size and not peek:
-        whole = read_exchange(ctx, tcb, now)
-        if whole is not None:
-            return whole
     if tcb.urgent_octet is not UrgentOctet.NONE:
         lifted, size = urgent.is_lifted_out(tcb), urgent.octets_before_mark(tcb, size)
     waiting = len(queue)

@@ -84,25 +84,25 @@ class RttEstimator:
             self._begin(rtt, snd_nxt)
             return
         error = rtt - (srtt_8 >> 3)
-        change = (error if error > 0 else -error) - (deviation >> 2)
-        if error < 0 < change:
-            # Deviation: a round trip that is much shorter is no sign that others will be longer.
-            # As Linux has it, it counts for an eighth of what the RFC says.
-            change >>= 3
-        deviation += change
-        srtt_8 += error
-        self.srtt_8 = srtt_8
-        self.rttvar_4 = deviation
+        if error >= 0:
+            change = error - (deviation >> 2)
+        else:
+            change = -error - (deviation >> 2)
+            if change > 0:
+                # Deviation: a round trip that is much shorter is no sign that others will be
+                # longer. As Linux has it, it counts for an eighth of what the RFC says.
+                change >>= 3
+        self.rttvar_4 = deviation = deviation + change
+        self.srtt_8 = srtt_8 = srtt_8 + error
         largest, variance = self._largest, self.variance
         if deviation > largest:
-            largest = deviation
+            self._largest = largest = deviation
         if largest > variance:
             variance = largest
         if (self._round_end - snd_una) & _HALF:  # `gt`, in place
             variance -= (variance - largest) >> 2
             self._round_end = snd_nxt
-            largest = self.rto_min
-        self._largest = largest
+            self._largest = self.rto_min
         self.variance = variance
         # Deviation: RFC 6298 (2.4) puts a floor of 1 s under the RTO. Like Linux, we put the floor
         # under the variance term: RTO = SRTT + max(rto_min, 4·RTTVAR).

@@ -30,7 +30,7 @@ from tapstack.sim import GIGABIT, Host, Way, World
 from tapstack.sim.sighting import Direction, Sighting
 from tapstack.socket.calls.process import Process
 from tapstack.stack import Stack
-from tapstack.tcp import output, protocol, queueing, reading, user_calls
+from tapstack.tcp import output, protocol, queueing, user_calls
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
@@ -226,7 +226,7 @@ def play(scenario: Scenario, *, express: bool) -> History:
         patch.setattr(ExpressLane, "receive", receive)
         patch.setattr(SynLane, "receive", receive_syn)
         patch.setattr(lane, "take_exchange", exchange)
-        patch.setattr(reading, "read_exchange", read)
+        patch.setattr(protocol, "read_exchange", read)
         patch.setattr(lane, "take_expected_turn", take_turn)
         patch.setattr(syn_lane, "take_expected_syn", take_listened)
         patch.setattr(output, "send_lone_fin", send_fin)
