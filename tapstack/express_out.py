@@ -64,6 +64,9 @@ def _offload(size: int) -> Offload:
     return offload_for(size).behind(_TCP_START)
 
 
+_UNCUT = _offload(0)
+
+
 class NeighbourLane:
     """The lane of all connections that one neighbour brings: implements `tcp.plain_segment.Lane`.
 
@@ -171,7 +174,8 @@ class NeighbourLane:
             seq, tcb.rcv_nxt, _DATA_OFFSET | flags, window, pseudo, 0,
             _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
         )  # fmt: skip
-        self._write(make_frame(((head + rest, *text), _offload(size))), now)
+        offload = _offload(size) if size else _UNCUT
+        self._write(make_frame(((head + rest, *text), offload)), now)
         if tcb.next_hop_confirmed:
             tcb.next_hop_confirmed = False
             self._neighbour.confirmed = now

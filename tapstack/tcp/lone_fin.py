@@ -6,7 +6,7 @@ longer way is the truth: a property test holds both together, field by field.
 
 Whatever is not so plain is declined before anything has changed.
 
-Not done here: the headers (`tapstack/express.py`).
+Not done here: the headers (`tapstack/express_out.py`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ from tapstack.tcp import path_mtu
 from tapstack.tcp.delivery_rate import depart
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
-from tapstack.tcp.retransmission_timer import Purpose, rearm_retransmission
 from tapstack.tcp.segment import ACK, FIN
+from tapstack.tcp.sent_alone import look_ahead
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import add
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED
 from tapstack.tcp.statistics import Limit
-from tapstack.tcp.tail_loss_probe import ENABLED, schedule
 from tapstack.tcp.undisturbed import look_for_disturbance
-from tapstack.tcp.window_validation import note_use
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -58,8 +56,7 @@ def send_lone_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     tcb.fin_sent = True
     tcb.snd_nxt = add(seq, 1)
     departure = depart(tcb, now, nothing_in_flight=True)
-    sent.begin_burst()
-    sent.append(SentSegment(seq, tcb.snd_nxt, FIN, tcb.effective_mss, now, 1, departure))
+    sent.append_burst(SentSegment(seq, tcb.snd_nxt, FIN, tcb.effective_mss, now, 1, departure))
     if tcb.recovery.prr is not None:
         tcb.recovery.on_sent(1)
     counters["TcpExtTCPOrigDataSent"] += 1
@@ -73,38 +70,5 @@ def send_lone_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     tcb.delayed_ack_timer.cancel()
     field = min(tcb.rcv_wnd >> tcb.rcv_wind_shift, MAX_UNSCALED)
     lane.send(tcb, ACK | FIN, seq, field, (), 0, 0, now)
-    _note_use(ctx, tcb, now)
-    _watch_over(ctx, tcb, now)
+    look_ahead(ctx, tcb, now)
     return True
-
-
-def _note_use(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Do what `note_use` comes to for one segment, which begins a round."""
-    window = tcb.window
-    if window.cwnd <= 1 or now - window.full_at >= tcb.rtt.rto:
-        note_use(ctx, tcb, window.cwnd <= 1, now)
-        return
-    window.limited, window.most_out, window.round_end = False, 1, tcb.snd_nxt
-    if not window.most_used:
-        window.most_used = 1
-
-
-def _watch_over(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Set the timer: for a probe (RFC 8985 §7.2), as `tail_loss_probe.schedule` has it, or the RTO.
-
-    What was sent now is all that is in flight: so both times begin now.
-    """
-    rtt, timer = tcb.rtt, tcb.retransmission_timer
-    if (
-        not rtt.srtt_8
-        or not tcb.sack_permitted
-        or ctx.config.tcp_early_retrans not in ENABLED
-        or timer.deadline is not None
-        or tcb.backoff
-    ):
-        if not schedule(ctx, tcb, now, rto_restarts=False):
-            rearm_retransmission(tcb, now)
-        return
-    pto, rto = 2 * (rtt.srtt_8 >> 3) + rtt.rto_min, rtt.rto
-    tcb.timer_purpose = Purpose.PROBE
-    timer.arm(now + (rto if rto < pto else pto))

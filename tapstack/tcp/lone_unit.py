@@ -1,8 +1,8 @@
 """A unit that waits alone, and may leave at once: a short way through `output.py` (§3.8.6).
 
-Questions and answers are such, and so is the end of a long text. All that waits is one piece, and
-nothing is amiss: what the windows, Nagle's algorithm and SWS avoidance then come to is one look.
-The longer way is the truth: a property test holds both together, field by field.
+The end of a long text is such, and what is said before the last was acknowledged. All that waits is
+one piece, and nothing is amiss: what the windows, Nagle's algorithm and SWS avoidance then come to
+is one look. The longer way is the truth: a property test holds both together, field by field.
 
 Whatever is not so plain is declined before anything has changed.
 

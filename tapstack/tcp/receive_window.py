@@ -16,6 +16,8 @@ from tapstack.tcp.seq import add, sub
 if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
+_MASK = 0xFFFFFFFF
+
 
 def select_window(tcb: Tcb) -> int:
     """Choose the window to offer, octets from RCV.NXT on; a whole number of scaled units.
@@ -23,20 +25,21 @@ def select_window(tcb: Tcb) -> int:
     As in Linux, without scaling it may be more than the field can say: what comes within is taken.
     """
     space, shift = tcb.receive_space, tcb.rcv_wind_shift
-    if shift and not tcb.receive_memory.charge and tcb.reassembly is None and not space.may_shrink:
-        # All of the buffer is free: `wanted_window` comes to this, as it mostly is.
+    if space.may_shrink or tcb.receive_memory.charge or not shift or tcb.reassembly is not None:
+        chosen = wanted_window(tcb)
+    else:
+        # All of the buffer is free, as it mostly is: that comes to this.
         chosen, full = space.threshold, space.buffer * space.share >> SHARE_BITS
         if chosen > full:
             chosen = full
-        chosen += -chosen & (1 << shift) - 1
-    else:
-        chosen = wanted_window(tcb)
-    if chosen < tcb.rcv_wnd and not (space.may_shrink and shift):
-        current = tcb.rcv_wnd - sub(tcb.rcv_nxt, tcb.rcv_wup)
+    if not (space.may_shrink and shift):
+        # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
+        current = tcb.rcv_wnd - ((tcb.rcv_nxt - tcb.rcv_wup) & _MASK)
         if chosen < current:
-            # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
-            chosen = current + (-current & (1 << shift) - 1)
-    return min(chosen, MAX_UNSCALED << shift) if shift else chosen
+            chosen = current
+    chosen += -chosen & (1 << shift) - 1
+    most = MAX_UNSCALED << shift
+    return most if chosen > most and shift else chosen
 
 
 def window_field(tcb: Tcb) -> int:

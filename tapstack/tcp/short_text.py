@@ -16,18 +16,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapstack.tcp import path_mtu, tail_loss_probe
+from tapstack.tcp import path_mtu
 from tapstack.tcp.delivery_rate import make_departure
 from tapstack.tcp.path_mtu import FRESH
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
-from tapstack.tcp.retransmission_timer import Purpose, rearm_retransmission
 from tapstack.tcp.segment import ACK, PSH
+from tapstack.tcp.sent_alone import look_ahead
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.undisturbed import look_for_disturbance
-from tapstack.tcp.window_validation import note_use, restart_after_idle
+from tapstack.tcp.window_validation import restart_after_idle
 
 if TYPE_CHECKING:
     from tapstack.base.contracts import Buffer
@@ -40,7 +40,6 @@ _PUSHED = ACK | PSH
 # A member of an Enum is looked up at length each time that it is named.
 _ESTABLISHED = State.ESTABLISHED
 _IDLE, _BUSY = Limit.IDLE, Limit.BUSY
-_PROBE = Purpose.PROBE
 
 
 def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
@@ -70,7 +69,7 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
     lane.send(tcb, _PUSHED, tcb.snd_nxt, field, (chunk,), length, 0, now)
     tcb.rcv_wnd = window
     _note_sent(ctx, tcb, chunk, length, now)
-    _look_ahead(ctx, tcb, now)
+    look_ahead(ctx, tcb, now)
     return True
 
 
@@ -112,21 +111,3 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
         statistics.note_limit(_BUSY, now)
     counters["TcpOutSegs"] += 1
     counters["TcpExtTCPOrigDataSent"] += 1
-
-
-def _look_ahead(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Note how far the window is used, and set the timer of what is alone in flight."""
-    window, rtt = tcb.window, tcb.rtt
-    rto = rtt.rto
-    if window.cwnd < 2 or now - window.full_at >= rto:
-        note_use(ctx, tcb, window.cwnd < 2, now)
-    else:
-        window.limited, window.most_out, window.round_end = False, 1, tcb.snd_nxt
-        window.most_used = window.most_used or 1
-    if tcb.sack_permitted and rtt.srtt_8 and ctx.config.tcp_early_retrans in (3, 4):
-        # One with nothing behind it: as `tail_loss_probe.schedule`.
-        pto = 2 * (rtt.srtt_8 >> 3) + rtt.rto_min
-        tcb.timer_purpose = _PROBE
-        tcb.retransmission_timer.arm(now + (rto if rto < pto else pto))
-    elif not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False):
-        rearm_retransmission(tcb, now)
