@@ -113,7 +113,10 @@ def _is_plausible(state: AccurateEcn, ace: int) -> bool:
 
 
 def tell_again(tcb: Tcb, seg: Segment) -> None:
-    """Have the ACK that challenges a SYN tell what the final ACK has told: that may be lost."""
+    """Have the ACK that challenges a SYN tell what the final ACK has told: that may be lost.
+
+    As in Linux, not where the SYN lies beyond the window, or is old by its timestamp.
+    """
     state = tcb.accecn
     if state is not None:
         state.reflects = tcb.acks.due  # or it was not to be answered so soon

@@ -31,7 +31,9 @@ def acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if not acks.due:
         # It must not be delayed in quick mode, or where more than a full segment is owed.
         many = sub(tcb.rcv_nxt, tcb.rcv_wup) > acks.rcv_mss
-        if not (many and _opens_as_it_was(tcb)) and not (acks.is_quick() or ecn.hurries(tcb)):
+        if not (many and _opens_as_it_was(tcb)) and not (
+            acks.is_quick() or (tcb.ecn and ecn.hurries(tcb))
+        ):
             may_wait = ack_compression.hold_back if tcb.reassembly else delay_ack
             if may_wait(ctx, tcb, now):
                 return

@@ -82,7 +82,7 @@ def _is_predicted(tcb: Tcb, seg: Segment) -> bool:
 
     What an ACK that waits, or text that is held back, has to do with it is not asked then.
     """
-    flags = ACK | ecn.expected_flags(tcb)
+    flags = ACK | ecn.expected_flags(tcb) if tcb.ecn else ACK
     expected = seg.flags & ~PSH == flags and seg.seq == tcb.rcv_nxt and not tcb.reassembly
     return expected and seg.wnd << tcb.snd_wind_shift == tcb.snd_wnd and not seg.options.sack
 

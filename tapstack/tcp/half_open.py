@@ -210,6 +210,7 @@ def complete_passive_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     request, listener = tcb.syn_ack, tcb.listener
     assert request is not None
     if tcb.opens_early:
+        ecn.take_final_ack(tcb, seg)
         establish(ctx, tcb, seg, now)
         taken = process_acknowledgment(ctx, tcb, seg, now)
         return taken and _measure_late(ctx, tcb, request, seg, now)

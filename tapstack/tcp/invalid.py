@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapstack.tcp.accecn import tell_again
 from tapstack.tcp.segment import SYN, SackBlock
 from tapstack.tcp.seq import gt, lt
 
@@ -58,7 +57,6 @@ def challenge_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Answer a SYN on a connection with a challenge ACK, wherever it lies (RFC 5961 §4.2)."""
     ctx.counters["TcpExtTCPSYNChallenge"] += 1
     answer_invalid(ctx, tcb, seg, now, "challenge")
-    tell_again(tcb, seg)
 
 
 def note_unacceptable(ctx: Context, tcb: Tcb, seg: Segment) -> None:

@@ -15,6 +15,7 @@ from tapstack.base.contracts import ENDED, READABLE, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
 from tapstack.tcp import ecn, fast_open_path
+from tapstack.tcp.accecn import tell_again
 from tapstack.tcp.acknowledging import acknowledge
 from tapstack.tcp.acknowledgment import process_acknowledgment
 from tapstack.tcp.context import Context
@@ -159,6 +160,7 @@ def check_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
             tcb.acks.duplicate = SackBlock(seg.seq, seg.end)
         return True
     challenge_syn(ctx, tcb, seg, now)
+    tell_again(tcb, seg)
     return False
 
 

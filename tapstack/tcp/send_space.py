@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import WRITABLE
 from tapstack.tcp.seq import add
+from tapstack.tcp.transmission import current_mss
 
 if TYPE_CHECKING:
     from tapstack.tcp.config import TcpConfig
@@ -97,6 +98,8 @@ def pieces_taken(ctx: Context, tcb: Tcb) -> tuple[int, int]:
 def piece_size(ctx: Context, tcb: Tcb) -> int:
     """Give the octets of a full piece: whole segments, up to half of the peer's largest window."""
     most, window, mss = ctx.config.max_segment_unit, tcb.max_snd_wnd, tcb.effective_mss
+    if tcb.ecn and tcb.accecn is not None:
+        mss = current_mss(tcb, tcb.transmitted_at)  # the option takes its part of each
     half = window // 2 if window > _SMALL_WINDOW else window
     most = min(most - _LONGEST_HEADERS, half or most)
     return max(most // mss, 1) * mss

@@ -199,7 +199,7 @@ CONFIGS = st.fixed_dictionaries(
         "tcp_timestamps": st.booleans(),
         "tcp_sack": st.booleans(),
         "tcp_window_scaling": st.booleans(),
-        "tcp_ecn": st.sampled_from([0, 1, 1, 2]),
+        "tcp_ecn": st.sampled_from([0, 1, 2, 3, 3]),
         "tcp_early_retrans": st.sampled_from([0, 3]),
         "tcp_recovery": st.sampled_from([1, 3, 5]),
         "tcp_frto": st.sampled_from([0, 2]),

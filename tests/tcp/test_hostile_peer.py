@@ -68,7 +68,7 @@ class Liar:
             tcp_mtu_probing=draw.choice([0, 1, 2]),
             tcp_frto=draw.choice([0, 2]),
             tcp_recovery=draw.choice([0, 1, 4]),
-            tcp_ecn=draw.choice([1, 2]),
+            tcp_ecn=draw.choice([1, 2, 3]),
             tcp_congestion_control=draw.choice(["reno", "cubic"]),
             tcp_early_retrans=draw.choice([0, 3]),
         )
