@@ -75,6 +75,7 @@ _RANGES: dict[str, tuple[int, int]] = {
     "tcp_syn_retries": (1, 127),
     "tcp_synack_retries": _FLAGS,
     "tcp_syncookies": _FLAGS,
+    "tcp_thin_linear_timeouts": _FLAGS,
     "tcp_timestamps": _FLAGS,
     "tcp_tso_rtt_log": _FLAGS,
     "tcp_tso_win_divisor": _FLAGS,

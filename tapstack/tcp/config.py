@@ -37,6 +37,8 @@ class TcpConfig(_Watched):
     """Backed-off timeouts of text before ETIMEDOUT: as 200 ms would double, 924.6 s."""
     tcp_orphan_retries: int = 0
     """The same, for a connection that its user has closed; 0: 8."""
+    tcp_thin_linear_timeouts: int = 0
+    """Do not back off where little is in flight, as TCP_THIN_LINEAR_TIMEOUTS asks for."""
     tcp_fin_timeout: Duration = 60 * SECOND
     """How long a closed connection waits in FIN-WAIT-2 for the peer's FIN."""
     time_wait: Duration = 60 * SECOND

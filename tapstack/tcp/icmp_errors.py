@@ -45,10 +45,10 @@ def icmp_error_arrives(ctx: Context, error: IcmpError, now: Instant) -> None:
     if not _is_about_ours(tcb, seq):
         ctx.counters["TcpExtOutOfWindowIcmps"] += 1
         return
-    if error.type == DESTINATION_UNREACHABLE and error.code == FRAGMENTATION_NEEDED:
-        path_mtu.learn(ctx, tcb, error.mtu, now)
-    elif tcb.syn_ack is not None and tcb.listener is not None and not tcb.opens_early:
+    if tcb.syn_ack is not None and tcb.listener is not None and not tcb.opens_early:
         _take_error_of_half_open(ctx, tcb, error)
+    elif error.type == DESTINATION_UNREACHABLE and error.code == FRAGMENTATION_NEEDED:
+        path_mtu.learn(ctx, tcb, error.mtu, now)
     else:
         long_disruption.on_icmp_error(tcb, error, seq, now)
         _take_error(ctx, tcb, error)

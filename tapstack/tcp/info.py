@@ -225,7 +225,7 @@ def _is_opened(tcb: Tcb) -> bool:
 
 def _receiving(tcb: Tcb) -> dict[str, int]:
     return {
-        "ato": tcb.acks.ato,
+        "ato": min(tcb.acks.ato, tcb.options.delack_max or tcb.acks.ato),
         "rcv_mss": tcb.acks.rcv_mss,
         "rcv_ssthresh": tcb.receive_space.threshold,
         "rcv_space": tcb.receive_space.taken_before,

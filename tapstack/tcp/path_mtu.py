@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.episode import current_ssthresh
-from tapstack.tcp.mss import FIXED_HEADERS, guess_effective_mss, update_effective_mss
+from tapstack.tcp.mss import guess_effective_mss, update_effective_mss
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.state import State
 
@@ -30,7 +30,7 @@ def learn(ctx: Context, tcb: Tcb, mtu: int, now: Instant) -> None:
     A user who does not follow the path has what comes later cut anew, at most (IP_MTU_DISCOVER).
     """
     ctx.ip.learn_path_mtu(tcb.remote.address, mtu, now)
-    if tcb.options.follows_path_mtu:
+    if tcb.options.heeds_too_big:
         send_again_if_narrower(ctx, tcb, now)
     else:
         doubt(tcb)
@@ -105,9 +105,7 @@ def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
         if not segment.sacked and segment.largest > tcb.effective_mss
     ]
     if tcb.state is State.SYN_SENT:
-        # Like Linux: the SYN names the smaller MSS when it is sent again. The text of one (RFC
-        # 7413) takes it along.
-        tcb.advertised_mss = min(tcb.advertised_mss, tcb.path_mtu - FIXED_HEADERS)
+        # Like Linux: the text of a SYN (RFC 7413) takes that along.
         too_large = list(tcb.sent) if len(tcb.sent.segments) > 1 else []
     elif tcb.sent.lost_out:  # as Linux: it goes on with what was lost before, if nothing else
         retransmit_without_blame(ctx, tcb, too_large)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _IP_HEADER = 20
 """Octets of the IP header that a segment is reckoned to have come with."""
 
-_PAGE = 4096
+PAGE = 4096
+"""Octets in which memory is charged to a connection, and given to it."""
 _RECORD = 256
 """Octets of Linux's record of a segment (struct sk_buff, rounded up)."""
 _TRAILER = 320
@@ -35,9 +36,9 @@ _HEADROOM = 64
 """Octets in front of each datagram that comes from a TUN device (NET_SKB_PAD)."""
 _SMALLEST = 576
 """Octets of the smallest piece of memory for a segment (Linux's skbuff_small_head)."""
-_LARGEST_IN_PAGE = _PAGE - _HEADROOM - _TRAILER
+_LARGEST_IN_PAGE = PAGE - _HEADROOM - _TRAILER
 """Octets of a large datagram that stand beside the record; the rest has pages of its own."""
-LARGEST_COLLAPSED = _PAGE - _TRAILER
+LARGEST_COLLAPSED = PAGE - _TRAILER
 """Octets of text in each segment of those that small ones are collapsed to."""
 
 
@@ -54,9 +55,9 @@ class Memory(NamedTuple):
 def memory_of(octets: int) -> Memory:
     """Give the memory of a datagram, IP header and all."""
     begin = _HEADROOM + octets
-    if begin >= _PAGE:
-        pages = -(-(octets - _LARGEST_IN_PAGE) // _PAGE)
-        return Memory(_RECORD + _PAGE + pages * _PAGE, 0)
+    if begin >= PAGE:
+        pages = -(-(octets - _LARGEST_IN_PAGE) // PAGE)
+        return Memory(_RECORD + PAGE + pages * PAGE, 0)
     piece = _piece_for(-(-begin // 64) * 64 + _TRAILER)
     return Memory(_RECORD + piece, piece - _TRAILER - begin)
 
@@ -167,7 +168,7 @@ class ReceiveMemory:
 def collapsed(length: int) -> list[Memory]:
     """Give the memory of so many octets of text that are packed as tightly as Linux can."""
     whole, rest = divmod(length, LARGEST_COLLAPSED)
-    packed = [Memory(_RECORD + _PAGE, 0)] * whole
+    packed = [Memory(_RECORD + PAGE, 0)] * whole
     if rest:
         piece = _piece_for(-(-rest // 64) * 64 + _TRAILER)
         packed.append(Memory(_RECORD + piece, piece - _TRAILER - rest))

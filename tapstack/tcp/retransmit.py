@@ -9,6 +9,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import delivery_rate
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
+from tapstack.tcp.mss import FIXED_HEADERS
 from tapstack.tcp.records import octets_in_record
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission, is_armed_for
@@ -138,6 +139,10 @@ def _transmit_again(ctx: Context, tcb: Tcb, segment: SentSegment, why: str, now:
 
 
 def transmit_syn(ctx: Context, tcb: Tcb, now: Instant, why: str) -> None:
-    """Send our SYN; once the peer's is here it acknowledges that."""
+    """Send our SYN; once the peer's is here it acknowledges that.
+
+    It names a smaller MSS where the path was found narrower meanwhile (as Linux).
+    """
+    tcb.advertised_mss = min(tcb.advertised_mss, tcb.path_mtu - FIXED_HEADERS)
     flags = SYN if tcb.state is State.SYN_SENT else SYN | ACK
     transmit(ctx, tcb, tcb.iss, flags, 0, now, why)

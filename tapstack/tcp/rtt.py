@@ -9,6 +9,8 @@ from tapstack.base.units import SECOND, Duration, Instant
 
 INITIAL_RTO: Duration = 1 * SECOND
 """RFC 6298 §2 (2.1): the RTO before the first sample."""
+LONGEST_RTO: Duration = 120 * SECOND
+"""What a SYN-ACK is sent again after at most (Linux's TCP_RTO_MAX, which is a constant)."""
 FALLBACK_RTO: Duration = 3 * SECOND
 """RFC 6298 §5.7: the RTO for text after a handshake whose SYN timed out."""
 CLOCK_GRANULARITY: Duration = 1

@@ -257,7 +257,12 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     if tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN:
         return
     fin, waited = add(seg.seq, len(seg.text)), tcb.fin_beyond is not None
-    if seg.flags & FIN and not lt(fin, tcb.rcv_nxt) and le(fin, right_edge(tcb)):
+    right = right_edge(tcb)
+    if seg.flags & FIN and seg.seq == right != tcb.rcv_nxt:
+        # As Linux: where the window ends, a FIN is taken only if nothing before it is missing.
+        tcb.acks.enter_quick_mode(tcb.rcv_wnd)
+        tcb.acks.due = True
+    elif seg.flags & FIN and not lt(fin, tcb.rcv_nxt) and le(fin, right):
         if fin == tcb.fin_beyond and not seg.text:
             report_duplicate(ctx, tcb, SackBlock(fin, seg.end))
         tcb.fin_beyond = fin

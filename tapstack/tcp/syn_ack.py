@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.tcp.retransmission_timer import Purpose
-from tapstack.tcp.rtt import INITIAL_RTO
+from tapstack.tcp.rtt import INITIAL_RTO, LONGEST_RTO
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
@@ -72,7 +72,9 @@ class SynAck:
 def arm(tcb: Tcb, now: Instant) -> None:
     """Wait for the acknowledgment: 1 s, and twice as long after each timeout."""
     assert tcb.syn_ack is not None
-    wait = min(INITIAL_RTO << tcb.syn_ack.timeouts, tcb.rtt.rto_max)
+    # As Linux, whose half-open connections are none of the user's yet.
+    longest = tcb.rtt.rto_max if tcb.syn_ack.pending else LONGEST_RTO
+    wait = min(INITIAL_RTO << tcb.syn_ack.timeouts, longest)
     tcb.timer_purpose = Purpose.SYN_ACK
     tcb.retransmission_timer.arm(now + wait)
 

@@ -104,7 +104,7 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
         ctx.mark_dirty(tcb)
     else:
         loss_phase.on_timeout(ctx, tcb, now)
-    if _is_thin(tcb):
+    if _is_thin(ctx.config, tcb):
         tcb.backoff = 0
     elif tcb.state is not State.SYN_SENT or tcb.retransmits > ctx.config.tcp_syn_linear_timeouts:
         tcb.backoff += 1
@@ -116,10 +116,10 @@ def _window_is_shut(tcb: Tcb) -> bool:
     return not (tcb.snd_wnd or tcb.orphaned or tcb.state in _OPENING)
 
 
-def _is_thin(tcb: Tcb) -> bool:
+def _is_thin(config: TcpConfig, tcb: Tcb) -> bool:
     """Tell whether so little is in flight that its user does not want to back off (tcp(7))."""
     return (
-        tcb.options.thin_linear_timeouts
+        bool(tcb.options.thin_linear_timeouts or config.tcp_thin_linear_timeouts)
         and tcb.state is State.ESTABLISHED
         and tcb.sent.packets_out < _THIN
         and tcb.window.ssthresh < INFINITE_SSTHRESH

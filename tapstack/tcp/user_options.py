@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 FOLLOWS_PATH_MTU = frozenset({1, 2})
 """Values of IP_MTU_DISCOVER with which segments are fitted to the path."""
+_HEEDS_TOO_BIG = FOLLOWS_PATH_MTU | {3}
+"""Those with which what was too large is sent again at once."""
 
 
 @dataclass(slots=True)
@@ -96,6 +98,11 @@ class UserOptions:
     def follows_path_mtu(self) -> bool:
         """Tell whether segments are fitted to the path, and never fragmented."""
         return self.discovery in FOLLOWS_PATH_MTU
+
+    @property
+    def heeds_too_big(self) -> bool:
+        """Tell whether an ICMP error that says so has text sent again at once, in smaller ones."""
+        return self.discovery in _HEEDS_TOO_BIG
 
     def share(self) -> UserOptions:
         """Give them to a connection that begins with the same; nobody may change them then."""

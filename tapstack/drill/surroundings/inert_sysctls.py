@@ -103,7 +103,6 @@ tcp_challenge_ack_limit=2147483647
 tcp_comp_sack_slack_ns=100000[0..18446744073709551615]
 tcp_dsack=1[0..255] tcp_min_rtt_wlen=300[0..86400] tcp_no_metrics_save=0[0..255]
 tcp_no_ssthresh_metrics_save=1[0..1] tcp_pingpong_thresh=1[1..255]
-tcp_thin_linear_timeouts=0[0..255]
 """,
     ),
     _Group(
