@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import READABLE, Buffer
-from tapstack.tcp.mss import FIXED_HEADERS, update_effective_mss
+from tapstack.tcp.mss import FIXED_HEADERS, guess_effective_mss
 from tapstack.tcp.options import MAX_LENGTH
 from tapstack.tcp.path_mtu import retransmit_without_blame
 from tapstack.tcp.receive_memory import append_text, memory_of_segment
@@ -69,6 +69,7 @@ def begin(ctx: Context, tcb: Tcb, now: Instant, *, with_text: bool) -> bool:
     if not with_text and not tcb.options.fastopen_connect:
         return False
     attempt = tcb.fast_open = FastOpenAttempt()
+    tcb.peer_mss = tcb.advertised_mss  # as Linux, where nothing is known
     if with_text or _may_carry_text(ctx, tcb, attempt, now):
         return True
     _ask_for_cookie(ctx, tcb, attempt, now)
@@ -95,7 +96,7 @@ def send_first(ctx: Context, tcb: Tcb, data: Buffer, now: Instant) -> int:
     if not _goes_without_cookie(ctx, tcb):
         attempt.option = peer.cookie
     tcb.peer_mss = min(peer.mss or tcb.advertised_mss, tcb.options.maxseg or tcb.advertised_mss)
-    update_effective_mss(tcb)
+    guess_effective_mss(ctx, tcb)
     # RFC 7413 §4.2.1: no more than the server's MSS; as Linux, with room for all options.
     room = min(tcb.path_mtu - FIXED_HEADERS, tcb.peer_mss) - MAX_LENGTH
     attempt.text = max(min(len(data), room), 0)
@@ -140,24 +141,28 @@ def on_syn_sent(tcb: Tcb) -> None:
 # --- the SYN-ACK --------------------------------------------------------------------------------
 
 
-def on_syn_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
-    """Learn from a SYN-ACK: a cookie, and whether the text has arrived (RFC 7413 §4.2.2)."""
+def on_syn_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
+    """Learn from a SYN-ACK: a cookie, and whether the text has arrived (RFC 7413 §4.2.2).
+
+    Gives whether what came with it counts: text is taken, and a FIN may be.
+    """
     attempt = tcb.fast_open
     if attempt is None or not (attempt.offered or attempt.text):
-        return
+        return False
     _remember(ctx, tcb, attempt, seg)
     if tcb.sent:
         lost = tcb.statistics.total_retrans > 0
         attempt.failure = Failure.SYN_LOST if lost else Failure.NOT_ACKNOWLEDGED
         ctx.counters["TcpExtTCPFastOpenActiveFail"] += 1
         retransmit_without_blame(ctx, tcb, list(tcb.sent))
-        return
+        return False
     if attempt.text:
         hear_acknowledged(ctx, tcb, now)
         tcb.syn_text_acked = True
         ctx.counters["TcpExtTCPFastOpenActive"] += 1
     if seg.text:
         _take_text(ctx, tcb, seg)
+    return True
 
 
 def _remember(ctx: Context, tcb: Tcb, attempt: FastOpenAttempt, seg: Segment) -> None:

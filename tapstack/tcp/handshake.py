@@ -19,6 +19,7 @@ from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.segment import ACK, FIN, RST, SYN, Segment
+from tapstack.tcp.segment_arrives import take_fin
 from tapstack.tcp.seq import add, gt, le, lt
 from tapstack.tcp.state import State, become
 from tapstack.tcp.syn_cookies import recall_syn
@@ -137,11 +138,12 @@ def _echoes_nonsense(tcb: Tcb, seg: Segment, now: Instant) -> bool:
 def _acknowledge(tcb: Tcb, now: Instant, longest: Duration) -> None:
     """Have the final ACK sent; as Linux, it waits for text if the user has said that it may.
 
-    That is what TCP_DEFER_ACCEPT means at this end, and TCP_QUICKACK when it is off; and a user who
-    waits in a call with text.
+    That is what TCP_DEFER_ACCEPT means at this end, and TCP_QUICKACK when it is off; a user who
+    waits in a call with text; and a FIN that came along, as ours is likely to follow.
     """
-    if tcb.options.defer_accept or not tcb.options.quickack or tcb.writer_waits:
-        tcb.acks.owed = True
+    asked = tcb.options.defer_accept or not tcb.options.quickack or tcb.writer_waits
+    if asked or tcb.acks.interactive:
+        tcb.acks.owed, tcb.acks.fresh = True, False
         tcb.acks.enter_quick_mode(tcb.rcv_wnd)
         tcb.delayed_ack_timer.arm(now + longest)
     else:
@@ -163,6 +165,7 @@ def _complete_active_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     """Take the SYN-ACK: SYN-SENT to ESTABLISHED."""
     become(ctx, tcb, State.ESTABLISHED)
     on_our_syn_acknowledged(ctx, tcb, seg, now)
-    fast_open_client.on_syn_ack(ctx, tcb, seg, now)
+    if fast_open_client.on_syn_ack(ctx, tcb, seg, now) and seg.flags & FIN:
+        take_fin(ctx, tcb, now)
     _acknowledge(tcb, now, ctx.config.tcp_delack_max)
     ctx.report(tcb, CONNECTED | WRITABLE)

@@ -200,7 +200,7 @@ def _sending(tcb: Tcb) -> dict[str, int]:
 
 
 def _fin_waits(tcb: Tcb) -> bool:
-    return tcb.fin_queued and not tcb.fin_sent and tcb.state is not State.SYN_RECEIVED
+    return tcb.fin_queued and not tcb.fin_sent and _is_opened(tcb)
 
 
 def _opening(tcb: Tcb) -> dict[str, int]:

@@ -54,9 +54,14 @@ def offered_mss(mtu: int, by_route: int, most: int) -> int:
 
 
 def guess_effective_mss(ctx: Context, tcb: Tcb) -> None:
-    """Suppose, until the peer's SYN tells, an MSS that it need not name, and all that we offer."""
+    """Suppose, until the peer's SYN tells, an MSS that it need not name, and all that we offer.
+
+    Fast Open knows the MSS of before, or supposes our own.
+    """
     options = TIMESTAMPS_LENGTH * bool(ctx.config.tcp_timestamps)
     named = tcb.options.maxseg or ctx.config.tcp_mss_default
+    if tcb.fast_open is not None:
+        named = tcb.peer_mss
     tcb.effective_mss = min(named, tcb.path_mtu - FIXED_HEADERS) - options
 
 

@@ -79,7 +79,7 @@ def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.path_mtu = mtu
         if tcb.mtu_probing is not None:
             tcb.mtu_probing.search_high = min(tcb.mtu_probing.search_high, mtu)
-        if tcb.state is State.SYN_SENT and tcb.fast_open is None:
+        if tcb.state is State.SYN_SENT:
             guess_effective_mss(ctx, tcb)
         else:
             update_effective_mss(tcb)

@@ -28,7 +28,7 @@ from tapstack.tcp.invalid import (
     report_duplicate,
 )
 from tapstack.tcp.lifetime import destroy, enter_time_wait
-from tapstack.tcp.output import repair
+from tapstack.tcp.output import repair, send_what_may_be_sent
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
 from tapstack.tcp.reassembly import span_beyond_gap
 from tapstack.tcp.receive_window import right_edge
@@ -184,6 +184,7 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         ctx.counters.drop(Drop.TCP_NO_ACK)
         return False
     overtaken = lt(seg.ack, tcb.snd_una)
+    was_shut_early = tcb.state is State.SYN_RECEIVED and tcb.fin_queued
     if not seg.options.sack and end_if_all_arrived(ctx, tcb, seg.ack):
         return False
     if tcb.state is State.SYN_RECEIVED or tcb.syn_ack is not None:
@@ -195,6 +196,8 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     if not overtaken:
         # Only who knows what we sent is believed: who guesses would have the rest rejected.
         update_ts_recent(tcb, seg, now)
+    if was_shut_early:
+        send_what_may_be_sent(ctx, tcb, now)  # as Linux: the FIN, before the text is looked at
     return _check_ack_of_fin(ctx, tcb, seg, now)
 
 
