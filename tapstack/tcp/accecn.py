@@ -17,7 +17,6 @@ from tapstack.tcp.accecn_state import ACE_NOT_RECEIVED, ACE_NOT_SENT, AccurateEc
 from tapstack.tcp.recovery_state import PROBING
 from tapstack.tcp.segment import ACE, ACE_SHIFT, CE, ECT_0, ECT_1, NOT_ECT
 from tapstack.tcp.seq import gt, le, sub
-from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,16 +131,18 @@ def mark(tcb: Tcb, state: AccurateEcn, length: int) -> tuple[int, int]:
 
     Linux has every segment capable, ACKs and retransmissions too: their marks count as others' do.
     """
-    failed = state.failures & (ACE_NOT_RECEIVED | ACE_NOT_SENT)
-    codepoint = NOT_ECT if failed else ECT_0
+    codepoint = ECT_0 if is_capable(state) else NOT_ECT
     state.hurries = False
-    if tcb.state is State.TIME_WAIT:
-        return 0, codepoint  # as in Linux, where only what the last ACK says is remembered
     if state.reflects and not length:
         state.reflects = False
         return reflect(state.syn_codepoint), codepoint
     state.untold = 0
     return tcb.statistics.received_ce + _FIRST_COUNT << ACE_SHIFT & ACE, codepoint
+
+
+def is_capable(state: AccurateEcn) -> bool:
+    """Tell whether our segments may be marked: not where ACE was zeroed, or had to be (§3.1.5)."""
+    return not state.failures & (ACE_NOT_RECEIVED | ACE_NOT_SENT)
 
 
 def count_codepoint(tcb: Tcb, seg: Segment, packets: int) -> None:

@@ -20,7 +20,6 @@ from tapstack.tcp.options import (
     sack_length,
 )
 from tapstack.tcp.segment import CE, ECT_0, ECT_1, NOT_ECT, EcnCounters, Options, SackBlock
-from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -155,7 +154,7 @@ def choose(
 
 def _is_due(tcb: Tcb, state: AccurateEcn, now: Instant) -> bool:
     setting = state.config.tcp_ecn_option
-    if not setting or state.option_seen == NOT_SEEN or tcb.state is State.TIME_WAIT:
+    if not setting or state.option_seen == NOT_SEEN or tcb.only_answers:
         return False
     return setting >= ALWAYS or state.options_due > 0 or _is_beacon_due(tcb, state, now)
 

@@ -130,6 +130,8 @@ def mark(tcb: Tcb, length: int, *, is_new: bool) -> tuple[int, int]:
     """
     if not tcb.ecn:
         return 0, NOT_ECT
+    if tcb.only_answers:
+        return 0, _codepoint_of_remnant(tcb)
     if tcb.accecn is not None:
         return accecn.mark(tcb, tcb.accecn, length)
     flags = ECE if tcb.ecn_echo else 0
@@ -139,6 +141,15 @@ def mark(tcb: Tcb, length: int, *, is_new: bool) -> tuple[int, int]:
         tcb.cwr_due = False
         flags |= CWR
     return flags, ECT_0
+
+
+def _codepoint_of_remnant(tcb: Tcb) -> int:
+    """Give that of an ACK that only answers: Linux has forgotten about marks then.
+
+    But for one thing: where accurate feedback was in use, the ACK of a FIN is as capable as others.
+    """
+    state, is_news = tcb.accecn, tcb.last_ack_sent != tcb.rcv_nxt
+    return ECT_0 if state is not None and is_news and accecn.is_capable(state) else NOT_ECT
 
 
 def take_echo(

@@ -335,6 +335,12 @@ class Tcb(Exchange, Exceptions):
         """Tell whether its user has it before the handshake is done (RFC 7413)."""
         return self.syn_ack is not None and self.syn_ack.pending is not None
 
+    @property
+    def only_answers(self) -> bool:
+        """Tell whether it is left for what the peer may still ask, as Linux's timewait sockets."""
+        state = self.state
+        return state is State.TIME_WAIT or (state is State.FIN_WAIT_2 and self.orphaned)
+
     def unsent(self) -> int:
         """Count the octets in the send buffer that were never sent."""
         queued, segments = self.send_buffer.octets, self.sent.segments
