@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from tapstack.tcp.user_options import UserOptions
 
 _FRONT = Struct("!6s6sHBB")
-_UP_TO_PORTS = Struct("!16sHHHBBHIIHH")
+_MIDDLE = Struct("!HHBB")
+_ALL_HEADERS = Struct("!16sH6sHIIHH IIHHHHIII")
+_UP_TO_PORTS = Struct("!16sH6sHIIHH")
 _TCP_BEHIND_PORTS = Struct("!IIHHHHIII")
 _SYN_ACK_BEHIND_PORTS = Struct("!IIHHHH HHIIII")
 _TCP_LENGTH = TCP_HEADER_LENGTH + TIMESTAMPS_LENGTH
@@ -55,6 +57,8 @@ _TCP_START = ETHERNET_LENGTH + IP_LENGTH
 _TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _SYN_ACK = (TCP_HEADER_LENGTH + USUAL_SYN_LENGTH) // 4 << 12 | SYN | ACK
+_PSEUDO = PROTOCOL_TCP + _TCP_LENGTH
+"""What a pseudo-header sums besides the addresses and the length of the text."""
 _ONES = 0xFFFF
 
 
@@ -78,13 +82,11 @@ class NeighbourLane:
         "_count_sent",
         "_counters",
         "_front",
-        "_head",
-        "_head_length",
-        "_head_of",
         "_hop",
         "_ip_config",
         "_known_hop",
         "_mac",
+        "_middle",
         "_neighbour",
         "_neighbours",
         "_tos",
@@ -97,11 +99,8 @@ class NeighbourLane:
     )
 
     def __init__(self, stack: Stack, interface: NetworkInterface, heard: bytes) -> None:
-        self._tracer, self._counters, self._ip_config = (
-            stack.tracer,
-            stack.counters,
-            stack.ip.config,
-        )
+        self._tracer, self._counters = stack.tracer, stack.counters
+        self._ip_config = stack.ip.config
         self._known_hop, self._count_sent = stack.ip.known_hop, interface.count_sent
         self._write = interface.device.write
         self.interface = interface
@@ -113,12 +112,8 @@ class NeighbourLane:
         # What was found when it was last asked for a way that was not as before.
         self._hop: Hop | None = None
         self._neighbour: Neighbour  # if there is a hop
-        self._mac = self._front = b""
+        self._mac = self._front = self._middle = b""
         self._ttl = self._tos = self._words = 0
-        # What was laid out last: who sends much mostly sends it in pieces of one length.
-        self._head_of: SocketPair | None = None
-        self._head_length = 0
-        self._head = b"", 0
 
     def is_clear(self, pair: SocketPair, options: UserOptions, length: int, size: int) -> bool:
         """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
@@ -154,7 +149,7 @@ class NeighbourLane:
         self._mac, self._ttl, self._tos = mac, ttl, tos
         self._front = _FRONT.pack(mac, self.interface.mac, ETHERTYPE_IPV4, PLAIN, tos)
         self._words = (PLAIN << 8) + tos + DONT_FRAGMENT + (ttl << 8) + PROTOCOL_TCP
-        self._head_of = None
+        self._middle = _MIDDLE.pack(0, DONT_FRAGMENT, ttl, PROTOCOL_TCP)
 
     def send(
         self,
@@ -168,14 +163,18 @@ class NeighbourLane:
         now: Instant,
     ) -> None:
         """Send a segment, right after `is_clear` was asked for it."""
-        is_as_before = tcb.pair is self._head_of and length == self._head_length
-        head, pseudo = self._head if is_as_before else self._up_to_ports(tcb.pair, length)
-        rest = _TCP_BEHIND_PORTS.pack(
-            seq, tcb.rcv_nxt, _DATA_OFFSET | flags, window, pseudo, 0,
+        local, port, remote, its_port = tcb.pair
+        ends, total = local + remote, _IP_AND_TCP + length
+        # As `_up_to_ports`, and what is behind them, in one go.
+        headers = _ALL_HEADERS.pack(
+            self._front, total, self._middle, -(self._words + total + ends) % _ONES,
+            local, remote, port, its_port,
+            seq, tcb.rcv_nxt, _DATA_OFFSET | flags, window,
+            (ends + _PSEUDO + length) % _ONES or _ONES, 0,
             _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
         )  # fmt: skip
         offload = _offload(size) if size else _UNCUT
-        self._write(make_frame(((head + rest, *text), offload)), now)
+        self._write(make_frame(((headers, *text), offload)), now)
         if tcb.next_hop_confirmed:
             tcb.next_hop_confirmed = False
             self._neighbour.confirmed = now
@@ -189,8 +188,7 @@ class NeighbourLane:
         if tcb.next_hop_confirmed:
             tcb.next_hop_confirmed = False
             self._neighbour.confirmed = now
-        is_as_before = tcb.pair is self._head_of and length == self._head_length
-        head, pseudo = self._head if is_as_before else self._up_to_ports(tcb.pair, length)
+        head, pseudo = self._up_to_ports(tcb.pair, length)
         pack, write, offload = _TCP_BEHIND_PORTS.pack, self._write, _offload(size)
         behind_seq = (
             tcb.rcv_nxt, _DATA_OFFSET | ACK | PSH, window, pseudo, 0,
@@ -226,17 +224,14 @@ class NeighbourLane:
         self._write(make_frame(((octets,), _offload(0))), now)
 
     def _up_to_ports(self, pair: SocketPair, length: int) -> tuple[bytes, int]:
-        """Lay out the headers of a segment with so much text up to its ports, and keep them.
+        """Lay out the headers of a segment with so much text up to its ports.
 
         Gives the sum of its pseudo-header, too (as `pseudo_header_sum`).
         """
-        self._head_of, self._head_length = pair, length
         local, port, remote, its_port = pair
-        ends, length = local + remote, _TCP_LENGTH + length
-        total = IP_LENGTH + length
+        ends, total = local + remote, _IP_AND_TCP + length
         head = _UP_TO_PORTS.pack(
-            self._front, total, 0, DONT_FRAGMENT, self._ttl, PROTOCOL_TCP,
-            -(self._words + total + ends) % _ONES, local, remote, port, its_port,
+            self._front, total, self._middle, -(self._words + total + ends) % _ONES,
+            local, remote, port, its_port,
         )  # fmt: skip
-        self._head = head, (ends + PROTOCOL_TCP + length) % _ONES or _ONES
-        return self._head
+        return head, (ends + _PSEUDO + length) % _ONES or _ONES
