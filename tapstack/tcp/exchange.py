@@ -233,5 +233,6 @@ def read_exchange(ctx: Context, tcb: Tcb, now: Instant) -> bytes | None:
         or 2 * (tcb.rcv_wnd - unacknowledged) <= space.clamp
     ) and ack_after_taking_is_due(tcb):
         acks.due = True
-        ctx.mark_dirty(tcb)
+        if tcb.send_buffer.octets or tcb.send_blocked or not _acknowledge(ctx, tcb, now):
+            ctx.mark_dirty(tcb)
     return b"".join(pieces)
