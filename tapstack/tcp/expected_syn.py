@@ -19,7 +19,6 @@ from tapstack.tcp.mould import take_mould
 from tapstack.tcp.options import TIMESTAMPS_LENGTH, USUAL_SYN_LENGTH
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.retransmission_timer import Purpose
-from tapstack.tcp.rtt import INITIAL_RTO
 from tapstack.tcp.state import State, become
 from tapstack.tcp.syn_ack import SynAck
 
@@ -68,7 +67,7 @@ def take_expected_syn(
     ):
         return None
     # The answer leaves first, so that the peer can work on it while we do on the rest.
-    iss, ts_offset = ctx.first_numbers(pair, now)
+    iss, ts_offset = ctx.keyed_hash.first_numbers(pair, now)
     rcv_nxt, window = (seq + 1) & _MASK, mould.rcv_wnd
     answered = not ctx.dirty and lane.is_clear(pair, mould.options, _MORE_OPTIONS, 0)
     if answered:
@@ -89,7 +88,8 @@ def take_expected_syn(
     tcb.last_received_at = tcb.path_asked_at = now
     tcb.statistics.segs_in = 1
     tcb.lane, tcb.listener = lane, listener
-    listener.take_in(tcb)
+    listener.syn_queue[tcb] = None
+    listener.young += 1
     if answered:
         _note_answer(ctx, tcb, mould, now)
     else:
@@ -104,8 +104,7 @@ def _note_answer(ctx: Context, tcb: Tcb, mould: Mould, now: Instant) -> None:
     tcb.transmitted_at = now
     tcb.syn_ack = SynAck(mould.rcv_wnd, 1, now, now, mould)
     tcb.timer_purpose = Purpose.SYN_ACK
-    most = tcb.rtt.rto_max
-    tcb.retransmission_timer.arm(now + (most if most < INITIAL_RTO else INITIAL_RTO))
+    tcb.retransmission_timer.arm(now + mould.syn_ack_patience)
 
 
 def keep_mould(ctx: Context, listener: Listener, offer: Offer, tcb: Tcb) -> None:
@@ -113,8 +112,8 @@ def keep_mould(ctx: Context, listener: Listener, offer: Offer, tcb: Tcb) -> None
     agreed = tcb.window_scaling and tcb.sack_permitted and tcb.timestamps
     if not agreed or tcb.options is not listener.options or tcb.state is not State.SYN_RECEIVED:
         return
-    if ctx.config.tcp_syncookies != IF_NEEDED:
-        return  # there is more to ask than whether there is room
+    if ctx.config.tcp_syncookies != IF_NEEDED or ctx.config.tcp_timestamps != 1:
+        return  # there is more to ask than whether there is room; or timestamps have no offset
     if len(listener.moulds) >= _MOST_MOULDS:
         listener.moulds.clear()
     listener.moulds[offer] = take_mould(ctx, tcb)
