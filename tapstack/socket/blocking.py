@@ -94,6 +94,23 @@ def repeat_read(
     )
 
 
+def repeat_accept(
+    host: SocketHost,
+    endpoint: SocketEndpoint,
+    events: int,
+    timeout: float | None,
+    attempt: Callable[..., T],
+    arguments: tuple[Any, ...],
+    *,
+    now: Instant,
+) -> T:
+    """Do what `repeat` does with an attempt to accept, but for one while no connection waits."""
+    queue = endpoint.accept_queue
+    if queue is not None and not queue:
+        return _await(host, endpoint, events, timeout, attempt, arguments, now, was_tried=False)
+    return repeat(host, endpoint, events, timeout, attempt, arguments, now=now)
+
+
 def _await(
     host: SocketHost,
     endpoint: Watchable,

@@ -50,6 +50,7 @@ T = TypeVar("T")
 _NOTHING: Ancillary = []
 _INCOMING = READABLE | CLOSED
 _OUTGOING = WRITABLE | CLOSED
+_ARRIVING = ACCEPTABLE | CLOSED
 
 
 class Socket(SocketObject):
@@ -84,10 +85,8 @@ class Socket(SocketObject):
             queue = listener.accept_queue
             if queue is not None and not queue and not self._host.refuses:
                 raise os_error(EAGAIN)  # how an event loop's every turn ends: without a call
-        endpoint, remote = self._block(
-            listener, self._timeout, ACCEPTABLE | CLOSED, listener.accept
-        )
-        held = Held(self._host, OpenSocket(self._host, endpoint), self.type, self.proto, number=-1)
+        endpoint, remote = self._block(listener, self._timeout, _ARRIVING, listener.accept)
+        held = Held(self._host, OpenSocket(self._host, endpoint), self.type, self.proto, -1)
         return self._sibling(held, stdlib.getdefaulttimeout()), write_address(remote)
 
     def _sibling(self, held: Held, timeout: float | None) -> Socket:

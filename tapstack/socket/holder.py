@@ -14,16 +14,23 @@ from errno import EBADF, EDEADLK, ENETDOWN
 from types import TracebackType
 from typing import Any, TypeVar
 
-from tapstack.base.contracts import CLOSED, READABLE, WRITABLE
+from tapstack.base.contracts import ACCEPTABLE, CLOSED, READABLE, WRITABLE
 from tapstack.base.datagram_socket import Arrival, DatagramSocket
 from tapstack.base.errors import os_error
-from tapstack.socket.blocking import block, repeat, repeat_read
+from tapstack.socket.blocking import block, repeat, repeat_accept, repeat_read
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 from tapstack.socket.files import open_raw, wrap_raw
 from tapstack.socket.open_socket import Held, OpenSocket, detach
 
 T = TypeVar("T")
 S = TypeVar("S", bound="SocketObject")
+
+
+_WAYS: dict[int, Callable[..., Any]] = {
+    READABLE | CLOSED: repeat_read,
+    ACCEPTABLE | CLOSED: repeat_accept,
+}
+"""How an attempt is repeated by the events that it waits for, if not by `repeat`."""
 
 
 class SocketObject:
@@ -151,7 +158,7 @@ class SocketObject:
         if timeout == 0:
             return self._call(attempt, *arguments)
         try:  # what `blocking.block` does, a call less deep, and with a way of its own to read
-            host, way = self._host, repeat_read if events & READABLE else repeat
+            host, way = self._host, _WAYS.get(events, repeat)
             done: T = host.call(way, host, endpoint, events, timeout, attempt, arguments)
             return done
         finally:

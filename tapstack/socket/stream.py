@@ -59,10 +59,8 @@ class StreamEndpoint(AnyEndpoint):
     _listener: Listener | None = None
     _binding: PortBinding | None = None
     _chosen = ANY_ENDPOINT  # what the user has bound it to
-    _past: Tcb | None = None
-    """The connection that could not be made, or was dissolved, for what is left to be told."""
-    _shut_before_connecting = 0
-    """What poll(2) tells of directions that were shut down while there was no connection."""
+    _past: Tcb | None = None  # what could not be made, or was dissolved: more is to be told of it
+    _shut_before_connecting = 0  # directions, as poll(2) tells of them
     reuse_address = reuse_port = False
 
     def __init__(self, tcp: Tcp, stack: Stack) -> None:
@@ -332,6 +330,7 @@ class StreamEndpoint(AnyEndpoint):
         if self._tcb:
             self._tcp.close(self._tcb, now)
         elif self._listener:
+            self.accept_queue = None
             self._tcp.close(self._listener, now)
         elif self._binding:
             self._tcp.release(self._binding)

@@ -72,6 +72,18 @@ def test_who_is_said_to_have_nothing_to_read_would_wait(ours: Net) -> None:
     assert not ours.listener()._open.endpoint.has_nothing_to_read()
 
 
+def test_nobody_waits_at_a_listener_that_somebody_has_closed(ours: Net) -> None:
+    """Neither by a queue that stays empty, nor without one."""
+    listener = ours.listener()
+    endpoint = listener._open.endpoint
+    assert endpoint.accept_queue is not None
+    listener._host.call(endpoint.close)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        listener.accept()
+    with pytest.raises(OSError, match="Invalid argument"):
+        ours.socket().accept()
+
+
 def test_what_a_datagram_socket_has_to_read(ours: Net) -> None:
     here, there = ours.datagram(), ours.datagram()
     endpoint = there._open.endpoint
