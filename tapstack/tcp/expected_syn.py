@@ -19,6 +19,7 @@ from tapstack.tcp.mould import take_mould
 from tapstack.tcp.options import TIMESTAMPS_LENGTH, USUAL_SYN_LENGTH
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.retransmission_timer import Purpose
+from tapstack.tcp.rtt import INITIAL_RTO
 from tapstack.tcp.state import State, become
 from tapstack.tcp.syn_ack import SynAck
 
@@ -104,7 +105,7 @@ def _note_answer(ctx: Context, tcb: Tcb, mould: Mould, now: Instant) -> None:
     tcb.transmitted_at = now
     tcb.syn_ack = SynAck(mould.rcv_wnd, 1, now, now, mould)
     tcb.timer_purpose = Purpose.SYN_ACK
-    tcb.retransmission_timer.arm(now + mould.syn_ack_patience)
+    tcb.retransmission_timer.arm(now + INITIAL_RTO)
 
 
 def keep_mould(ctx: Context, listener: Listener, offer: Offer, tcb: Tcb) -> None:

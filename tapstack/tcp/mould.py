@@ -19,7 +19,7 @@ from tapstack.tcp import receive_space, send_space, timeouts
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.receive_space import ReceiveSpace
-from tapstack.tcp.rtt import INITIAL_RTO, RttEstimator
+from tapstack.tcp.rtt import RttEstimator
 from tapstack.tcp.synchronize import guess_segment_size
 from tapstack.tcp.tcb import Tcb
 
@@ -51,8 +51,6 @@ class Mould:
     """How often the engine's settings had been changed."""
 
     # --- what follows from that, and from a SYN ---
-    syn_ack_patience: Duration
-    """How long the SYN-ACK waits for its acknowledgment before it is sent again."""
     rtt: tuple[Duration, Duration, Duration]
     """The arguments of `RttEstimator`."""
     space: tuple[int, bool, int, bool, int, int]
@@ -141,7 +139,6 @@ def take_mould(ctx: Context, tcb: Tcb) -> Mould:
         route=tcb.route,
         path_mtu=tcb.path_mtu,
         settings=ctx.config.changes,
-        syn_ack_patience=min(INITIAL_RTO, rtt.rto_max),
         rtt=(rtt.rto_min, rtt.rto_max, rtt.min_rtt_lifetime),
         space=(
             space.buffer,
