@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.tcp.retransmission_timer import Purpose, rearm_retransmission
 from tapstack.tcp.tail_loss_probe import ENABLED, schedule
-from tapstack.tcp.window_validation import note_use
+from tapstack.tcp.window_validation import note_use, shrink_to_use
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -30,11 +30,13 @@ def look_ahead(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """
     window, rtt = tcb.window, tcb.rtt
     rto = rtt.rto
-    if window.cwnd < 2 or now - window.full_at >= rto:
-        note_use(ctx, tcb, window.cwnd < 2, now)
+    if window.cwnd < 2:
+        note_use(ctx, tcb, True, now)
     else:  # it begins a round
         window.limited, window.most_out, window.round_end = False, 1, tcb.snd_nxt
         window.most_used = window.most_used or 1
+        if now - window.full_at >= rto and ctx.config.tcp_slow_start_after_idle:
+            shrink_to_use(ctx, tcb, now)
     if rtt.srtt_8 and tcb.sack_permitted and ctx.config.tcp_early_retrans in ENABLED:
         # RFC 8985 §7.2, of one segment: the RTO begins now, too.
         pto = 2 * (rtt.srtt_8 >> 3) + rtt.rto_min

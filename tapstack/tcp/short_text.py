@@ -27,7 +27,7 @@ from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.undisturbed import look_for_disturbance
-from tapstack.tcp.window_validation import restart_after_idle
+from tapstack.tcp.window_validation import decay
 
 if TYPE_CHECKING:
     from tapstack.base.contracts import Buffer
@@ -78,10 +78,9 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
     statistics, counters, rate, acks = tcb.statistics, ctx.counters, tcb.delivery_rate, tcb.acks
     if tcb.last_sent_at:
         idle = now - tcb.last_sent_at
-        if idle > tcb.rtt.rto:
-            restart_after_idle(ctx, tcb, now)
-        else:
-            tcb.congestion.on_restart(idle, now)
+        if idle > tcb.rtt.rto and ctx.config.tcp_slow_start_after_idle:
+            decay(ctx, tcb, idle, now)
+        tcb.congestion.on_restart(idle, now)
     seq, mss = tcb.snd_nxt, tcb.effective_mss
     tcb.snd_nxt = end = (seq + length) & _MASK
     if length < mss:

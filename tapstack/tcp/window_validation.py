@@ -36,10 +36,10 @@ def note_use(ctx: Context, tcb: Tcb, limited: bool, now: Instant) -> None:
     if out > window.most_used:
         window.most_used = out
     if ctx.config.tcp_slow_start_after_idle and now - window.full_at >= tcb.rto():
-        _shrink_to_use(ctx, tcb, now)
+        shrink_to_use(ctx, tcb, now)
 
 
-def _shrink_to_use(ctx: Context, tcb: Tcb, now: Instant) -> None:
+def shrink_to_use(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Come half-way down to what was used during an RTO (RFC 2861 §3)."""
     window = tcb.window
     window.full_at = now
@@ -66,7 +66,7 @@ def restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     idle = now - last_sent_at
     decays = bool(not segments and idle > tcb.rto() and ctx.config.tcp_slow_start_after_idle)
     if decays:
-        _decay(ctx, tcb, idle, now)
+        decay(ctx, tcb, idle, now)
     tcb.congestion.on_restart(idle, now)
     return decays
 
@@ -78,13 +78,14 @@ def is_left_unused(tcb: Tcb, now: Instant) -> bool:
     return idles or now - tcb.window.full_at >= rto
 
 
-def _decay(ctx: Context, tcb: Tcb, idle: Duration, now: Instant) -> None:
-    window, rto = tcb.window, tcb.rto()
+def decay(ctx: Context, tcb: Tcb, idle: Duration, now: Instant) -> None:
+    """Halve the window for each RTO that it was idle, down to the restart window."""
+    window = tcb.window
+    cwnd, halvings = window.cwnd, (idle - 1) // tcb.rto()
     window.ssthresh = current_ssthresh(tcb)
-    least = min(_initial_cwnd(ctx, tcb), window.cwnd)
-    window.cwnd = max(window.cwnd >> (idle - 1) // rto, least)
-    tcb.window.full_at = now
-    tcb.window.most_used = 0
+    window.cwnd = max(cwnd >> halvings, min(_initial_cwnd(ctx, tcb), cwnd))
+    window.full_at = now
+    window.most_used = 0
 
 
 def _initial_cwnd(ctx: Context, tcb: Tcb) -> int:
