@@ -24,14 +24,14 @@ def select_window(tcb: Tcb) -> int:
 
     As in Linux, without scaling it may be more than the field can say: what comes within is taken.
     """
-    space, shift = tcb.receive_space, tcb.rcv_wind_shift
-    if space.may_shrink or tcb.receive_memory.charge or not shift or tcb.reassembly is not None:
+    space, shift, in_use = tcb.receive_space, tcb.rcv_wind_shift, tcb.receive_memory.charge
+    if space.may_shrink or not shift or 2 * in_use > space.buffer or tcb.reassembly is not None:
         chosen = wanted_window(tcb)
     else:
-        # All of the buffer is free, as it mostly is: that comes to this.
-        chosen, full = space.threshold, space.buffer * space.share >> SHARE_BITS
-        if chosen > full:
-            chosen = full
+        # Half of the buffer is free, as it mostly is: that comes to this.
+        chosen, free = space.threshold, (space.buffer - in_use) * space.share >> SHARE_BITS
+        if chosen > free:
+            chosen = free
     if not (space.may_shrink and shift):
         # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
         current = tcb.rcv_wnd - ((tcb.rcv_nxt - tcb.rcv_wup) & _MASK)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from hypothesis import given, strategies as st
+
 from tapstack.base.units import MILLISECOND, SECOND
+from tapstack.tcp.receive_space import MAX_UNSCALED, ReceiveSpace
+from tapstack.tcp.receive_window import select_window, wanted_window
 from tapstack.tcp.segment import ACK, FIN, PSH, Options
 from tapstack.tcp.state import State
 from tapstack.tcp.user_options import UserOptions
@@ -272,3 +276,39 @@ def test_invalid_segments_are_answered_twice_a_second_at_most() -> None:
         now = T0 + index * 10 * MILLISECOND
         answers += len(peer.host.inject(now, flags=ACK, seq=peer.rcv_nxt - 1, ack=peer.snd_nxt))
     assert answers == 2
+
+
+@given(
+    buffer=st.sampled_from([2304, 20_000, 131_072, 6_291_456]),
+    shrinks=st.booleans(),
+    share=st.integers(1, 256),
+    clamp=st.integers(1152, 1 << 30),
+    threshold=st.integers(0, 1 << 23),
+    taken=st.integers(0, 200),
+    shift=st.integers(0, 14),
+    offered=st.integers(0, 1 << 20),
+    used=st.integers(0, 1 << 20),
+)
+def test_whatever_is_free_the_window_is_what_is_wanted_or_was_offered(
+    buffer: int,
+    shrinks: bool,
+    share: int,
+    clamp: int,
+    threshold: int,
+    taken: int,
+    shift: int,
+    offered: int,
+    used: int,
+) -> None:
+    """Whether the window is chosen at one look or by all the rules: RFC 9293 SHLD-14."""
+    tcb, _ = World().pair()
+    tcb.receive_space = ReceiveSpace(buffer, False, clamp, shrinks, share, threshold)
+    tcb.receive_memory.charge = buffer * taken // 100
+    tcb.rcv_wind_shift, tcb.rcv_wnd = shift, offered
+    tcb.rcv_wup = (tcb.rcv_nxt - min(used, offered)) % 2**32
+    wanted, unit = wanted_window(tcb), 1 << shift
+    left = offered - min(used, offered)
+    if wanted < left and not (shrinks and shift):
+        wanted = -(-left // unit) * unit
+    most = MAX_UNSCALED << shift if shift else wanted
+    assert select_window(tcb) == min(wanted, most)
