@@ -49,16 +49,19 @@ _MIDDLE = Struct("!HHBB")
 _ALL_HEADERS = Struct("!16sH6sHIIHH IIHHHHIII")
 _UP_TO_PORTS = Struct("!16sH6sHIIHH")
 _TCP_BEHIND_PORTS = Struct("!IIHHHHIII")
-_SYN_ACK_BEHIND_PORTS = Struct("!IIHHHH HHIIII")
+_SYN_ACK_HEADERS = Struct("!16sH6sHIIHH IIHHHH HHIIII")
 _TCP_LENGTH = TCP_HEADER_LENGTH + TIMESTAMPS_LENGTH
 _IP_AND_TCP = IP_LENGTH + _TCP_LENGTH
 _LENGTH = ETHERNET_LENGTH + _IP_AND_TCP
 _TCP_START = ETHERNET_LENGTH + IP_LENGTH
 _TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
-_SYN_ACK = (TCP_HEADER_LENGTH + USUAL_SYN_LENGTH) // 4 << 12 | SYN | ACK
+_SYN_ACK_LENGTH = TCP_HEADER_LENGTH + USUAL_SYN_LENGTH
+_SYN_ACK_TOTAL = IP_LENGTH + _SYN_ACK_LENGTH
+_SYN_ACK = _SYN_ACK_LENGTH // 4 << 12 | SYN | ACK
 _PSEUDO = PROTOCOL_TCP + _TCP_LENGTH
 """What a pseudo-header sums besides the addresses and the length of the text."""
+_SYN_ACK_PSEUDO = PROTOCOL_TCP + _SYN_ACK_LENGTH
 _ONES = 0xFFFF
 
 
@@ -213,15 +216,17 @@ class NeighbourLane:
         now: Instant,
     ) -> None:
         """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
-        head, pseudo = self._up_to_ports(pair, USUAL_SYN_LENGTH - TIMESTAMPS_LENGTH)
-        rest = _SYN_ACK_BEHIND_PORTS.pack(
-            seq, ack, _SYN_ACK, window, pseudo, 0,
+        local, port, remote, its_port = pair
+        ends = local + remote
+        headers = _SYN_ACK_HEADERS.pack(
+            self._front, _SYN_ACK_TOTAL, self._middle,
+            -(self._words + _SYN_ACK_TOTAL + ends) % _ONES, local, remote, port, its_port,
+            seq, ack, _SYN_ACK, window, (ends + _SYN_ACK_PSEUDO) % _ONES or _ONES, 0,
             MSS, mss, SACK_PERMITTED_TIMESTAMPS, stamp, echo, PADDED_WINDOW_SCALE << 8 | shift,
         )  # fmt: skip
-        octets = head + rest
+        self._write(make_frame(((headers,), _UNCUT)), now)
         self._counters["IpOutRequests"] += 1
-        self._count_sent(len(octets))
-        self._write(make_frame(((octets,), _offload(0))), now)
+        self._count_sent(ETHERNET_LENGTH + _SYN_ACK_TOTAL)
 
     def _up_to_ports(self, pair: SocketPair, length: int) -> tuple[bytes, int]:
         """Lay out the headers of a segment with so much text up to its ports.
