@@ -20,7 +20,7 @@ from tapstack.tcp.options import TIMESTAMPS_LENGTH, USUAL_SYN_LENGTH
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.retransmission_timer import Purpose
 from tapstack.tcp.rtt import INITIAL_RTO
-from tapstack.tcp.state import State, become
+from tapstack.tcp.state import State
 from tapstack.tcp.syn_ack import SynAck
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ def take_expected_syn(
     tcb = mould.cast(ctx, pair, listener.binding)
     listener.binding.users += 1
     ctx.connections.tcbs[pair] = tcb
-    become(ctx, tcb, State.SYN_RECEIVED)
     tcb.iss, tcb.ts_offset = iss, ts_offset
     tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = (iss + 1) & _MASK
     tcb.irs = tcb.snd_wl1 = seq

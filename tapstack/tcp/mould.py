@@ -20,6 +20,7 @@ from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.receive_space import ReceiveSpace
 from tapstack.tcp.rtt import RttEstimator
+from tapstack.tcp.state import State
 from tapstack.tcp.synchronize import guess_segment_size
 from tapstack.tcp.tcb import Tcb
 
@@ -73,7 +74,7 @@ class Mould:
     """What the end of the handshake settles then, by the window that the peer offers there."""
 
     def cast(self, ctx: Context, pair: SocketPair, binding: PortBinding) -> Tcb:
-        """Make a TCB in CLOSED that has all of this, and no number yet; nothing knows it."""
+        """Make a TCB in SYN-RECEIVED that has all of this, and no number yet; nothing knows it."""
         window, timers = CongestionWindow(self.cwnd), ctx.timers
         retransmission = Timer(timers, None, timeouts.on_retransmission_timeout)
         delayed_ack = Timer(timers, None, timeouts.on_delayed_ack_timeout)
@@ -87,6 +88,7 @@ class Mould:
             retransmission,
             delayed_ack,
             binding,
+            State.SYN_RECEIVED,
         )
         retransmission.owner = delayed_ack.owner = (ctx, tcb)
         tcb.route = self.route

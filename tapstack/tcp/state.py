@@ -54,8 +54,9 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 }
 """Figure 5, plus: any state may end in CLOSED, by a reset, a timeout or an abort.
 
-A connection is made in CLOSED: a listener's leaves it for SYN-RECEIVED, while the Listener itself
-stays in LISTEN. SYN-RECEIVED is never left for LISTEN for the same reason: the connection ends.
+A connection is made in CLOSED: a listener's leaves it for SYN-RECEIVED, or is made there, while
+the Listener itself stays in LISTEN. SYN-RECEIVED is never left for LISTEN for the same reason: the
+connection ends.
 """
 
 CAN_SEND = frozenset({State.ESTABLISHED, State.CLOSE_WAIT})

@@ -79,7 +79,7 @@ class Exchange:
     then all defaults would be looked up by name for each new connection.
     """
     state: State = State.CLOSED
-    """Written by `state.become` alone."""
+    """Written by `state.become` alone, but that `mould.py` makes a TCB in SYN-RECEIVED."""
 
     # --- send sequence variables ---
     snd_una: int = 0
