@@ -2,8 +2,8 @@
 
 That is all that most connections ever get, and each costs what the work for it comes to rather than
 its octets. So here all of it is done in place, and once: what the segment does to the connection,
-what the flush behind it would find, and what the user's reading of the text does. The truth are
-`segment_arrives.py` and its steps, `output.py` and `reading.py`: a property test holds them
+what the flush behind it would find, and what the user's reading of the text does. The steps of
+`segment_arrives.py`, with `output.py` and `reading.py`, are the truth: a property test holds both
 together, field by field.
 
 Whatever is not so plain is declined before anything has changed. Sequence numbers are compared in
@@ -44,6 +44,7 @@ _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 _HEADERS = 20 + 32
 """Octets of an IP header, and of a TCP header with timestamps alone."""
+# A member of an Enum is looked up at length each time that it is named.
 _ESTABLISHED = State.ESTABLISHED
 _BUSY, _IDLE = Limit.BUSY, Limit.IDLE
 

@@ -84,7 +84,7 @@ class Exchange:
     # --- send sequence variables ---
     snd_una: int = 0
     """SND.UNA: oldest sequence number not acknowledged. Written by `acknowledgment.py`, and by
-    `expected_segment.py`."""
+    `expected_segment.py` and `exchange.py`."""
     snd_nxt: int = 0
     """SND.NXT: next sequence number to be sent. Written by `output.py`, and by `lone_unit.py`,
     `lone_fin.py`, `short_text.py` and `train.py`."""
@@ -102,7 +102,8 @@ class Exchange:
     # --- receive sequence variables ---
     rcv_nxt: int = 0
     """RCV.NXT: next sequence number expected. Written by `receive_memory.append_text`, by
-    `expected_segment.py`, and for a FIN by `segment_arrives.py` and `expected_end.py`."""
+    `expected_segment.py` and `exchange.py`, and for a FIN by `segment_arrives.py` and
+    `expected_end.py`."""
     rcv_wnd: int = 0
     """RCV.WND: octets last advertised, counted from `rcv_wup`. Written by `transmission.py`, and by
     `plain_segment.py`, `lone_fin.py`, `short_text.py` and `train.py`."""
