@@ -17,7 +17,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import ecn, fast_open_path
 from tapstack.tcp.accecn import tell_again
 from tapstack.tcp.acknowledging import acknowledge
-from tapstack.tcp.acknowledgment import process_acknowledgment
+from tapstack.tcp.acknowledgment import echo_of, process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.half_open import complete_passive_open, establish
@@ -55,6 +55,8 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
         # Fifth, "if the ACK bit is off, drop the segment": like Linux, whatever else it is.
         ctx.counters.drop(Drop.TCP_NO_ACK)
         return
+    # As Linux: a round trip is told by what meets a connection that is established, and stands.
+    echo = echo_of(tcb, seg) if tcb.state is State.ESTABLISHED else None
     going_on = (
         check_timestamps(ctx, tcb, seg, now)
         and check_sequence_number(ctx, tcb, seg, now)
@@ -72,7 +74,7 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
         expected = tcb.rcv_nxt
         if tcb.state in TAKES_TEXT:
             check_urgent(ctx, tcb, seg)
-        process_text(ctx, tcb, seg, segment_size, now)
+        process_text(ctx, tcb, seg, segment_size, echo, now)
         check_fin(ctx, tcb, seg, now)
         tcb.statistics.bytes_received += sub(tcb.rcv_nxt, expected)
     ctx.mark_dirty(tcb)
@@ -107,7 +109,12 @@ def is_acceptable(tcb: Tcb, seg: Segment) -> bool:
     right = right_edge(tcb)
     if lt(seg.end, tcb.rcv_wup) or gt(seg.seq, right):
         return False
-    return le(seg.end, right) or not len(tcb.receive_queue)
+    return le(seg.end, right) or not (len(tcb.receive_queue) or _fin_waits(tcb))
+
+
+def _fin_waits(tcb: Tcb) -> bool:
+    """Tell whether the peer's FIN stands in Linux's receive queue: till the user has gone."""
+    return tcb.state in HAS_RECEIVED_FIN and not tcb.orphaned
 
 
 def check_reset(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:

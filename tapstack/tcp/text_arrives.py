@@ -41,8 +41,13 @@ GROWING_LENGTH = 128
 """Octets of text that a segment has at least for the window to grow by it, as in Linux."""
 
 
-def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant) -> None:
-    """Take the text: in order to the user, beyond a gap to reassembly."""
+def process_text(
+    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, echo: int | None, now: Instant
+) -> None:
+    """Take the text: in order to the user, beyond a gap to reassembly.
+
+    `echo` is what tells the round trip to who only receives; None: nothing.
+    """
     if _is_for_nobody(tcb, seg):
         _refuse(ctx, tcb, seg)
     elif tcb.state not in TAKES_TEXT or not seg.text:
@@ -51,9 +56,9 @@ def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: I
     elif le(add(seg.seq, len(seg.text)), tcb.rcv_nxt) or ge(seg.seq, right_edge(tcb)):
         _acknowledge_again(ctx, tcb, seg)
     elif not gt(seg.seq, tcb.rcv_nxt):
-        _receive_in_order(ctx, tcb, seg, segment_size, now)
+        _receive_in_order(ctx, tcb, seg, segment_size, echo, now)
     else:
-        _receive_out_of_order(ctx, tcb, seg, segment_size, now)
+        _receive_out_of_order(ctx, tcb, seg, segment_size, echo, now)
 
 
 def _is_for_nobody(tcb: Tcb, seg: Segment) -> bool:
@@ -89,7 +94,7 @@ def _acknowledge_again(ctx: Context, tcb: Tcb, seg: Segment) -> None:
 
 
 def _receive_in_order(
-    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant
+    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, echo: int | None, now: Instant
 ) -> None:
     """Take text that is next, some of which may have come before."""
     note_duplicate(ctx, tcb, seg)
@@ -104,8 +109,7 @@ def _receive_in_order(
     append_text(tcb, text, memory, alone=seg.seq != tcb.rcv_nxt)
     if seg.flags & FIN:
         tcb.reassembly = None  # as Linux does: nothing can lie beyond the end of the stream
-    pushed, stamps = bool(seg.flags & PSH), seg.options.timestamps
-    echo = None if stamps is None else stamps.echo
+    pushed = bool(seg.flags & PSH)
     note_text(ctx, tcb, len(seg.text), segment_size, pushed, echo, memory, now)
     ecn.on_text(tcb, seg)
     if tcb.reassembly:
@@ -185,15 +189,14 @@ def _fill_gap(ctx: Context, tcb: Tcb, queue: ReassemblyQueue) -> None:
 
 
 def _receive_out_of_order(
-    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant
+    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, echo: int | None, now: Instant
 ) -> None:
     """Keep text beyond a gap, and say so at once (RFC 5681 §4.2: an immediate duplicate ACK)."""
     length, memory = len(seg.text), memory_of_segment(seg)
     size = segment_size or length
     if size > tcb.acks.rcv_mss:
         receive_space.learn_share(tcb, length, memory.charge)
-    stamps = seg.options.timestamps
-    receive_space.measure(tcb, length, stamps and stamps.echo, now, in_order=False)
+    receive_space.measure(tcb, length, echo, now, in_order=False)
     tcb.acks.estimate_size(tcb, size, bool(seg.flags & PSH))
     ecn.on_text(tcb, seg)
     if not make_room(ctx, tcb, seg.seq):

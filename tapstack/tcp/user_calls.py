@@ -222,11 +222,11 @@ def unsent(tcb: Tcb) -> int:
 
 def is_writable(ctx: Context, tcb: Tcb) -> bool:
     """Tell whether `send` would take much, or raise, now; if not, an event will tell when."""
-    if tcb.error or tcb.fin_queued or tcb.state is State.CLOSED:
-        return True
     takes_text = (
         tcb.state not in _BEFORE_ESTABLISHED or tcb.opens_early or fast_open_client.is_deferred(tcb)
     )
+    if tcb.error or (tcb.fin_queued and takes_text) or tcb.state is State.CLOSED:
+        return True
     writable = takes_text and send_space.is_roomy(ctx, tcb)
     tcb.send_blocked |= not writable
     return writable
