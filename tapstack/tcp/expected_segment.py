@@ -97,7 +97,8 @@ def take_expected(
     tcb.last_received_at = now
     if length:
         _queue(tcb, seq, texts, length, packets, memory)
-        note_text(ctx, tcb, length, segment_size, bool(flags & PSH), echo, memory, now)
+        told = echo if tcb.state is State.ESTABLISHED else None  # as `segment_arrives` has it
+        note_text(ctx, tcb, length, segment_size, bool(flags & PSH), told, memory, now)
         ctx.report(tcb, READABLE)
     ctx.mark_dirty(tcb)
     return True
