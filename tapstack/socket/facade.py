@@ -206,9 +206,10 @@ class Socket(SocketObject):
         left = self._timeout
         deadline = self._host.now() + round(left * SECOND) if left else None
         while True:  # once at least: an empty datagram is a datagram
-            rest = rest[self._send(left, rest, flags, None) :]
-            if not len(rest):
+            sent = self._send(left, rest, flags, None)
+            if sent == len(rest):
                 return
+            rest = rest[sent:]
             if left is None:
                 flags |= GOES_ON
             if deadline is not None:

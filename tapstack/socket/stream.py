@@ -212,17 +212,19 @@ class StreamEndpoint(AnyEndpoint):
         With MSG_FASTOPEN it connects first, and always raises: BlockingIOError with EINPROGRESS
         tells by its `characters_written` how much went with the SYN.
         """
-        self._check_open()
+        if self._closed:
+            raise os_error(EBADF)
         if flags & SPECIAL:
             return send_specially(self, data, flags, to, control, now)
         kinds = read_control(control, of_datagram=False).timestamps if control else None
-        if self._tcb is None:
+        tcb, stamping = self._tcb, self.kept.timestamping
+        if tcb is None:
             raise os_error((self._past and self._tcp.take_error(self._past)) or EPIPE)
-        if self._tcb.fast_open is not None and is_deferred(self._tcb):
+        if tcb.fast_open is not None and is_deferred(tcb):
             self._connect_reported = False
-            stream_text.send_first(self._tcp, self._tcb, data, flags, now)
-        wish = self.kept.timestamping.wish(kinds)
-        return stream_text.send(self._tcp, self._tcb, data, flags, wish, now)
+            stream_text.send_first(self._tcp, tcb, data, flags, now)
+        wish = stamping.wish(kinds) if kinds or stamping.flags else None
+        return stream_text.send(self._tcp, tcb, data, flags, wish, now)
 
     def open_with_text(self, to: Endpoint, now: Instant) -> None:
         """Begin a connection whose SYN waits for text (RFC 7413). Raises: OSError as `connect`."""
@@ -240,12 +242,13 @@ class StreamEndpoint(AnyEndpoint):
             octet = self._receive_urgent(bool(flags & MSG_PEEK))[:size]
             control = self._control_of(self._connection(), b"")
             return Message(octet, flags=MSG_OOB, control=control)
-        if not self._tcb and not self._listener and self._shut_before_connecting & select.POLLIN:
+        if self._shut_before_connecting & select.POLLIN and not (self._tcb or self._listener):
             return Message(b"")
-        tcb = self._connection_to_read()
+        tcb = self._connection_to_read() if self._closed or self._tcb is None else self._tcb
         text = stream_text.receive(self._tcp, tcb, size, flags, now)
-        control = self._control_of(tcb, text) if self.kept.tells_of_text else ()
-        return Message(text, control=control)
+        if self.kept.tells_of_text:
+            return Message(text, control=self._control_of(tcb, text))
+        return Message(text)
 
     def receive_all(self, size: int, flags: int, text: bytearray, *, now: Instant) -> Message:
         """Add to `text` until it has `size` octets or the stream ends (MSG_WAITALL), and give it.

@@ -36,6 +36,10 @@ from tapstack.tcp.transmit_timestamps import Wish, expect_wish
 from tapstack.tcp.urgent import UrgentOctet
 
 _IN, _OUT = select.POLLIN, select.POLLOUT
+_OF_TEXT = MSG_OOB | MSG_MORE | MSG_EOR
+"""Flags that say something of the text itself."""
+# Each call asks for one of these: as members they would be looked up in their class.
+_SYN_SENT, _ESTABLISHED, _NOT_URGENT = State.SYN_SENT, State.ESTABLISHED, UrgentOctet.NONE
 TCP_INQ = 36
 """Of <linux/tcp.h>, where its control data is called TCP_CM_INQ: octets that wait behind."""
 
@@ -47,15 +51,18 @@ def send(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, wish: Wish | None, now: I
     """
     if wish is not None:
         expect_wish(tcb)
-    taken = tcp.send(
-        tcb,
-        data,
-        now,
-        out_of_band=flags & MSG_OOB != 0,
-        more=flags & MSG_MORE != 0,
-        ends_record=flags & MSG_EOR != 0,
-    )
-    if tcb.state is State.SYN_SENT:
+    if flags & _OF_TEXT:
+        taken = tcp.send(
+            tcb,
+            data,
+            now,
+            out_of_band=flags & MSG_OOB != 0,
+            more=flags & MSG_MORE != 0,
+            ends_record=flags & MSG_EOR != 0,
+        )
+    else:
+        taken = tcp.send(tcb, data, now)
+    if tcb.state is _SYN_SENT:
         tcb.writer_waits = not flags & MSG_DONTWAIT
     if taken == 0 and (len(data) or is_opening(tcb)):
         raise os_error(EAGAIN)  # before it is open even nothing has to wait
@@ -79,8 +86,10 @@ def receive(tcp: Tcp, tcb: Tcb, size: int, flags: int, now: Instant) -> bytes:
     """Take text, b"" at its end. Raises: OSError with EAGAIN, why it ended."""
     if not (flags & MSG_DONTWAIT or tcb.error):
         # Who may wait gets no less than SO_RCVLOWAT, or than `size` if he wants all of it.
-        least = (size if flags & MSG_WAITALL else min(tcb.options.rcvlowat, size)) or 1
-        is_there = len(tcb.receive_queue) >= least and tcb.urgent_octet is UrgentOctet.NONE
+        least = tcb.options.rcvlowat
+        if size < least or flags & MSG_WAITALL:
+            least = size or 1
+        is_there = len(tcb.receive_queue) >= least and tcb.urgent_octet is _NOT_URGENT
         if not is_there and not tcp.is_readable(tcb, least=least):
             raise os_error(EAGAIN)
     if flags & MSG_PEEK:
@@ -91,8 +100,9 @@ def receive(tcp: Tcp, tcb: Tcb, size: int, flags: int, now: Instant) -> bytes:
             tcb.options.peek_off = max(tcb.options.peek_off - len(text), 0)
     if text is None:
         raise os_error(EAGAIN)
-    # Linux discards what MSG_TRUNC asks for, and tells how much that was.
-    return bytes(len(text)) if flags & MSG_TRUNC else text
+    if flags & MSG_TRUNC:
+        return bytes(len(text))  # Linux discards it, and tells how much it was
+    return text
 
 
 def _peek(tcp: Tcp, tcb: Tcb, size: int, now: Instant) -> bytes | None:
@@ -164,9 +174,9 @@ def is_silent(tcb: Tcb) -> bool:
 def _is_plain(tcb: Tcb) -> bool:
     """Tell whether all there is to say is said by its buffers, as it nearly always is."""
     return (
-        tcb.state is State.ESTABLISHED
+        tcb.state is _ESTABLISHED
         and not (tcb.error or tcb.errors or tcb.read_shut or tcb.fin_queued)
-        and tcb.urgent_octet is UrgentOctet.NONE
+        and tcb.urgent_octet is _NOT_URGENT
     )
 
 
