@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tapstack.stack import Stack
     from tapstack.tcp.tcb import Tcb
 
-_ALL_HEADERS = Struct("!12sI HHHHHII HHIIHH2xH III")
+_ALL_HEADERS = Struct("!12sI HHIHII HHIIHH2xH III")
 """Ethernet, IPv4 without options, TCP, and timestamps behind two NOPs as every stack has them.
 
 What is looked at together, or not at all, is one piece.
@@ -49,6 +49,8 @@ _TCP_LENGTH = _LENGTH - _TCP_START
 PROTOCOL_AT = ETHERNET_LENGTH + 9  # RFC 791 §3.1
 PLAIN_IPV4 = ETHERTYPE_IPV4 << 16 | PLAIN << 8
 """EtherType, version and header length, and type of service, if there is no mark (RFC 3168)."""
+_WAY_MASK = FRAGMENT_MASK << 16 | 0xFF
+"""Of fragment, TTL and protocol: what tells a fragment, and the protocol."""
 NO_DSCP = ~(0x3F << 2)
 """All of these but the DSCP (RFC 2474 §3)."""
 _TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
@@ -68,23 +70,12 @@ def is_segment_intact(source: int, destination: int, octets: memoryview) -> bool
     return is_checksum_right(source, destination, PROTOCOL_TCP, octets[_TCP_START:])
 
 
-def count_taken(stack: Stack, interface: NetworkInterface, length: int, frames: int = 1) -> None:
-    """Count frames of `length` octets, all told, as Ethernet and IP do."""
-    link, counters = interface.statistics, stack.counters
-    link.rx_packets += frames
-    link.rx_bytes += length
-    counters["IfInPkts"] += frames
-    counters["IfInOctets"] += length
-    counters["IpInReceives"] += frames
-    counters["IpExtInNoECTPkts"] += frames
-    counters["IpInDelivers"] += frames
-
-
 class ExpressLane:
     """The lane's way in, for all connections of one stack."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        self._tracer = stack.tracer
         self._context = stack.tcp.context
         self._tcbs = self._context.connections.tcbs
         self._raw_protocols = stack.ip.raw.by_protocol
@@ -97,20 +88,20 @@ class ExpressLane:
 
         With it go those `behind` it, as far as they make a run with it: tell how many in all.
         """
-        octets, stack = frame.parts[0], self._stack
-        if len(octets) < _LENGTH or octets[PROTOCOL_AT] != PROTOCOL_TCP or stack.tracer.on:
+        octets = frame.parts[0]
+        if len(octets) < _LENGTH or self._tracer.on:
             return 0
         (
             addresses, front,
-            total_length, number, fragment, ttl_and_protocol, check, source, destination,
+            total_length, number, way, check, source, destination,
             port, our_port, seq, ack, word, wnd, up,
             option, stamp, echo,
         ) = _ALL_HEADERS.unpack_from(octets)  # fmt: skip
         if (
-            word & _WORD_MASK != _EXPECTED_WORD
+            way & _WAY_MASK != PROTOCOL_TCP
+            or word & _WORD_MASK != _EXPECTED_WORD
             or option != _TEN_TIMESTAMPS
             or front & NO_DSCP != PLAIN_IPV4
-            or fragment & FRAGMENT_MASK
             or total_length != len(octets) - ETHERNET_LENGTH
         ):
             return 0
@@ -121,8 +112,9 @@ class ExpressLane:
         is_open = lane and lane.interface is interface and lane.heard == addresses
         if not is_open and not self._open_lane(tcb, interface, addresses):
             return 0
-        total = (front & 0xFFFF) + total_length + number + fragment + ttl_and_protocol + check
-        if (total + source + destination) % _ONES or PROTOCOL_TCP in self._raw_protocols:
+        # RFC 791 §3.1; of halves that are added as wholes, the remainder is the same.
+        total = front + total_length + number + way + check + source + destination
+        if total % _ONES != ETHERTYPE_IPV4 or PROTOCOL_TCP in self._raw_protocols:
             return 0
         octets, offload = memoryview(octets), frame.offload
         if offload is None and not is_segment_intact(source, destination, octets):
@@ -145,8 +137,9 @@ class ExpressLane:
             ends = port, our_port, seq, ack, word & 0xFF, wnd, up
             if not self._take_by_steps(tcb, ends, stamp, echo, octets, front & 0xFF, size, now):
                 return 0
-        count_taken(stack, interface, len(octets))
-        stack.counters["TcpInSegs"] += 1
+        count = interface.taken
+        count.frames += 1
+        count.octets += len(octets)
         return 1
 
     def _take_run(
@@ -170,8 +163,8 @@ class ExpressLane:
             self._context, tcb, *numbers, texts, length, size, packets, now
         ):
             return 0
-        count_taken(self._stack, interface, octets, frames)
-        self._stack.counters["TcpInSegs"] += frames
+        interface.taken.frames += frames
+        interface.taken.octets += octets
         return frames
 
     def _take_by_steps(

@@ -18,7 +18,6 @@ from tapstack.express import (
     PLAIN_IPV4,
     PROTOCOL_AT,
     ExpressLane,
-    count_taken,
     is_from_host_to,
     is_segment_intact,
 )
@@ -102,8 +101,8 @@ class SynLane:
         way = interface, hop, destination
         if way != self._way and not self._is_way(*way, source):
             return False
-        count_taken(stack, interface, _LENGTH)
-        stack.counters["TcpInSegs"] += 1
+        interface.taken.frames += 1
+        interface.taken.octets += _LENGTH
         lane = self._express.lane_of(interface, addresses)
         if hop is not None and take_expected_syn(
             ctx, listener, pair, lane, hop.metrics, hop.mtu, offer, seq, stamp, now

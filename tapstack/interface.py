@@ -19,11 +19,25 @@ from tapstack.base.errors import Drop
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
-from tapstack.eth.protocol import Ethernet, multicast_mac
+from tapstack.eth.protocol import Ethernet, LinkStatistics, multicast_mac
 from tapstack.eth.wire import ETHERTYPE_ARP, ETHERTYPE_IPV4
 
 Unreachable = Callable[[Sequence[Buffer], Instant], None]
 """Hear of a datagram whose neighbour did not answer."""
+
+
+class Taken:
+    """Frames with plain segments that the express lane has taken since that was last looked at.
+
+    To count one in every layer would cost a fifth of what it costs to take it.
+    """
+
+    __slots__ = ("frames", "octets")
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.octets = 0
+        """Of all of them."""
 
 
 class NetworkInterface:
@@ -55,8 +69,8 @@ class NetworkInterface:
         self._ethernet = Ethernet(device, counters=counters, tracer=tracer)
         self.mac = self._ethernet.mac
         """Our own address on this link; zero on the loopback."""
-        self.statistics = self._ethernet.statistics
-        """What went through."""
+        self.taken = Taken()
+        """What the express lane has taken past the layers, for `count_taken`."""
         self.count_sent = self._ethernet.count_sent
         """Count frames of so many octets, all told, that are written past Ethernet."""
         self._arp: Arp | None = None
@@ -73,6 +87,32 @@ class NetworkInterface:
             self._ethernet.bind(ETHERTYPE_ARP, self._arp)
         self.neighbours = self._arp.neighbours if self._arp is not None else None
         """Who is on the link; None on the loopback."""
+
+    # --- counting ---
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """What went through."""
+        self.count_taken()
+        return self._ethernet.statistics
+
+    def count_taken(self) -> None:
+        """Count as Ethernet, IP and TCP do what the express lane has taken."""
+        taken = self.taken
+        if taken.frames:
+            self.count_plain(taken.octets, taken.frames)
+            self._counters["TcpInSegs"] += taken.frames
+            taken.frames = taken.octets = 0
+
+    def count_plain(self, length: int, frames: int) -> None:
+        """Count frames of `length` octets, all told, as Ethernet and IP do: whole datagrams."""
+        counters = self._counters
+        self._ethernet.count_received(length, frames)
+        counters["IpInReceives"] += frames
+        counters["IpExtInNoECTPkts"] += frames
+        counters["IpInDelivers"] += frames
+
+    # --- the link ---
 
     def is_loopback(self) -> bool:
         """Tell whether what is sent here comes straight back."""
@@ -116,7 +156,7 @@ class NetworkInterface:
 
     def _on_undeliverable(self, parts: Sequence[Buffer], reason: Drop, now: Instant) -> None:
         """Count a datagram that did not leave, and say so if it is because nobody answered."""
-        self.statistics.tx_dropped += 1
+        self._ethernet.statistics.tx_dropped += 1
         self._counters.drop(reason)
         if reason is Drop.ARP_UNRESOLVED and self.on_unreachable is not None:
             self.on_unreachable(parts, now)

@@ -17,6 +17,7 @@ from tapstack.base.errors import MalformedPacket
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Duration, Instant
+from tapstack.eth.protocol import LinkStatistics
 from tapstack.eth.wire import ETHERTYPE_IPV4
 from tapstack.express import ExpressLane
 from tapstack.express_datagrams import DatagramLane
@@ -41,7 +42,7 @@ class Stack:
         tcp_config: TcpConfig | None = None,
         ip_config: IpConfig | None = None,
     ) -> None:
-        self.counters = Counters()
+        self._counters = Counters()
         self.tracer = Tracer()
         self.timers = TimerQueue()
         self.interfaces: dict[str, NetworkInterface] = {}
@@ -49,13 +50,13 @@ class Stack:
         self.epoch: Duration = 0
         """What to add to an instant to get µs since 1970, for users who are told the time."""
         self._entropy = entropy
-        self._loopbacks: list[NetworkInterface] = []
+        self._loopbacks: list[tuple[NetworkInterface, LinkStatistics]] = []
         self.events: list[SocketEvent] = []
         """What happened to sockets since `take_events`."""
         self.ip = Ip(
             timers=self.timers,
             entropy=entropy,
-            counters=self.counters,
+            counters=self._counters,
             tracer=self.tracer,
             events=self,
             config=ip_config,
@@ -64,7 +65,7 @@ class Stack:
             ip=self.ip,
             icmp=self.ip.icmp,
             entropy=entropy,
-            counters=self.counters,
+            counters=self._counters,
             events=self,
             tracer=self.tracer,
         )
@@ -72,7 +73,7 @@ class Stack:
             ip=self.ip,
             timers=self.timers,
             entropy=entropy,
-            counters=self.counters,
+            counters=self._counters,
             events=self,
             tracer=self.tracer,
             config=tcp_config,
@@ -99,7 +100,7 @@ class Stack:
             device,
             timers=self.timers,
             entropy=self._entropy,
-            counters=self.counters,
+            counters=self._counters,
             tracer=self.tracer,
             arp_config=arp_config,
         )
@@ -107,7 +108,7 @@ class Stack:
         interface.on_unreachable = self.ip.on_link_unreachable
         self.interfaces[interface.name] = interface
         if interface.is_loopback():
-            self._loopbacks.append(interface)
+            self._loopbacks.append((interface, interface.statistics))
         self.ip.add_interface(interface)
         self.ip.add_address(interface, network)
         interface.add_address(network, now)
@@ -147,8 +148,7 @@ class Stack:
         tcp = self._tcp_context
         if tcp.dirty or tcp.replies or tcp.resets:
             self.tcp.flush(now)
-        for loopback in self._loopbacks:
-            passed = loopback.statistics
+        for loopback, passed in self._loopbacks:
             if passed.tx_packets != passed.rx_packets:  # or it has lost some: then there is none
                 self._loop_back(loopback, now)
 
@@ -161,9 +161,16 @@ class Stack:
         try:
             interface.receive(frame, now)
         except MalformedPacket as malformed:
-            self.counters.drop(malformed.reason)
+            self._counters.drop(malformed.reason)
 
     # --- what the driver asks ---
+
+    @property
+    def counters(self) -> Counters:
+        """Every counter, with what the express lane has taken counted in."""
+        for interface in self.interfaces.values():
+            interface.count_taken()
+        return self._counters
 
     def next_deadline(self) -> Instant | None:
         """Tell when `expire` is to be called next, or None."""

@@ -116,7 +116,8 @@ class History:
             self.undisturbed += tcb.undisturbed
         if len(self.wire) > len(self.connections):
             self.connections += [None] * (len(self.wire) - len(self.connections) - 1)
-            self.connections.append([snapshot(each) for each in stack.tcp.connections])
+            counters = dict(stack.counters)
+            self.connections.append([counters, *map(snapshot, stack.tcp.connections)])
 
 
 def snapshot(value: object) -> object:
