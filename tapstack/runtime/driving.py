@@ -54,6 +54,7 @@ class Driver:
 
     def __init__(self, stack: Stack, lock: StackLock, watchers: Watchers) -> None:
         self._stack = stack
+        self._timers = stack.timers
         self._counters = stack.counters
         self._lock = lock
         self._watchers = watchers
@@ -120,10 +121,17 @@ class Driver:
             _log_defect()
         if stack.events:
             self._tell()
-        if self._is_asleep:
-            self._wake_for_deadline()
         if self.has_watch_off:
             self.put_watch_on()
+        if self._is_asleep:
+            self._wake_for_deadline()
+
+    def _wake_for_deadline(self) -> None:
+        """End the sleep of who drives, if there is a deadline before its end."""
+        soonest = self._soonest() if self._late_devices else self._timers.soonest()
+        until = self._sleeping_until
+        if soonest is not None and (until is None or soonest < until):
+            self.kick()
 
     # --- calls while one stands by ---
 
@@ -139,20 +147,12 @@ class Driver:
     def put_watch_on(self) -> None:
         """End that, behind the call, when its caller has seen to what had come by then."""
         try:
-            for _ in range(_RUNS_A_TURN):
-                if not self._poller.poll(0, _DESCRIPTORS_AT_ONCE):
-                    break
-                self._see_to_arrivals()
+            if self.is_stood_by and self._poll(0, _DESCRIPTORS_AT_ONCE):
+                self._look_around()
         finally:
             for fd in self._interfaces:  # of what has come since, this tells at once
                 self._arrivals.modify(fd, _FRAMES)
             self.has_watch_off = False
-
-    def _wake_for_deadline(self) -> None:
-        """End the sleep of who drives, if there is a deadline before its end."""
-        soonest, until = self._soonest(), self._sleeping_until
-        if soonest is not None and (until is None or soonest < until):
-            self.kick()
 
     def _tell(self) -> None:
         stack = self._stack
@@ -197,10 +197,10 @@ class Driver:
 
         Under the lock, which others may have meanwhile.
         """
-        self._sleeping_until = self._soonest()
-        self._is_asleep = self.is_stood_by = True
         if self.has_watch_off:
             self.put_watch_on()  # whose call that was waits now
+        self._sleeping_until = self._soonest()
+        self._is_asleep = self.is_stood_by = True
         waiter.rouse = self.kick
         try:
             self._lock.leave(self._watch)
@@ -238,8 +238,7 @@ class Driver:
         """Do the turn of who stands by, if he does still, in a thread that was in the stack."""
         if self.is_stood_by:
             self._look_around()
-            if self._is_asleep:
-                self._wake_for_deadline()
+            self._wake_for_deadline()
 
     def _look_around(self) -> None:
         """Do what there is to be done, by frames and by the clock.
@@ -261,7 +260,7 @@ class Driver:
         Under the lock, which others may have meanwhile. Raises: what signal handlers raise.
         """
         if not self.finds_at_once or self._lock.is_wanted or not self._find():
-            soonest = self._soonest() if self._late_devices else self._stack.timers.soonest()
+            soonest = self._soonest() if self._late_devices else self._timers.soonest()
             if until is None or (soonest is not None and soonest < until):
                 until = soonest
             self._sleeping_until = until
@@ -310,7 +309,7 @@ class Driver:
             due = device.next_deadline()
             if due is not None and due <= self.now:
                 self._read(fd, hurries=True, hung_up=False)
-        soonest = self._stack.timers.soonest()
+        soonest = self._timers.soonest()
         if soonest is not None and soonest <= self.now:
             self.guard(self._stack.expire, self.now)
         if self._stack.events:
@@ -318,7 +317,7 @@ class Driver:
 
     def _soonest(self) -> Instant | None:
         """Give a time until which nothing is due: not later than the soonest deadline."""
-        soonest = self._stack.timers.soonest()
+        soonest = self._timers.soonest()
         for _, device in self._late_devices:
             due = device.next_deadline()
             if due is not None and (soonest is None or due < soonest):

@@ -99,6 +99,16 @@ class Runtime:
             if lock.tasks:
                 lock.work()
 
+    def look(self, attempt: Callable[..., T], *arguments: Any) -> T:
+        """Enter the stack to look at something: as `call`, where nothing comes of the attempt."""
+        seen: T = self._lock.run(self._look, attempt, arguments)
+        return seen
+
+    def _look(self, attempt: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        if self.refuses:
+            raise self._refusal()
+        return attempt(*arguments, now=monotonic())
+
     def _refusal(self) -> OSError:
         """Make the error of a call that comes too late; at exit, have it never return instead."""
         if self._exits_by not in (None, get_ident()):

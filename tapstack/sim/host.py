@@ -138,6 +138,10 @@ class Host:
         finally:
             self.flush()
 
+    def look(self, attempt: Callable[..., T], *arguments: Any) -> T:
+        """Call an attempt of which nothing comes. Raises: what it raises."""
+        return attempt(*arguments, now=self._clock.now)
+
     def call_soon(self, attempt: Callable[..., object], *arguments: Any) -> None:
         """Have an attempt made before anything else happens. For finalizers."""
         self._clock.call_soon(partial(self.call, attempt, *arguments))

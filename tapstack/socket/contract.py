@@ -142,6 +142,9 @@ class SocketHost(Protocol):
     def call(self, attempt: Callable[..., T], *arguments: Any) -> T:
         """Enter the stack: call `attempt(*arguments, now=…)`. Raises: what it raises."""
 
+    def look(self, attempt: Callable[..., T], *arguments: Any) -> T:
+        """Call an attempt of which nothing comes that is to be sent or told. Raises: as `call`."""
+
     def call_soon(self, attempt: Callable[..., object], *arguments: Any) -> None:
         """Have an attempt made soon, without waiting for it: for finalizers."""
 

@@ -66,11 +66,11 @@ class Socket(SocketObject):
 
     def getsockname(self) -> Address:
         """Give the local address."""
-        return write_address(self._host.call(self._attempts().local))
+        return write_address(self._host.look(self._attempts().local))
 
     def getpeername(self) -> Address:
         """Give the other end's address. Raises: OSError with ENOTCONN."""
-        return write_address(self._host.call(self._attempts().remote))
+        return write_address(self._host.look(self._attempts().remote))
 
     # --- connections ---
 

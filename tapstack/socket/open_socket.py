@@ -31,7 +31,7 @@ class OpenSocket:
     def fileno(self) -> int:
         """Give the descriptor that shows readiness, made on the first call. Raises: OSError."""
         if self.readiness is None:
-            self.host.call(self._show)
+            self.host.look(self._show)
         return -1 if self.readiness is None else self.readiness.fileno()
 
     def _show(self, *, now: Instant) -> None:
