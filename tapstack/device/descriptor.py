@@ -91,6 +91,8 @@ class DescriptorDevice:
             if error.errno in _NOTHING_TO_READ:
                 return None
             raise self._gone() from error
+        if not octets:  # what a packet socket pair says whose other end was closed
+            raise self._gone()
         if not self._offload:
             return make_frame(((memoryview(octets),), None))
         header = self._header = octets[_HEADER]

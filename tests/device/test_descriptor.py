@@ -105,6 +105,13 @@ def test_what_is_written_to_a_device_that_has_gone_is_lost_and_reading_says_so(e
             device.read(0)
 
 
+def test_reading_says_that_the_other_end_of_a_pair_was_closed(ends: Pair) -> None:
+    device, theirs = ends
+    theirs.close()
+    with pytest.raises(OSError, match="the device pair0 is gone"):
+        device.read(0)
+
+
 @given(st.text(min_size=1, max_size=15))
 def test_an_own_address_is_individual_local_and_always_the_same(name: str) -> None:
     mac = derive_mac(name)
