@@ -96,9 +96,11 @@ def take_final_ack(tcb: Tcb, seg: Segment) -> None:
         return
     accecn_option.note_first(state, seg)
     state.options_due = 1
-    if not ace:
-        # "the Server MUST NOT set ECT on outgoing packets": who clears ACE may clear marks.
+    if not ace and not seg.length and not seg.options.sack:
+        # "the Server MUST NOT set ECT on outgoing packets and MUST NOT respond to AccECN feedback":
+        # something on the way clears ACE.
         state.failures |= ACE_NOT_RECEIVED
+        state.heeded = False
     elif ace in _CODEPOINTS and not seg.length and _is_plausible(state, ace):
         tcb.statistics.delivered_ce += _CODEPOINTS[ace] == CE
 
@@ -173,8 +175,8 @@ def count_marks(
     """
     state = tcb.accecn
     assert state is not None
-    if not (news.restart_timer or news.sacked or _is_later(tcb, seg)):
-        return 0  # it may have been overtaken by others
+    if not state.heeded or not (news.restart_timer or news.sacked or _is_later(tcb, seg)):
+        return 0  # or it may have been overtaken by others
     marked_before = state.delivered_octets[CE]
     octets = _octets_arrived(tcb, news, sacked)
     certain = accecn_option.read(tcb, state, seg, octets)

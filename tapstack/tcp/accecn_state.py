@@ -28,6 +28,9 @@ class AccurateEcn:
     failures: int = 0
     """The bits of what does not get through."""
 
+    heeded: bool = True
+    """The peer's feedback counts; or else it is not to be trusted at all."""
+
     # --- what came, and what is to be told ---
     syn_codepoint: int = NOT_ECT
     """How the peer's latest SYN or SYN-ACK came in."""
