@@ -84,6 +84,7 @@ def _take_end_of_handshake(
         or request.transmissions != 1
         or request.timeouts
         or request.pending is not None
+        or tcb.ecn
         or echo != (tcb.ts_offset + request.first_sent_at // MILLISECOND) & _MASK
         or tcb.options.defer_accept
         or tcb.fin_queued

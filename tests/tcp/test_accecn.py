@@ -14,6 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from tapstack.base.address import Endpoint
 from tapstack.base.units import MILLISECOND, SECOND
+from tapstack.tcp.expected_turn import take_expected_turn
 from tapstack.tcp.options import MAX_LENGTH, build_options, counters_length, parse_options
 from tapstack.tcp.segment import (
     ACE,
@@ -245,6 +246,19 @@ def test_nothing_is_capable_where_the_handshake_was_tampered_with() -> None:
     assert ace(text.flags) == 5
     (answer,) = host.inject(0, flags=ACK, seq=10, ack=syn_ack.seq + 5, text=b"x", tos=CE)
     assert ace(answer.flags) == 6
+
+
+def test_the_short_way_has_the_steps_look_at_a_final_ack() -> None:
+    host = Host(A)
+    host.tcp.config.tcp_ecn = 5
+    host.tcp.open_passive(host.tcp.bind(Endpoint(0, 80)), 8, UserOptions())
+    options = Options(1460, 7, True, Timestamps(100, 0))
+    (syn_ack,) = host.inject(0, flags=SYN | ASKS, seq=9, options=options)
+    stamps = syn_ack.options.timestamps
+    assert stamps is not None
+    (tcb,) = host.tcp.connections
+    turn = 10, syn_ack.seq + 1, ACK, 500, 101, stamps.value
+    assert not take_expected_turn(host.tcp.context, tcb, *turn, 0)
 
 
 # --- the option (§3.2.3) ------------------------------------------------------------------------
