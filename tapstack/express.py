@@ -13,13 +13,20 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from tapstack.base.address import MacAddress
-from tapstack.base.checksum import is_checksum_right
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
+from tapstack.express_headers import (
+    NO_DSCP,
+    ONES,
+    PLAIN_IPV4,
+    SYN_ALONE,
+    TCP_START,
+    WAY_MASK,
+    is_from_host_to,
+    is_segment_intact,
+)
 from tapstack.express_out import NeighbourLane
 from tapstack.express_runs import is_followed, read_run
-from tapstack.ip import wire as ip_wire
-from tapstack.ip.wire import FRAGMENT_MASK, PLAIN
+from tapstack.express_syns import SynLane
 from tapstack.tcp.exchange import SHORT, take_exchange
 from tapstack.tcp.expected_segment import take_expected
 from tapstack.tcp.expected_turn import TURNING, take_expected_turn
@@ -44,30 +51,11 @@ _ALL_HEADERS = Struct("!12sI HHIHII HHIIHH2xH III")
 What is looked at together, or not at all, is one piece.
 """
 _LENGTH = _ALL_HEADERS.size
-_TCP_START = ETHERNET_LENGTH + ip_wire.HEADER_LENGTH
-_TCP_LENGTH = _LENGTH - _TCP_START
-PROTOCOL_AT = ETHERNET_LENGTH + 9  # RFC 791 §3.1
-PLAIN_IPV4 = ETHERTYPE_IPV4 << 16 | PLAIN << 8
-"""EtherType, version and header length, and type of service, if there is no mark (RFC 3168)."""
-_WAY_MASK = FRAGMENT_MASK << 16 | 0xFF
-"""Of fragment, TTL and protocol: what tells a fragment, and the protocol."""
-NO_DSCP = ~(0x3F << 2)
-"""All of these but the DSCP (RFC 2474 §3)."""
+_TCP_LENGTH = _LENGTH - TCP_START
 _TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _WORD_MASK = 0xFFFF & ~(PSH | FIN)
 _EXPECTED_WORD = _DATA_OFFSET | ACK
-_ONES = 0xFFFF
-
-
-def is_from_host_to(mac: MacAddress, addresses: bytes) -> bool:
-    """Tell whether a frame's two link addresses say that another host sent it to us alone."""
-    return addresses[:6] == mac and not addresses[6] & 1 and addresses[6:] != mac
-
-
-def is_segment_intact(source: int, destination: int, octets: memoryview) -> bool:
-    """Verify the checksum of the segment in a frame."""
-    return is_checksum_right(source, destination, PROTOCOL_TCP, octets[_TCP_START:])
 
 
 class ExpressLane:
@@ -80,6 +68,7 @@ class ExpressLane:
         self._tcbs = self._context.connections.tcbs
         self._raw_protocols = stack.ip.raw.by_protocol
         self._latest: NeighbourLane | None = None
+        self.syns = SynLane(stack, self.lane_of)
 
     def receive(
         self, interface: NetworkInterface, frame: Frame, now: Instant, behind: Sequence[Frame] = ()
@@ -98,13 +87,13 @@ class ExpressLane:
             option, stamp, echo,
         ) = _ALL_HEADERS.unpack_from(octets)  # fmt: skip
         if (
-            way & _WAY_MASK != PROTOCOL_TCP
+            way & WAY_MASK != PROTOCOL_TCP
             or word & _WORD_MASK != _EXPECTED_WORD
             or option != _TEN_TIMESTAMPS
             or front & NO_DSCP != PLAIN_IPV4
             or total_length != len(octets) - ETHERNET_LENGTH
         ):
-            return 0
+            return word == SYN_ALONE and self.syns.receive(interface, frame, now)
         tcb = self._tcbs.get((destination, our_port, source, port))
         if tcb is None:
             return 0
@@ -114,7 +103,7 @@ class ExpressLane:
             return 0
         # RFC 791 §3.1; of halves that are added as wholes, the remainder is the same.
         total = front + total_length + number + way + check + source + destination
-        if total % _ONES != ETHERTYPE_IPV4 or PROTOCOL_TCP in self._raw_protocols:
+        if total % ONES != ETHERTYPE_IPV4 or PROTOCOL_TCP in self._raw_protocols:
             return 0
         octets, offload = memoryview(octets), frame.offload
         if offload is None and not is_segment_intact(source, destination, octets):
@@ -188,19 +177,22 @@ class ExpressLane:
 
     def _open_lane(self, tcb: Tcb, interface: NetworkInterface, addresses: bytes) -> bool:
         """Make a connection's lane, if all is as it mostly is."""
-        if not is_from_host_to(interface.mac, addresses):
+        lane = self.lane_of(interface, addresses)
+        if lane is None or self._stack.ip.is_martian(tcb.pair.remote, tcb.pair.local, interface):
             return False
-        if self._stack.ip.is_martian(tcb.pair.remote, tcb.pair.local, interface):
-            return False
-        tcb.lane = self.lane_of(interface, addresses)
+        tcb.lane = lane
         return True
 
-    def lane_of(self, interface: NetworkInterface, heard: bytes) -> NeighbourLane:
+    def lane_of(self, interface: NetworkInterface, heard: bytes) -> NeighbourLane | None:
         """Give the lane of a neighbour, by the link addresses that its frames have.
+
+        None: they are not those of another host that sends to us alone.
 
         It is shared with the connections before this one if they, too, are that neighbour's.
         """
         lane = self._latest
         if lane is None or lane.interface is not interface or lane.heard != heard:
+            if not is_from_host_to(interface.mac, heard):
+                return None
             lane = self._latest = NeighbourLane(self._stack, interface, heard)
         return lane

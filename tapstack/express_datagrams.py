@@ -16,7 +16,7 @@ from tapstack.base.address import Endpoint
 from tapstack.base.checksum import is_checksum_right
 from tapstack.base.datagram_socket import Arrival, Origin
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
-from tapstack.express import PROTOCOL_AT, is_from_host_to
+from tapstack.express_headers import PROTOCOL_AT, is_from_host_to
 from tapstack.ip.wire import FRAGMENT_MASK, HEADER_LENGTH as IP_LENGTH, PLAIN
 from tapstack.udp.wire import PROTOCOL_UDP
 

@@ -12,16 +12,16 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
-from tapstack.eth.wire import HEADER_LENGTH as ETHERNET_LENGTH
-from tapstack.express import (
+from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
+from tapstack.express_headers import (
     NO_DSCP,
+    ONES,
     PLAIN_IPV4,
-    PROTOCOL_AT,
-    ExpressLane,
-    is_from_host_to,
+    SYN_ALONE,
+    TCP_START,
+    WAY_MASK,
     is_segment_intact,
 )
-from tapstack.ip.wire import FRAGMENT_MASK, HEADER_LENGTH as IP_LENGTH
 from tapstack.tcp.connections import make_pair
 from tapstack.tcp.expected_syn import keep_mould, take_expected_syn
 from tapstack.tcp.half_open import take_syn_in
@@ -30,6 +30,8 @@ from tapstack.tcp.segment import SYN, Options, Segment, Timestamps
 from tapstack.tcp.wire import PROTOCOL_TCP
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tapstack.base.contracts import Frame
     from tapstack.base.units import Instant
     from tapstack.interface import NetworkInterface
@@ -39,52 +41,51 @@ if TYPE_CHECKING:
     from tapstack.tcp.listener import Listener
     from tapstack.tcp.plain_segment import Lane
 
-_ALL_HEADERS = Struct("!12sI HHHHHII HHIIHH2xH HHIIII")
+_ALL_HEADERS = Struct("!12sI HHIHII HHIIHH2xH HHIIII")
 """Ethernet, IPv4 without options, TCP, and the options of a usual SYN (as in `express.py`)."""
 _LENGTH = _ALL_HEADERS.size
-_TCP_START = ETHERNET_LENGTH + IP_LENGTH
-_TCP_LENGTH = _LENGTH - _TCP_START
-_SYN_ALONE = _TCP_LENGTH // 4 << 12 | SYN
-_ONES = 0xFFFF
+_TCP_LENGTH = _LENGTH - TCP_START
 
 
 class SynLane:
     """The way in for the connections of all listeners of one stack."""
 
-    def __init__(self, stack: Stack, express: ExpressLane) -> None:
+    def __init__(
+        self, stack: Stack, lane_of: Callable[[NetworkInterface, bytes], Lane | None]
+    ) -> None:
         self._stack = stack
-        self._express = express
+        self._lane_of = lane_of
         self._context = stack.tcp.context
         self._raw_protocols = stack.ip.raw.by_protocol
-        self._way: tuple[NetworkInterface, Hop | None, int] | None = None
+        self._back: tuple[NetworkInterface, Hop | None, int] | None = None
         # The last that `_is_way` has looked at.
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
-        """Take a frame if it is a usual SYN for a listener of ours; False: decline."""
+        """Take a frame that may be a usual SYN, for a listener of ours; False: decline."""
         octets, stack = frame.parts[0], self._stack
-        if len(octets) != _LENGTH or octets[PROTOCOL_AT] != PROTOCOL_TCP or stack.tracer.on:
+        if len(octets) != _LENGTH:
             return False
         (
             addresses, front,
-            total_length, number, fragment, ttl_and_protocol, check, source, destination,
+            total_length, number, way, check, source, destination,
             port, our_port, seq, ack, word, wnd, up,
             head, mss, kinds, stamp, echo, scale,
         ) = _ALL_HEADERS.unpack_from(octets)  # fmt: skip
         # As `tcp/options.py` compares them, whose call and `Options` hardly any SYN here needs.
         if (
-            word != _SYN_ALONE
+            way & WAY_MASK != PROTOCOL_TCP
+            or word != SYN_ALONE
             or head != MSS
             or kinds != SACK_PERMITTED_TIMESTAMPS
             or scale >> 8 != PADDED_WINDOW_SCALE
             or front & NO_DSCP != PLAIN_IPV4
-            or fragment & FRAGMENT_MASK
             or total_length != _LENGTH - ETHERNET_LENGTH
             or ack
-            or not is_from_host_to(interface.mac, addresses)
         ):
             return False
-        total = (front & 0xFFFF) + total_length + number + fragment + ttl_and_protocol + check
-        if (total + source + destination) % _ONES or PROTOCOL_TCP in self._raw_protocols:
+        lane = self._lane_of(interface, addresses)
+        total = front + total_length + number + way + check + source + destination
+        if lane is None or total % ONES != ETHERTYPE_IPV4 or PROTOCOL_TCP in self._raw_protocols:
             return False
         if frame.offload is None and not is_segment_intact(source, destination, memoryview(octets)):
             return False
@@ -98,12 +99,12 @@ class SynLane:
         ):
             return False
         hop, offer = stack.ip.known_hop(source), (wnd, mss, scale & 0xFF)
-        way = interface, hop, destination
-        if way != self._way and not self._is_way(*way, source):
+        back = interface, hop, destination
+        if back != self._back and not self._is_way(*back, source):
             return False
-        interface.taken.frames += 1
-        interface.taken.octets += _LENGTH
-        lane = self._express.lane_of(interface, addresses)
+        count = interface.taken
+        count.frames += 1
+        count.octets += _LENGTH
         if hop is not None and take_expected_syn(
             ctx, listener, pair, lane, hop.metrics, hop.mtu, offer, seq, stamp, now
         ):
@@ -144,5 +145,5 @@ class SynLane:
         if not ip.is_local(destination) or ip.is_martian(source, destination, interface):
             return False
         if hop is not None:
-            self._way = interface, hop, destination
+            self._back = interface, hop, destination
         return True

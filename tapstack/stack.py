@@ -21,7 +21,6 @@ from tapstack.eth.protocol import LinkStatistics
 from tapstack.eth.wire import ETHERTYPE_IPV4
 from tapstack.express import ExpressLane
 from tapstack.express_datagrams import DatagramLane
-from tapstack.express_syns import SynLane
 from tapstack.interface import NetworkInterface
 from tapstack.ip.config import IpConfig
 from tapstack.ip.protocol import Ip
@@ -81,7 +80,6 @@ class Stack:
         self._tcp_context = self.tcp.context
         self._express = ExpressLane(self)
         self._datagram_lane = DatagramLane(self)
-        self._syn_lane = SynLane(self, self._express)
         self.ip.register(PROTOCOL_UDP, self.udp)
         self.ip.register(PROTOCOL_TCP, self.tcp)
 
@@ -125,11 +123,9 @@ class Stack:
         """First door, for frames that came one right behind the other: it empties their list."""
         while frames:
             frame = frames[0]
-            taken = (
-                self._express.receive(interface, frame, now, frames[1:])
-                or self._datagram_lane.receive(interface, frames, now)
-                or self._syn_lane.receive(interface, frame, now)
-            )
+            taken = self._express.receive(
+                interface, frame, now, frames[1:]
+            ) or self._datagram_lane.receive(interface, frames, now)
             if not taken:
                 self._deliver(interface, frame, now)
             self.flush(now)

@@ -17,6 +17,7 @@ ROOMS = {
     "stack": 3,
     "express": 3,
     "express_datagrams": 3,
+    "express_headers": 3,
     "express_out": 3,
     "express_runs": 3,
     "express_syns": 3,

@@ -88,7 +88,8 @@ def play(
             with there.socket() as client:
                 client.connect((here.address, 7000))
                 accepted, _ = listener.accept()
-                made.append([snapshot(tcb) for tcb in here.stack.tcp.connections])
+                counters = dict(here.stack.counters)
+                made.append([counters, *map(snapshot, here.stack.tcp.connections)])
             accepted.close()
             world.run_for(100 * MILLISECOND)
         listener.close()
