@@ -18,6 +18,7 @@ from time import monotonic_ns
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.device.descriptor import DescriptorDevice
+from tapstack.runtime.answers import Answers
 from tapstack.runtime.clock import monotonic
 from tapstack.runtime.gone import give_up_interface
 from tapstack.runtime.interruptions import was_raised_by_signal_handler
@@ -77,6 +78,8 @@ class Driver:
         ]
         self._written = 0
         # Octets of the frames that had left when that was last asked for.
+        self.answers = Answers(stack.counters)
+        """Whether who is about to wait looks for those first."""
         self.finds_at_once = False
         """Whether who drove last had not to wait, as frames come as fast as they are taken."""
         self.now = monotonic()
@@ -282,6 +285,7 @@ class Driver:
                     self._read(fd, hurries=at_once, hung_up=events & _HUNG_UP != 0)
                 elif fd == self._wakeup:
                     self._hear_kick()
+            self.answers.note_read()
         self._meet_deadlines()
 
     def take_arrivals(self) -> bool:
@@ -289,10 +293,15 @@ class Driver:
         if self._lock.is_wanted:
             return False
         self.guard(self._stack.flush, self.now)  # what the call has done so far
-        if not self._find():
-            return False
-        self._meet_deadlines()
-        return True
+        comes_fast = self.finds_at_once
+        found = self._find()
+        if not comes_fast:
+            self.finds_at_once = False  # an answer says nothing of frames behind it
+            self.answers.note_looked(found=found)
+        self.answers.note_read()
+        if found:
+            self._meet_deadlines()
+        return found
 
     def _find(self) -> bool:
         """Take frames that have come already, without asking first; False: there is none."""

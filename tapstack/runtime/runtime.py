@@ -159,7 +159,8 @@ class Runtime:
 
     def take_arrivals(self) -> bool:
         """Take frames that have come by now, unless others see to them; False: there were none."""
-        if not self._driver.finds_at_once or self.refuses:
+        driver = self._driver
+        if self.refuses or not (driver.finds_at_once or driver.answers.are_likely()):
             return False
         return self._leadership.take_arrivals()
 

@@ -83,10 +83,12 @@ def repeat_read(
     Who talks to and fro reads before the answer has come, and to raise that costs as much as a
     frame does.
     """
-    is_worth_trying = not endpoint.has_nothing_to_read()
+    present, is_worth_trying = now, not endpoint.has_nothing_to_read()
+    if not is_worth_trying and host.take_arrivals():
+        present, is_worth_trying = host.now(), not endpoint.has_nothing_to_read()
     if is_worth_trying:
         try:
-            return attempt(*arguments, now=now)
+            return attempt(*arguments, now=present)
         except BlockingIOError:
             pass
     return _await(
@@ -106,7 +108,7 @@ def repeat_accept(
 ) -> T:
     """Do what `repeat` does with an attempt to accept, but for one while no connection waits."""
     queue = endpoint.accept_queue
-    if queue is not None and not queue:
+    if queue is not None and not queue and not (host.take_arrivals() and queue):
         return _await(host, endpoint, events, timeout, attempt, arguments, now, was_tried=False)
     return repeat(host, endpoint, events, timeout, attempt, arguments, now=now)
 
@@ -123,11 +125,11 @@ def _await(
     was_tried: bool,
 ) -> T:
     """Repeat an attempt that was in vain, or would have been, on the events."""
-    if host.take_arrivals():
+    if was_tried and host.take_arrivals():
         try:
             return attempt(*arguments, now=host.now())
         except BlockingIOError:
-            was_tried = True  # what had come was for others
+            pass  # what had come was for others
     deadline = None if timeout is None else now + round(timeout * SECOND)
     waiter = host.watch(endpoint.watched(), events)
     try:

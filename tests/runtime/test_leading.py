@@ -17,6 +17,7 @@ from tapstack.base.address import MAC_ZERO
 from tapstack.base.contracts import Frame
 from tapstack.base.units import MILLISECOND, SECOND, Instant
 from tapstack.runtime import driving
+from tapstack.runtime.answers import PAUSE
 from tapstack.runtime.clock import monotonic
 from tapstack.runtime.default import Settings, bring_up
 from tapstack.runtime.lock import StackLock
@@ -320,6 +321,33 @@ def test_what_has_come_by_now_needs_no_waiting_for(
     with pytest.raises(TimeoutError):
         here.recv(9)
     assert len(waits) == 2
+
+
+def test_who_was_answered_at_once_need_not_wait_for_that(hosts: Hosts) -> None:
+    """Once it was in vain, it is not tried again for a while; nor where nothing has left."""
+    here, there = datagram_sockets(hosts)
+    address = here.getsockname()
+    nobody_stands_by(hosts.here)
+    stack = hosts.here.stack
+
+    def look(*, now: int) -> bool:
+        return hosts.here.take_arrivals()
+
+    def look_after_sending(*, answered: bool) -> bool:
+        stack.counters["IfOutOctets"] += 60
+        if answered:
+            there.sendto(b"x", address)
+        return bool(hosts.here.call(look))
+
+    hosts.here.call(look)
+    hosts.here._driver.answers.note_looked(found=True)
+    assert [look_after_sending(answered=True) for _ in range(5)] == [True] * 5
+    there.sendto(b"x", address)
+    assert not hosts.here.call(look)
+    assert look_after_sending(answered=True)
+    assert not look_after_sending(answered=False)
+    again = [look_after_sending(answered=True) for _ in range(PAUSE + 2)]
+    assert again == [False] * PAUSE + [True] * 2
 
 
 def test_who_stands_by_sleeps_through_what_comes_during_a_call(
