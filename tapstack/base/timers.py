@@ -48,7 +48,8 @@ class Timer:
     def retire(self) -> None:
         """Unset the deadline for good: its owner, which may hold the timer, is let go of."""
         if self.deadline is not None:
-            self.cancel()
+            self._queue.armed_count -= 1
+            self.deadline = None
         self.owner = None
 
     @property
