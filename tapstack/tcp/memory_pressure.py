@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tapstack.tcp import send_space
+from tapstack.tcp.receive_memory import PAGE, memory_of_segment
 from tapstack.tcp.receive_space import held
 from tapstack.tcp.seq import gt
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
+    from tapstack.tcp.segment import Segment
     from tapstack.tcp.tcb import Tcb
 
 
@@ -36,6 +39,14 @@ def make_room(ctx: Context, tcb: Tcb, seq: int) -> bool:
         return True
     ctx.counters["TcpExtRcvPruned"] += 1
     return False
+
+
+def is_paid_for(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a segment finds room in the pages that are charged to the connection already.
+
+    Where it is what is expected, Linux does not look at the size of the buffer then.
+    """
+    return memory_of_segment(seg).charge <= -(held(tcb) + send_space.charge(tcb)) % PAGE
 
 
 def _is_overfull(tcb: Tcb) -> bool:

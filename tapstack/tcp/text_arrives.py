@@ -16,9 +16,9 @@ from tapstack.base.errors import Drop
 from tapstack.tcp import ack_compression, ecn, receive_space
 from tapstack.tcp.invalid import note_duplicate, report_duplicate
 from tapstack.tcp.lifetime import destroy
-from tapstack.tcp.memory_pressure import make_room
+from tapstack.tcp.memory_pressure import is_paid_for, make_room
 from tapstack.tcp.reassembly import ReassemblyQueue
-from tapstack.tcp.receive_memory import PAGE, Memory, append_text, memory_of_segment
+from tapstack.tcp.receive_memory import Memory, append_text, memory_of_segment
 from tapstack.tcp.receive_space import held
 from tapstack.tcp.receive_window import remaining_window, right_edge
 from tapstack.tcp.replies import reset_in_reply_to
@@ -119,8 +119,10 @@ def _receive_in_order(
 
 def _has_memory(ctx: Context, tcb: Tcb, seg: Segment) -> bool:
     """See that there is memory. If not, the window is shut at once; a user without text gets it."""
-    if held(tcb) > tcb.receive_space.buffer and _is_paid_for(tcb, seg):
-        return True
+    if held(tcb) > tcb.receive_space.buffer and not (tcb.reassembly or seg.options.sack):
+        expected = seg.flags & ~PSH == ACK and seg.seq == tcb.rcv_nxt
+        if expected and is_paid_for(tcb, seg):
+            return True
     if make_room(ctx, tcb, seg.seq):
         return True
     tcb.acks.no_memory = tcb.acks.due = True
@@ -129,18 +131,6 @@ def _has_memory(ctx: Context, tcb: Tcb, seg: Segment) -> bool:
         return True
     ctx.counters["TcpExtTCPRcvQDrop"] += 1
     return False
-
-
-def _is_paid_for(tcb: Tcb, seg: Segment) -> bool:
-    """Tell whether a segment finds room in the pages that are charged already.
-
-    Where it is what is expected, Linux looks at the buffer's size no more then. What is in flight
-    is charged to the same pages; so we tell only where nothing is.
-    """
-    expected = seg.flags & ~PSH == ACK and seg.seq == tcb.rcv_nxt and not tcb.reassembly
-    if not expected or seg.options.sack or tcb.send_buffer.octets:
-        return False
-    return memory_of_segment(seg).charge <= -held(tcb) % PAGE
 
 
 def note_text(

@@ -161,11 +161,11 @@ def send(
 
     Raises: the connection's error once, then BrokenPipeError; OSError with ENOTCONN.
     """
+    delivery_rate.on_user_sends(tcb)  # as Linux, whatever comes of it
     plainly = tcb.state is State.ESTABLISHED and not (tcb.fin_queued or tcb.error)
     if not (plainly or _may_send(tcb)):
         tcb.send_blocked = True
         return 0
-    delivery_rate.on_user_sends(tcb)
     tcb.push_pending = False
     taken = queue_text(ctx, tcb, data, now, held=out_of_band, goes_on=more or ends_record)
     if taken < len(data):
