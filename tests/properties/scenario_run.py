@@ -177,6 +177,10 @@ class Run:
         with listener, suppress(OSError):
             while self._expected:
                 connection, (_, port) = listener.accept()
+                if port not in self._expected:
+                    # A SYN cookie knows no connections: it admits what came behind a reset, too.
+                    connection.close()
+                    continue
                 end, patience = self._expected.pop(port)
                 self._spawn(self._converse, end, connection, patience)
 
