@@ -1,6 +1,6 @@
 """What becomes of a stack when one of its devices goes away while it runs.
 
-Not done here: noticing it (`runtime.py`).
+Not done here: noticing it (`driving.py`).
 """
 
 from __future__ import annotations

@@ -71,30 +71,32 @@ def take_expected_syn(
     iss, ts_offset = ctx.keyed_hash.first_numbers(pair, now)
     rcv_nxt, window = (seq + 1) & _MASK, mould.rcv_wnd
     answered = not ctx.dirty and lane.is_clear(pair, mould.options, _MORE_OPTIONS, 0)
-    if answered:
-        lane.send_syn_ack(
-            pair, iss, rcv_nxt, window if window < MAX_UNSCALED else MAX_UNSCALED,
-            mould.advertised_mss, (ts_offset + now // MILLISECOND) & _MASK, stamp,
-            mould.rcv_wind_shift, now,
-        )  # fmt: skip
-    tcb = mould.cast(ctx, pair, listener.binding)
-    listener.binding.users += 1
-    ctx.connections.tcbs[pair] = tcb
-    tcb.iss, tcb.ts_offset = iss, ts_offset
-    tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = (iss + 1) & _MASK
-    tcb.irs = tcb.snd_wl1 = seq
-    tcb.rcv_nxt = tcb.rcv_wup = tcb.last_ack_sent = tcb.copied_seq = rcv_nxt
-    tcb.ts_recent, tcb.ts_recent_at = stamp, now
-    tcb.last_received_at = tcb.path_asked_at = now
-    tcb.statistics.segs_in = 1
-    tcb.lane, tcb.listener = lane, listener
-    listener.syn_queue[tcb] = None
-    listener.young += 1
-    if answered:
-        _note_answer(ctx, tcb, mould, now)
-    else:
-        tcb.syn_ack, tcb.syn_due = SynAck(window), True
-        ctx.mark_dirty(tcb)
+    try:
+        if answered:
+            lane.send_syn_ack(
+                pair, iss, rcv_nxt, window if window < MAX_UNSCALED else MAX_UNSCALED,
+                mould.advertised_mss, (ts_offset + now // MILLISECOND) & _MASK, stamp,
+                mould.rcv_wind_shift, now,
+            )  # fmt: skip
+    finally:  # though a signal handler raise amid the write: the peer may have it all the same
+        tcb = mould.cast(ctx, pair, listener.binding)
+        listener.binding.users += 1
+        ctx.connections.tcbs[pair] = tcb
+        tcb.iss, tcb.ts_offset = iss, ts_offset
+        tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = (iss + 1) & _MASK
+        tcb.irs = tcb.snd_wl1 = seq
+        tcb.rcv_nxt = tcb.rcv_wup = tcb.last_ack_sent = tcb.copied_seq = rcv_nxt
+        tcb.ts_recent, tcb.ts_recent_at = stamp, now
+        tcb.last_received_at = tcb.path_asked_at = now
+        tcb.statistics.segs_in = 1
+        tcb.lane, tcb.listener = lane, listener
+        listener.syn_queue[tcb] = None
+        listener.young += 1
+        if answered:
+            _note_answer(ctx, tcb, mould, now)
+        else:
+            tcb.syn_ack, tcb.syn_due = SynAck(window), True
+            ctx.mark_dirty(tcb)
     return tcb
 
 

@@ -119,7 +119,7 @@ def has_more_to_say(tcb: Tcb) -> bool:
     """Tell whether what is sent now is more than text, timestamps and an ACK.
 
     Of a connection that is `undisturbed` that is known: `is_disturbed` asks for all of this but
-    TIME-WAIT, which takes the flag back (`state.become`).
+    TIME-WAIT, which takes the flag back (`lifetime.enter_time_wait`).
     """
     return bool(
         not tcb.timestamps

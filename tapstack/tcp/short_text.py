@@ -5,7 +5,7 @@ it. What SEND (`user_calls.py`, `queueing.py`), and behind the flush `output.py`
 `plain_segment.py` come to for it is done here in place, as calls are what costs. They are the
 truth: a property test holds both together, field by field.
 
-It is written first, and noted then: the peer's host can work while we do.
+It is written first, and noted then, whatever comes of that: the peer's host can work while we do.
 
 Whatever is not so plain is declined before anything has changed.
 
@@ -66,10 +66,12 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
     field = window >> tcb.rcv_wind_shift
     if field > MAX_UNSCALED:
         field = MAX_UNSCALED
-    lane.send(tcb, _PUSHED, tcb.snd_nxt, field, (chunk,), length, 0, now)
-    tcb.rcv_wnd = window
-    _note_sent(ctx, tcb, chunk, length, now)
-    look_ahead(ctx, tcb, now)
+    try:
+        lane.send(tcb, _PUSHED, tcb.snd_nxt, field, (chunk,), length, 0, now)
+    finally:  # if a signal handler raises amid the write, the peer may have the text all the same
+        tcb.rcv_wnd = window
+        _note_sent(ctx, tcb, chunk, length, now)
+        look_ahead(ctx, tcb, now)
     return True
 
 
