@@ -2,9 +2,11 @@
 
 Most timers are re-armed later, again and again, and never fire (RFC 6298 §5.3 restarts the
 retransmission timer on every ACK). Arming later leaves the heap alone: the old entry comes up,
-is found stale and goes back with the right deadline.
+is found stale and goes back with the right deadline. And most are cancelled before they are due:
+what was armed waits in front of the heap, in the order of arming, until the heap is asked. Of
+thousands of connections, each with its timers, little ever gets on it.
 
-Not done here: waiting. A driver asks for `next_deadline` and calls `expire`.
+Not done here: waiting. A driver looks at `soonest`, and calls `expire`.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +26,7 @@ class Timer:
 
     def __init__(self, queue: "TimerQueue", owner: Any, on_expiry: Expiry) -> None:
         self._queue = queue
-        self._entry: Instant | None = None  # the earliest heap entry that stands for this timer
+        self._entry: Instant | None = None  # the earliest entry that stands for this timer
         self.owner = owner
         self.on_expiry = on_expiry
         self.deadline: Instant | None = None
@@ -32,12 +34,20 @@ class Timer:
 
     def arm(self, deadline: Instant) -> None:
         """Set the deadline, in place of any that was set."""
+        queue, entry = self._queue, self._entry
         if self.deadline is None:
-            self._queue.armed_count += 1
+            queue.armed_count += 1
         self.deadline = deadline
-        if self._entry is None or deadline < self._entry:
+        if entry is None or deadline < entry:
             self._entry = deadline
-            self._queue.push(self, deadline)
+            # Here rather than in a call: a connection that idled for long does it for each text.
+            soonest = queue.soonest
+            if soonest is None or deadline < soonest:
+                queue.soonest = deadline
+            fresh = queue.fresh
+            fresh.append(self)
+            if len(fresh) >= FEW:
+                queue.take_in()
 
     def cancel(self) -> None:
         """Unset the deadline."""
@@ -74,7 +84,7 @@ class NeverArmed:
 
 NEVER_ARMED = NeverArmed()
 
-_FEW = 64
+FEW = 64
 """Entries that are never worth clearing up."""
 
 
@@ -84,6 +94,13 @@ class TimerQueue:
     def __init__(self) -> None:
         self._heap: list[tuple[Instant, int, Timer]] = []
         self._pushes = 0
+        self.fresh: list[Timer] = []
+        """Timers with an entry that is not on the heap yet. For `Timer` alone."""
+        self.soonest: Instant | None = None
+        """A time before which nothing is due, or None: cheap, and seldom not a deadline.
+
+        A driver that sleeps until then and expires what is due never misses one.
+        """
         self.armed_count = 0
         """How many timers are armed. Written by `Timer` and by `expire`."""
 
@@ -99,13 +116,24 @@ class TimerQueue:
         armed.arm(deadline)
         return armed
 
-    def push(self, timer: Timer, deadline: Instant) -> None:
-        """Put an entry on the heap. For `Timer` alone."""
+    @property
+    def entries(self) -> int:
+        """How many entries there are, stale ones too."""
+        return len(self._heap) + len(self.fresh)
+
+    def take_in(self) -> None:
+        """Put on the heap what was armed lately and still is. For `Timer` alone."""
+        for timer in self.fresh:
+            entry = timer._entry
+            if timer.deadline is None:
+                timer._entry = None
+            elif entry is not None:
+                self._pushes += 1
+                heappush(self._heap, (entry, self._pushes, timer))
+        self.fresh.clear()
         entries = len(self._heap)
-        if entries > _FEW and entries > 4 * self.armed_count:
+        if entries > FEW and entries > 4 * self.armed_count:
             self._clear_up()
-        self._pushes += 1
-        heappush(self._heap, (deadline, self._pushes, timer))
 
     def _clear_up(self) -> None:
         """Drop the entries of cancelled timers, which would stay until they came up.
@@ -122,22 +150,18 @@ class TimerQueue:
         self._heap = entries
         heapify(self._heap)
 
-    def soonest(self) -> Instant | None:
-        """Tell a time before which nothing is due, or None: cheap, and seldom not a deadline.
-
-        A driver that sleeps until then and expires what is due never misses one.
-        """
-        return self._heap[0][0] if self._heap else None
-
     def next_deadline(self) -> Instant | None:
         """Tell the exact next deadline, or None. Stale entries that have come up are settled."""
-        heap = self._heap
-        while heap:
-            deadline, _, timer = heap[0]
+        self.take_in()
+        while self._heap:
+            deadline, _, timer = self._heap[0]
             if timer.deadline == deadline and timer._entry == deadline:
+                self.soonest = deadline
                 return deadline
-            heappop(heap)
+            heappop(self._heap)
             self._settle(timer, deadline)
+            self.take_in()
+        self.soonest = None
         return None
 
     def _settle(self, timer: Timer, entry: Instant) -> None:
@@ -171,5 +195,6 @@ class TimerQueue:
 
     def armed(self) -> Iterator[Timer]:
         """Go through the armed timers, soonest first: for the shell, and to find leaks."""
+        self.take_in()
         live = {id(timer): timer for _, _, timer in self._heap if timer.deadline is not None}
         return iter(sorted(live.values(), key=lambda timer: timer.deadline or 0))

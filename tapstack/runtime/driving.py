@@ -131,7 +131,7 @@ class Driver:
 
     def _wake_for_deadline(self) -> None:
         """End the sleep of who drives, if there is a deadline before its end."""
-        soonest = self._soonest() if self._late_devices else self._timers.soonest()
+        soonest = self._soonest() if self._late_devices else self._timers.soonest
         until = self._sleeping_until
         if soonest is not None and (until is None or soonest < until):
             self.kick()
@@ -263,7 +263,7 @@ class Driver:
         Under the lock, which others may have meanwhile. Raises: what signal handlers raise.
         """
         if not self.finds_at_once or self._lock.is_wanted or not self._find():
-            soonest = self._soonest() if self._late_devices else self._timers.soonest()
+            soonest = self._soonest() if self._late_devices else self._timers.soonest
             if until is None or (soonest is not None and soonest < until):
                 until = soonest
             self._sleeping_until = until
@@ -318,7 +318,7 @@ class Driver:
             due = device.next_deadline()
             if due is not None and due <= self.now:
                 self._read(fd, hurries=True, hung_up=False)
-        soonest = self._timers.soonest()
+        soonest = self._timers.soonest
         if soonest is not None and soonest <= self.now:
             self.guard(self._stack.expire, self.now)
         if self._stack.events:
@@ -326,7 +326,7 @@ class Driver:
 
     def _soonest(self) -> Instant | None:
         """Give a time until which nothing is due: not later than the soonest deadline."""
-        soonest = self._timers.soonest()
+        soonest = self._timers.soonest
         for _, device in self._late_devices:
             due = device.next_deadline()
             if due is not None and (soonest is None or due < soonest):

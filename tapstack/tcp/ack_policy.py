@@ -80,7 +80,10 @@ class AckPolicy:
     def be_quick(self, rcv_wnd: int, limit: int = _MAX_QUICK_ACKS) -> None:
         """Acknowledge at once for a while: half a window's worth of segments, `limit` at most."""
         acks = rcv_wnd // (2 * self.rcv_mss) or 2
-        self.quick = max(self.quick, min(acks, limit))
+        if acks > limit:
+            acks = limit
+        if acks > self.quick:
+            self.quick = acks
 
     def enter_quick_mode(self, rcv_wnd: int, limit: int = _MAX_QUICK_ACKS) -> None:
         """Something went wrong on the way here: help the peer to recover."""

@@ -130,6 +130,8 @@ def _take_text(
     acks.last_text_at = now
     if gap <= HALF_ATO_MIN and acks.ato:
         acks.ato = acks.ato // 2 + HALF_ATO_MIN
+    elif acks.ato <= gap > tcb.rtt.rto and acks.ato:
+        acks.be_quick(tcb.rcv_wnd)  # most of thousands of connections were silent so long
     else:
         acks.follow_long_gap(tcb, gap)
     if space.window_since is None or (end - space.window_end) & _MASK < _HALF:

@@ -45,7 +45,7 @@ def shrink_to_use(ctx: Context, tcb: Tcb, now: Instant) -> None:
     window.full_at = now
     if tcb.recovery.phase is not Phase.OPEN or tcb.orphaned or tcb.send_blocked:
         return  # the application would send more, or never will
-    used = max(window.most_used, _initial_cwnd(ctx, tcb))
+    used = max(window.most_used, tcb.route.initcwnd or ctx.config.tcp_initial_cwnd)
     window.most_used = 0
     if used < window.cwnd:
         window.ssthresh = current_ssthresh(tcb)
@@ -81,12 +81,10 @@ def is_left_unused(tcb: Tcb, now: Instant) -> bool:
 def decay(ctx: Context, tcb: Tcb, idle: Duration, now: Instant) -> None:
     """Halve the window for each RTO that it was idle, down to the restart window."""
     window = tcb.window
-    cwnd, halvings = window.cwnd, (idle - 1) // tcb.rto()
-    window.ssthresh = current_ssthresh(tcb)
-    window.cwnd = max(cwnd >> halvings, min(_initial_cwnd(ctx, tcb), cwnd))
+    cwnd, least = window.cwnd, tcb.route.initcwnd or ctx.config.tcp_initial_cwnd
     window.full_at = now
     window.most_used = 0
-
-
-def _initial_cwnd(ctx: Context, tcb: Tcb) -> int:
-    return tcb.route.initcwnd or ctx.config.tcp_initial_cwnd
+    if cwnd <= least and cwnd <= window.ssthresh:
+        return  # it is there already, as that of a connection that seldom sends is
+    window.ssthresh = current_ssthresh(tcb)
+    window.cwnd = max(cwnd >> (idle - 1) // tcb.rto(), min(least, cwnd))

@@ -120,7 +120,7 @@ def test_rearming_later_does_not_grow_the_heap() -> None:
     for deadline in range(1, 1001):
         timer.arm(deadline)
 
-    assert len(queue._heap) == 1
+    assert queue.entries == 1
     assert queue.next_deadline() == 1000
 
 
@@ -132,7 +132,7 @@ def test_cancelled_timers_do_not_fill_the_memory() -> None:
         timer = queue.timer("gone", Diary().on_alarm)
         timer.arm(7200)
         timer.cancel()
-    assert len(queue._heap) < 100
+    assert queue.entries < 100
     assert list(queue.armed()) == [kept]
     assert queue.next_deadline() == 7200
 
