@@ -30,7 +30,7 @@ from tapstack.express_syns import SynLane
 from tapstack.tcp.exchange import SHORT, take_exchange
 from tapstack.tcp.expected_segment import take_expected
 from tapstack.tcp.expected_turn import TURNING, take_expected_turn
-from tapstack.tcp.options import TIMESTAMPS
+from tapstack.tcp.options import ALIGNED_TIMESTAMPS
 from tapstack.tcp.segment import ACK, FIN, PSH, Options, Segment, Timestamps
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.state import State
@@ -52,7 +52,6 @@ What is looked at together, or not at all, is one piece.
 """
 _LENGTH = _ALL_HEADERS.size
 _TCP_LENGTH = _LENGTH - TCP_START
-_TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _WORD_MASK = 0xFFFF & ~(PSH | FIN)
 _EXPECTED_WORD = _DATA_OFFSET | ACK
@@ -89,7 +88,7 @@ class ExpressLane:
         if (
             way & WAY_MASK != PROTOCOL_TCP
             or word & _WORD_MASK != _EXPECTED_WORD
-            or option != _TEN_TIMESTAMPS
+            or option != ALIGNED_TIMESTAMPS
             or front & NO_DSCP != PLAIN_IPV4
             or total_length != len(octets) - ETHERNET_LENGTH
         ):

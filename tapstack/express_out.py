@@ -19,10 +19,10 @@ from tapstack.base.contracts import Offload, make_frame
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
 from tapstack.ip.wire import DONT_FRAGMENT, HEADER_LENGTH as IP_LENGTH, PLAIN
 from tapstack.tcp.options import (
+    ALIGNED_TIMESTAMPS,
     MSS,
     PADDED_WINDOW_SCALE,
     SACK_PERMITTED_TIMESTAMPS,
-    TIMESTAMPS,
     TIMESTAMPS_LENGTH,
     USUAL_SYN_LENGTH,
 )
@@ -54,7 +54,6 @@ _TCP_LENGTH = TCP_HEADER_LENGTH + TIMESTAMPS_LENGTH
 _IP_AND_TCP = IP_LENGTH + _TCP_LENGTH
 _LENGTH = ETHERNET_LENGTH + _IP_AND_TCP
 _TCP_START = ETHERNET_LENGTH + IP_LENGTH
-_TEN_TIMESTAMPS = 0x0101_0000 | TIMESTAMPS << 8 | 10
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _SYN_ACK_LENGTH = TCP_HEADER_LENGTH + USUAL_SYN_LENGTH
 _SYN_ACK_TOTAL = IP_LENGTH + _SYN_ACK_LENGTH
@@ -174,7 +173,7 @@ class NeighbourLane:
             local, remote, port, its_port,
             seq, tcb.rcv_nxt, _DATA_OFFSET | flags, window,
             (ends + _PSEUDO + length) % _ONES or _ONES, 0,
-            _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
+            ALIGNED_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
         )  # fmt: skip
         offload = _offload(size) if size else _UNCUT
         self._write(make_frame(((headers, *text), offload)), now)
@@ -195,7 +194,7 @@ class NeighbourLane:
         pack, write, offload = _TCP_BEHIND_PORTS.pack, self._write, _offload(size)
         behind_seq = (
             tcb.rcv_nxt, _DATA_OFFSET | ACK | PSH, window, pseudo, 0,
-            _TEN_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
+            ALIGNED_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
         )  # fmt: skip
         for seq, text in units:
             write(make_frame(((head + pack(seq, *behind_seq), *text), offload)), now)

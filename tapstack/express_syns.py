@@ -126,8 +126,8 @@ class SynLane:
     ) -> None:
         """Hand a SYN to the layer of TCP; what that makes of it is what is expected next."""
         ctx = self._context
-        local, remote = listener.end_at(pair.local), Endpoint(pair.remote, pair.remote_port)
-        take_syn_in(ctx, listener, local, remote, seg, now)
+        local = Endpoint(pair.local, pair.local_port)
+        take_syn_in(ctx, listener, local, Endpoint(pair.remote, pair.remote_port), seg, now)
         tcb = ctx.connections.tcbs.get(pair)
         if tcb is not None:
             tcb.lane = lane

@@ -21,7 +21,7 @@ from tapstack.tcp import delivery_rate, rack, receive_space
 from tapstack.tcp.ack_policy import CERTAIN_LENGTH, HALF_ATO_MIN, MIN_RCV_MSS
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
 from tapstack.tcp.plain_segment import send_plain
-from tapstack.tcp.receive_memory import memory_of
+from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
 from tapstack.tcp.rtt import CLOCK_GRANULARITY
 from tapstack.tcp.segment import ACK, PSH
 from tapstack.tcp.sent_segment import BURST_BITS
@@ -42,8 +42,6 @@ SHORT = CERTAIN_LENGTH
 """Octets of text that is too long for this way."""
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
-_HEADERS = 20 + 32
-"""Octets of an IP header, and of a TCP header with timestamps alone."""
 # A member of an Enum is looked up at length each time that it is named.
 _ESTABLISHED = State.ESTABLISHED
 _BUSY, _IDLE = Limit.BUSY, Limit.IDLE
@@ -114,7 +112,7 @@ def _take_text(
 ) -> None:
     """Take text, and see that its ACK leaves in time."""
     queue, memory, acks, space = tcb.receive_queue, tcb.receive_memory, tcb.acks, tcb.receive_space
-    charge, room = memory_of(_HEADERS + length)
+    charge, room = memory_of(PLAIN_HEADERS + length)
     queue.pieces = [bytes(text)]
     queue.octets = length
     tcb.rcv_nxt = memory.right = end = (tcb.rcv_nxt + length) & _MASK

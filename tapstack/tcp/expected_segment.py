@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import READABLE
 from tapstack.tcp import delivery_rate, mtu_probing, rack, tail_loss_probe
 from tapstack.tcp.acknowledgment import set_send_window
-from tapstack.tcp.receive_memory import memory_of
+from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
 from tapstack.tcp.segment import PSH
 from tapstack.tcp.state import State
 from tapstack.tcp.text_arrives import note_text
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 _TRANSFERRING = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT})
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
-_HEADERS = 20 + 32
-"""Octets of an IP header, and of a TCP header with timestamps alone."""
 
 
 def take_expected(
@@ -73,7 +71,7 @@ def take_expected(
     if length:
         if tcb.read_shut:
             return False
-        memory, in_use = memory_of(_HEADERS + length), tcb.receive_memory.charge
+        memory, in_use = memory_of(PLAIN_HEADERS + length), tcb.receive_memory.charge
         if len(texts) > 1:
             in_use += memory.charge
         used = ((seq - tcb.rcv_wup) & _MASK) + length

@@ -46,7 +46,7 @@ def listen_state(
 
     Gives the connection that an ACK's SYN cookie has brought back: the ACK is for that.
     """
-    local = listener.end_at(datagram.destination)
+    local = Endpoint(datagram.destination, seg.destination_port)
     remote = Endpoint(datagram.source, seg.source_port)
     if seg.flags & RST:
         return None

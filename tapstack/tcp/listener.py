@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from tapstack.base.address import ANY_ENDPOINT, Endpoint, Ipv4Address
+from tapstack.base.address import Endpoint
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
 from tapstack.tcp.fast_open_server import PendingOpens
@@ -42,8 +42,6 @@ class Listener:
     """When a SYN cookie was last sent."""
     flood_told: bool = False
     """Whoever watches was told that the SYN queue overflows."""
-    last_end: Endpoint = ANY_ENDPOINT
-    """The local end of the last connection. Written by `end_at`."""
     moulds: dict[tuple[int, int, int], Mould] = field(default_factory=dict)
     """What connections begin with whose SYNs named the same window, MSS and shift."""
 
@@ -51,15 +49,6 @@ class Listener:
     def local(self) -> Endpoint:
         """Where it listens; the address may be IPV4_ANY."""
         return self.binding.local
-
-    def end_at(self, address: Ipv4Address) -> Endpoint:
-        """Give the local end of a connection to an address of ours, one object for as many as can.
-
-        They are mostly to the same, and ten thousand of it would be a megabyte.
-        """
-        if self.last_end.address != address:
-            self.last_end = Endpoint(address, self.local.port)
-        return self.last_end
 
     def is_full(self) -> bool:
         """Tell whether the accept queue takes no more."""

@@ -46,7 +46,7 @@ _COUNTER_LENGTH = 3
 _MOST_COUNTERS = 3
 _SIGNATURE_LENGTH = 16  # RFC 2385 §3.0: an MD5 digest
 
-_ALIGNED_TIMESTAMPS = 0x0101080A  # NOP, NOP, kind 8, length 10 (RFC 7323 §A)
+ALIGNED_TIMESTAMPS = 0x0101080A  # NOP, NOP, kind 8, length 10 (RFC 7323 §A)
 _aligned_timestamps = Struct("!III")
 MSS = MAXIMUM_SEGMENT_SIZE << 8 | 4
 SACK_PERMITTED_TIMESTAMPS = 0x0402080A  # kind 4, length 2, kind 8, length 10
@@ -70,7 +70,7 @@ def parse_options(octets: Buffer) -> Options:
     if len(octets) == TIMESTAMPS_LENGTH:
         # Nearly every segment of a connection carries just this.
         kind, value, echo = _aligned_timestamps.unpack(octets)
-        if kind == _ALIGNED_TIMESTAMPS:
+        if kind == ALIGNED_TIMESTAMPS:
             return Options(None, None, False, Timestamps(value, echo), ())
     elif len(octets) == USUAL_SYN_LENGTH:
         options = _usual_options(*_usual_syn.unpack(octets))

@@ -14,6 +14,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.seq import add, gt, sub
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _IP_HEADER = 20
 """Octets of the IP header that a segment is reckoned to have come with."""
+PLAIN_HEADERS = _IP_HEADER + 20 + TIMESTAMPS_LENGTH
+"""Octets of that, and of a TCP header with timestamps alone."""
 
 PAGE = 4096
 """Octets in which memory is charged to a connection, and given to it."""
