@@ -45,7 +45,7 @@ class Timer:
             if soonest is None or deadline < soonest:
                 queue.soonest = deadline
             fresh = queue.fresh
-            fresh.append(self)
+            fresh.append((deadline, self))
             if len(fresh) >= FEW:
                 queue.take_in()
 
@@ -94,8 +94,8 @@ class TimerQueue:
     def __init__(self) -> None:
         self._heap: list[tuple[Instant, int, Timer]] = []
         self._pushes = 0
-        self.fresh: list[Timer] = []
-        """Timers with an entry that is not on the heap yet. For `Timer` alone."""
+        self.fresh: list[tuple[Instant, Timer]] = []
+        """Entries that are not on the heap yet. For `Timer` alone."""
         self.soonest: Instant | None = None
         """A time before which nothing is due, or None: cheap, and seldom not a deadline.
 
@@ -123,11 +123,10 @@ class TimerQueue:
 
     def take_in(self) -> None:
         """Put on the heap what was armed lately and still is. For `Timer` alone."""
-        for timer in self.fresh:
-            entry = timer._entry
+        for entry, timer in self.fresh:
             if timer.deadline is None:
                 timer._entry = None
-            elif entry is not None:
+            elif timer._entry == entry:  # or it was armed for sooner since
                 self._pushes += 1
                 heappush(self._heap, (entry, self._pushes, timer))
         self.fresh.clear()

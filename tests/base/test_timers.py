@@ -85,6 +85,18 @@ def test_equal_deadlines_expire_in_the_order_of_arming(order: list[str]) -> None
     assert [name for _, name in diary.entries] == order
 
 
+def test_a_timer_that_is_armed_for_sooner_comes_behind_those_that_were_before() -> None:
+    queue, diary = TimerQueue(), Diary()
+    first, second = (queue.timer(name, diary.on_alarm) for name in "ab")
+    first.arm(20)
+    second.arm(10)
+    first.arm(10)
+
+    queue.expire(10)
+
+    assert diary.entries == [(10, "b"), (10, "a")]
+
+
 def test_a_timer_may_be_armed_again_by_its_own_expiry() -> None:
     queue = TimerQueue()
     ticks: list[int] = []
