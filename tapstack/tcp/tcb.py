@@ -191,7 +191,8 @@ class Exchange:
     read_shut: bool = False
     """The user has shut its reading side: once the queue is empty, the stream has ended."""
     lane: Lane | None = None
-    """The short way for plain segments; None: there is none yet. Set by `express.py`."""
+    """The short way for plain segments; None: there is none yet. Set by `express.py`, and with
+    its SYN by `express_syns.py` or `expected_syn.py`."""
     delivery_rate: DeliveryRate = field(default_factory=DeliveryRate)
     statistics: Statistics = field(default_factory=Statistics)
     """What was counted, for `info.py`."""

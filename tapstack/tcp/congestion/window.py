@@ -22,7 +22,7 @@ class CongestionWindow:
     credit: int = 0
     """Segments acknowledged in congestion avoidance that the window has not grown for yet."""
 
-    # --- how far it is used, written by `window_validation.py` ---
+    # --- how far it is used, written by `window_validation.py`, and by the short ways ---
     limited: bool = False
     """The window held text back at some time within the present round."""
     most_out: int = 0
