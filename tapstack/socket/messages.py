@@ -103,7 +103,7 @@ class MessageEndpoint(AnyEndpoint):
         """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""
         self._check_open()
         if flags & MSG_ERRQUEUE:
-            return take_error_message(self._socket, size, self.kept, self._stack.epoch, now)
+            return take_error_message(self._socket, size, self.kept, self._stack, now)
         arrival = self._engine.receive_next(self._socket, peek=bool(flags & MSG_PEEK))
         if arrival is None:
             if self._read_shut and not flags & MSG_DONTWAIT:

@@ -9,6 +9,7 @@ import socket as constants
 from collections.abc import Iterable
 from errno import EAGAIN
 
+from tapstack.base.contracts import ERROR
 from tapstack.base.datagram_socket import Arrival, Origin
 from tapstack.base.error_queue import ORIGIN_ICMP, Owner, QueuedError, take_next
 from tapstack.base.errors import os_error
@@ -53,17 +54,21 @@ def _packet_info(origin: Origin, stack: Stack) -> bytes:
 
 
 def take_error_message(
-    owner: Owner | None, size: int, kept: Kept, epoch: Duration, now: Instant
+    owner: Owner | None, size: int, kept: Kept, stack: Stack, now: Instant
 ) -> Message:
     """Take an error from a queue, as recvmsg(2) does with MSG_ERRQUEUE.
+
+    As in Linux, the one behind it is news once more: an edge, for who waits for edges.
 
     Raises: OSError with EAGAIN when there is none.
     """
     error = take_next(owner) if owner else None
     if error is None:
         raise os_error(EAGAIN)
+    if owner and owner.errors:
+        stack.report(owner, ERROR)
     flags = MSG_ERRQUEUE | (MSG_TRUNC if size < len(error.payload) else 0)
-    control = tuple(_control_of_error(error, kept.timestamping, epoch, now))
+    control = tuple(_control_of_error(error, kept.timestamping, stack.epoch, now))
     return Message(error.payload[:size], error.destination, flags, control)
 
 

@@ -237,7 +237,7 @@ class StreamEndpoint(AnyEndpoint):
         if flags & MSG_ERRQUEUE:
             self._check_open()
             owner = self._tcb or self._past
-            return take_error_message(owner, size, self.kept, self._stack.epoch, now)
+            return take_error_message(owner, size, self.kept, self._stack, now)
         if flags & MSG_OOB:
             octet = self._receive_urgent(bool(flags & MSG_PEEK))[:size]
             control = self._control_of(self._connection(), b"")
