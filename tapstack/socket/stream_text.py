@@ -111,7 +111,8 @@ def _peek(tcp: Tcp, tcb: Tcb, size: int, now: Instant) -> bytes | None:
     begin = max(options.peek_off, 0)
     text = tcp.receive_text(tcb, begin + size, now, peek=True)
     if not text or len(text) <= begin:
-        return b"" if tcp.has_ended(tcb) else None
+        looks_at_none = not size and bool(tcb.receive_queue)
+        return b"" if looks_at_none or tcp.has_ended(tcb) else None
     if options.peek_off >= 0:
         options.peek_off += len(text) - begin
     return text[begin:]
