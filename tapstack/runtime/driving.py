@@ -386,6 +386,7 @@ class Driver:
         """Give the descriptors back; nobody may drive any more."""
         for interface in self._stack.interfaces.values():
             interface.device.close()
+        self.has_watch_off = False  # of a call that has waited all the while
         self._poller.close()
         self._arrivals.close()
         os.close(self._wakeup)

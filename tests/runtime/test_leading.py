@@ -13,17 +13,20 @@ from typing import Any
 
 import pytest
 
-from tapstack.base.address import MAC_ZERO
+from tapstack.base.address import MAC_ZERO, parse_network
 from tapstack.base.contracts import Frame
 from tapstack.base.units import MILLISECOND, SECOND, Instant
 from tapstack.runtime import driving
 from tapstack.runtime.answers import PAUSE
 from tapstack.runtime.clock import monotonic
 from tapstack.runtime.default import Settings, bring_up
+from tapstack.runtime.entropy import SystemEntropy
 from tapstack.runtime.lock import StackLock
 from tapstack.runtime.runtime import Runtime
 from tapstack.runtime.switching import SWITCH_INTERVAL
 from tapstack.runtime.waiters import Waiter
+from tapstack.socket.watching import Watchers
+from tapstack.stack import Stack
 from tests.runtime.test_runtime import HERE, THERE, link, start
 from tests.socket.nets import PATIENCE, Background, Net, until
 from tests.socket.test_default_sockets import run
@@ -393,6 +396,18 @@ def test_a_call_that_fails_leaves_who_stands_by_awake(
         hosts.here.call(fail)
     server.sendall(b"x")
     until(lambda: standing_by in reading.readers)
+
+
+def test_a_call_that_outlives_the_driving_ends_without_a_word() -> None:
+    """It entered while somebody stood by, and waited until the stack was closed."""
+    stack = Stack(SystemEntropy())
+    here, there = link()
+    stack.attach(here, parse_network(f"{HERE}/24"), monotonic())
+    driver = driving.Driver(stack, StackLock(), Watchers())
+    driver.take_watch_off()
+    driver.close()
+    driver.leave()
+    there.close()
 
 
 def until_passed_on(runtime: Runtime) -> None:
