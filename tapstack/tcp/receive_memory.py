@@ -163,7 +163,7 @@ class ReceiveMemory:
         for memory in packed[:-1]:
             left = add(left, LARGEST_COLLAPSED)
             held.append(_Held(left, memory.charge))
-        self._earlier = held
+        self._earlier = held or None
         self.last, self.room = packed[-1]
         self.charge = sum(each.charge for each in held) + self.last
 
