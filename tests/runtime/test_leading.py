@@ -314,12 +314,11 @@ def test_what_has_come_by_now_needs_no_waiting_for(
     monkeypatch.setattr(
         hosts.here, "wait", lambda waiter, deadline: waits.append(waiter) or wait(waiter, deadline)
     )
-    nights = []
-    for _ in range(4):
+    # One wait is for the first, or the second: the first may seem to answer what left before.
+    for _ in range(5):
         there.sendto(b"x", here.getsockname())
         assert here.recv(9) == b"x"
-        nights.append(len(waits))
-    assert nights == [1] * 4
+    assert len(waits) == 1
     here.settimeout(0.05)
     with pytest.raises(TimeoutError):
         here.recv(9)
