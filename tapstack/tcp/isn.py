@@ -26,8 +26,8 @@ class KeyedHash:
         self._begin = blake2s(digest_size=8, key=self._key, person=b"begin")
         # The key takes half of a hash: a copy of one that has taken it goes on from there.
 
-    def _hash(self, purpose: bytes, local: Endpoint, remote: Endpoint) -> int:
-        message = _endpoints.pack(*local, *remote)
+    def _hash(self, purpose: bytes, local: Endpoint, remote: Endpoint, number: bytes = b"") -> int:
+        message = _endpoints.pack(*local, *remote) + number
         digest = blake2s(message, digest_size=4, key=self._key, person=purpose).digest()
         return int.from_bytes(digest, "big")
 
@@ -41,11 +41,13 @@ class KeyedHash:
         number, offset = _two_numbers.unpack(hashed.digest())
         return (number + now // _ISN_TICK) & 0xFFFFFFFF, offset
 
-    def syn_cookie(self, local: Endpoint, remote: Endpoint, minute: int | None) -> int:
-        """Give the part of a SYN cookie that is the same at all times, or that of a minute."""
-        if minute is None:
-            return self._hash(b"cookie", local, remote)
-        return self._hash(b"ck%x" % (minute & 0xFFFFFF), local, remote)
+    def syn_cookie(self, local: Endpoint, remote: Endpoint) -> int:
+        """Give the part of a SYN cookie that is the same at all times."""
+        return self._hash(b"cookie", local, remote)
+
+    def syn_cookie_of_minute(self, local: Endpoint, remote: Endpoint, irs: int, minute: int) -> int:
+        """Give the part of it that goes by when the SYN came, and what its number was."""
+        return self._hash(b"ck%x" % (minute & 0xFFFFFF), local, remote, irs.to_bytes(4, "big"))
 
     def destination(self, local_address: int, remote: Endpoint) -> Destination:
         """Choose where the search for an ephemeral port begins (RFC 6056 §3.3.4)."""

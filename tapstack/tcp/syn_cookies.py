@@ -48,8 +48,8 @@ def make_cookie(
     """Choose the ISS that stands for a SYN whose number was `irs`."""
     minute = now // MINUTE
     index = max(bisect_right(MSS_VALUES, mss) - 1, 0)
-    low = keyed_hash.syn_cookie(local, remote, minute) + index & _LOW
-    fixed = keyed_hash.syn_cookie(local, remote, None)
+    low = keyed_hash.syn_cookie_of_minute(local, remote, irs, minute) + index & _LOW
+    fixed = keyed_hash.syn_cookie(local, remote)
     return add(irs, fixed + (minute << _COUNT_SHIFT) + low)
 
 
@@ -58,11 +58,13 @@ def check_cookie(
 ) -> int | None:
     """Give the peer's MSS if an ISS is a cookie of ours that is not too old."""
     minute = now // MINUTE
-    told = sub(sub(iss, irs), keyed_hash.syn_cookie(local, remote, None))
+    told = sub(sub(iss, irs), keyed_hash.syn_cookie(local, remote))
     age = minute - (told >> _COUNT_SHIFT) & 0xFF
     if age >= _MAX_AGE:
         return None
-    index = told - keyed_hash.syn_cookie(local, remote, minute - age) & _LOW
+    # The hash knows the SYN's number, too: else who is a few octets off, as his first text has
+    # overtaken the ACK before it, would pass with another MSS, and begin amid his stream.
+    index = told - keyed_hash.syn_cookie_of_minute(local, remote, irs, minute - age) & _LOW
     return MSS_VALUES[index] if index < len(MSS_VALUES) else None
 
 

@@ -73,6 +73,15 @@ def test_a_cookie_is_good_for_nobody_else(irs: int, error: int) -> None:
     assert mss is None or error % 2**32 in {*range(4), *range(2**32 - 3, 2**32)}
 
 
+@given(NUMBERS, st.integers(1, 3000) | st.integers(-3000, -1))
+def test_a_cookie_is_good_for_nothing_but_the_octet_behind_its_syn(irs: int, ahead: int) -> None:
+    """Text that overtakes the ACK before it would begin a connection amid the stream."""
+    keyed_hash = KeyedHash(SeededEntropy())
+    local, remote = Endpoint(A, 80), Endpoint(B, 5000)
+    cookie = make_cookie(keyed_hash, local, remote, irs, 1460, T0)
+    assert check_cookie(keyed_hash, local, remote, (irs + ahead) % 2**32, cookie, T0) is None
+
+
 # --- what is remembered -------------------------------------------------------------------------
 
 
