@@ -52,7 +52,7 @@ def send_lone_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         path_mtu.refresh(ctx, tcb, now)
     if not lane.is_clear(tcb.pair, tcb.options, 0, 0):
         return False
-    seq, counters, acks = tcb.snd_nxt, ctx.counters, tcb.acks
+    seq, counters = tcb.snd_nxt, ctx.counters
     tcb.fin_sent = True
     tcb.snd_nxt = add(seq, 1)
     departure = depart(tcb, now, nothing_in_flight=True)
@@ -63,10 +63,10 @@ def send_lone_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     counters["TcpOutSegs"] += 1
     tcb.statistics.segs_out += 1
     tcb.statistics.note_limit(Limit.BUSY, now)
-    tcb.rcv_wnd = 0 if acks.no_memory else select_window(tcb)
+    tcb.rcv_wnd = select_window(tcb)
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
     tcb.transmitted_at = now
-    acks.on_ack_sent()
+    tcb.acks.on_ack_sent()
     tcb.delayed_ack_timer.cancel()
     field = min(tcb.rcv_wnd >> tcb.rcv_wind_shift, MAX_UNSCALED)
     lane.send(tcb, ACK | FIN, seq, field, (), 0, 0, now)

@@ -159,7 +159,6 @@ def _is_anything_else(tcb: Tcb, now: Instant) -> bool:
     return bool(
         tcb.state not in (State.ESTABLISHED, State.CLOSE_WAIT)
         or (not tcb.undisturbed and look_for_disturbance(tcb))
-        or tcb.acks.no_memory
         or not tcb.rcv_wind_shift  # without, a window may change with each segment that leaves
         or path_mtu.is_to_ask(tcb, now)
         or is_left_unused(tcb, now)

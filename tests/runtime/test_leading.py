@@ -74,6 +74,13 @@ def until_it_leads(runtime: Runtime, thread: threading.Thread) -> None:
         threading.Event().wait(0.001)
 
 
+def until_it_stands_by(runtime: Runtime) -> threading.Thread:
+    """Wait until the stack's own thread drives, and give it."""
+    thread = runtime._leadership.thread
+    until_it_leads(runtime, thread)
+    return thread
+
+
 def echo(client: Any, server: Any, times: int) -> None:
     for _ in range(times):
         server.sendall(b"x")
@@ -250,8 +257,7 @@ def test_who_sends_much_takes_the_answers_himself(
 ) -> None:
     """Who stands by makes room for him, and drives again when that is over."""
     client, server = hosts.connect()
-    standing_by = hosts.here._leadership.thread
-    until_it_leads(hosts.here, standing_by)
+    standing_by = until_it_stands_by(hosts.here)
     reading = Reading(hosts.here, monkeypatch)
     for _ in range(20):
         client.sendall(bytes(10_000))
@@ -357,8 +363,7 @@ def test_who_stands_by_sleeps_through_what_comes_during_a_call(
 ) -> None:
     """Who calls sees to it; of what comes after the call, who stands by hears again."""
     client, server = hosts.connect()
-    standing_by = hosts.here._leadership.thread
-    until_it_leads(hosts.here, standing_by)
+    standing_by = until_it_stands_by(hosts.here)
     reading = Reading(hosts.here, monkeypatch)
     passed_on: list[StackLock] = []
     pass_on = StackLock.pass_on
@@ -384,8 +389,7 @@ def test_a_call_that_fails_leaves_who_stands_by_awake(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, server = hosts.connect()
-    standing_by = hosts.here._leadership.thread
-    until_it_leads(hosts.here, standing_by)
+    standing_by = until_it_stands_by(hosts.here)
     reading = Reading(hosts.here, monkeypatch)
 
     def fail(*, now: int) -> None:
@@ -423,8 +427,7 @@ def test_what_comes_while_somebody_is_in_the_stack_he_sees_to(
     """But who stands by goes on with what is beyond a turn."""
     here, there = datagram_sockets(hosts)
     address = here.getsockname()
-    standing_by = hosts.here._leadership.thread
-    until_it_leads(hosts.here, standing_by)
+    standing_by = until_it_stands_by(hosts.here)
     reading = Reading(hosts.here, monkeypatch)
     monkeypatch.setattr(driving, "_FRAMES_A_RUN", 1)
 
@@ -444,7 +447,7 @@ def test_what_nobody_sees_to_who_stands_by_does(
 ) -> None:
     """As when a signal handler interrupts who was to, in the very moment."""
     client, server = hosts.connect()
-    until_it_leads(hosts.here, hosts.here._leadership.thread)
+    until_it_stands_by(hosts.here)
     reading = Reading(hosts.here, monkeypatch)
 
     def be_in_the_stack() -> None:
