@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.arp.neighbour import Neighbour
 from tapstack.base.contracts import Offload, make_frame
+from tapstack.base.units import MILLISECOND
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
 from tapstack.ip.wire import DONT_FRAGMENT, HEADER_LENGTH as IP_LENGTH, PLAIN
 from tapstack.tcp.options import (
@@ -62,6 +63,7 @@ _PSEUDO = PROTOCOL_TCP + _TCP_LENGTH
 """What a pseudo-header sums besides the addresses and the length of the text."""
 _SYN_ACK_PSEUDO = PROTOCOL_TCP + _SYN_ACK_LENGTH
 _ONES = 0xFFFF
+_STAMP_MASK = 0xFFFFFFFF
 
 
 @lru_cache(maxsize=64)
@@ -81,19 +83,21 @@ class NeighbourLane:
     """
 
     __slots__ = (
-        "_count_sent",
-        "_counters",
         "_front",
         "_hop",
         "_ip_config",
         "_known_hop",
         "_mac",
         "_middle",
+        "_most",
         "_neighbour",
         "_neighbours",
+        "_options",
+        "_sent",
         "_tos",
         "_tracer",
         "_ttl",
+        "_usual_ttl",
         "_words",
         "_write",
         "heard",
@@ -101,9 +105,8 @@ class NeighbourLane:
     )
 
     def __init__(self, stack: Stack, interface: NetworkInterface, heard: bytes) -> None:
-        self._tracer, self._counters = stack.tracer, stack.counters
-        self._ip_config = stack.ip.config
-        self._known_hop, self._count_sent = stack.ip.known_hop, interface.count_sent
+        self._tracer, self._ip_config = stack.tracer, stack.ip.config
+        self._known_hop, self._sent = stack.ip.known_hop, interface.sent
         self._write = interface.device.write
         self.interface = interface
         """Where the connections' segments come in."""
@@ -113,25 +116,44 @@ class NeighbourLane:
         """The two link addresses that they come with."""
         # What was found when it was last asked for a way that was not as before.
         self._hop: Hop | None = None
-        self._neighbour: Neighbour  # if there is a hop
+        self._options: UserOptions | None = None
+        self._neighbour: Neighbour | None = None
         self._mac = self._front = self._middle = b""
         self._ttl = self._tos = self._words = 0
+        self._usual_ttl = 0  # what the host's was then
+        self._most = 0  # octets of text that fit one segment's datagram
 
     def is_clear(self, pair: SocketPair, options: UserOptions, length: int, size: int) -> bool:
         """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
-        hop = self._known_hop(pair.remote)
+        neighbour = self._neighbour
+        return (
+            neighbour is not None
+            and self._known_hop(pair.remote) is self._hop
+            and options is self._options
+            and self._neighbours.latest is neighbour
+            and neighbour.mac is self._mac
+            and length <= self._most
+            and self._ip_config.ip_default_ttl == self._usual_ttl
+            and not self._tracer.on
+        ) or self._find_way(pair.remote, options, length, size)
+
+    def _find_way(self, remote: int, options: UserOptions, length: int, size: int) -> bool:
+        """Find out whether a segment can be sent this way, and keep what that takes."""
+        hop = self._known_hop(remote)
         if hop is None or self._tracer.on or options.discovery not in FOLLOWS_PATH_MTU:
             return False
-        octets = _IP_AND_TCP + length
-        if not size and (octets > hop.path_mtu or octets > hop.interface.mtu):
+        most = hop.mtu - _IP_AND_TCP
+        if not size and length > most:
             return False
         is_as_before = hop is self._hop and self._neighbours.latest is self._neighbour
         if not (is_as_before or self._find_neighbour(hop)):
             return False
-        neighbour = self._neighbour
-        ttl = options.ttl or hop.metrics.hoplimit or self._ip_config.ip_default_ttl
+        neighbour, usual = self._neighbour, self._ip_config.ip_default_ttl
+        assert neighbour is not None
+        ttl = options.ttl or hop.metrics.hoplimit or usual
         if neighbour.mac is not self._mac or ttl != self._ttl or options.tos != self._tos:
             self._lay_out(neighbour, ttl, options.tos)
+        self._options, self._usual_ttl, self._most = options, usual, most
         return True
 
     def _find_neighbour(self, hop: Hop) -> bool:
@@ -163,9 +185,21 @@ class NeighbourLane:
         length: int,
         size: int,
         now: Instant,
-    ) -> None:
-        """Send a segment, right after `is_clear` was asked for it."""
+    ) -> bool:
+        """Send a segment, if that can be sent this way now; False: decline."""
         local, port, remote, its_port = tcb.pair
+        neighbour = self._neighbour
+        if (  # `is_clear`, in place
+            neighbour is None
+            or self._known_hop(remote) is not self._hop
+            or tcb.options is not self._options
+            or self._neighbours.latest is not neighbour
+            or neighbour.mac is not self._mac
+            or length > self._most
+            or self._ip_config.ip_default_ttl != self._usual_ttl
+            or self._tracer.on
+        ) and not self._find_way(remote, tcb.options, length, size):
+            return False
         ends, total = local + remote, _IP_AND_TCP + length
         # As `_up_to_ports`, and what is behind them, in one go.
         headers = _ALL_HEADERS.pack(
@@ -173,23 +207,28 @@ class NeighbourLane:
             local, remote, port, its_port,
             seq, tcb.rcv_nxt, _DATA_OFFSET | flags, window,
             (ends + _PSEUDO + length) % _ONES or _ONES, 0,
-            ALIGNED_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
+            ALIGNED_TIMESTAMPS, (tcb.ts_offset + now // MILLISECOND) & _STAMP_MASK, tcb.ts_recent,
         )  # fmt: skip
-        offload = _offload(size) if size else _UNCUT
-        self._write(make_frame(((headers, *text), offload)), now)
         if tcb.next_hop_confirmed:
-            tcb.next_hop_confirmed = False
-            self._neighbour.confirmed = now
-        self._counters["IpOutRequests"] += 1
-        self._count_sent(_LENGTH + length)
+            self._confirm(tcb, now)
+        sent = self._sent
+        sent.frames += 1
+        sent.octets += _LENGTH + length
+        self._write(make_frame(((headers, *text), _offload(size) if size else _UNCUT)), now)
+        return True
+
+    def _confirm(self, tcb: Tcb, now: Instant) -> None:
+        """Note that the neighbour is alive, as something of ours has arrived (RFC 4861 §7.3.1)."""
+        tcb.next_hop_confirmed = False
+        assert self._neighbour is not None
+        self._neighbour.confirmed = now
 
     def send_train(
         self, tcb: Tcb, window: int, units: Sequence[Unit], length: int, size: int, now: Instant
     ) -> None:
         """Send units of `length` octets, right after `is_clear` for one."""
         if tcb.next_hop_confirmed:
-            tcb.next_hop_confirmed = False
-            self._neighbour.confirmed = now
+            self._confirm(tcb, now)
         head, pseudo = self._up_to_ports(tcb.pair, length)
         pack, write, offload = _TCP_BEHIND_PORTS.pack, self._write, _offload(size)
         behind_seq = (
@@ -198,9 +237,8 @@ class NeighbourLane:
         )  # fmt: skip
         for seq, text in units:
             write(make_frame(((head + pack(seq, *behind_seq), *text), offload)), now)
-        count = len(units)
-        self._counters["IpOutRequests"] += count
-        self._count_sent(count * (_LENGTH + length), count)
+        self._sent.frames += len(units)
+        self._sent.octets += len(units) * (_LENGTH + length)
 
     def send_syn_ack(
         self,
@@ -223,9 +261,10 @@ class NeighbourLane:
             seq, ack, _SYN_ACK, window, (ends + _SYN_ACK_PSEUDO) % _ONES or _ONES, 0,
             MSS, mss, SACK_PERMITTED_TIMESTAMPS, stamp, echo, PADDED_WINDOW_SCALE << 8 | shift,
         )  # fmt: skip
+        sent = self._sent
+        sent.frames += 1
+        sent.octets += ETHERNET_LENGTH + _SYN_ACK_TOTAL
         self._write(make_frame(((headers,), _UNCUT)), now)
-        self._counters["IpOutRequests"] += 1
-        self._count_sent(ETHERNET_LENGTH + _SYN_ACK_TOTAL)
 
     def _up_to_ports(self, pair: SocketPair, length: int) -> tuple[bytes, int]:
         """Lay out the headers of a segment with so much text up to its ports.

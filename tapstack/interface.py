@@ -26,8 +26,8 @@ Unreachable = Callable[[Sequence[Buffer], Instant], None]
 """Hear of a datagram whose neighbour did not answer."""
 
 
-class Taken:
-    """Frames with plain segments that the express lane has taken since that was last looked at.
+class Passed:
+    """Frames with segments that went past the layers since that was last looked at.
 
     To count one in every layer would cost a fifth of what it costs to take it.
     """
@@ -69,10 +69,10 @@ class NetworkInterface:
         self._ethernet = Ethernet(device, counters=counters, tracer=tracer)
         self.mac = self._ethernet.mac
         """Our own address on this link; zero on the loopback."""
-        self.taken = Taken()
-        """What the express lane has taken past the layers, for `count_taken`."""
-        self.count_sent = self._ethernet.count_sent
-        """Count frames of so many octets, all told, that are written past Ethernet."""
+        self.taken = Passed()
+        """What the express lane has taken past the layers, for `count_passed`."""
+        self.sent = Passed()
+        """What it has sent past IP and Ethernet."""
         self._arp: Arp | None = None
         if not self._ethernet.is_loopback:
             self._arp = Arp(
@@ -93,16 +93,20 @@ class NetworkInterface:
     @property
     def statistics(self) -> LinkStatistics:
         """What went through."""
-        self.count_taken()
+        self.count_passed()
         return self._ethernet.statistics
 
-    def count_taken(self) -> None:
-        """Count as Ethernet, IP and TCP do what the express lane has taken."""
-        taken = self.taken
+    def count_passed(self) -> None:
+        """Count as the layers do what the express lane has taken, and what it has sent."""
+        taken, sent = self.taken, self.sent
         if taken.frames:
             self.count_plain(taken.octets, taken.frames)
             self._counters["TcpInSegs"] += taken.frames
             taken.frames = taken.octets = 0
+        if sent.frames:
+            self._ethernet.count_sent(sent.octets, sent.frames)
+            self._counters["IpOutRequests"] += sent.frames
+            sent.frames = sent.octets = 0
 
     def count_plain(self, length: int, frames: int) -> None:
         """Count frames of `length` octets, all told, as Ethernet and IP do: whole datagrams."""

@@ -165,7 +165,7 @@ class Stack:
     def counters(self) -> Counters:
         """Every counter, with what the express lane has taken counted in."""
         for interface in self.interfaces.values():
-            interface.count_taken()
+            interface.count_passed()
         return self._counters
 
     def next_deadline(self) -> Instant | None:

@@ -86,6 +86,10 @@ class Paths:
         if hop is not None and "mtu" not in hop.metrics.locked:
             self._mtus.learn(destination, mtu, hop.mtu, now)
 
+    def look_up_anew(self) -> None:
+        """Forget all ways that are remembered, as something that they were found by has changed."""
+        self._cache.clear()
+
     def forget_mtus(self) -> None:
         """Forget all that was learned of paths' MTUs."""
         self._mtus.clear()

@@ -274,6 +274,10 @@ class Ip:
         """Lower the path's MTU after a 'fragmentation needed'."""
         self._paths.learn_mtu(destination, mtu, now)
 
+    def on_mtu_changed(self) -> None:
+        """Hear that an interface takes longer datagrams, or shorter ones, than it did."""
+        self._paths.look_up_anew()
+
     def forget_path_mtus(self) -> None:
         """Forget all that was learned of paths' MTUs, as `net.ipv4.route.flush` asks."""
         self._paths.forget_mtus()

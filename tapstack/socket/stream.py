@@ -367,8 +367,8 @@ class StreamEndpoint(AnyEndpoint):
             self._tcp.option_changed(self._tcb, changed, now)
 
     def _own_options(self) -> None:
-        """Part with what a listener and the connections it made share, as it is to be changed."""
-        self.kept, self.options = self.kept.own(), self.options.own()
+        """Part with what others may hold to, as it is to be changed."""
+        self.kept, self.options = self.kept.own(), self.options.changeable()
         if holder := self._tcb or self._listener:
             holder.options = self.options
 

@@ -144,13 +144,12 @@ class AckPolicy:
 
     def on_ack_sent(self) -> None:
         """Note that everything received is acknowledged, by whatever segment."""
-        news = self.due or self.owed
+        if self.quick and (self.owed or self.due):
+            self.quick -= 1
+            if not self.quick:
+                self.ato = ATO_MIN
         self.due = self.owed = self.fresh = self.pushed = self.pushed_again = self.no_memory = False
         self.duplicate = None
-        if self.quick and news:
-            self.quick -= 1
-            if self.quick == 0:
-                self.ato = ATO_MIN
 
     def on_timeout(self, rto: Duration) -> None:
         """The delayed ACK's time is up: it was delayed in vain, so guess better next time."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.tcp import path_mtu
-from tapstack.tcp.delivery_rate import depart
+from tapstack.tcp.delivery_rate import make_departure
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import ACK, FIN
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
+
+_FIN = ACK | FIN
+# A member of an Enum is looked up at length each time that it is named.
+_IDLE, _BUSY = Limit.IDLE, Limit.BUSY
 
 
 def send_lone_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
@@ -50,25 +54,39 @@ def send_lone_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         return False
     if path_mtu.is_to_ask(tcb, now):
         path_mtu.refresh(ctx, tcb, now)
-    if not lane.is_clear(tcb.pair, tcb.options, 0, 0):
-        return False
-    seq, counters = tcb.snd_nxt, ctx.counters
+    window, is_sent = select_window(tcb), True
+    field = window >> tcb.rcv_wind_shift
+    if field > MAX_UNSCALED:
+        field = MAX_UNSCALED
+    try:
+        is_sent = lane.send(tcb, _FIN, tcb.snd_nxt, field, (), 0, 0, now)
+    finally:  # if a signal handler raises amid the write, the peer may have it all the same
+        if is_sent:
+            tcb.rcv_wnd = window
+            _note_sent(ctx, tcb, now)
+            look_ahead(ctx, tcb, now)
+    return is_sent
+
+
+def _note_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Note our FIN as what is in flight, and that all is acknowledged that came."""
+    statistics, counters, rate = tcb.statistics, ctx.counters, tcb.delivery_rate
     tcb.fin_sent = True
-    tcb.snd_nxt = add(seq, 1)
-    departure = depart(tcb, now, nothing_in_flight=True)
-    sent.append_burst(SentSegment(seq, tcb.snd_nxt, FIN, tcb.effective_mss, now, 1, departure))
+    seq = tcb.snd_nxt
+    tcb.snd_nxt = end = add(seq, 1)
+    rate.first_sent_at = rate.delivered_at = now
+    departure = make_departure((statistics.delivered, now, now, rate.app_limited_until != 0))
+    tcb.sent.append_burst(SentSegment(seq, end, FIN, tcb.effective_mss, now, 1, departure))
     if tcb.recovery.prr is not None:
         tcb.recovery.on_sent(1)
-    counters["TcpExtTCPOrigDataSent"] += 1
-    counters["TcpOutSegs"] += 1
-    tcb.statistics.segs_out += 1
-    tcb.statistics.note_limit(Limit.BUSY, now)
-    tcb.rcv_wnd = select_window(tcb)
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
     tcb.transmitted_at = now
     tcb.acks.on_ack_sent()
     tcb.delayed_ack_timer.cancel()
-    field = min(tcb.rcv_wnd >> tcb.rcv_wind_shift, MAX_UNSCALED)
-    lane.send(tcb, ACK | FIN, seq, field, (), 0, 0, now)
-    look_ahead(ctx, tcb, now)
-    return True
+    statistics.segs_out += 1
+    if statistics.limit is _IDLE:
+        statistics.limit, statistics.limit_since = _BUSY, now
+    else:
+        statistics.note_limit(_BUSY, now)
+    counters["TcpOutSegs"] += 1
+    counters["TcpExtTCPOrigDataSent"] += 1

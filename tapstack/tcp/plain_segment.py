@@ -63,8 +63,11 @@ class Lane(Protocol):
         length: int,
         size: int,
         now: Instant,
-    ) -> None:
-        """Send a segment right after `is_clear` for it; `window` is the field as it is to leave."""
+    ) -> bool:
+        """Send a segment, if `is_clear` would allow for it; False: decline.
+
+        `window` is the field as it is to leave.
+        """
 
     def send_syn_ack(
         self,
@@ -94,25 +97,30 @@ def send_plain(
     size = mss if length > mss else 0
     if flags | _PLAIN != _PLAIN or (not tcb.undisturbed and has_more_to_say(tcb)):
         return False
-    if not lane.is_clear(tcb.pair, tcb.options, length, size):
-        return False
-    tcb.rcv_wnd = 0 if tcb.acks.no_memory else select_window(tcb)
-    tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
-    tcb.transmitted_at = now
     text: Sequence[Buffer] = ()
-    packets = 1
+    packets, is_sent = 1, True
     if length:
-        tcb.last_sent_at = now
         text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length)
         if size:
             packets, flags = packets_of(length, mss), flags | PSH
-    tcb.acks.on_ack_sent()
-    tcb.delayed_ack_timer.cancel()
-    ctx.counters["TcpOutSegs"] += packets
-    tcb.statistics.on_transmitted(packets, length)
-    window = min(tcb.rcv_wnd >> tcb.rcv_wind_shift, MAX_UNSCALED)
-    lane.send(tcb, flags, seq, window, text, length, size, now)
-    return True
+    window = 0 if tcb.acks.no_memory else select_window(tcb)
+    field = window >> tcb.rcv_wind_shift
+    if field > MAX_UNSCALED:
+        field = MAX_UNSCALED
+    try:
+        is_sent = lane.send(tcb, flags, seq, field, text, length, size, now)
+    finally:  # if a signal handler raises amid the write, the peer may have it all the same
+        if is_sent:
+            tcb.rcv_wnd = window
+            tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
+            tcb.transmitted_at = now
+            if length:
+                tcb.last_sent_at = now
+            tcb.acks.on_ack_sent()
+            tcb.delayed_ack_timer.cancel()
+            ctx.counters["TcpOutSegs"] += packets
+            tcb.statistics.on_transmitted(packets, length)
+    return is_sent
 
 
 def has_more_to_say(tcb: Tcb) -> bool:

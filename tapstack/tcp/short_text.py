@@ -59,20 +59,21 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
         or not ctx.config.tcp_notsent_lowat
         or (not tcb.undisturbed and look_for_disturbance(tcb))
         or (now - tcb.path_asked_at >= FRESH and not path_mtu.is_as_before(ctx, tcb, now))
-        or not lane.is_clear(tcb.pair, tcb.options, length, 0)
     ):
         return False
     chunk, window = bytes(text), select_window(tcb)
     field = window >> tcb.rcv_wind_shift
     if field > MAX_UNSCALED:
         field = MAX_UNSCALED
+    is_sent = True
     try:
-        lane.send(tcb, _PUSHED, tcb.snd_nxt, field, (chunk,), length, 0, now)
+        is_sent = lane.send(tcb, _PUSHED, tcb.snd_nxt, field, (chunk,), length, 0, now)
     finally:  # if a signal handler raises amid the write, the peer may have the text all the same
-        tcb.rcv_wnd = window
-        _note_sent(ctx, tcb, chunk, length, now)
-        look_ahead(ctx, tcb, now)
-    return True
+        if is_sent:
+            tcb.rcv_wnd = window
+            _note_sent(ctx, tcb, chunk, length, now)
+            look_ahead(ctx, tcb, now)
+    return is_sent
 
 
 def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) -> None:

@@ -1,8 +1,8 @@
 """What an application sets on one TCP socket.
 
-The socket object and its connection share one `UserOptions`: a change counts at once. An accepted
-connection starts with its listener's, and has a copy of its own as soon as either changes any: most
-never do, and ten thousand copies are megabytes.
+The socket object and its connection share one `UserOptions`. An accepted connection starts with its
+listener's: most never change any, and ten thousand copies are megabytes. A user who changes any has
+both go on with a copy (`changeable`): so what was worked out of some holds for who still has those.
 """
 
 from __future__ import annotations
@@ -110,5 +110,9 @@ class UserOptions:
         return self
 
     def own(self) -> UserOptions:
-        """Give what may be changed: themselves, or a copy of what is shared."""
-        return replace(self, shared=False) if self.shared else self
+        """Give those of a connection that begins: themselves, or a copy of what is shared."""
+        return self.changeable() if self.shared else self
+
+    def changeable(self) -> UserOptions:
+        """Give a copy, which may be changed."""
+        return replace(self, shared=False)
