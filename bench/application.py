@@ -8,6 +8,7 @@ usage: python -m bench.application kernel|offload|no-offload
 
 import asyncio
 import select
+import selectors
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -18,6 +19,8 @@ from typing import Any
 
 from bench.conversation import Request, prepare_process, reply, requests
 from bench.far_end import BLOCK, TOLD
+from tapstack.selectors import DefaultSelector as DrivingSelector
+from tapstack.socket.facade import Socket as StackSocket
 
 Socket = Any
 """Of the standard library, or of the stack: they have the same methods."""
@@ -152,7 +155,12 @@ async def serve_by_asyncio(listener: Socket) -> None:
 
 
 def echo_by_asyncio(listener: Socket) -> None:
-    asyncio.run(serve_by_asyncio(listener))
+    ours = isinstance(listener, StackSocket)
+    loop = asyncio.SelectorEventLoop(DrivingSelector() if ours else selectors.DefaultSelector())
+    try:
+        loop.run_until_complete(serve_by_asyncio(listener))
+    finally:
+        loop.close()
 
 
 # --- many connections -----------------------------------------------------------------------------

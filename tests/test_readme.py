@@ -16,7 +16,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```\n\nIt prints `(.*?)`", README, re.S)
 
 
 def test_every_example_has_a_promise() -> None:
-    assert len(EXAMPLES) == README.count("```python") == 2
+    assert len(EXAMPLES) == README.count("```python") == 3
 
 
 @pytest.mark.parametrize(("example", "promised"), EXAMPLES)

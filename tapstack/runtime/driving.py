@@ -84,6 +84,8 @@ class Driver:
         """Whether who drove last had not to wait, as frames come as fast as they are taken."""
         self.now = monotonic()
         """When the present turn began, or the last one did."""
+        self.descriptors = {self._wakeup, *self._interfaces}
+        """What who drives sleeps on."""
         self._poller = select.epoll()
         self._poll = self._poller.poll
         self._arrivals = select.epoll()
@@ -91,10 +93,21 @@ class Driver:
         self._hung_up: set[int] = set()
         # Descriptors of which that was told: they may have frames yet, for more than one turn.
         self._arrivals.register(self._wakeup, select.EPOLLIN)
-        self._poller.register(self._wakeup, select.EPOLLIN)
+        self.lend(self._poller)
         for fd in self._interfaces:
             self._arrivals.register(fd, _FRAMES)
-            self._poller.register(fd, select.EPOLLIN)
+
+    # --- what who drives sleeps on ---
+
+    def lend(self, poller: select.epoll) -> None:
+        """Have another one tell of all this, beside what it tells of anyway."""
+        for fd in self.descriptors:
+            poller.register(fd, select.EPOLLIN)
+
+    def take_back(self, poller: select.epoll) -> None:
+        """End that."""
+        for fd in self.descriptors:
+            poller.unregister(fd)
 
     # --- ends of turns, whoever's they are ---
 
@@ -273,7 +286,7 @@ class Driver:
             if until is not None:
                 seconds = min(max(0, until - before) / SECOND, _LONGEST_SLEEP)
             try:
-                ready = self._lock.leave(self._poll, seconds, _DESCRIPTORS_AT_ONCE)
+                ready = self._lock.leave(waiter.poll or self._poll, seconds, _DESCRIPTORS_AT_ONCE)
             finally:
                 self._is_asleep = False
                 waiter.rouse = None
@@ -375,6 +388,7 @@ class Driver:
     def _give_up(self, fd: int, gone: OSError) -> None:
         """See that a device is gone."""
         interface = self._interfaces.pop(fd)
+        self.descriptors.remove(fd)
         self._late_devices = [each for each in self._late_devices if each[0] != fd]
         self._poller.unregister(fd)
         self._arrivals.unregister(fd)
@@ -387,6 +401,7 @@ class Driver:
         for interface in self._stack.interfaces.values():
             interface.device.close()
         self.has_watch_off = False  # of a call that has waited all the while
+        self.descriptors.clear()
         self._poller.close()
         self._arrivals.close()
         os.close(self._wakeup)

@@ -32,7 +32,7 @@ from tapstack.runtime.lock import StackLock
 from tapstack.runtime.waiters import Bell, Waiter
 
 _TICK: Duration = 2 * MILLISECOND
-"""How long the lead may be left before the thread that stands by takes it."""
+"""How long threads that wait now and then may leave the lead."""
 _LONGEST_TICK: Duration = 8 * MILLISECOND
 """The same while others come back to it, each time: to look costs them the interpreter."""
 _PATIENCE = 3
@@ -57,6 +57,8 @@ class Leadership:
         """Whether it does so until the lead is left."""
         self._reserve_is_to_leave = False
         """Whether somebody else reads the devices now and then."""
+        self.tick = _TICK
+        """How long the lead may be left before the thread that stands by takes it."""
         self.thread = Thread(target=self._stand_by, name="tapstack-reader", daemon=True)
         """The thread that stands by."""
 
@@ -105,13 +107,8 @@ class Leadership:
 
     def _follow(self, waiter: Waiter, deadline: Instant | None) -> None:
         """Sleep until somebody calls."""
-        bell = Bell()
-        waiter.rouse = bell.ring
-        try:
-            seconds = None if deadline is None else (deadline - monotonic()) / SECOND
-            self._lock.leave(bell.sleep, seconds)
-        finally:
-            waiter.rouse = None
+        seconds = None if deadline is None else (deadline - monotonic()) / SECOND
+        waiter.follow(self._lock.leave, seconds)
         if waiter.has_happened:
             self._fruitless += 1
 
@@ -192,12 +189,12 @@ class Leadership:
 
     def _watch_lead(self, bell: Bell) -> int:
         # Without the lock, which whoever leads would have to wait for in turn: this only looks.
-        tick = _TICK
+        tick = self.tick
         while True:
             seen = self._changes
             if bell.sleep(tick / SECOND) or self._changes == seen:
                 return seen
-            tick = min(2 * tick, _LONGEST_TICK)
+            tick = max(tick, min(2 * tick, _LONGEST_TICK))
 
     def end(self) -> None:
         """Take the lead for good: nobody drives any more, and the thread that stands by ends."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 from collections.abc import Callable
 from functools import partial
 from threading import get_ident
@@ -24,6 +25,7 @@ from tapstack.runtime.clock import epoch_offset, monotonic
 from tapstack.runtime.driving import Driver
 from tapstack.runtime.leading import Leadership
 from tapstack.runtime.lock import StackLock, had_already
+from tapstack.runtime.selecting import Selection
 from tapstack.runtime.switching import switch_interval
 from tapstack.runtime.waiters import Bell, Waiter
 from tapstack.socket.contract import SocketEndpoint
@@ -172,6 +174,10 @@ class Runtime:
         listener = Listening(endpoint, on_event)
         self._watchers.add(listener)
         return partial(self._watchers.remove, listener)
+
+    def selection(self, descriptors: select.epoll) -> Selection:
+        """Wait for many sockets at once, and for what `descriptors` has registered."""
+        return Selection(self._driver, self._leadership, descriptors)
 
     def report(self, endpoint: object, events: int) -> None:
         """Tell of what happened to something that is no engine's. To be called under the lock."""

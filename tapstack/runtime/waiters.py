@@ -1,7 +1,8 @@
 """Threads that wait for something to happen to a socket.
 
 Each sleeps in one of two ways: on a bell of its own, a bare lock, the cheapest thing to wake; or on
-the devices, if it is the one that drives them (`leading.py`). Signals interrupt both.
+the devices, if it is the one that drives them (`leading.py`). Signals interrupt both. Who has
+descriptors of his own sleeps on these, either way (`selecting.py`).
 
 Not done here: the runtime's lock, under which all of this is called but the sleep itself.
 """
@@ -15,7 +16,7 @@ from collections.abc import Callable
 class Waiter:
     """One thread's interest in some events of one endpoint."""
 
-    __slots__ = ("endpoint", "events", "has_happened", "outer", "rouse", "thread")
+    __slots__ = ("endpoint", "events", "has_happened", "outer", "poll", "rouse", "thread")
 
     def __init__(self, endpoint: object, events: int) -> None:
         self.endpoint = endpoint
@@ -27,6 +28,8 @@ class Waiter:
         self.thread = get_ident()
         self.outer: Waiter | None = None
         """The waiter of the same thread whose place at the devices this one has."""
+        self.poll: Callable[[float | None, int], list[tuple[int, int]]] | None = None
+        """How it sleeps on the devices, if not on these alone."""
 
     def wake(self, events: int) -> None:  # noqa: ARG002 - whatever it was
         """End the wait."""
@@ -39,6 +42,15 @@ class Waiter:
         rouse, self.rouse = self.rouse, None
         if rouse is not None:
             rouse()
+
+    def follow(self, leave: Callable[..., object], seconds: float | None) -> None:
+        """Sleep, having left the stack by `leave`, while another one drives; until it is called."""
+        bell = Bell()
+        self.rouse = bell.ring
+        try:
+            leave(bell.sleep, seconds)
+        finally:
+            self.rouse = None
 
 
 class Bell:

@@ -162,15 +162,25 @@ class Readiness:
 
     It follows the engine's object, which `connect` and `listen` exchange. Everything happens
     within the stack, so that events and the application's threads do not mix.
+
+    A selector that knows the stack may ask for itself: while it does, and nobody else has a number
+    to wait on, the descriptor is left as it is, which saves several system calls an event.
     """
 
     def __init__(self, host: SocketHost, endpoint: SocketEndpoint, now: Instant) -> None:
         """Make the descriptor. Raises: OSError."""
-        self._host = host
-        self._endpoint = endpoint
+        self.host = host
+        self.endpoint = endpoint
         self._descriptor: ReadinessDescriptor | None = ReadinessDescriptor()
         self._watched: object = None
         self._stop: Callable[[], None] | None = None
+        self._tell: Callable[[Readiness], None] | None = None
+        # Who asks for himself; called when there may be something new to be asked for.
+        self._is_shared = False
+        # Others have a number to wait on.
+        self.is_told = False
+        """Whether events say all that there is to say of calls, too, as nothing is shown."""
+        _shown[self.fileno()] = self
         self._follow(now=now)
 
     def fileno(self) -> int:
@@ -189,34 +199,70 @@ class Readiness:
     def refresh(self) -> None:
         """Show what a call has changed, unless it has closed the socket."""
         if self._descriptor is not None:
-            self._host.call(self._follow)
+            self.host.call(self._follow)
 
     def _follow(self, *, now: Instant) -> None:
         if self._descriptor is None:
             return
-        watched = self._endpoint.watched()
+        watched = self.endpoint.watched()
         if watched is not self._watched:
             if self._stop is not None:
                 self._stop()
             self._watched = watched
-            self._stop = self._host.notify(watched, self._on_event)
-        self._show(now)
+            self._stop = self.host.notify(watched, self._on_event)
+            if self._tell is not None:
+                self._tell(self)
+        self._show_others(now)
+
+    def _show_others(self, now: Instant) -> None:
+        """Show how things are, unless nobody looks but who asks."""
+        is_asked = self._tell is not None and not self._is_shared
+        # Of a socket that is not connected yet, another object's events are to be followed soon.
+        self.is_told = is_asked and self._watched is not self.endpoint
+        if not is_asked:
+            self._show(now)
 
     def _on_event(self, events: int) -> None:
+        if self._tell is not None:
+            self._tell(self)
+            if not self._is_shared:
+                return
         descriptor = self._descriptor
         shown = 0 if descriptor is None else descriptor.bits
-        self._show(self._host.now())
+        self._show(self.host.now())
         if descriptor and events & _COMES_AGAIN and shown & descriptor.bits & _IN:
             descriptor.show_more()
 
     def _show(self, now: Instant) -> None:
         if self._descriptor is None:
             return
-        bits = self._endpoint.readiness(now=now)
+        bits = self.endpoint.readiness(now=now)
         if bits & _ENDED:
             bits = _as_pairs_show(bits)
         if bits != self._descriptor.bits:
             self._descriptor.show(bits)
+
+    # --- a selector that asks for itself; within the stack, or after its end ---
+
+    def tell(self, on_change: Callable[[Readiness], None], *, now: Instant) -> bool:
+        """Tell a selector from now on; False: it is to wait on the descriptor, as one is told."""
+        if self._tell is not None or self._descriptor is None:
+            self.share(now=now)
+            return False
+        self._tell = on_change
+        on_change(self)
+        self._show_others(now)
+        return True
+
+    def tell_no_more(self, *, now: Instant) -> None:
+        """Tell the selector no more, and show again how things are."""
+        self._tell = None
+        self._show_others(now)
+
+    def share(self, *, now: Instant) -> None:
+        """Show how things are from now on, whoever else is told."""
+        self._is_shared = True
+        self._show_others(now)
 
     def close(self) -> None:
         """Give the descriptor back. To be called within the stack, or after its end."""
@@ -224,8 +270,18 @@ class Readiness:
             self._stop()
             self._stop = None
         if self._descriptor is not None:
+            _shown.pop(self.fileno(), None)
             self._descriptor.close()
             self._descriptor = None
+
+
+_shown: dict[int, Readiness] = {}
+"""Sockets by their descriptors. Numbers belong to the process, and so does this."""
+
+
+def find_readiness(number: int) -> Readiness | None:
+    """Give what a descriptor shows, if it is one of a socket's; None for any other, and copies."""
+    return _shown.get(number)
 
 
 def _as_pairs_show(bits: int) -> int:

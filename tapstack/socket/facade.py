@@ -76,7 +76,7 @@ class Socket(SocketObject):
 
     def listen(self, backlog: int = 128) -> None:
         """Take connections. Raises: OSError."""
-        self._call(self._attempts().listen, backlog)
+        self._change(self._attempts().listen, backlog)
 
     def accept(self) -> tuple[Socket, Address]:
         """Wait for a connection. Raises: OSError."""
@@ -99,7 +99,7 @@ class Socket(SocketObject):
         """Connect, and wait until the connection stands. Raises: OSError."""
         endpoint = self._attempts()
         try:
-            self._call(endpoint.connect, read_address(address))
+            self._change(endpoint.connect, read_address(address))
         except BlockingIOError as begun:
             # Like Linux, who may wait for ever waits for what was begun earlier, too.
             earlier = begun.errno == EALREADY and self._timeout is None
@@ -317,7 +317,7 @@ class Socket(SocketObject):
 
     def shutdown(self, how: int) -> None:
         """End one direction or both. Raises: OSError with ENOTCONN."""
-        self._call(self._attempts().shutdown, how)
+        self._change(self._attempts().shutdown, how)
 
 
 def _written(source: Endpoint | None) -> Address | None:

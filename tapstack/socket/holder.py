@@ -141,10 +141,18 @@ class SocketObject:
 
     def _call(self, attempt: Callable[..., T], *arguments: Any) -> T:
         """Make an attempt that never waits, and show what it changed."""
-        if (readiness := self._open.readiness) is not None:
-            done: T = self._host.call(readiness.show_after, attempt, arguments)
-            return done
-        return self._host.call(attempt, *arguments)
+        readiness = self._open.readiness
+        if readiness is None or readiness.is_told:
+            return self._host.call(attempt, *arguments)
+        done: T = self._host.call(readiness.show_after, attempt, arguments)
+        return done
+
+    def _change(self, attempt: Callable[..., T], *arguments: Any) -> T:
+        """Make an attempt that may exchange what the socket is of the engine's."""
+        if (readiness := self._open.readiness) is None:
+            return self._host.call(attempt, *arguments)
+        done: T = self._host.call(readiness.show_after, attempt, arguments)
+        return done
 
     def _block(
         self,

@@ -38,9 +38,11 @@ class OpenSocket:
         if self.readiness is None and self.holders:
             self.readiness = Readiness(self.host, self.endpoint, now)
 
-    def share(self, *, now: Instant) -> OpenSocket:  # noqa: ARG002 - every attempt's form
-        """Count one more holder."""
+    def share(self, *, now: Instant) -> OpenSocket:
+        """Count one more holder, who may wait on a number of his own."""
         self.holders += 1
+        if self.readiness is not None:
+            self.readiness.share(now=now)
         return self
 
     def give_back(self, *, now: Instant) -> int:

@@ -1,0 +1,257 @@
+"""Who waits by a selector drives the stack meanwhile, and gives way to others as any who waits."""
+
+import asyncio
+import os
+import selectors
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from tapstack.base.units import MILLISECOND
+from tapstack.selectors import DefaultSelector
+from tests.runtime.test_leading import Hosts, leader_of, until_it_leads, until_it_stands_by
+from tests.runtime.test_runtime import HERE, THERE
+from tests.socket.nets import PATIENCE, Background, until
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+
+@pytest.fixture
+def hosts() -> Iterator[Hosts]:
+    hosts = Hosts()
+    yield hosts
+    hosts.close()
+
+
+@pytest.fixture
+def selector() -> Iterator[DefaultSelector]:
+    with DefaultSelector() as selector:
+        yield selector
+
+
+def ready(selected: list[tuple[selectors.SelectorKey, int]]) -> dict[Any, int]:
+    return {key.fileobj: events for key, events in selected}
+
+
+def test_who_selects_drives(hosts: Hosts, selector: DefaultSelector) -> None:
+    client, server = hosts.connect()
+    selector.register(client, READ)
+    for _ in range(3):
+        selecting = Background(selector.select)
+        until_it_leads(hosts.here, selecting)
+        server.sendall(b"x")
+        assert ready(selecting.result()) == {client: READ}
+        assert client.recv(1) == b"x"
+
+
+def test_what_is_always_ready_does_not_keep_it_from_driving(
+    hosts: Hosts, selector: DefaultSelector
+) -> None:
+    """Nor does who never waits: the thread that stands by is kept from doing it instead."""
+    (writable, _), (client, server) = hosts.connect(), hosts.connect()
+    reading, writing = os.pipe()
+    for timeout, always in ((None, [writable]), (None, [writing]), (0, [])):
+        selector.register(client, READ)
+        for each in always:
+            selector.register(each, WRITE)
+        selector.select(0)
+        hosts.here._leadership.tick = 1000 * PATIENCE * MILLISECOND
+        server.sendall(b"x")
+        while client not in ready(selector.select(timeout)):
+            assert leader_of(hosts.here) in (None, hosts.here._leadership._reserve)
+        assert client.recv(1) == b"x"
+        for each in [client, *always]:
+            selector.unregister(each)
+    os.close(reading)
+    os.close(writing)
+
+
+def test_descriptors_end_the_wait_whoever_drives(hosts: Hosts, selector: DefaultSelector) -> None:
+    (client, _), (idle, _) = hosts.connect(), hosts.connect()
+    reading, writing = os.pipe()
+    selector.register(client, READ)
+    selector.register(reading, READ)
+    selecting = Background(selector.select)
+    until_it_leads(hosts.here, selecting)
+    os.write(writing, b"x")
+    assert ready(selecting.result()) == {reading: READ}
+    os.read(reading, 1)
+    waiting = Background(idle.recv, 1)
+    until_it_leads(hosts.here, waiting)
+    for _ in range(3):
+        selecting = Background(selector.select)
+        os.write(writing, b"x")
+        assert ready(selecting.result()) == {reading: READ}
+        os.read(reading, 1)
+    idle.shutdown(socket.SHUT_RD)
+    assert waiting.result() == b""
+    os.close(reading)
+    os.close(writing)
+
+
+def test_beside_threads_that_wait_all_are_served(hosts: Hosts, selector: DefaultSelector) -> None:
+    client, server = hosts.connect()
+    selector.register(client, READ)
+
+    def answer() -> None:
+        for _ in range(300):
+            assert ready(selector.select(PATIENCE)) == {client: READ}
+            client.sendall(client.recv(1))
+
+    def ask() -> None:
+        for _ in range(300):
+            server.sendall(b"x")
+            assert server.recv(1) == b"x"
+
+    def echo(here: Any, there: Any) -> None:
+        for _ in range(300):
+            there.sendall(b"x")
+            assert here.recv(1) == b"x"
+
+    calls = [Background(answer), Background(ask)]
+    calls += [Background(echo, *hosts.connect()) for _ in range(3)]
+    for each in calls:
+        each.result()
+
+
+def test_what_another_thread_does_ends_the_wait(hosts: Hosts, selector: DefaultSelector) -> None:
+    client, _ = hosts.connect()
+    selector.register(client, READ)
+    selecting = Background(selector.select)
+    until_it_leads(hosts.here, selecting)
+    client.shutdown(socket.SHUT_RD)
+    assert ready(selecting.result()) == {client: READ}
+
+
+def test_one_that_is_registered_by_another_thread(hosts: Hosts, selector: DefaultSelector) -> None:
+    (client, _), (other, _) = hosts.connect(), hosts.connect()
+    selector.register(client, READ)
+    selecting = Background(selector.select)
+    until_it_leads(hosts.here, selecting)
+    selector.register(other, WRITE)
+    assert ready(selecting.result()) == {other: WRITE}
+
+
+def test_between_its_waits_the_thread_that_stands_by_drives(
+    hosts: Hosts, selector: DefaultSelector
+) -> None:
+    client, server = hosts.connect()
+    selector.register(client, READ)
+    assert selector.select(0.001) == []
+    until_it_stands_by(hosts.here)
+    server.sendall(b"x")
+    assert ready(selector.select(PATIENCE)) == {client: READ}
+
+
+def test_one_thread_at_a_time(hosts: Hosts, selector: DefaultSelector) -> None:
+    client, server = hosts.connect()
+    selector.register(client, READ)
+    selecting = Background(selector.select)
+    until_it_leads(hosts.here, selecting)
+    for timeout in (0, PATIENCE):
+        with pytest.raises(RuntimeError, match="waits by this selector already"):
+            selector.select(timeout)
+    server.sendall(b"x")
+    assert ready(selecting.result()) == {client: READ}
+
+
+def test_a_stack_that_is_closed_meanwhile(hosts: Hosts, selector: DefaultSelector) -> None:
+    client, _ = hosts.connect()
+    selector.register(client, READ)
+    selecting = Background(selector.select)
+    until_it_leads(hosts.here, selecting)
+    hosts.here.close()
+    assert ready(selecting.result()) == {client: READ}
+    assert ready(selector.select()) == {client: READ}
+
+
+def test_a_device_that_is_gone(hosts: Hosts, selector: DefaultSelector) -> None:
+    """Its descriptor's number may be another's then."""
+    client, _ = hosts.connect()
+    selector.register(client, READ)
+    selector.select(0)
+    hosts.there.close()
+    assert ready(selector.select(PATIENCE)) == {client: READ}
+    sender, devices = hosts.nets[0].socket(socket.SOCK_DGRAM), hosts.here.stack.interfaces
+
+    def is_gone() -> bool:
+        with suppress(OSError):
+            sender.sendto(b"x", (THERE, 9))
+        return devices["here"].device.fileno() < 0
+
+    until(is_gone)
+    pipes = [os.pipe() for _ in range(8)]
+    for reading, writing in pipes:
+        selector.register(reading, READ)
+        os.write(writing, b"x")
+    assert {reading for reading, _ in pipes} <= set(ready(selector.select(PATIENCE)))
+    for each in pipes:
+        for fd in each:
+            os.close(fd)
+
+
+def test_what_a_signal_handler_raises(hosts: Hosts, selector: DefaultSelector) -> None:
+    client, server = hosts.connect()
+    selector.register(client, READ)
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedError("by the handler")
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        main = threading.get_ident()
+
+        def send() -> None:
+            until_it_leads(hosts.here, threading.main_thread())
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+        sending = Background(send)
+        with pytest.raises(InterruptedError, match="by the handler"):
+            selector.select(PATIENCE)
+        sending.result()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    server.sendall(b"x")
+    assert ready(selector.select(PATIENCE)) == {client: READ}
+
+
+def test_an_event_loop(hosts: Hosts) -> None:
+    """Servers, clients, long texts, timers and other threads, by asyncio's own transports."""
+    loop = asyncio.SelectorEventLoop(DefaultSelector())
+    text = bytes(range(256)) * 10_000
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    def ask(address: Any) -> bytes:
+        with hosts.nets[1].socket() as client:
+            client.settimeout(PATIENCE)
+            client.connect(address)
+            sending = Background(client.sendall, text)
+            sending.result()
+            client.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: client.recv(100_000), b""))
+
+    async def run() -> list[bytes]:
+        listener = hosts.nets[0].socket()
+        listener.bind((HERE, 0))
+        listener.listen()
+        listener.setblocking(False)
+        server = await asyncio.start_server(serve, sock=listener)
+        async with server:
+            asked = [asyncio.to_thread(ask, listener.getsockname()) for _ in range(4)]
+            return await asyncio.wait_for(asyncio.gather(*asked), PATIENCE)
+
+    try:
+        assert loop.run_until_complete(run()) == [text] * 4
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
