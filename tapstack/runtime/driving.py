@@ -85,7 +85,7 @@ class Driver:
         self.now = monotonic()
         """When the present turn began, or the last one did."""
         self.descriptors = {self._wakeup, *self._interfaces}
-        """What who drives sleeps on."""
+        """What who drives sleeps on, until it can be read."""
         self._poller = select.epoll()
         self._poll = self._poller.poll
         self._arrivals = select.epoll()
@@ -93,21 +93,10 @@ class Driver:
         self._hung_up: set[int] = set()
         # Descriptors of which that was told: they may have frames yet, for more than one turn.
         self._arrivals.register(self._wakeup, select.EPOLLIN)
-        self.lend(self._poller)
+        self._poller.register(self._wakeup, select.EPOLLIN)
         for fd in self._interfaces:
             self._arrivals.register(fd, _FRAMES)
-
-    # --- what who drives sleeps on ---
-
-    def lend(self, poller: select.epoll) -> None:
-        """Have another one tell of all this, beside what it tells of anyway."""
-        for fd in self.descriptors:
-            poller.register(fd, select.EPOLLIN)
-
-    def take_back(self, poller: select.epoll) -> None:
-        """End that."""
-        for fd in self.descriptors:
-            poller.unregister(fd)
+            self._poller.register(fd, select.EPOLLIN)
 
     # --- ends of turns, whoever's they are ---
 

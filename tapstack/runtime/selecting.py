@@ -60,20 +60,25 @@ class _Sleeper(Waiter):
     def _drive(self, seconds: float | None, most: int) -> list[Ready]:
         """Sleep as who drives does; give what is told of the stack's own descriptors."""
         if not self._drives:
-            self._driver.lend(self._descriptors)
+            for fd in self._driver.descriptors:
+                self._descriptors.register(fd, select.EPOLLIN)
             self._drives = True
         return self.ask(seconds, most)
 
     def follow(self, leave: Callable[..., object], seconds: float | None) -> None:
         """Sleep while another one drives."""
-        if self._drives:
-            self._driver.take_back(self._descriptors)
-            self._drives = False
+        self._leave_devices()
         self.rouse = self._ring
         try:
             leave(self.ask, seconds, _AT_ONCE)
         finally:
             self.rouse = None
+
+    def _leave_devices(self) -> None:
+        if self._drives:
+            for fd in self._driver.descriptors:
+                self._descriptors.unregister(fd)
+            self._drives = False
 
     def _ring(self) -> None:
         os.eventfd_write(self._kick, 1)
@@ -96,8 +101,7 @@ class _Sleeper(Waiter):
 
     def close(self) -> None:
         """Give back what was taken for the sleep."""
-        if self._drives:
-            self._driver.take_back(self._descriptors)
+        self._leave_devices()
         self._descriptors.unregister(self._kick)
         os.close(self._kick)
 
