@@ -65,6 +65,8 @@ class NetworkInterface:
         """Our addresses on this link, in the order that they were added."""
         self.on_unreachable: Unreachable | None = None
         """Told of each datagram whose neighbour did not answer."""
+        self.on_looped: Callable[[NetworkInterface], None] | None = None
+        """Told of each datagram that a loopback has sent: it is to be read back."""
         self._counters = counters
         self._ethernet = Ethernet(device, counters=counters, tracer=tracer)
         self.mac = self._ethernet.mac
@@ -150,6 +152,8 @@ class NetworkInterface:
         """Send a whole IP datagram to a neighbour; see `Interface`. The parts may be kept."""
         if self._arp is None:
             self._ethernet.send_frame(self.mac, ETHERTYPE_IPV4, parts, offload, now)
+            if self.on_looped is not None:
+                self.on_looped(self)
         elif self._arp.own.is_broadcast(next_hop):
             self._ethernet.send_frame(MAC_BROADCAST, ETHERTYPE_IPV4, parts, offload, now)
         elif is_multicast(next_hop):

@@ -17,7 +17,6 @@ from tapstack.base.errors import MalformedPacket
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Duration, Instant
-from tapstack.eth.protocol import LinkStatistics
 from tapstack.eth.wire import ETHERTYPE_IPV4
 from tapstack.express import ExpressLane
 from tapstack.express_datagrams import DatagramLane
@@ -49,7 +48,8 @@ class Stack:
         self.epoch: Duration = 0
         """What to add to an instant to get µs since 1970, for users who are told the time."""
         self._entropy = entropy
-        self._loopbacks: list[tuple[NetworkInterface, LinkStatistics]] = []
+        self._looping: list[NetworkInterface] = []
+        # Loopbacks that have sent what was not read back yet.
         self.events: list[SocketEvent] = []
         """What happened to sockets since `take_events`."""
         self.ip = Ip(
@@ -106,7 +106,7 @@ class Stack:
         interface.on_unreachable = self.ip.on_link_unreachable
         self.interfaces[interface.name] = interface
         if interface.is_loopback():
-            self._loopbacks.append((interface, interface.statistics))
+            interface.on_looped = self._note_looped
         self.ip.add_interface(interface)
         self.ip.add_address(interface, network)
         interface.add_address(network, now)
@@ -144,14 +144,21 @@ class Stack:
         tcp = self._tcp_context
         if tcp.dirty or tcp.replies or tcp.resets:
             self.tcp.flush(now)
-        for loopback, passed in self._loopbacks:
-            if passed.tx_packets != passed.rx_packets:  # or it has lost some: then there is none
-                self._loop_back(loopback, now)
+        if self._looping:
+            self._loop_back(now)
 
-    def _loop_back(self, loopback: NetworkInterface, now: Instant) -> None:
-        while (frame := loopback.device.read(now)) is not None:
-            self._deliver(loopback, frame, now)
-            self.tcp.flush(now)
+    def _note_looped(self, loopback: NetworkInterface) -> None:
+        if loopback not in self._looping:
+            self._looping.append(loopback)
+
+    def _loop_back(self, now: Instant) -> None:
+        for loopback in [*self._looping]:
+            while (frame := loopback.device.read(now)) is not None:
+                self._deliver(loopback, frame, now)
+                self.tcp.flush(now)
+            passed = loopback.statistics
+            if passed.tx_packets == passed.rx_packets:  # else some is late there, or was lost
+                self._looping.remove(loopback)
 
     def _deliver(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
         try:

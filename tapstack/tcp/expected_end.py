@@ -19,7 +19,7 @@ from tapstack.base.contracts import CLOSED, ENDED, READABLE, WRITABLE
 from tapstack.base.timers import NEVER_ARMED
 from tapstack.tcp.acknowledgment import set_send_window
 from tapstack.tcp.segment import FIN
-from tapstack.tcp.state import State, become
+from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.timeouts import delay_ack
 from tapstack.tcp.undisturbed import is_disturbed
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
+# A member of an Enum is looked up at length each time that it is named.
+_ESTABLISHED, _CLOSE_WAIT, _CLOSED = State.ESTABLISHED, State.CLOSE_WAIT, State.CLOSED
+_IDLE = Limit.IDLE
 
 
 def take_expected_fin(
@@ -39,7 +42,7 @@ def take_expected_fin(
     """Take a FIN at RCV.NXT while nothing of ours is in flight: ESTABLISHED to CLOSE-WAIT."""
     unacknowledged = (seq - tcb.rcv_wup) & _MASK
     if (
-        tcb.state is not State.ESTABLISHED
+        tcb.state is not _ESTABLISHED
         or tcb.snd_una != ack
         or tcb.sent.segments
         or unacknowledged >= tcb.rcv_wnd
@@ -58,7 +61,7 @@ def take_expected_fin(
     if 0 < newer < _HALF or (not newer and (wnd > tcb.snd_wnd or not wnd)):
         set_send_window(tcb, seq, ack, wnd)
     tcb.rcv_nxt = (seq + 1) & _MASK
-    become(ctx, tcb, State.CLOSE_WAIT)
+    tcb.state = _CLOSE_WAIT
     # Our own FIN or text is likely to follow soon, and can carry the ACK.
     acks.owed = acks.interactive = True
     tcb.reassembly = tcb.sacks = None
@@ -73,7 +76,8 @@ def take_expected_fin(
     )
     if may_wait and delay_ack(ctx, tcb, now):
         acks.fresh = False
-        statistics.note_limit(Limit.IDLE, now)
+        if statistics.limit is not _IDLE:
+            statistics.note_limit(_IDLE, now)
     else:
         acks.fresh = True
         ctx.mark_dirty(tcb)
@@ -109,7 +113,7 @@ def take_last_ack(ctx: Context, tcb: Tcb, ack: int) -> bool:
     tcb.retransmission_timer.retire()
     tcb.delayed_ack_timer.retire()
     ctx.orphans -= 1
-    become(ctx, tcb, State.CLOSED)
+    tcb.state = _CLOSED
     ctx.connections.remove(tcb)
     ctx.report(tcb, CLOSED | READABLE | WRITABLE)
     return True

@@ -24,16 +24,15 @@ from tapstack.tcp.state import State
 from tapstack.tcp.syn_ack import SynAck
 
 if TYPE_CHECKING:
-    from tapstack.base.route_metrics import RouteMetrics
     from tapstack.base.units import Instant
     from tapstack.tcp.connections import SocketPair
     from tapstack.tcp.context import Context
     from tapstack.tcp.listener import Listener
-    from tapstack.tcp.mould import Mould
     from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.tcb import Tcb
 
 _MASK = 0xFFFFFFFF
+_SYN_ACK = Purpose.SYN_ACK  # a member of an Enum is looked up at length each time it is named
 _MORE_OPTIONS = USUAL_SYN_LENGTH - TIMESTAMPS_LENGTH
 """Octets of options beyond those of a plain segment."""
 _MOST_MOULDS = 16
@@ -48,8 +47,7 @@ def take_expected_syn(
     listener: Listener,
     pair: SocketPair,
     lane: Lane,
-    route: RouteMetrics,
-    path_mtu: int,
+    way: object,
     offer: Offer,
     seq: int,
     stamp: int,
@@ -60,8 +58,7 @@ def take_expected_syn(
     if (
         mould is None
         or mould.options is not listener.options
-        or mould.route is not route
-        or mould.path_mtu != path_mtu
+        or mould.way is not way
         or mould.settings != ctx.config.changes
         or len(listener.syn_queue) > most
         or len(listener.accept_queue) > most
@@ -79,43 +76,35 @@ def take_expected_syn(
                 mould.rcv_wind_shift, now,
             )  # fmt: skip
     finally:  # though a signal handler raise amid the write: the peer may have it all the same
-        tcb = mould.cast(ctx, pair, listener.binding)
-        listener.binding.users += 1
+        binding = listener.binding
+        tcb = mould.cast(ctx, pair, binding, iss, seq, stamp, ts_offset, now)
+        binding.users += 1
         ctx.connections.tcbs[pair] = tcb
-        tcb.iss, tcb.ts_offset = iss, ts_offset
-        tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = (iss + 1) & _MASK
-        tcb.irs = tcb.snd_wl1 = seq
-        tcb.rcv_nxt = tcb.rcv_wup = tcb.last_ack_sent = tcb.copied_seq = rcv_nxt
-        tcb.ts_recent, tcb.ts_recent_at = stamp, now
-        tcb.last_received_at = tcb.path_asked_at = now
-        tcb.statistics.segs_in = 1
         tcb.lane, tcb.listener = lane, listener
         listener.syn_queue[tcb] = None
         listener.young += 1
         if answered:
-            _note_answer(ctx, tcb, mould, now)
+            ctx.counters["TcpOutSegs"] += 1
+            tcb.transmitted_at = now
+            tcb.syn_ack = SynAck(window, 1, now, now, mould)
+            tcb.timer_purpose = _SYN_ACK
+            tcb.retransmission_timer.arm(now + INITIAL_RTO)
         else:
             tcb.syn_ack, tcb.syn_due = SynAck(window), True
             ctx.mark_dirty(tcb)
     return tcb
 
 
-def _note_answer(ctx: Context, tcb: Tcb, mould: Mould, now: Instant) -> None:
-    """Note that the SYN-ACK has left, and wait for its acknowledgment."""
-    ctx.counters["TcpOutSegs"] += 1
-    tcb.transmitted_at = now
-    tcb.syn_ack = SynAck(mould.rcv_wnd, 1, now, now, mould)
-    tcb.timer_purpose = Purpose.SYN_ACK
-    tcb.retransmission_timer.arm(now + INITIAL_RTO)
-
-
-def keep_mould(ctx: Context, listener: Listener, offer: Offer, tcb: Tcb) -> None:
+def keep_mould(ctx: Context, listener: Listener, offer: Offer, way: object, tcb: Tcb) -> None:
     """Keep the mould of what the steps have made of a SYN, if all was agreed to, as mostly."""
+    config = ctx.config
     agreed = tcb.window_scaling and tcb.sack_permitted and tcb.timestamps
     if not agreed or tcb.options is not listener.options or tcb.state is not State.SYN_RECEIVED:
         return
-    if ctx.config.tcp_syncookies != IF_NEEDED or ctx.config.tcp_timestamps != 1:
+    if config.tcp_syncookies != IF_NEEDED or config.tcp_timestamps != 1 or config.tcp_mtu_probing:
         return  # there is more to ask than whether there is room; or timestamps have no offset
+    if tcb.options.defer_accept:
+        return  # nor is the end of the handshake as plain
     if len(listener.moulds) >= _MOST_MOULDS:
         listener.moulds.clear()
-    listener.moulds[offer] = take_mould(ctx, tcb)
+    listener.moulds[offer] = take_mould(ctx, tcb, way)

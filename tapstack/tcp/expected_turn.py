@@ -17,24 +17,22 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import ACCEPTABLE
 from tapstack.base.units import MILLISECOND
-from tapstack.tcp import mtu_probing
 from tapstack.tcp.expected_end import take_expected_fin, take_last_ack
-from tapstack.tcp.mould import settle
 from tapstack.tcp.segment import FIN
-from tapstack.tcp.state import State, become
+from tapstack.tcp.state import State
 from tapstack.tcp.timeouts import arm_keepalive
-from tapstack.tcp.unit_size import update_pacing_rate
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
-    from tapstack.tcp.syn_ack import SynAck
     from tapstack.tcp.tcb import Tcb
 
 TURNING = frozenset({State.SYN_RECEIVED, State.LAST_ACK})
 """States in which the expected segment is an ACK that ends them; in others, a FIN is a turn."""
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
+# A member of an Enum is looked up at length each time that it is named.
+_ESTABLISHED, _LAST_ACK = State.ESTABLISHED, State.LAST_ACK
 
 
 def take_expected_turn(
@@ -58,7 +56,7 @@ def take_expected_turn(
         return False
     if flags & FIN:
         return take_expected_fin(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, stamp, now)
-    if tcb.state is State.LAST_ACK:
+    if tcb.state is _LAST_ACK:
         return take_last_ack(ctx, tcb, ack)
     if not _take_end_of_handshake(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, echo, now):
         return False
@@ -75,57 +73,42 @@ def take_expected_turn(
 def _take_end_of_handshake(
     ctx: Context, tcb: Tcb, seq: int, ack: int, wnd: int, echo: int, now: Instant
 ) -> bool:
-    """Take the ACK of a SYN-ACK that was sent once: SYN-RECEIVED to ESTABLISHED."""
+    """Take the ACK of a SYN-ACK that was sent once: SYN-RECEIVED to ESTABLISHED.
+
+    The connection was cast in a mould, and nothing has come to it between: so neither ECN, nor Fast
+    Open, nor a user of its own is to be thought of.
+    """
     request, listener = tcb.syn_ack, tcb.listener
+    if request is None or listener is None:
+        return False
+    mould, sent_at = request.mould, request.first_sent_at
     if (
-        request is None
-        or listener is None
+        mould is None
         or ack != tcb.snd_nxt
         or request.transmissions != 1
-        or request.timeouts
-        or request.pending is not None
-        or tcb.ecn
-        or echo != (tcb.ts_offset + request.first_sent_at // MILLISECOND) & _MASK
-        or tcb.options.defer_accept
-        or tcb.fin_queued
+        or not tcb.undisturbed
+        or echo != (tcb.ts_offset + sent_at // MILLISECOND) & _MASK
         or len(listener.accept_queue) > listener.backlog
+        or mould.settings != ctx.config.changes
+        or mould.path_mtu != tcb.path_mtu
     ):
         return False
-    ctx.counters["TcpPassiveOpens"] += 1
+    counters, statistics = ctx.counters, tcb.statistics
+    counters["TcpPassiveOpens"] += 1
+    counters["TcpCurrEstab"] += 1
     del listener.syn_queue[tcb]
     listener.young -= 1
     listener.accept_queue.append(tcb)
     ctx.events.report(listener, ACCEPTABLE)
-    become(ctx, tcb, State.ESTABLISHED)
-    tcb.syn_ack = tcb.last_invalid_reply_at = None
+    tcb.state = _ESTABLISHED
+    tcb.syn_ack = None
     tcb.snd_wnd = tcb.max_snd_wnd = wnd
     tcb.snd_wl1, tcb.snd_wl2 = seq, ack
     tcb.retransmission_timer.cancel()
-    _begin_transfer(ctx, tcb, request, now)
-    if tcb.acks.due or tcb.acks.owed:
-        ctx.mark_dirty(tcb)  # else there is nothing yet that could be sent
-    return True
-
-
-def _begin_transfer(ctx: Context, tcb: Tcb, request: SynAck, now: Instant) -> None:
-    """Do what the end of a handshake asks (`synchronize.begin_transfer`), if all went well."""
-    config, statistics, mould = ctx.config, tcb.statistics, request.mould
-    statistics.segs_in, statistics.data_segs_in = 2, 0  # the SYN and this ACK, as Linux
-    statistics.delivered += 1
+    statistics.segs_in, statistics.delivered = 2, 1  # the SYN and this ACK; ours, as Linux
     statistics.established_at = now
-    tcb.rtt.begin(now - request.first_sent_at, tcb.snd_nxt, now)
-    if (
-        mould is not None
-        and tcb.undisturbed
-        and mould.settings == config.changes
-        and mould.path_mtu == tcb.path_mtu
-    ):
-        mould.settle(ctx, tcb, now)
-    else:
-        settle(ctx, tcb, now)
-    if config.tcp_mtu_probing:
-        tcb.undisturbed = False
-        mtu_probing.start(ctx, tcb, now)
+    tcb.rtt.begin(now - sent_at, ack, now)
+    mould.settle(ctx, tcb, now)
     if tcb.options.keepalive:
         arm_keepalive(ctx, tcb, now)
-    update_pacing_rate(config, tcb)
+    return True

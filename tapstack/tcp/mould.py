@@ -20,9 +20,11 @@ from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.receive_space import ReceiveSpace
 from tapstack.tcp.rtt import RttEstimator
+from tapstack.tcp.seq import add
 from tapstack.tcp.state import State
 from tapstack.tcp.synchronize import guess_segment_size
 from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.unit_size import paced_in_round_trip, update_pacing_rate
 
 if TYPE_CHECKING:
     from tapstack.base.route_metrics import RouteMetrics
@@ -35,9 +37,10 @@ if TYPE_CHECKING:
 
 _MOST_SETTLED = 16
 """Windows that are remembered; then all are forgotten."""
-Settled = tuple[int, int, int, int, int, int]
+Settled = tuple[int, int, int, int, int, int, int]
 """Eff.snd.MSS, the estimate of the peer's segments; the clamp, the threshold, and what the user is
-thought to take in the first round trip, of `ReceiveSpace`; the size of the send buffer."""
+thought to take in the first round trip, of `ReceiveSpace`; the size of the send buffer; the pacing
+rate, times SRTT."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,8 +49,8 @@ class Mould:
 
     # --- what it holds for ---
     options: UserOptions
-    route: RouteMetrics
-    path_mtu: int
+    way: object
+    """The network layer's, back to the peer: the same as long as it is the same object."""
     settings: int
     """How often the engine's settings had been changed."""
 
@@ -56,6 +59,8 @@ class Mould:
     """The arguments of `RttEstimator`."""
     space: tuple[int, bool, int, bool, int, int]
     """The arguments of `ReceiveSpace`."""
+    route: RouteMetrics
+    path_mtu: int
     cwnd: int
     algorithm: type[CongestionControl]
     reordering: int
@@ -73,9 +78,24 @@ class Mould:
     settled: dict[int, Settled] = field(default_factory=dict)
     """What the end of the handshake settles then, by the window that the peer offers there."""
 
-    def cast(self, ctx: Context, pair: SocketPair, binding: PortBinding) -> Tcb:
-        """Make a TCB in SYN-RECEIVED that has all of this, and no number yet; nothing knows it."""
+    def cast(
+        self,
+        ctx: Context,
+        pair: SocketPair,
+        binding: PortBinding,
+        iss: int,
+        irs: int,
+        stamp: int,
+        ts_offset: int,
+        now: Instant,
+    ) -> Tcb:
+        """Make a TCB in SYN-RECEIVED that has all of this; nothing knows it yet.
+
+        Its fields are given by their order, up to the last that is no default: it takes half the
+        time of setting them afterwards.
+        """
         window, timers = CongestionWindow(self.cwnd), ctx.timers
+        snd_nxt, rcv_nxt = add(iss, 1), add(irs, 1)
         retransmission = Timer(timers, None, timeouts.on_retransmission_timeout)
         delayed_ack = Timer(timers, None, timeouts.on_delayed_ack_timeout)
         tcb = Tcb(
@@ -89,58 +109,71 @@ class Mould:
             delayed_ack,
             binding,
             State.SYN_RECEIVED,
-        )
+            # SND.UNA, SND.NXT and SND.UP; SND.WND, .WL1 and .WL2, and the largest SND.WND
+            snd_nxt, snd_nxt, snd_nxt, self.snd_wnd, irs, 0, self.snd_wnd,
+            # RCV.NXT, RCV.WND, and RCV.NXT when that was last advertised
+            rcv_nxt, self.rcv_wnd, rcv_nxt,
+            # both MSSs; the path, when it was asked for, and no other sizes are tried out
+            self.effective_mss, self.advertised_mss, self.path_mtu, now, None,
+            # both shifts; timestamps and SACK are agreed on
+            self.snd_wind_shift, self.rcv_wind_shift, True, True,
+            # TS.Recent, and since when; Last.ACK.sent; the offset of our timestamps
+            stamp, now, rcv_nxt, ts_offset,
+        )  # fmt: skip
         retransmission.owner = delayed_ack.owner = (ctx, tcb)
-        tcb.route = self.route
-        tcb.path_mtu = self.path_mtu
+        tcb.iss, tcb.irs = iss, irs
+        tcb.small_sent_end, tcb.copied_seq, tcb.last_received_at = snd_nxt, rcv_nxt, now
+        tcb.route, tcb.peer_mss, tcb.send_space = self.route, self.peer_mss, self.send_space
         tcb.recovery.reordering = self.reordering
-        tcb.send_space = self.send_space
-        tcb.window_scaling = tcb.sack_permitted = tcb.timestamps = True
-        tcb.advertised_mss, tcb.peer_mss = self.advertised_mss, self.peer_mss
-        tcb.effective_mss, tcb.acks.rcv_mss = self.effective_mss, self.rcv_mss
-        tcb.acks.always_quick = self.always_quick
-        tcb.snd_wnd = tcb.max_snd_wnd = self.snd_wnd
-        tcb.snd_wind_shift, tcb.rcv_wind_shift = self.snd_wind_shift, self.rcv_wind_shift
-        tcb.rcv_wnd = self.rcv_wnd
-        tcb.undisturbed = True  # there was nothing yet that could
+        tcb.statistics.segs_in = 1
+        acks = tcb.acks
+        acks.rcv_mss, acks.always_quick = self.rcv_mss, self.always_quick
+        tcb.window_scaling = tcb.undisturbed = True  # there was nothing yet that could disturb it
         return tcb
 
     def settle(self, ctx: Context, tcb: Tcb, now: Instant) -> None:
         """Settle what follows from the peer's window, as for the first one that has offered it.
 
-        That is `tcb.snd_wnd`; nothing else may have changed since the connection was cast.
+        That is `tcb.snd_wnd`; but for the round trip, nothing else may have changed since the
+        connection was cast.
         """
         known, space = self.settled.get(tcb.snd_wnd), tcb.receive_space
         if known is None:
-            settle(ctx, tcb, now)
-            if len(self.settled) >= _MOST_SETTLED:
-                self.settled.clear()
-            sizes = space.clamp, space.threshold, space.taken_before
-            self.settled[tcb.snd_wnd] = tcb.effective_mss, tcb.acks.rcv_mss, *sizes, tcb.send_space
+            self._settle_first(ctx, tcb, now)
             return
         (
             tcb.effective_mss, tcb.acks.rcv_mss,
-            space.clamp, space.threshold, space.taken_before, tcb.send_space,
+            space.clamp, space.threshold, space.taken_before, tcb.send_space, in_round_trip,
         ) = known  # fmt: skip
         space.measured_seq, space.measured_at = tcb.copied_seq, now
+        tcb.pacing_rate = in_round_trip // tcb.rtt.srtt_8
+
+    def _settle_first(self, ctx: Context, tcb: Tcb, now: Instant) -> None:
+        """Settle it step by step, and keep what came of it."""
+        space = tcb.receive_space
+        update_effective_mss(tcb)
+        guess_segment_size(tcb)
+        receive_space.on_established(tcb, now)
+        send_space.grow(ctx, tcb)
+        update_pacing_rate(ctx.config, tcb)
+        if len(self.settled) >= _MOST_SETTLED:
+            self.settled.clear()
+        self.settled[tcb.snd_wnd] = (
+            tcb.effective_mss, tcb.acks.rcv_mss,
+            space.clamp, space.threshold, space.taken_before, tcb.send_space,
+            paced_in_round_trip(ctx.config, tcb),
+        )  # fmt: skip
 
 
-def settle(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Settle what follows from the window that the peer offers as the handshake ends."""
-    update_effective_mss(tcb)
-    guess_segment_size(tcb)
-    receive_space.on_established(tcb, now)
-    send_space.grow(ctx, tcb)
-
-
-def take_mould(ctx: Context, tcb: Tcb) -> Mould:
+def take_mould(ctx: Context, tcb: Tcb, way: object) -> Mould:
     """Take the mould of a connection that has just come to SYN-RECEIVED, as its SYN has it."""
     rtt, space = tcb.rtt, tcb.receive_space
     return Mould(
         options=tcb.options,
+        way=way,
+        settings=ctx.config.changes,
         route=tcb.route,
         path_mtu=tcb.path_mtu,
-        settings=ctx.config.changes,
         rtt=(rtt.rto_min, rtt.rto_max, rtt.min_rtt_lifetime),
         space=(
             space.buffer,

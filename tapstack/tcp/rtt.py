@@ -112,11 +112,16 @@ class RttEstimator:
         self.rto = rto if rto < self.rto_max else self.rto_max
 
     def begin(self, rtt: Duration, snd_nxt: int, now: Instant) -> None:
-        """Take the first round trip for all of this, µs."""
+        """Take the first round trip for all of this, µs: `observe` and `sample`, in place."""
         if rtt < CLOCK_GRANULARITY:
             rtt = CLOCK_GRANULARITY
-        self.min_rtt, self.min_rtt_at = rtt, now
-        self._begin(rtt, snd_nxt)
+        self.min_rtt, self.min_rtt_at, self.srtt_8, self._round_end = rtt, now, rtt << 3, snd_nxt
+        self.rttvar_4 = variance = rtt << 1
+        if variance < self.rto_min:
+            variance = self.rto_min
+        self.variance = self._largest = variance
+        rto = rtt + variance
+        self.rto = rto if rto < self.rto_max else self.rto_max
 
     def _begin(self, rtt: Duration, snd_nxt: int) -> None:
         """Take the first sample (2.2)."""

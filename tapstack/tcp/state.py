@@ -1,6 +1,7 @@
 """The states of a connection and the transitions between them (RFC 9293 §3.3.2, figure 5).
 
-`become` is the only writer of a connection's state, and refuses what the figure does not have.
+`become` refuses what the figure does not have. No other writes a connection's state, but for the
+short ways of the most usual transitions.
 
 Not done here: why a transition happens.
 """

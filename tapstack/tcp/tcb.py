@@ -79,7 +79,8 @@ class Exchange:
     then all defaults would be looked up by name for each new connection.
     """
     state: State = State.CLOSED
-    """Written by `state.become` alone, but that `mould.py` makes a TCB in SYN-RECEIVED."""
+    """Written by `state.become` alone, but for the most usual transitions: `mould.py` makes a TCB
+    in SYN-RECEIVED, `expected_turn.py` and `expected_end.py` take it on to the end."""
 
     # --- send sequence variables ---
     snd_una: int = 0

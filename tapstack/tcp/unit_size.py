@@ -35,12 +35,21 @@ def update_pacing_rate(config: TcpConfig, tcb: Tcb) -> None:
     as Linux has it for pacing (tcp_pacing_ss_ratio, tcp_pacing_ca_ratio). While no round trip was
     measured it is far too high, to no harm.
     """
-    window = tcb.window
+    window = tcb.window  # `paced_in_round_trip`, in place
     cwnd, out = window.cwnd, tcb.sent.packets_out
     grows_fast = cwnd < window.ssthresh // 2
     percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
     octets = tcb.effective_mss * (out if out > cwnd else cwnd)
     tcb.pacing_rate = octets * percent * _PACING_UNIT // (tcb.rtt.srtt_8 or 1)
+
+
+def paced_in_round_trip(config: TcpConfig, tcb: Tcb) -> int:
+    """Give what `update_pacing_rate` divides by the round trip as `RttEstimator` has it."""
+    window = tcb.window
+    cwnd = window.cwnd
+    grows_fast = cwnd < window.ssthresh // 2
+    percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
+    return tcb.effective_mss * max(cwnd, tcb.sent.packets_out) * percent * _PACING_UNIT
 
 
 def unit_segments(ctx: Context, tcb: Tcb, mss: int) -> int:
