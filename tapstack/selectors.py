@@ -180,14 +180,17 @@ class _Registered(Mapping[Any, SelectorKey]):
 
     def __getitem__(self, fileobj: Any) -> SelectorKey:
         try:
-            return self._keys[_number_of(fileobj)]
-        except KeyError:
-            raise KeyError(f"{fileobj!r} is not registered") from None
+            key = self._keys.get(_number_of(fileobj))
         except ValueError:
-            for key in self._keys.values():  # it was closed since
-                if key.fileobj is fileobj:
-                    return key
-            raise
+            key = self._find(fileobj)  # it was closed since
+            if key is None:
+                raise
+        if key is None:
+            raise KeyError(f"{fileobj!r} is not registered")
+        return key
+
+    def _find(self, fileobj: Any) -> SelectorKey | None:
+        return next((key for key in self._keys.values() if key.fileobj is fileobj), None)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._keys)

@@ -189,7 +189,7 @@ class Selection:
             else:
                 bits = endpoint.readiness(now=now) & (events | _ALWAYS_SHOWN)
             if bits:
-                ready.append((readiness.fileno(), bits))
+                ready.append((readiness.number, bits))
             else:
                 del self._changed[readiness]
         return ready

@@ -180,12 +180,10 @@ class Readiness:
         # Others have a number to wait on.
         self.is_told = False
         """Whether events say all that there is to say of calls, too, as nothing is shown."""
-        _shown[self.fileno()] = self
+        self.number = self._descriptor.fileno()
+        """The descriptor; −1 once closed."""
+        _shown[self.number] = self
         self._follow(now=now)
-
-    def fileno(self) -> int:
-        """Give the descriptor; −1 once closed."""
-        return -1 if self._descriptor is None else self._descriptor.fileno()
 
     def show_after(
         self, attempt: Callable[..., T], arguments: tuple[Any, ...], *, now: Instant
@@ -270,7 +268,8 @@ class Readiness:
             self._stop()
             self._stop = None
         if self._descriptor is not None:
-            _shown.pop(self.fileno(), None)
+            del _shown[self.number]
+            self.number = -1
             self._descriptor.close()
             self._descriptor = None
 

@@ -32,7 +32,7 @@ class OpenSocket:
         """Give the descriptor that shows readiness, made on the first call. Raises: OSError."""
         if self.readiness is None:
             self.host.look(self._show)
-        return -1 if self.readiness is None else self.readiness.fileno()
+        return -1 if self.readiness is None else self.readiness.number
 
     def _show(self, *, now: Instant) -> None:
         if self.readiness is None and self.holders:
