@@ -117,7 +117,14 @@ class Stack:
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
         """First door: a frame arrives. What is malformed is counted, and goes no further."""
-        self.receive_all(interface, [frame], now)
+        if self._express.receive(interface, frame, now, ()):
+            tcp = self._tcp_context
+            if tcp.dirty or tcp.replies or tcp.resets:
+                self.flush(now)
+            return
+        if not self._datagram_lane.receive(interface, (frame,), now):
+            self._deliver(interface, frame, now)
+        self.flush(now)
 
     def receive_all(self, interface: NetworkInterface, frames: list[Frame], now: Instant) -> None:
         """First door, for frames that came one right behind the other: it empties their list."""

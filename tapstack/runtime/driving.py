@@ -320,10 +320,10 @@ class Driver:
             due = device.next_deadline()
             if due is not None and due <= self.now:
                 self._read(fd, hurries=True, hung_up=False)
-        soonest = self._timers.soonest
+        soonest, stack = self._timers.soonest, self._stack
         if soonest is not None and soonest <= self.now:
-            self.guard(self._stack.expire, self.now)
-        if self._stack.events:
+            self.guard(stack.expire, self.now)
+        if stack.events:
             self._tell()
 
     def _soonest(self) -> Instant | None:
@@ -361,7 +361,10 @@ class Driver:
                         frames.append(frame)
                 before = counters["IfOutOctets"]
                 try:
-                    stack.receive_all(interface, frames, self.now)
+                    if len(frames) == 1:
+                        stack.receive(interface, frames[0], self.now)
+                    else:
+                        stack.receive_all(interface, frames, self.now)
                 except Exception as error:  # as in `guard`
                     if was_raised_by_signal_handler(error):
                         raise

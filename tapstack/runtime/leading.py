@@ -30,6 +30,7 @@ from tapstack.runtime.clock import monotonic
 from tapstack.runtime.driving import Driver
 from tapstack.runtime.lock import StackLock
 from tapstack.runtime.waiters import Bell, Waiter
+from tapstack.socket.watching import Watchers
 
 _TICK: Duration = 2 * MILLISECOND
 """How long threads that wait now and then may leave the lead."""
@@ -42,9 +43,10 @@ _PATIENCE = 3
 class Leadership:
     """Who leads, who is to lead next, and who follows."""
 
-    def __init__(self, driver: Driver, lock: StackLock) -> None:
+    def __init__(self, driver: Driver, lock: StackLock, watchers: Watchers) -> None:
         self._driver = driver
         self._lock = lock
+        self._watchers = watchers
         self._leader: Waiter | None = None
         self._heir: Waiter | None = None
         self._changes = 0
@@ -59,6 +61,8 @@ class Leadership:
         """Whether somebody else reads the devices now and then."""
         self.tick = _TICK
         """How long the lead may be left before the thread that stands by takes it."""
+        self._kept = Waiter(None, 0)
+        """Of whoever takes the lead for one wait."""
         self.thread = Thread(target=self._stand_by, name="tapstack-reader", daemon=True)
         """The thread that stands by."""
 
@@ -80,6 +84,41 @@ class Leadership:
             self._step_down(waiter)
         waiter.has_happened = False
         return True
+
+    def wait_for(self, endpoint: object, events: int, deadline: Instant | None) -> bool:
+        """Wait for an event, or less; False when the time is up.
+
+        Who finds nobody in the lead, as most do, is spared what it takes to wait among others.
+        """
+        if self._leader is not None:
+            return self._wait_among_others(endpoint, events, deadline)
+        driver, watchers, kept = self._driver, self._watchers, self._kept
+        kept.endpoint, kept.events, kept.thread = endpoint, events, get_ident()
+        kept.has_happened = False
+        try:
+            watchers.kept = self._leader = kept
+            self._changes += 1
+            self._fruitless = 0
+            while not kept.has_happened and self._heir is None:
+                if deadline is not None and deadline <= monotonic():
+                    return False
+                driver.take_turn(kept, deadline)
+            return True
+        finally:
+            watchers.kept = None
+            if self._heir is None and self._leader is kept and not self._reserve_sleeps:
+                self._leader = None
+                self._changes += 1
+            else:
+                self._step_down(kept)
+
+    def _wait_among_others(self, endpoint: object, events: int, deadline: Instant | None) -> bool:
+        waiter = Waiter(endpoint, events)
+        self._watchers.add(waiter)
+        try:
+            return self.wait(waiter, deadline)
+        finally:
+            self._watchers.remove(waiter)
 
     def _is_led_by(self, waiter: Waiter) -> bool:
         """Have a waiter take the lead, if it is free or his already."""

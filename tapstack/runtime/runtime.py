@@ -55,7 +55,7 @@ class Runtime:
         self._driver = Driver(stack, self._lock, self._watchers)
         self.flush = self._driver.leave
         """Send what is to be sent, and wake who waits."""
-        self._leadership = Leadership(self._driver, self._lock)
+        self._leadership = Leadership(self._driver, self._lock, self._watchers)
         self._closing = False
         self._closed = False
         self._is_parents = False
@@ -146,6 +146,17 @@ class Runtime:
         Raises: OSError with ENETDOWN when the stack is closed.
         """
         if not self.refuses and not self._leadership.wait(waiter, deadline):
+            return False
+        if self.refuses:
+            raise self._refusal()
+        return True
+
+    def wait_for(self, endpoint: object, events: int, deadline: Instant | None) -> bool:
+        """Do what `watch`, `wait` and `forget` do for one wait; it may end without an event.
+
+        Raises: as `wait`.
+        """
+        if not self.refuses and not self._leadership.wait_for(endpoint, events, deadline):
             return False
         if self.refuses:
             raise self._refusal()

@@ -156,6 +156,14 @@ class Host:
         """Wait for an event; False when the time is up."""
         return watcher.wait(deadline)
 
+    def wait_for(self, endpoint: object, events: int, deadline: Instant | None) -> bool:
+        """Wait for one event; False when the time is up."""
+        waiter = self.watch(endpoint, events)
+        try:
+            return waiter.wait(deadline)
+        finally:
+            self.forget(waiter)
+
     def flush(self) -> None:
         """Send what is to be sent, and wake who waits."""
         self.stack.flush(self._clock.now)

@@ -10,7 +10,7 @@ from errno import EBADF
 
 from tapstack.base.datagram_socket import DatagramSocket
 from tapstack.base.errors import os_error
-from tapstack.base.units import Duration
+from tapstack.base.units import Duration, Instant
 from tapstack.socket.kept_options import Kept
 from tapstack.stack import Stack
 
@@ -34,6 +34,18 @@ class AnyEndpoint:
     def _check_open(self) -> None:
         if self._closed:
             raise os_error(EBADF)
+
+    def take_text(self, size: int, now: Instant) -> bytes | None:  # noqa: ARG002
+        """Take none: what is received is a message."""
+        return None
+
+    def may_send_at_once(self) -> bool:
+        """Tell that it is no stream."""
+        return False
+
+    def send_text(self, text: bytes, *, now: Instant) -> bool:  # noqa: ARG002
+        """Send none: what is sent is a message."""
+        return False
 
     def is_worth_waking(self) -> bool:
         """Tell whether what has come is enough for who waits to read."""

@@ -78,6 +78,18 @@ class SocketEndpoint(Protocol):
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take what is there, up to `size` octets. Raises: OSError."""
 
+    def take_text(self, size: int, now: Instant) -> bytes | None:
+        """Take all the text that is there, if it is plain and no more than `size` octets.
+
+        None: `receive` is to be asked, and nothing has changed.
+        """
+
+    def send_text(self, text: bytes, *, now: Instant) -> bool:
+        """Send a text that may leave at once, and of which no more is to be said.
+
+        False: `send` is to be asked, and nothing has changed.
+        """
+
     def receive_all(self, size: int, flags: int, text: bytearray, *, now: Instant) -> Message:
         """Add to `text` until it has `size` octets or no more will come, and give that.
 
@@ -89,6 +101,9 @@ class SocketEndpoint(Protocol):
 
     def close(self, *, now: Instant) -> None:
         """Give it back."""
+
+    def may_send_at_once(self) -> bool:
+        """Tell whether `send_text` is worth trying. From anywhere: it may be otherwise by then."""
 
     def has_nothing_to_read(self) -> bool:
         """Tell that any read would block; cheaper than to try. False: to try is to find out."""
@@ -156,6 +171,9 @@ class SocketHost(Protocol):
 
     def wait(self, watcher: Any, deadline: Instant | None) -> bool:
         """Leave the stack to others until a watcher has heard something; False: the time is up."""
+
+    def wait_for(self, endpoint: object, events: int, deadline: Instant | None) -> bool:
+        """Do what `watch`, `wait` and `forget` do for one wait; it may end without an event."""
 
     def flush(self) -> None:
         """Send what attempts in vain have left to be sent, and tell of what they did.

@@ -121,8 +121,12 @@ class Socket(SocketObject):
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Wait for text or a datagram; b"" at the end of a stream. Raises: OSError."""
-        if self._inbox and not flags and bufsize > 0 and (arrival := self._take_arrived()):
-            return arrival.data[:bufsize]
+        if not flags and bufsize > 0:
+            if self._inbox:
+                if arrival := self._take_arrived():
+                    return arrival.data[:bufsize]
+            elif self._timeout != 0 and self._held is not None:
+                return self._read(bufsize)
         return self._receive(bufsize, flags)[0]
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Address | None]:
@@ -198,10 +202,14 @@ class Socket(SocketObject):
 
         Like Linux, who may wait for ever sends everything, unless an error comes between.
         """
+        if not flags and type(data) is bytes and self._sends_at_once(data):
+            return len(data)
         return self._send_whole(octets_of(data), flags, None)
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
         """Send everything; the timeout is for all of it. Raises: OSError."""
+        if not flags and type(data) is bytes and self._sends_at_once(data):
+            return
         rest = octets_of(data)
         left = self._timeout
         deadline = self._host.now() + round(left * SECOND) if left else None

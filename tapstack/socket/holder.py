@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from tapstack.base.contracts import ACCEPTABLE, CLOSED, READABLE, WRITABLE
 from tapstack.base.datagram_socket import Arrival, DatagramSocket
 from tapstack.base.errors import os_error
-from tapstack.socket.blocking import block, repeat, repeat_accept, repeat_read
+from tapstack.socket.blocking import block, read, repeat, repeat_accept, repeat_read
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 from tapstack.socket.files import open_raw, wrap_raw
 from tapstack.socket.open_socket import Held, OpenSocket, detach
@@ -31,6 +31,10 @@ _WAYS: dict[int, Callable[..., Any]] = {
     ACCEPTABLE | CLOSED: repeat_accept,
 }
 """How an attempt is repeated by the events that it waits for, if not by `repeat`."""
+
+
+_SHORT = 1024
+"""Octets of text that fit a segment of nearly any size."""
 
 
 class SocketObject:
@@ -172,6 +176,23 @@ class SocketObject:
         finally:
             if (readiness := self._open.readiness) is not None:
                 readiness.refresh()
+
+    def _read(self, size: int) -> bytes:
+        """Wait for text or a message: as `_block`, and with the way of its own of `recv`."""
+        host, opened = self._host, self._open
+        try:
+            return host.call(read, host, opened.endpoint, size, self._timeout)
+        finally:
+            if opened.readiness is not None:
+                opened.readiness.refresh()
+
+    def _sends_at_once(self, text: bytes) -> bool:
+        """Send a short text if that takes neither waiting nor telling; False: nothing was done."""
+        opened = self._open
+        if len(text) > _SHORT or self._held is None or opened.readiness is not None:
+            return False
+        endpoint = opened.endpoint
+        return endpoint.may_send_at_once() and self._host.call(endpoint.send_text, text)
 
     # --- timeouts ---
 

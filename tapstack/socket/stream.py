@@ -26,11 +26,11 @@ from tapstack.base.contracts import CLOSED, ENDED, ERROR, READABLE, WRITABLE, Bu
 from tapstack.base.errors import os_error
 from tapstack.base.units import MILLISECOND, Instant
 from tapstack.socket import options, stream_text
-from tapstack.socket.any_endpoint import AnyEndpoint
 from tapstack.socket.contract import Message
 from tapstack.socket.flags import MSG_ERRQUEUE, MSG_OOB, MSG_PEEK
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.options import Value
+from tapstack.socket.plain_stream import PlainStream
 from tapstack.socket.received import take_error_message
 from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import read_control
@@ -52,7 +52,7 @@ _CONNECTING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
 _WITHOUT_PEER = frozenset({State.SYN_SENT, State.TIME_WAIT, State.CLOSED})
 
 
-class StreamEndpoint(AnyEndpoint):
+class StreamEndpoint(PlainStream):
     """One TCP socket."""
 
     # What an accepted socket hardly comes to: it is the class's own until one has it.
@@ -64,9 +64,7 @@ class StreamEndpoint(AnyEndpoint):
     reuse_address = reuse_port = False
 
     def __init__(self, tcp: Tcp, stack: Stack) -> None:
-        super().__init__(stack, Kept())
-        self._tcp = tcp
-        self._tcb: Tcb | None = None
+        super().__init__(tcp, stack, Kept())
         self._connect_reported = False
         # If the algorithm changes later, it does not count.
         self.options: UserOptions = UserOptions(congestion=tcp.config.tcp_congestion_control)
@@ -267,10 +265,6 @@ class StreamEndpoint(AnyEndpoint):
 
     def _control_of(self, tcb: Tcb, text: Buffer) -> tuple[Item, ...]:
         return stream_text.control_of(self._tcp, tcb, self.kept, self._stack.epoch, text)
-
-    def has_nothing_to_read(self) -> bool:
-        """Tell that any read would block."""
-        return not (self._closed or self._tcb is None) and stream_text.is_silent(self._tcb)
 
     def is_worth_waking(self) -> bool:
         """Tell whether there is as much text as its user waits for."""

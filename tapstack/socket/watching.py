@@ -44,6 +44,8 @@ class Watchers:
 
     def __init__(self) -> None:
         self._by_endpoint: dict[object, list[Watcher]] = {}
+        self.kept: Watcher | None = None
+        """One more, which is there again and again: so it is not among the others."""
 
     def add(self, watcher: Watcher) -> None:
         """Begin to tell a watcher."""
@@ -58,16 +60,18 @@ class Watchers:
 
     def wake(self, happened: Iterable[SocketEvent]) -> None:
         """Wake who watches for what happened."""
-        watching = self._by_endpoint
-        if not watching:
-            return
+        watching, kept = self._by_endpoint, self.kept
         for endpoint, events in happened:
-            for watcher in watching.get(endpoint, ()):
+            if kept is not None and endpoint is kept.endpoint and events & kept.events:
+                kept.wake(events)
+            for watcher in watching.get(endpoint, ()) if watching else ():
                 if watcher.events & events:
                     watcher.wake(events)
 
     def wake_all(self) -> None:
         """Wake everybody: the stack goes down."""
+        if self.kept is not None:
+            self.kept.wake(CLOSED)
         for watchers in self._by_endpoint.values():
             for watcher in watchers:
                 watcher.wake(CLOSED)

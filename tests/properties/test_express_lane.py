@@ -28,6 +28,7 @@ from tapstack.express_syns import SynLane
 from tapstack.interface import NetworkInterface
 from tapstack.sim import GIGABIT, Host, Way, World
 from tapstack.sim.sighting import Direction, Sighting
+from tapstack.socket import plain_stream
 from tapstack.socket.calls.process import Process
 from tapstack.stack import Stack
 from tapstack.tcp import output, protocol, queueing, user_calls
@@ -150,7 +151,8 @@ def names_in(value: object) -> Iterator[str]:
 def play(scenario: Scenario, *, express: bool) -> History:
     history = History()
     with pytest.MonkeyPatch.context() as patch, World(scenario.seed) as world:
-        take, take_syn, flush = ExpressLane.receive, SynLane.receive, Stack.flush
+        take, take_syn = ExpressLane.receive, SynLane.receive
+        enter, flush = Stack.receive, Stack.flush
 
         def receive(
             express_lane: ExpressLane,
@@ -182,6 +184,12 @@ def play(scenario: Scenario, *, express: bool) -> History:
             sent = express and send_short_text(ctx, tcb, text, now)
             history.short_texts += sent
             return sent
+
+        def enter_and_look(
+            stack: Stack, interface: NetworkInterface, frame: Frame, now: Instant
+        ) -> None:
+            enter(stack, interface, frame, now)
+            history.look_at_connections(stack)
 
         def flush_and_look(stack: Stack, now: Instant) -> None:
             flush(stack, now)
@@ -227,14 +235,16 @@ def play(scenario: Scenario, *, express: bool) -> History:
         patch.setattr(ExpressLane, "receive", receive)
         patch.setattr(SynLane, "receive", receive_syn)
         patch.setattr(lane, "take_exchange", exchange)
-        patch.setattr(protocol, "read_exchange", read)
+        for user in (protocol, plain_stream):
+            patch.setattr(user, "read_exchange", read)
+            patch.setattr(user, "send_short_text", send_short)
         patch.setattr(lane, "take_expected_turn", take_turn)
         patch.setattr(syn_lane, "take_expected_syn", take_listened)
         patch.setattr(output, "send_lone_fin", send_fin)
         patch.setattr(user_calls, "send_lone_fin", send_fin_at_close)
         patch.setattr(queueing, "send_train", send)
-        patch.setattr(protocol, "send_short_text", send_short)
         patch.setattr(output, "send_waiting_train", send_waiting)
+        patch.setattr(Stack, "receive", enter_and_look)
         patch.setattr(Stack, "flush", flush_and_look)
         run = Run(scenario, world)
         hosts = (run.client, run.server)
