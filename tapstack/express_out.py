@@ -83,6 +83,7 @@ class NeighbourLane:
     """
 
     __slots__ = (
+        "_counters",
         "_front",
         "_hop",
         "_ip_config",
@@ -107,6 +108,8 @@ class NeighbourLane:
     def __init__(self, stack: Stack, interface: NetworkInterface, heard: bytes) -> None:
         self._tracer, self._ip_config = stack.tracer, stack.ip.config
         self._known_hop, self._sent = stack.ip.known_hop, interface.sent
+        # The one counter that is to be right at once: by it a driver knows that something has left.
+        self._counters = stack.counters
         self._write = interface.device.write
         self.interface = interface
         """Where the connections' segments come in."""
@@ -214,6 +217,7 @@ class NeighbourLane:
         sent = self._sent
         sent.frames += 1
         sent.octets += _LENGTH + length
+        self._counters["IfOutOctets"] += _LENGTH + length
         self._write(make_frame(((headers, *text), _offload(size) if size else _UNCUT)), now)
         return True
 
@@ -237,8 +241,10 @@ class NeighbourLane:
         )  # fmt: skip
         for seq, text in units:
             write(make_frame(((head + pack(seq, *behind_seq), *text), offload)), now)
+        octets = len(units) * (_LENGTH + length)
         self._sent.frames += len(units)
-        self._sent.octets += len(units) * (_LENGTH + length)
+        self._sent.octets += octets
+        self._counters["IfOutOctets"] += octets
 
     def send_syn_ack(
         self,
@@ -264,6 +270,7 @@ class NeighbourLane:
         sent = self._sent
         sent.frames += 1
         sent.octets += ETHERNET_LENGTH + _SYN_ACK_TOTAL
+        self._counters["IfOutOctets"] += ETHERNET_LENGTH + _SYN_ACK_TOTAL
         self._write(make_frame(((headers,), _UNCUT)), now)
 
     def _up_to_ports(self, pair: SocketPair, length: int) -> tuple[bytes, int]:

@@ -107,6 +107,7 @@ class NetworkInterface:
             taken.frames = taken.octets = 0
         if sent.frames:
             self._ethernet.count_sent(sent.octets, sent.frames)
+            self._counters["IfOutOctets"] -= sent.octets  # which the lane has counted itself
             self._counters["IpOutRequests"] += sent.frames
             sent.frames = sent.octets = 0
 

@@ -125,3 +125,16 @@ def test_text_that_is_to_be_told_of_is_sent_the_long_way(hosts: Hosts) -> None:
     client.sendall(b"x")
     assert server.recv(9) == b"x"
     assert not hosts.nets[0].datagram()._open.endpoint.may_send_at_once()
+
+
+def test_what_the_lane_sends_is_known_to_have_left(hosts: Hosts) -> None:
+    """Who drives goes by that: something may be answered by now."""
+    client, server = hosts.connect()
+    ask(client, server, 2)
+    driver = hosts.here._driver
+
+    def send_and_look(*, now: int) -> tuple[bool, bool]:
+        driver.has_written(0)
+        return client._open.endpoint.send_text(b"x", now=now), driver.has_written(0)
+
+    assert hosts.here.call(send_and_look) == (True, True)
