@@ -266,7 +266,9 @@ def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         become(ctx, tcb, State.ESTABLISHED)  # or its user has closed it already
     request, tcb.syn_ack = tcb.syn_ack, None
     tcb.snd_wnd = seg.wnd << tcb.snd_wind_shift
-    tcb.max_snd_wnd = max(tcb.snd_wnd, largest)
+    # Deviation: RFC 7323 §2.2 scales no window of a SYN. Linux does so with that of a SYN-ACK which
+    # crosses ours, but for what the segments are measured by.
+    tcb.max_snd_wnd = max(seg.wnd if seg.flags & SYN else tcb.snd_wnd, largest)
     tcb.snd_wl1, tcb.snd_wl2 = seg.seq, seg.ack
     update_effective_mss(tcb)
     guess_segment_size(tcb)

@@ -104,10 +104,22 @@ A_WINDOW_THAT_OPENS_AMID_A_FLIGHT = Scenario(
         ),
     ],
 )
+A_SYN_ACK_WHOSE_WINDOW_IS_SCALED = Scenario(
+    seed=0,
+    topology="one link",
+    mtu=9000,
+    narrow_mtu=576,
+    roads=(ROAD, ROAD),
+    outages=[],
+    heals_at=0,
+    configs=({}, {"tcp_timestamps": False, "tcp_rmem": (4096, 8192, 20_000)}),
+    meetings=[Meeting(0, 0, True, SIDE._replace(writes=[Write(10_000)]), SIDE)],
+)
 
 
 @settings(max_examples=80)
 @example(A_WINDOW_THAT_OPENS_AMID_A_FLIGHT)
+@example(A_SYN_ACK_WHOSE_WINDOW_IS_SCALED)
 @given(WORLDS)
 def test_tcp_keeps_its_promises_in_any_world(scenario: Scenario) -> None:
     check(scenario)

@@ -106,6 +106,19 @@ def test_simultaneous_open() -> None:
     assert world.transfer(a, b, b"hello") == b"hello"
 
 
+def test_the_window_of_a_syn_ack_that_crosses_ours_is_scaled_but_makes_segments_no_longer() -> None:
+    host = Host(A)
+    host.config.tcp_timestamps = 0
+    tcb = host.tcp.open_active(Endpoint(B, 80), UserOptions(), 0)
+    host.tcp.flush(0)
+    (syn,) = host.sent()
+    offer = {"seq": 7, "wnd": 1000, "options": Options(mss=1460, window_scale=7)}
+    host.inject(0, sport=80, dport=syn.source_port, flags=SYN, **offer)
+    host.inject(0, sport=80, dport=syn.source_port, flags=SYN | ACK, ack=tcb.snd_nxt, **offer)
+    assert tcb.state is State.ESTABLISHED
+    assert (tcb.snd_wnd, tcb.effective_mss) == (1000 << 7, 500)
+
+
 def test_a_lost_syn_is_sent_again_at_linuxs_times_until_it_is_given_up() -> None:
     world = World(fate=lambda octets, random: [])
     tcb = world.connect()
