@@ -161,19 +161,21 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant, *, one_by_one: bool = Fa
     mss, goes_on = current_mss(tcb, now), True
     if tcb.accecn is not None:
         tcb.accecn.burst_mss = mss
-    if tcb.mtu_probing is not None:
-        goes_on, unsent = _send_mtu_probe(ctx, tcb, now), tcb.unsent()
-    elif unsent > mss and send_waiting_train(ctx, tcb, unsent, now, one_by_one=one_by_one):
-        unsent = tcb.unsent()
-    reason = None if goes_on else _reason_to_wait(ctx, tcb, unsent, mss, now)
-    while reason is None:
-        reason = _send_next_unit(ctx, tcb, unsent, mss, now)
-        if one_by_one:
-            tcb.sent.begin_burst()
-        # What has left may have taken SACK blocks along.
-        mss, unsent = current_mss(tcb, now), tcb.unsent()
-    if tcb.accecn is not None:
-        tcb.accecn.burst_mss = 0
+    try:
+        if tcb.mtu_probing is not None:
+            goes_on, unsent = _send_mtu_probe(ctx, tcb, now), tcb.unsent()
+        elif unsent > mss and send_waiting_train(ctx, tcb, unsent, now, one_by_one=one_by_one):
+            unsent = tcb.unsent()
+        reason = None if goes_on else _reason_to_wait(ctx, tcb, unsent, mss, now)
+        while reason is None:
+            reason = _send_next_unit(ctx, tcb, unsent, mss, now)
+            if one_by_one:
+                tcb.sent.begin_burst()
+            # What has left may have taken SACK blocks along.
+            mss, unsent = current_mss(tcb, now), tcb.unsent()
+    finally:  # also if a signal handler raises amid a write
+        if tcb.accecn is not None:
+            tcb.accecn.burst_mss = 0
     limited = tcb.sent.in_flight >= tcb.window.cwnd
     limited |= unsent > 0 and reason is Wait.CONGESTION_WINDOW
     if tcb.snd_nxt != before or limited:

@@ -318,3 +318,25 @@ def test_full_segments_make_room_for_it() -> None:
     full = max(len(seg.text) for seg in sent_by(world, A))
     assert full == client.effective_mss - 12
     assert all(seg.options.ecn for seg in sent_by(world, A) if not seg.flags & SYN)
+
+
+def test_a_burst_that_is_interrupted_leaves_the_next_one_room_for_the_option(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, router, client, server = connected()
+    world.a.config.tcp_ecn_option, world.a.config.tcp_ecn_option_beacon = 1, 0
+    world.transfer(client, server, bytes(5000))
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.a, "send_datagram", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            world.send(client, bytes(5000))
+    router.every = 1
+    world.transfer(server, client, bytes(100))
+    seen = len(world.log)
+    world.transfer(client, server, bytes(5000))
+    counters = [seg.options.ecn for _, sender, seg in world.log[seen:] if sender == A and seg.text]
+    assert any(counters)
