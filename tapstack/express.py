@@ -39,7 +39,7 @@ from tapstack.tcp.wire import PROTOCOL_TCP
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tapstack.base.contracts import Frame
+    from tapstack.base.contracts import Buffer, Frame
     from tapstack.base.units import Instant
     from tapstack.interface import NetworkInterface
     from tapstack.stack import Stack
@@ -51,6 +51,7 @@ _ALL_HEADERS = Struct("!12sI HHIHII HHIIHH2xH III")
 What is looked at together, or not at all, is one piece.
 """
 _LENGTH = _ALL_HEADERS.size
+_IP_AND_TCP = _LENGTH - ETHERNET_LENGTH
 _TCP_LENGTH = _LENGTH - TCP_START
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _WORD_MASK = 0xFFFF & ~(PSH | FIN)
@@ -77,57 +78,57 @@ class ExpressLane:
         With it go those `behind` it, as far as they make a run with it: tell how many in all.
         """
         octets = frame.parts[0]
-        if len(octets) < _LENGTH or self._tracer.on:
+        length = len(octets) - _LENGTH
+        if length < 0 or self._tracer.on:
             return 0
         (
-            addresses, front,
-            total_length, number, way, check, source, destination,
-            port, our_port, seq, ack, word, wnd, up,
-            option, stamp, echo,
+            addresses, front, total_length, number, way, check, source, destination,
+            port, our_port, seq, ack, word, wnd, up, option, stamp, echo,
         ) = _ALL_HEADERS.unpack_from(octets)  # fmt: skip
         if (
             way & WAY_MASK != PROTOCOL_TCP
             or word & _WORD_MASK != _EXPECTED_WORD
             or option != ALIGNED_TIMESTAMPS
             or front & NO_DSCP != PLAIN_IPV4
-            or total_length != len(octets) - ETHERNET_LENGTH
+            or total_length != length + _IP_AND_TCP
         ):
             return word == SYN_ALONE and self.syns.receive(interface, frame, now)
         tcb = self._tcbs.get((destination, our_port, source, port))
         if tcb is None:
             return 0
         lane = tcb.lane
-        is_open = lane and lane.interface is interface and lane.heard == addresses
-        if not is_open and not self._open_lane(tcb, interface, addresses):
+        is_open = lane is not None and lane.interface is interface and lane.heard == addresses
+        if not (is_open or self._open_lane(tcb, interface, addresses)):
             return 0
         # RFC 791 §3.1; of halves that are added as wholes, the remainder is the same.
         total = front + total_length + number + way + check + source + destination
         if total % ONES != ETHERTYPE_IPV4 or PROTOCOL_TCP in self._raw_protocols:
             return 0
-        octets, offload = memoryview(octets), frame.offload
-        if offload is None and not is_segment_intact(source, destination, octets):
+        offload, ctx = frame.offload, self._context
+        if offload is None and not is_segment_intact(source, destination, memoryview(octets)):
             return 0
-        length, size = len(octets) - _LENGTH, offload.segment_size if offload else 0
-        numbers, text = (tcb, seq, ack, word, wnd, stamp, echo), octets[_LENGTH:]
+        size = 0 if offload is None else offload.segment_size
         if word & FIN or tcb.state in TURNING:
-            taken = not length and take_expected_turn(self._context, *numbers, now)
+            taken = not length and take_expected_turn(
+                ctx, tcb, seq, ack, word, wnd, stamp, echo, now
+            )
         else:
             if behind and is_followed(octets, behind[0]):
-                frames = self._take_run(interface, tcb, octets, size, behind, now)
+                frames = self._take_run(interface, tcb, memoryview(octets), size, behind, now)
                 if frames:
                     return frames
-            is_short = length < SHORT and not size
-            packets = packets_of(length, size) if size else 1
-            taken = (is_short and take_exchange(self._context, *numbers, text, now)) or (
-                take_expected(self._context, *numbers, (text,), length, size, packets, now)
-            )
+            if taken := length < SHORT and not size:
+                text = octets[_LENGTH:]
+                taken = take_exchange(ctx, tcb, seq, ack, word, wnd, stamp, echo, text, now)
+            if not taken:
+                taken = self._take_long(tcb, (seq, ack, word, wnd, stamp, echo), octets, size, now)
         if not taken:
             ends = port, our_port, seq, ack, word & 0xFF, wnd, up
             if not self._take_by_steps(tcb, ends, stamp, echo, octets, front & 0xFF, size, now):
                 return 0
         count = interface.taken
         count.frames += 1
-        count.octets += len(octets)
+        count.octets += length + _LENGTH
         return 1
 
     def _take_run(
@@ -155,13 +156,27 @@ class ExpressLane:
         interface.taken.octets += octets
         return frames
 
+    def _take_long(
+        self,
+        tcb: Tcb,
+        numbers: tuple[int, int, int, int, int, int],
+        octets: Buffer,
+        size: int,
+        now: Instant,
+    ) -> bool:
+        """Take a segment that is no short exchange, if it is what was expected; False: decline."""
+        text = memoryview(octets)[_LENGTH:]
+        length = len(text)
+        packets = packets_of(length, size) if size else 1
+        return take_expected(self._context, tcb, *numbers, (text,), length, size, packets, now)
+
     def _take_by_steps(
         self,
         tcb: Tcb,
         ends: tuple[int, int, int, int, int, int, int],
         stamp: int,
         echo: int,
-        octets: memoryview,
+        octets: Buffer,
         tos: int,
         size: int,
         now: Instant,
@@ -170,7 +185,7 @@ class ExpressLane:
         if tcb.state is State.TIME_WAIT or tcb.options.min_ttl:
             return False
         options = Options(None, None, False, Timestamps(stamp, echo), ())
-        seg = Segment(*ends, options, octets[_LENGTH:], tos, _TCP_LENGTH)
+        seg = Segment(*ends, options, memoryview(octets)[_LENGTH:], tos, _TCP_LENGTH)
         self._stack.tcp.take(tcb, seg, size, now)
         return True
 

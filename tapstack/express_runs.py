@@ -25,7 +25,7 @@ from tapstack.tcp.sent_segment import packets_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tapstack.base.contracts import Frame
+    from tapstack.base.contracts import Buffer, Frame
 
 _HEADERS = Struct("!16s HH 4s H 12s IIHH 4x 4s Q")
 """As the express lane's, what never differs within a run in one piece.
@@ -64,7 +64,7 @@ class Run(NamedTuple):
     stamps: Timestamps
 
 
-def is_followed(first: memoryview, behind: Frame) -> bool:
+def is_followed(first: Buffer, behind: Frame) -> bool:
     """Tell whether a frame may go on in the one behind: of the same connection, and no FIN."""
     octets = behind.parts[0]
     same = first[_ADDRESSES_AND_PORTS] == octets[_ADDRESSES_AND_PORTS]

@@ -33,6 +33,7 @@ from tapstack.tcp.undisturbed import look_for_disturbance
 from tapstack.tcp.unit_size import update_pacing_rate
 
 if TYPE_CHECKING:
+    from tapstack.base.contracts import Buffer
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
     from tapstack.tcp.sent_segment import SentSegment
@@ -56,7 +57,7 @@ def take_exchange(
     wnd: int,
     stamp: int,
     echo: int,
-    text: memoryview,
+    text: Buffer,
     now: Instant,
 ) -> bool:
     """Take a segment as `take_expected` would, and do what the flush would find; False: decline.
@@ -107,9 +108,7 @@ def take_exchange(
     return True
 
 
-def _take_text(
-    ctx: Context, tcb: Tcb, text: memoryview, length: int, echo: int, now: Instant
-) -> None:
+def _take_text(ctx: Context, tcb: Tcb, text: Buffer, length: int, echo: int, now: Instant) -> None:
     """Take text, and see that its ACK leaves in time."""
     queue, memory, acks, space = tcb.receive_queue, tcb.receive_memory, tcb.acks, tcb.receive_space
     charge, room = memory_of(PLAIN_HEADERS + length)

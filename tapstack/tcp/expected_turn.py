@@ -47,31 +47,20 @@ def take_expected_turn(
     now: Instant,
 ) -> bool:
     """Take a segment without text, with ACK, timestamps, perhaps PSH or FIN; False: decline."""
-    if (
-        seq != tcb.rcv_nxt
-        or (stamp - tcb.ts_recent) & _MASK >= _HALF
-        or not tcb.timestamps
-        or tcb.options.min_ttl
-    ):
+    if seq != tcb.rcv_nxt or (stamp - tcb.ts_recent) & _MASK >= _HALF:
         return False
     if flags & FIN:
         return take_expected_fin(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, stamp, now)
     if tcb.state is _LAST_ACK:
         return take_last_ack(ctx, tcb, ack)
-    if not _take_end_of_handshake(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, echo, now):
-        return False
-    tcb.last_received_at = now
-    if seq == tcb.last_ack_sent:
-        tcb.ts_recent = stamp
-        tcb.ts_recent_at = now
-    return True
+    return _take_end_of_handshake(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, stamp, echo, now)
 
 
 # --- the end of the handshake -------------------------------------------------------------------
 
 
 def _take_end_of_handshake(
-    ctx: Context, tcb: Tcb, seq: int, ack: int, wnd: int, echo: int, now: Instant
+    ctx: Context, tcb: Tcb, seq: int, ack: int, wnd: int, stamp: int, echo: int, now: Instant
 ) -> bool:
     """Take the ACK of a SYN-ACK that was sent once: SYN-RECEIVED to ESTABLISHED.
 
@@ -104,6 +93,7 @@ def _take_end_of_handshake(
     tcb.syn_ack = None
     tcb.snd_wnd = tcb.max_snd_wnd = wnd
     tcb.snd_wl1, tcb.snd_wl2 = seq, ack
+    tcb.ts_recent, tcb.ts_recent_at, tcb.last_received_at = stamp, now, now
     tcb.retransmission_timer.cancel()
     statistics.segs_in, statistics.delivered = 2, 1  # the SYN and this ACK; ours, as Linux
     statistics.established_at = now
