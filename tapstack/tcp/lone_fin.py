@@ -4,7 +4,8 @@ So does nearly every connection end: with nothing in flight, nothing waiting, an
 What `output.py`, `transmission.py` and the layers below come to then is done here in one pass. The
 longer way is the truth: a property test holds both together, field by field.
 
-Whatever is not so plain is declined before anything has changed.
+Whatever is not so plain is declined before anything has changed. But who closes has closed then:
+a FIN that cannot leave at once waits for the flush.
 
 Not done here: the headers (`tapstack/express_out.py`).
 """
@@ -13,25 +14,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tapstack.base.contracts import ENDED, WRITABLE
 from tapstack.tcp import path_mtu
 from tapstack.tcp.delivery_rate import make_departure
+from tapstack.tcp.path_mtu import FRESH
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import ACK, FIN
 from tapstack.tcp.sent_alone import look_ahead
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.seq import add
-from tapstack.tcp.state import FIN_UNACKNOWLEDGED
+from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.undisturbed import look_for_disturbance
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
+    from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.tcb import Tcb
 
 _FIN = ACK | FIN
 # A member of an Enum is looked up at length each time that it is named.
+_ESTABLISHED, _CLOSE_WAIT = State.ESTABLISHED, State.CLOSE_WAIT
+_FIN_WAIT_1, _LAST_ACK = State.FIN_WAIT_1, State.LAST_ACK
 _IDLE, _BUSY = Limit.IDLE, Limit.BUSY
 
 
@@ -52,7 +58,50 @@ def send_lone_fin(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         or (not tcb.undisturbed and look_for_disturbance(tcb))
     ):
         return False
-    if path_mtu.is_to_ask(tcb, now):
+    return _send(ctx, tcb, lane, now)
+
+
+def close_at_once(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+    """Close as most do, who have read all and need not wait to say so; False: decline.
+
+    What comes of it is what CLOSE (`user_calls.py`) comes to, and the flush behind it.
+    """
+    state, options = tcb.state, tcb.options
+    if (
+        (state is not _CLOSE_WAIT and state is not _ESTABLISHED)
+        or tcb.receive_queue.octets
+        or options.linger == 0
+        or tcb.orphaned
+        or ctx.orphans >= ctx.config.tcp_max_orphans
+        or ctx.dirty
+        or ctx.replies
+        or ctx.resets
+        or ctx.tracer.on
+    ):
+        return False
+    tcb.fin_queued = tcb.read_shut = tcb.orphaned = True
+    ctx.orphans += 1
+    tcb.state = _LAST_ACK if state is _CLOSE_WAIT else _FIN_WAIT_1
+    ctx.counters["TcpCurrEstab"] -= 1
+    ctx.report(tcb, ENDED | WRITABLE)
+    lane = tcb.lane
+    if (
+        lane is None
+        or tcb.send_buffer.octets  # and with it, all that is in flight
+        or not tcb.snd_wnd
+        or tcb.more_coming
+        or tcb.send_blocked
+        or options.cork
+        or (not tcb.undisturbed and look_for_disturbance(tcb))
+        or not _send(ctx, tcb, lane, now)
+    ):
+        ctx.mark_dirty(tcb)
+    return True
+
+
+def _send(ctx: Context, tcb: Tcb, lane: Lane, now: Instant) -> bool:
+    """Send our FIN, and note it as what is in flight; False: decline."""
+    if now - tcb.path_asked_at >= FRESH:
         path_mtu.refresh(ctx, tcb, now)
     window, is_sent = select_window(tcb), True
     field = window >> tcb.rcv_wind_shift

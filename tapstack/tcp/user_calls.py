@@ -28,7 +28,7 @@ from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.lifetime import destroy, leave_orphaned
 from tapstack.tcp.listener import Listener
-from tapstack.tcp.lone_fin import send_lone_fin
+from tapstack.tcp.lone_fin import close_at_once
 from tapstack.tcp.mss import guess_effective_mss
 from tapstack.tcp.queueing import queue_text
 from tapstack.tcp.reading import raise_error
@@ -270,7 +270,7 @@ def close(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
     So many may live on without a user, as a peer need not ever let them end; more are reset.
     """
-    if _close_at_once(ctx, tcb, now):
+    if close_at_once(ctx, tcb, now):
         return
     if tcb.state not in (State.CLOSED, State.TIME_WAIT):
         _close_both_ways(ctx, tcb, now)
@@ -280,28 +280,6 @@ def close(ctx: Context, tcb: Tcb, now: Instant) -> None:
         if ctx.orphans > ctx.config.tcp_max_orphans:
             ctx.counters["TcpExtTCPAbortOnMemory"] += 1
             abort(ctx, tcb)
-
-
-def _close_at_once(ctx: Context, tcb: Tcb, now: Instant) -> bool:
-    """Close as most do, who have read all and need not wait to say so; False: decline."""
-    if (
-        tcb.state not in CAN_SEND
-        or len(tcb.receive_queue)
-        or tcb.options.linger == 0
-        or tcb.orphaned
-        or ctx.orphans >= ctx.config.tcp_max_orphans
-        or ctx.dirty
-        or ctx.replies
-        or ctx.resets
-    ):
-        return False
-    tcb.fin_queued = tcb.read_shut = tcb.orphaned = True
-    ctx.orphans += 1
-    become(ctx, tcb, State.LAST_ACK if tcb.state is State.CLOSE_WAIT else State.FIN_WAIT_1)
-    ctx.report(tcb, ENDED | WRITABLE)
-    if not send_lone_fin(ctx, tcb, now):
-        ctx.mark_dirty(tcb)
-    return True
 
 
 def _close_both_ways(ctx: Context, tcb: Tcb, now: Instant) -> None:

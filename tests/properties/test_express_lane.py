@@ -41,7 +41,7 @@ from tapstack.tcp.exchange import read_exchange, take_exchange
 from tapstack.tcp.expected_syn import take_expected_syn
 from tapstack.tcp.expected_turn import take_expected_turn
 from tapstack.tcp.listener import Listener
-from tapstack.tcp.lone_fin import send_lone_fin
+from tapstack.tcp.lone_fin import close_at_once, send_lone_fin
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.short_text import send_short_text
 from tapstack.tcp.tcb import Tcb
@@ -221,10 +221,11 @@ def play(scenario: Scenario, *, express: bool) -> History:
             history.fins += sent
             return sent
 
-        def send_fin_at_close(ctx: Context, tcb: Tcb, now: Instant) -> bool:
-            sent = send_fin(ctx, tcb, now)
-            history.fins_at_close += sent
-            return sent
+        def close(ctx: Context, tcb: Tcb, now: Instant) -> bool:
+            taken = express and close_at_once(ctx, tcb, now)
+            history.fins += taken and tcb.fin_sent
+            history.fins_at_close += taken and tcb.fin_sent
+            return taken
 
         def exchange(*segment: Any) -> bool:
             taken = take_exchange(*segment)
@@ -257,7 +258,7 @@ def play(scenario: Scenario, *, express: bool) -> History:
         patch.setattr(lane, "take_expected_turn", take_turn)
         patch.setattr(syn_lane, "take_expected_syn", take_listened)
         patch.setattr(output, "send_lone_fin", send_fin)
-        patch.setattr(user_calls, "send_lone_fin", send_fin_at_close)
+        patch.setattr(user_calls, "close_at_once", close)
         patch.setattr(queueing, "send_train", send)
         patch.setattr(output, "send_waiting_train", send_waiting)
         patch.setattr(Stack, "receive", enter_and_look)

@@ -71,39 +71,38 @@ class _Epoch:
         return self.origin - max(delta, self.origin >= _LARGE)
 
 
-class Cubic(CongestionControl):
+class _Curve:
+    """What only a connection beyond slow start has: until then it is the class's own."""
+
+    _before_loss: tuple[int, _Epoch | None] = (0, None)
+    _w_max: int = 0  # the window when it was last reduced; 0: it never was
+    _along_curve: int = 0  # what the curve alone asks for; 0: not worked out yet
+    _per_growth: int = 0
+    _worked_out_for: int = 0  # the window that this holds for
+    _worked_out_at: Instant = 0
+
+
+class Cubic(_Curve, CongestionControl):
     """Grow towards, around and beyond the window of the last loss; fall to 0.7 of it."""
 
-    __slots__ = (
-        "_along_curve",
-        "_before_loss",
-        "_epoch",
-        "_hystart",
-        "_min_rtt",
-        "_per_growth",
-        "_slow_start_left",
-        "_w_max",
-        "_worked_out_at",
-        "_worked_out_for",
-    )
+    __slots__ = ("_epoch", "_hystart", "_min_rtt", "_slow_start_left")
 
     name: ClassVar[str] = "cubic"
 
     def __init__(self, window: CongestionWindow, config: TcpConfig, counters: Counters) -> None:
-        super().__init__(window, config, counters)
-        self._before_loss: tuple[int, _Epoch | None] = (0, None)
-        self._forget()
+        self.window = window
+        self.config = config
+        self.counters = counters
+        self._epoch: _Epoch | None = None
+        self._min_rtt: Duration = 0  # 0: not known
+        self._hystart: HyStart | None = None  # made with the first round trip
+        self._slow_start_left = False
 
     def _forget(self) -> None:
         """Begin anew: the path may be another one."""
-        self._w_max = 0  # the window when it was last reduced; 0: it never was
-        self._epoch: _Epoch | None = None
-        self._along_curve = 0  # what the curve alone asks for; 0: not worked out yet
-        self._per_growth = 0
-        self._worked_out_for = 0  # the window that this holds for
-        self._worked_out_at: Instant = 0
-        self._min_rtt: Duration = 0  # 0: not known
-        self._hystart: HyStart | None = None  # made with the first round trip
+        self._w_max = self._along_curve = self._per_growth = 0
+        self._worked_out_for = self._worked_out_at = self._min_rtt = 0
+        self._epoch = self._hystart = None
         self._slow_start_left = False
 
     # --- growth ---
