@@ -58,6 +58,8 @@ _TCP_START = ETHERNET_LENGTH + IP_LENGTH
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _SYN_ACK_LENGTH = TCP_HEADER_LENGTH + USUAL_SYN_LENGTH
 _SYN_ACK_TOTAL = IP_LENGTH + _SYN_ACK_LENGTH
+_MORE_OF_SYN = _SYN_ACK_LENGTH - _TCP_LENGTH
+"""Octets of options beyond those of a plain segment."""
 _SYN_ACK = _SYN_ACK_LENGTH // 4 << 12 | SYN | ACK
 _PSEUDO = PROTOCOL_TCP + _TCP_LENGTH
 """What a pseudo-header sums besides the addresses and the length of the text."""
@@ -249,6 +251,7 @@ class NeighbourLane:
     def send_syn_ack(
         self,
         pair: SocketPair,
+        options: UserOptions,
         seq: int,
         ack: int,
         window: int,
@@ -257,9 +260,21 @@ class NeighbourLane:
         echo: int,
         shift: int,
         now: Instant,
-    ) -> None:
-        """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
+    ) -> bool:
+        """Send a SYN-ACK that has every option of Linux's; False: decline."""
         local, port, remote, its_port = pair
+        neighbour = self._neighbour
+        if (  # `is_clear`, in place
+            neighbour is None
+            or self._known_hop(remote) is not self._hop
+            or options is not self._options
+            or self._neighbours.latest is not neighbour
+            or neighbour.mac is not self._mac
+            or self._most < _MORE_OF_SYN
+            or self._ip_config.ip_default_ttl != self._usual_ttl
+            or self._tracer.on
+        ) and not self._find_way(remote, options, _MORE_OF_SYN, 0):
+            return False
         ends = local + remote
         headers = _SYN_ACK_HEADERS.pack(
             self._front, _SYN_ACK_TOTAL, self._middle,
@@ -272,6 +287,7 @@ class NeighbourLane:
         sent.octets += ETHERNET_LENGTH + _SYN_ACK_TOTAL
         self._counters["IfOutOctets"] += ETHERNET_LENGTH + _SYN_ACK_TOTAL
         self._write(make_frame(((headers,), _UNCUT)), now)
+        return True
 
     def _up_to_ports(self, pair: SocketPair, length: int) -> tuple[bytes, int]:
         """Lay out the headers of a segment with so much text up to its ports.

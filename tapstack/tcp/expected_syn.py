@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from tapstack.base.units import MILLISECOND
 from tapstack.tcp.listener import IF_NEEDED
 from tapstack.tcp.mould import take_mould
-from tapstack.tcp.options import TIMESTAMPS_LENGTH, USUAL_SYN_LENGTH
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.retransmission_timer import Purpose
 from tapstack.tcp.rtt import INITIAL_RTO
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 _MASK = 0xFFFFFFFF
 _SYN_ACK = Purpose.SYN_ACK  # a member of an Enum is looked up at length each time it is named
-_MORE_OPTIONS = USUAL_SYN_LENGTH - TIMESTAMPS_LENGTH
-"""Octets of options beyond those of a plain segment."""
 _MOST_MOULDS = 16
 """Moulds of one listener; then all are taken anew. Whoever sends SYNs may make them differ."""
 
@@ -67,11 +64,12 @@ def take_expected_syn(
     # The answer leaves first, so that the peer can work on it while we do on the rest.
     iss, ts_offset = ctx.keyed_hash.first_numbers(pair, now)
     rcv_nxt, window = (seq + 1) & _MASK, mould.rcv_wnd
-    answered = not ctx.dirty and lane.is_clear(pair, mould.options, _MORE_OPTIONS, 0)
+    answered = not ctx.dirty
     try:
         if answered:
-            lane.send_syn_ack(
-                pair, iss, rcv_nxt, window if window < MAX_UNSCALED else MAX_UNSCALED,
+            answered = lane.send_syn_ack(
+                pair, mould.options, iss, rcv_nxt,
+                window if window < MAX_UNSCALED else MAX_UNSCALED,
                 mould.advertised_mss, (ts_offset + now // MILLISECOND) & _MASK, stamp,
                 mould.rcv_wind_shift, now,
             )  # fmt: skip

@@ -72,6 +72,7 @@ class Lane(Protocol):
     def send_syn_ack(
         self,
         pair: SocketPair,
+        options: UserOptions,
         seq: int,
         ack: int,
         window: int,
@@ -80,8 +81,8 @@ class Lane(Protocol):
         echo: int,
         shift: int,
         now: Instant,
-    ) -> None:
-        """Send a SYN-ACK that has every option of Linux's, right after `is_clear` for it."""
+    ) -> bool:
+        """Send a SYN-ACK that has every option of Linux's, if it can be sent so; False: decline."""
 
     def send_train(
         self, tcb: Tcb, window: int, units: Sequence[Unit], length: int, size: int, now: Instant
