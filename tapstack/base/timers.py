@@ -30,17 +30,16 @@ class Timer:
         self.owner = owner
         self.on_expiry = on_expiry
         self.deadline: Instant | None = None
-        """When it is due; None while it is not armed."""
+        """When it is due; None while it is not armed. To set it to None is to `cancel`."""
 
     def arm(self, deadline: Instant) -> None:
         """Set the deadline, in place of any that was set."""
-        queue, entry = self._queue, self._entry
-        if self.deadline is None:
-            queue.armed_count += 1
+        entry = self._entry
         self.deadline = deadline
         if entry is None or deadline < entry:
             self._entry = deadline
             # Here rather than in a call: a connection that idled for long does it for each text.
+            queue = self._queue
             soonest = queue.soonest
             if soonest is None or deadline < soonest:
                 queue.soonest = deadline
@@ -51,16 +50,11 @@ class Timer:
 
     def cancel(self) -> None:
         """Unset the deadline."""
-        if self.deadline is not None:
-            self._queue.armed_count -= 1
-            self.deadline = None
+        self.deadline = None
 
     def retire(self) -> None:
         """Unset the deadline for good: its owner, which may hold the timer, is let go of."""
-        if self.deadline is not None:
-            self._queue.armed_count -= 1
-            self.deadline = None
-        self.owner = None
+        self.deadline = self.owner = None
 
     @property
     def kind(self) -> str:
@@ -101,8 +95,8 @@ class TimerQueue:
 
         A driver that sleeps until then and expires what is due never misses one.
         """
-        self.armed_count = 0
-        """How many timers are armed. Written by `Timer` and by `expire`."""
+        self._many = FEW
+        # Entries that the heap is cleared up for having more than.
 
     def timer(self, owner: Any, on_expiry: Expiry) -> Timer:
         """Make an unarmed timer that will call `on_expiry(owner, now)`."""
@@ -130,8 +124,7 @@ class TimerQueue:
                 self._pushes += 1
                 heappush(self._heap, (entry, self._pushes, timer))
         self.fresh.clear()
-        entries = len(self._heap)
-        if entries > FEW and entries > 4 * self.armed_count:
+        if len(self._heap) > self._many:
             self._clear_up()
 
     def _clear_up(self) -> None:
@@ -148,6 +141,7 @@ class TimerQueue:
                 entries.append(entry)
         self._heap = entries
         heapify(self._heap)
+        self._many = max(FEW, 2 * len(entries))
 
     def next_deadline(self) -> Instant | None:
         """Tell the exact next deadline, or None. Stale entries that have come up are settled."""

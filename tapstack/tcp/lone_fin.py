@@ -131,7 +131,7 @@ def _note_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
     tcb.transmitted_at = now
     tcb.acks.on_ack_sent()
-    tcb.delayed_ack_timer.cancel()
+    tcb.delayed_ack_timer.deadline = None
     statistics.segs_out += 1
     if statistics.limit is _IDLE:
         statistics.limit, statistics.limit_since = _BUSY, now

@@ -118,7 +118,7 @@ def send_plain(
             if length:
                 tcb.last_sent_at = now
             tcb.acks.on_ack_sent()
-            tcb.delayed_ack_timer.cancel()
+            tcb.delayed_ack_timer.deadline = None
             ctx.counters["TcpOutSegs"] += packets
             tcb.statistics.on_transmitted(packets, length)
     return is_sent
