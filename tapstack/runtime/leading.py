@@ -32,7 +32,7 @@ from tapstack.runtime.lock import StackLock
 from tapstack.runtime.waiters import Bell, Waiter
 from tapstack.socket.watching import Watchers
 
-_TICK: Duration = 2 * MILLISECOND
+TICK: Duration = 2 * MILLISECOND
 """How long threads that wait now and then may leave the lead."""
 _LONGEST_TICK: Duration = 8 * MILLISECOND
 """The same while others come back to it, each time: to look costs them the interpreter."""
@@ -59,7 +59,7 @@ class Leadership:
         """Whether it does so until the lead is left."""
         self._reserve_is_to_leave = False
         """Whether somebody else reads the devices now and then."""
-        self.tick = _TICK
+        self.tick = TICK
         """How long the lead may be left before the thread that stands by takes it."""
         self._kept = Waiter(None, 0)
         """Of whoever takes the lead for one wait."""

@@ -17,7 +17,7 @@ from threading import get_ident
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.runtime.driving import Driver
-from tapstack.runtime.leading import Leadership
+from tapstack.runtime.leading import TICK, Leadership
 from tapstack.runtime.waiters import Waiter
 from tapstack.socket.descriptor import Readiness
 
@@ -26,7 +26,7 @@ Ready = tuple[int, int]
 
 _ALWAYS_SHOWN = select.POLLERR | select.POLLHUP
 """What poll(2) tells of whether it is asked for or not."""
-_TICK: Duration = 20 * MILLISECOND
+_LONG_TICK: Duration = 20 * MILLISECOND
 """How long an event loop may be about what it has heard before another thread drives."""
 _AT_ONCE = 64
 """Descriptors that the system tells of at once; the others are told of next."""
@@ -164,7 +164,7 @@ class Selection:
 
     def _wait(self, timeout: float | None, now: Instant) -> list[Ready]:
         sleeper, leadership = self._sleeper, self._leadership
-        leadership.tick = _TICK
+        leadership.tick = _LONG_TICK
         sleeper.begin()
         ready = self._ready(now)
         if ready or (timeout is not None and timeout <= 0):
@@ -198,4 +198,5 @@ class Selection:
         """Leave every socket to its descriptor."""
         for readiness in tuple(self._events):
             self.end(readiness, now=now)
+        self._leadership.tick = TICK
         self._sleeper.close()

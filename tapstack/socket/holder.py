@@ -139,7 +139,8 @@ class SocketObject:
             arrival = arrived.popleft()
         except IndexError:
             return None
-        if not arrived and (readiness := self._open.readiness) is not None:
+        readiness = None if arrived else self._open.readiness
+        if readiness is not None and not readiness.is_told:
             readiness.refresh()
         return arrival
 
