@@ -8,7 +8,6 @@ usage: python -m bench.application kernel|offload|no-offload
 
 import asyncio
 import select
-import selectors
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -19,7 +18,7 @@ from typing import Any
 
 from bench.conversation import Request, prepare_process, reply, requests
 from bench.far_end import BLOCK, TOLD
-from tapstack.selectors import DefaultSelector as DrivingSelector
+from tapstack.event_loop import EventLoop
 from tapstack.socket.facade import Socket as StackSocket
 
 Socket = Any
@@ -155,8 +154,7 @@ async def serve_by_asyncio(listener: Socket) -> None:
 
 
 def echo_by_asyncio(listener: Socket) -> None:
-    ours = isinstance(listener, StackSocket)
-    loop = asyncio.SelectorEventLoop(DrivingSelector() if ours else selectors.DefaultSelector())
+    loop = EventLoop() if isinstance(listener, StackSocket) else asyncio.new_event_loop()
     try:
         loop.run_until_complete(serve_by_asyncio(listener))
     finally:

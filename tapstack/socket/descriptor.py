@@ -15,6 +15,7 @@ import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from typing import Any, TypeVar
 
 from tapstack.base.contracts import ACCEPTABLE, READABLE
@@ -157,6 +158,11 @@ class ReadinessDescriptor:
         self._kept.close()
 
 
+_FIRST_MERE_NUMBER = 1 << 30
+"""Beyond any descriptor: there are at most 2²⁰ to a process, unless its machine says otherwise."""
+_mere_numbers = count(_FIRST_MERE_NUMBER)
+
+
 class Readiness:
     """What one socket shows of its readiness, from when somebody asks for a descriptor.
 
@@ -164,14 +170,17 @@ class Readiness:
     within the stack, so that events and the application's threads do not mix.
 
     A selector that knows the stack may ask for itself: while it does, and nobody else has a number
-    to wait on, the descriptor is left as it is, which saves several system calls an event.
+    to wait on, the descriptor is left as it is, which saves several system calls an event. And if
+    it is known from the first that only such a selector will wait, there is a mere number instead.
     """
 
-    def __init__(self, host: SocketHost, endpoint: SocketEndpoint, now: Instant) -> None:
+    def __init__(
+        self, host: SocketHost, endpoint: SocketEndpoint, now: Instant, *, is_mere_number: bool
+    ) -> None:
         """Make the descriptor. Raises: OSError."""
         self.host = host
         self.endpoint = endpoint
-        self._descriptor: ReadinessDescriptor | None = ReadinessDescriptor()
+        self._descriptor = None if is_mere_number else ReadinessDescriptor()
         self._watched: object = None
         self._stop: Callable[[], None] | None = None
         self._tell: Callable[[Readiness], None] | None = None
@@ -180,8 +189,8 @@ class Readiness:
         # Others have a number to wait on.
         self.is_told = False
         """Whether events say all that there is to say of calls, too, as nothing is shown."""
-        self.number = self._descriptor.fileno()
-        """The descriptor; −1 once closed."""
+        self.number = self._descriptor.fileno() if self._descriptor else next(_mere_numbers)
+        """The descriptor, or the mere number; −1 once closed."""
         _shown[self.number] = self
         self._follow(now=now)
 
@@ -196,11 +205,11 @@ class Readiness:
 
     def refresh(self) -> None:
         """Show what a call has changed, unless it has closed the socket."""
-        if self._descriptor is not None:
+        if self.number >= 0:
             self.host.call(self._follow)
 
     def _follow(self, *, now: Instant) -> None:
-        if self._descriptor is None:
+        if self.number < 0:
             return
         watched = self.endpoint.watched()
         if watched is not self._watched:
@@ -244,7 +253,7 @@ class Readiness:
 
     def tell(self, on_change: Callable[[Readiness], None], *, now: Instant) -> bool:
         """Tell a selector from now on; False: it is to wait on the descriptor, as one is told."""
-        if self._tell is not None or self._descriptor is None:
+        if self._tell is not None or self.number < 0:
             self.share(now=now)
             return False
         self._tell = on_change
@@ -257,29 +266,38 @@ class Readiness:
         self._tell = None
         self._show_others(now)
 
-    def share(self, *, now: Instant) -> None:
-        """Show how things are from now on, whoever else is told."""
+    def share(self, *, now: Instant) -> int:
+        """Show how things are from now on, whoever else is told; give a real descriptor.
+
+        Raises: OSError.
+        """
+        if self.number < 0:
+            return -1
+        if self._descriptor is None:
+            self._descriptor = ReadinessDescriptor()
         self._is_shared = True
         self._show_others(now)
+        return self._descriptor.fileno()
 
     def close(self) -> None:
         """Give the descriptor back. To be called within the stack, or after its end."""
         if self._stop is not None:
             self._stop()
             self._stop = None
-        if self._descriptor is not None:
+        if self.number >= 0:
             del _shown[self.number]
             self.number = -1
+        if self._descriptor is not None:
             self._descriptor.close()
             self._descriptor = None
 
 
 _shown: dict[int, Readiness] = {}
-"""Sockets by their descriptors. Numbers belong to the process, and so does this."""
+"""Sockets by their numbers. These belong to the process, and so does this."""
 
 
 def find_readiness(number: int) -> Readiness | None:
-    """Give what a descriptor shows, if it is one of a socket's; None for any other, and copies."""
+    """Give what a number stands for, if it is a socket's; None for any other, and for copies."""
     return _shown.get(number)
 
 

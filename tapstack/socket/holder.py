@@ -264,6 +264,14 @@ class SocketObject:
         """
         return -1 if self._held is None else self._held.fileno()
 
+    def use_mere_number(self) -> None:
+        """Have `fileno` give a number that only the selectors of `tapstack.selectors` know.
+
+        To make a descriptor and to close it costs as much as several segments. One that was given
+        out already stays. Raises: OSError.
+        """
+        self._holds().open.use_mere_number()
+
     def dup(self: S) -> S:
         """Make another object of the same socket, which stays open until both are closed."""
         made = self.__class__.__new__(self.__class__)

@@ -31,18 +31,26 @@ class OpenSocket:
     def fileno(self) -> int:
         """Give the descriptor that shows readiness, made on the first call. Raises: OSError."""
         if self.readiness is None:
-            self.host.look(self._show)
+            self.host.look(self._show, False)
         return -1 if self.readiness is None else self.readiness.number
 
-    def _show(self, *, now: Instant) -> None:
-        if self.readiness is None and self.holders:
-            self.readiness = Readiness(self.host, self.endpoint, now)
+    def use_mere_number(self) -> None:
+        """Have `fileno` give a mere number, unless it has given a descriptor. Raises: OSError."""
+        if self.readiness is None:
+            self.host.look(self._show, True)
 
-    def share(self, *, now: Instant) -> OpenSocket:
-        """Count one more holder, who may wait on a number of his own."""
+    def _show(self, is_mere_number: bool, *, now: Instant) -> None:
+        if self.readiness is None and self.holders:
+            self.readiness = Readiness(self.host, self.endpoint, now, is_mere_number=is_mere_number)
+
+    def descriptor(self) -> int:
+        """Give a descriptor to be copied, which tells from now on. Raises: OSError."""
+        self.fileno()
+        return -1 if self.readiness is None else self.host.look(self.readiness.share)
+
+    def share(self, *, now: Instant) -> OpenSocket:  # noqa: ARG002 - every attempt's form
+        """Count one more holder."""
         self.holders += 1
-        if self.readiness is not None:
-            self.readiness.share(now=now)
         return self
 
     def give_back(self, *, now: Instant) -> int:
@@ -77,7 +85,7 @@ class Held(NamedTuple):
 
     def duplicate(self) -> Held:
         """Hold it once more, under another number. Raises: OSError."""
-        number = os.dup(self.fileno())
+        number = os.dup(self.open.descriptor() if self.number < 0 else self.number)
         self.host.call(self.open.share)
         return self._replace(number=number)
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tapstack.base.units import MILLISECOND
+from tapstack.event_loop import EventLoop
 from tapstack.selectors import DefaultSelector
 from tests.runtime.test_leading import Hosts, leader_of, until_it_leads, until_it_stands_by
 from tests.runtime.test_runtime import HERE, THERE
@@ -222,7 +223,7 @@ def test_what_a_signal_handler_raises(hosts: Hosts, selector: DefaultSelector) -
 
 def test_an_event_loop(hosts: Hosts) -> None:
     """Servers, clients, long texts, timers and other threads, by asyncio's own transports."""
-    loop = asyncio.SelectorEventLoop(DefaultSelector())
+    loop = EventLoop()
     text = bytes(range(256)) * 10_000
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -253,5 +254,30 @@ def test_an_event_loop(hosts: Hosts) -> None:
     try:
         assert loop.run_until_complete(run()) == [text] * 4
         loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+
+
+def test_the_transports_of_an_event_loop_take_no_descriptors(hosts: Hosts) -> None:
+    loop = EventLoop()
+
+    async def run() -> None:
+        writers, counts = [], []
+        for _ in range(3):
+            client, server = hosts.connect()
+            reader, writer = await asyncio.open_connection(sock=client)
+            server.sendall(b"x")
+            assert await asyncio.wait_for(reader.read(9), PATIENCE) == b"x"
+            writer.write(b"y")
+            assert server.recv(9) == b"y"
+            writers.append(writer)
+            counts.append(len(os.listdir("/proc/self/fd")))
+        assert counts == counts[:1] * 3
+        for writer in writers:
+            writer.close()
+            await writer.wait_closed()
+
+    try:
+        loop.run_until_complete(run())
     finally:
         loop.close()

@@ -319,3 +319,47 @@ def test_sockets_of_another_stack_are_told_of_by_their_descriptors(
     for net, runtime in zip(nets, runtimes, strict=True):
         net.close()
         runtime.close()
+
+
+def test_a_mere_number_is_known_to_these_selectors_alone(
+    ours: Net, selector: DefaultSelector
+) -> None:
+    client, server = ours.pair()
+    server.use_mere_number()
+    key = selector.register(server.fileno(), READ)
+    assert key.fd == server.fileno()
+    client.send(b"x")
+    assert wait(selector) == {server.fileno(): READ}
+    with selectors.DefaultSelector() as other, pytest.raises(OSError, match="Bad file descriptor"):
+        other.register(server, READ)
+    selector.unregister(server)
+    with DefaultSelector() as other:
+        other.register(server, READ)
+        assert now(other) == {server: READ}
+    server.close()
+    assert server.fileno() == -1
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        server.use_mere_number()
+
+
+def test_a_copy_of_one_with_a_mere_number_has_a_descriptor(
+    ours: Net, selector: DefaultSelector
+) -> None:
+    client, server = ours.pair()
+    server.use_mere_number()
+    selector.register(server, READ)
+    copy = ours.keep(server.dup())
+    client.send(b"x")
+    wait_readable(copy)
+    assert now(selector) == {server: READ}
+    copy.recv(1)
+    assert now(selector) == {}
+
+
+def test_a_descriptor_that_was_given_out_stays(ours: Net) -> None:
+    client, server = ours.pair()
+    fd = server.fileno()
+    server.use_mere_number()
+    assert server.fileno() == fd
+    client.send(b"x")
+    wait_readable(server)

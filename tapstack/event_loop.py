@@ -1,0 +1,28 @@
+"""An event loop of asyncio's for the stack's sockets: it drives the stack while it waits.
+
+    asyncio.run(main(), loop_factory=EventLoop)
+
+Not done here: waiting (`selectors.py`). Transports are asyncio's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tapstack.selectors import DefaultSelector
+from tapstack.socket.facade import Socket
+
+
+class EventLoop(asyncio.SelectorEventLoop):
+    """What `asyncio.SelectorEventLoop` is, and quicker with sockets of the stack."""
+
+    def __init__(self) -> None:
+        super().__init__(DefaultSelector())
+
+    def _make_socket_transport(self, sock: Any, *arguments: Any, **how: Any) -> Any:
+        """Make a transport: nobody but this loop waits for its socket, by whatever number."""
+        if isinstance(sock, Socket):
+            sock.use_mere_number()
+        loop: Any = super()
+        return loop._make_socket_transport(sock, *arguments, **how)
