@@ -34,6 +34,7 @@ from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.text_followers import hear_acknowledged
 from tapstack.tcp.timeouts import on_probe_answered
 from tapstack.tcp.unit_size import update_pacing_rate
+from tapstack.tcp.window_validation import decay_after_idle
 
 _MOST_ELAPSED = 2**31 // 1000
 """ms: an echo that is older is believed to be none of ours (as Linux)."""
@@ -51,12 +52,14 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     tcb.probes_out = 0
     news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
     news.plain = not (seg.length or news.una_advanced or updates_window(tcb, seg))
-    predicted = _is_predicted(tcb, seg)
+    predicted = is_predicted(tcb, seg)
     if news.una_advanced or not seg.text or not predicted:
         tcb.more_coming = False  # as in Linux, where such text has nothing sent but an ACK
     tcb.acks.fresh |= tcb.acks.owed and not predicted
-    outstanding = bool(tcb.sent)
+    outstanding, wnd = bool(tcb.sent), tcb.snd_wnd
     update_send_window(tcb, seg)
+    if tcb.snd_wnd != wnd and not outstanding and tcb.unsent():
+        decay_after_idle(ctx, tcb, now)
     sacked = take_sack(ctx, tcb, seg, news)
     _advance(ctx, tcb, seg, news, sacked, now)
     if tcb.ecn:
@@ -77,7 +80,7 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     return True
 
 
-def _is_predicted(tcb: Tcb, seg: Segment) -> bool:
+def is_predicted(tcb: Tcb, seg: Segment) -> bool:
     """Tell whether a segment is what Linux predicts: next in order, and nothing new in its header.
 
     What an ACK that waits, or text that is held back, has to do with it is not asked then.

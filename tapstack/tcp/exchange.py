@@ -101,14 +101,15 @@ def take_exchange(
         tcb.ts_recent = stamp
         tcb.ts_recent_at = now
     tcb.last_received_at = now
+    tcb.receive_space.last_echo = echo  # which tells a receiver's round trip by a full segment only
     if length:
-        _take_text(ctx, tcb, text, length, echo, now)
+        _take_text(ctx, tcb, text, length, now)
     elif tcb.acks.due or tcb.acks.fresh:
         ctx.mark_dirty(tcb)
     return True
 
 
-def _take_text(ctx: Context, tcb: Tcb, text: Buffer, length: int, echo: int, now: Instant) -> None:
+def _take_text(ctx: Context, tcb: Tcb, text: Buffer, length: int, now: Instant) -> None:
     """Take text, and see that its ACK leaves in time."""
     queue, memory, acks, space = tcb.receive_queue, tcb.receive_memory, tcb.acks, tcb.receive_space
     charge, room = memory_of(PLAIN_HEADERS + length)
@@ -132,9 +133,7 @@ def _take_text(ctx: Context, tcb: Tcb, text: Buffer, length: int, echo: int, now
     else:
         acks.follow_long_gap(tcb, gap)
     if space.window_since is None or (end - space.window_end) & _MASK < _HALF:
-        receive_space.measure(tcb, length, echo, now)
-    else:
-        space.last_echo = echo
+        receive_space.measure_by_window(tcb, now)
     if length >= GROWING_LENGTH:
         receive_space.offer_more(tcb, ctx.config, length, charge, charge)
     ctx.report(tcb, READABLE)

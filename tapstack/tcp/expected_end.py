@@ -37,7 +37,7 @@ _IDLE = Limit.IDLE
 
 
 def take_expected_fin(
-    ctx: Context, tcb: Tcb, seq: int, ack: int, wnd: int, stamp: int, now: Instant
+    ctx: Context, tcb: Tcb, seq: int, ack: int, wnd: int, stamp: int, echo: int, now: Instant
 ) -> bool:
     """Take a FIN at RCV.NXT while nothing of ours is in flight: ESTABLISHED to CLOSE-WAIT."""
     unacknowledged = (seq - tcb.rcv_wup) & _MASK
@@ -45,6 +45,7 @@ def take_expected_fin(
         tcb.state is not _ESTABLISHED
         or tcb.snd_una != ack
         or tcb.sent.segments
+        or (tcb.send_buffer.octets and wnd != tcb.snd_wnd)
         or unacknowledged >= tcb.rcv_wnd
         or (not tcb.undisturbed and is_disturbed(tcb))
     ):
@@ -57,6 +58,7 @@ def take_expected_fin(
     tcb.more_coming = False
     if seq == tcb.last_ack_sent:
         tcb.ts_recent, tcb.ts_recent_at = stamp, now
+    tcb.receive_space.last_echo = echo
     newer = (seq - tcb.snd_wl1) & _MASK
     if 0 < newer < _HALF or (not newer and (wnd > tcb.snd_wnd or not wnd)):
         set_send_window(tcb, seq, ack, wnd)

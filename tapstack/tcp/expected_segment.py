@@ -21,6 +21,7 @@ from tapstack.base.contracts import READABLE
 from tapstack.tcp import delivery_rate, mtu_probing, rack, tail_loss_probe
 from tapstack.tcp.acknowledgment import set_send_window
 from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
+from tapstack.tcp.receive_space import measure_by_echo
 from tapstack.tcp.segment import PSH
 from tapstack.tcp.state import State
 from tapstack.tcp.text_arrives import note_text
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 _TRANSFERRING = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT})
+_ESTABLISHED = State.ESTABLISHED  # a member of an Enum is looked up at length, each time
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 
@@ -64,18 +66,17 @@ def take_expected(
         or not wnd
         or (stamp - tcb.ts_recent) & _MASK >= _HALF
         or acked > (tcb.snd_nxt - tcb.snd_una) & _MASK
-        or (tcb.state is not State.ESTABLISHED and _ends_something(tcb, ack, acked, length))
+        or (wnd != tcb.snd_wnd and tcb.send_buffer.octets and not tcb.sent.segments)
+        or (tcb.state is not _ESTABLISHED and _ends_something(tcb, ack, acked, length))
         or (not tcb.undisturbed and look_for_disturbance(tcb))
     ):
         return False
     if length:
-        if tcb.read_shut:
-            return False
         memory, in_use = memory_of(PLAIN_HEADERS + length), tcb.receive_memory.charge
         if len(texts) > 1:
             in_use += memory.charge
         used = ((seq - tcb.rcv_wup) & _MASK) + length
-        if used > tcb.rcv_wnd or in_use > tcb.receive_space.buffer:
+        if used > tcb.rcv_wnd or in_use > tcb.receive_space.buffer or tcb.read_shut:
             return False  # a run has to fit in as a whole
     elif not acked:
         return False
@@ -93,10 +94,11 @@ def take_expected(
         tcb.ts_recent = stamp
         tcb.ts_recent_at = now
     tcb.last_received_at = now
+    if tcb.state is _ESTABLISHED:
+        measure_by_echo(tcb, length, echo, now)
     if length:
         _queue(tcb, seq, texts, length, packets, memory)
-        told = echo if tcb.state is State.ESTABLISHED else None  # as `segment_arrives` has it
-        note_text(ctx, tcb, length, segment_size, bool(flags & PSH), told, memory, now)
+        note_text(ctx, tcb, length, segment_size, bool(flags & PSH), memory, now)
         ctx.report(tcb, READABLE)
     ctx.mark_dirty(tcb)
     return True

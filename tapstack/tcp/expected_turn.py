@@ -50,7 +50,7 @@ def take_expected_turn(
     if seq != tcb.rcv_nxt or (stamp - tcb.ts_recent) & _MASK >= _HALF:
         return False
     if flags & FIN:
-        return take_expected_fin(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, stamp, now)
+        return take_expected_fin(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, stamp, echo, now)
     if tcb.state is _LAST_ACK:
         return take_last_ack(ctx, tcb, ack)
     return _take_end_of_handshake(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, stamp, echo, now)

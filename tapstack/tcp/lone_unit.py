@@ -25,7 +25,7 @@ from tapstack.tcp.statistics import Limit
 from tapstack.tcp.transmission import transmit
 from tapstack.tcp.undisturbed import look_for_disturbance
 from tapstack.tcp.unit_size import unit_segments
-from tapstack.tcp.window_validation import is_left_unused, note_use, restart_after_idle
+from tapstack.tcp.window_validation import is_left_unused, note_use, restart
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -50,7 +50,7 @@ def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if not _may_leave(ctx, tcb, length, now):
         return False
     if not segments:
-        restart_after_idle(ctx, tcb, now)
+        restart(tcb, now)
     tcb.acks.on_text_sent(now)
     _send(ctx, tcb, lane, length, PSH if tcb.send_pieces.take_lone() else 0, now)
     return True

@@ -40,7 +40,7 @@ from tapstack.tcp.timeouts import arm_persist, stop_probing
 from tapstack.tcp.train import send_waiting_train
 from tapstack.tcp.transmission import current_mss, transmit
 from tapstack.tcp.unit_size import Wait, unit_segments, wait_for_more
-from tapstack.tcp.window_validation import note_use, restart_after_idle
+from tapstack.tcp.window_validation import note_use, restart
 
 _CAN_SEND_TEXT = frozenset({State.ESTABLISHED, State.CLOSE_WAIT}) | (
     HAS_SENT_FIN - {State.TIME_WAIT}
@@ -147,43 +147,54 @@ def repair(ctx: Context, tcb: Tcb, now: Instant) -> None:
 # --- new text -----------------------------------------------------------------------------------
 
 
-def send_new_text(ctx: Context, tcb: Tcb, now: Instant, *, one_by_one: bool = False) -> None:
+def send_new_text(ctx: Context, tcb: Tcb, now: Instant, *, only_one: bool = False) -> None:
     """Send text never sent, in units as large as the windows allow, and our FIN: one burst of them.
 
-    Or as many, if they leave `one_by_one`.
+    Or `only_one`, while the user's text still comes: it waits for nothing but the windows.
     """
-    unsent = tcb.unsent()
-    if not unsent and not _fin_waits(tcb):
+    if not tcb.unsent() and not _fin_waits(tcb):
         return
     before, begins_rto = tcb.snd_nxt, runs_no_rto(tcb)
     tcb.sent.begin_burst()
     path_mtu.refresh(ctx, tcb, now)
-    mss, goes_on = current_mss(tcb, now), True
+    mss = current_mss(tcb, now)
     if tcb.accecn is not None:
         tcb.accecn.burst_mss = mss
     try:
-        if tcb.mtu_probing is not None:
-            goes_on, unsent = _send_mtu_probe(ctx, tcb, now), tcb.unsent()
-        elif unsent > mss and send_waiting_train(ctx, tcb, unsent, now, one_by_one=one_by_one):
-            unsent = tcb.unsent()
-        reason = None if goes_on else _reason_to_wait(ctx, tcb, unsent, mss, now)
-        while reason is None:
-            reason = _send_next_unit(ctx, tcb, unsent, mss, now)
-            if one_by_one:
-                tcb.sent.begin_burst()
-            # What has left may have taken SACK blocks along.
-            mss, unsent = current_mss(tcb, now), tcb.unsent()
+        limited = (_send_one_unit if only_one else _send_units)(ctx, tcb, mss, now)
     finally:  # also if a signal handler raises amid a write
         if tcb.accecn is not None:
             tcb.accecn.burst_mss = 0
-    limited = tcb.sent.in_flight >= tcb.window.cwnd
-    limited |= unsent > 0 and reason is Wait.CONGESTION_WINDOW
+    limited |= tcb.sent.in_flight >= tcb.window.cwnd
     if tcb.snd_nxt != before or limited:
         note_use(ctx, tcb, limited, now)
     if tcb.snd_nxt != before:
         probes = tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False)
         if begins_rto and not probes:
             rearm_retransmission(tcb, now)
+
+
+def _send_one_unit(ctx: Context, tcb: Tcb, mss: int, now: Instant) -> bool:
+    """Send one unit, which is no MTU probe; False: it does not wait for the congestion window."""
+    unsent = tcb.unsent()
+    if unsent <= mss or not send_waiting_train(ctx, tcb, unsent, now, most=1):
+        _send_next_unit(ctx, tcb, unsent, mss, now, waits=False)
+    return False
+
+
+def _send_units(ctx: Context, tcb: Tcb, mss: int, now: Instant) -> bool:
+    """Send units until the next one waits; tell whether it does for the congestion window."""
+    unsent, goes_on = tcb.unsent(), True
+    if tcb.mtu_probing is not None:
+        goes_on, unsent = _send_mtu_probe(ctx, tcb, now), tcb.unsent()
+    elif unsent > mss and send_waiting_train(ctx, tcb, unsent, now):
+        unsent = tcb.unsent()
+    reason = None if goes_on else _reason_to_wait(ctx, tcb, unsent, mss, now)
+    while reason is None:
+        reason = _send_next_unit(ctx, tcb, unsent, mss, now)
+        # What has left may have taken SACK blocks along.
+        mss, unsent = current_mss(tcb, now), tcb.unsent()
+    return unsent > 0 and reason is Wait.CONGESTION_WINDOW
 
 
 def _send_mtu_probe(ctx: Context, tcb: Tcb, now: Instant) -> bool:
@@ -193,23 +204,27 @@ def _send_mtu_probe(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         return False
     if length:
         start = tcb.snd_nxt
-        _send_unit(ctx, tcb, length, False, now, uncut=True)
+        pushed = tcb.send_pieces.is_pushed_before(add(start, length))
+        _send_unit(ctx, tcb, length, False, now, push=pushed, uncut=True)
         mtu_probing.on_sent(ctx, tcb, start, tcb.snd_nxt)
     return True
 
 
-def _send_next_unit(ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant) -> Wait | None:
-    """Send one unit of what waits, and give None; else why text of several segments waits."""
+def _send_next_unit(
+    ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant, *, waits: bool = True
+) -> Wait | None:
+    """Send one unit of what waits, and give None; else why text of several segments waits.
+
+    If it `waits` at all: it need not for an ACK that is soon to come.
+    """
     if not unsent and not _fin_waits(tcb):
         return Wait.NO
     if len(tcb.send_pieces) > 1:
         tcb.send_pieces.grow_first(tcb, _unit_quota(ctx, tcb, mss) * mss)
-    reason = _reason_to_wait(ctx, tcb, unsent, mss, now)
+    reason = _reason_to_wait(ctx, tcb, unsent, mss, now) if waits else Wait.NO
     if reason is not Wait.NO:
         return reason
     length = _sendable(ctx, tcb, unsent, mss)
-    if length and not tcb.sent.in_flight and restart_after_idle(ctx, tcb, now):
-        length = _sendable(ctx, tcb, unsent, mss)
     fin = _fin_may_follow(tcb, length, unsent)
     if length or (fin and tcb.sent.in_flight < tcb.window.cwnd):
         _send_unit(ctx, tcb, length, fin, now)
@@ -309,6 +324,8 @@ def _send_unit(
     pushed = push or tcb.send_pieces.is_pushed_at(tcb, end)
     flags = (PSH if length and pushed else 0) | (FIN if fin else 0)
     mss = current_mss(tcb, now)
+    if length:
+        restart(tcb, now)
     size = length if uncut else mss
     segment = SentSegment(tcb.snd_nxt, add(end, fin), flags, size, now)
     nothing_in_flight = not tcb.sent

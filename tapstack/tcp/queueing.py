@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tapstack.tcp import send_space
 from tapstack.tcp.output import send_new_text
 from tapstack.tcp.train import send_train
+from tapstack.tcp.window_validation import decay_after_idle
 
 if TYPE_CHECKING:
     from tapstack.base.contracts import Buffer
@@ -27,10 +28,11 @@ def queue_text(
 ) -> int:
     """Queue text piece by piece, and tell how much found room.
 
-    Each piece that more follows is sent as soon as it is full, as far as the windows allow: what
-    has left makes room, so that much more may be taken than the buffer holds at once. What is
-    `held` leaves only with all of it. The last piece is the flush's, unless a train takes it along:
-    it is not to if the user `goes_on`, or ends a record.
+    Whenever the last piece is full and more follows, a unit of it leaves, if nothing waits before
+    it, and all that may when it is pushed: what has left makes room, in that piece too, so that
+    much more may be taken than the buffer holds at once. What is `held` leaves only with all of it.
+    The end is the flush's, unless a train takes it along: it is not to if the user `goes_on`, or
+    ends a record.
     """
     text = memoryview(data)
     taken, size, may_leave = 0, len(text), not held
@@ -44,6 +46,8 @@ def queue_text(
         room = in_last or send_space.room_for_another(ctx, tcb)
         if not room:
             break
+        if not (in_last or tcb.sent.segments):
+            decay_after_idle(ctx, tcb, now)
         part = text[taken : taken + room]
         tcb.send_buffer.append(part)
         tcb.send_pieces.take(tcb, len(part), begins=not in_last)
@@ -52,6 +56,16 @@ def queue_text(
         if pushed:
             tcb.send_pieces.push()
         if taken < size and may_leave:
-            send_new_text(ctx, tcb, now, one_by_one=not pushed)
+            if pushed or len(tcb.send_pieces) == 1:
+                _send_meanwhile(ctx, tcb, now, only_one=not pushed)
             may_leave = len(tcb.send_pieces) < _ENOUGH_PIECES or tcb.mtu_probing is not None
     return taken
+
+
+def _send_meanwhile(ctx: Context, tcb: Tcb, now: Instant, *, only_one: bool) -> None:
+    """Send what is queued of a text that goes on: Nagle's algorithm is not asked."""
+    tcb.push_pending = True
+    try:
+        send_new_text(ctx, tcb, now, only_one=only_one)
+    finally:  # also if a signal handler raises amid a write
+        tcb.push_pending = False

@@ -201,27 +201,31 @@ def learn_share(tcb: Tcb, length: int, charge: int) -> None:
         space.taken_before = min(space.taken_before, space.clamp)
 
 
-def measure(
-    tcb: Tcb, length: int, echo: int | None, now: Instant, *, in_order: bool = True
-) -> None:
-    """Measure the round trip, as a segment with so many octets of text has come.
+def measure_by_echo(tcb: Tcb, length: int, echo: int, now: Instant) -> None:
+    """Measure the round trip by the TSecr of a segment, before its text is taken.
 
-    `echo` is its TSecr; None: it has no timestamps. What lies beyond a gap fills no window.
+    As in Linux: of several with one echo the first alone tells it, and only if it is a full one:
+    `length` is its octets of sequence space. A queue that is not empty says that the user, not the
+    network, was slow.
     """
     space = tcb.receive_space
-    if in_order and (space.window_since is None or not lt(tcb.rcv_nxt, space.window_end)):
-        if space.window_since is not None:
-            space.sample(max(now - space.window_since, 1), smooth=False)
-        space.window_end, space.window_since = add(tcb.rcv_nxt, tcb.rcv_wnd), now
-    if echo is None or not tcb.timestamps or echo == space.last_echo:
+    if echo == space.last_echo:
         return
     space.last_echo = echo
     if length < tcb.acks.rcv_mss:
         return
     elapsed = sub(tcb.timestamp_now(now), echo) * MILLISECOND
     if 0 < elapsed < _LONGEST_ROUND_TRIP:
-        # A queue that is not empty says that the user, not the network, was slow.
         space.sample(elapsed, smooth=not len(tcb.receive_queue))
+
+
+def measure_by_window(tcb: Tcb, now: Instant) -> None:
+    """Measure the round trip by how long the peer takes to fill the window, as text has come."""
+    space = tcb.receive_space
+    if space.window_since is None or not lt(tcb.rcv_nxt, space.window_end):
+        if space.window_since is not None:
+            space.sample(max(now - space.window_since, 1), smooth=False)
+        space.window_end, space.window_since = add(tcb.rcv_nxt, tcb.rcv_wnd), now
 
 
 def offer_more(tcb: Tcb, config: TcpConfig, length: int, charge: int, in_use: int) -> None:

@@ -17,7 +17,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import ecn, fast_open_path
 from tapstack.tcp.accecn import tell_again
 from tapstack.tcp.acknowledging import acknowledge
-from tapstack.tcp.acknowledgment import echo_of, process_acknowledgment
+from tapstack.tcp.acknowledgment import echo_of, is_predicted, process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.half_open import complete_passive_open, establish
@@ -28,9 +28,11 @@ from tapstack.tcp.invalid import (
     report_duplicate,
 )
 from tapstack.tcp.lifetime import destroy, enter_time_wait
+from tapstack.tcp.memory_pressure import is_paid_for
 from tapstack.tcp.output import repair, send_what_may_be_sent
 from tapstack.tcp.paws import check_timestamps, update_ts_recent
 from tapstack.tcp.reassembly import span_beyond_gap
+from tapstack.tcp.receive_space import measure_by_echo
 from tapstack.tcp.receive_window import right_edge
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.replies import reset_in_reply_to
@@ -67,17 +69,26 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
     if going_on and tcb.state is State.ESTABLISHED:
         # As Linux, whatever it acknowledges; and in no other state.
         ecn.count_marks(tcb, seg, segment_size)
+    text_first = seg.length and tcb.recovery.phase is not Phase.OPEN and _text_comes_first(tcb, seg)
     if going_on and check_ack(ctx, tcb, seg, now):
         tcb.last_received_at = now
-        if seg.length and (tcb.sent.lost_out or tcb.recovery.new_text_first):
+        if echo is not None:
+            measure_by_echo(tcb, seg.length, echo, now)
+        if seg.length and (tcb.sent.lost_out or tcb.recovery.new_text_first) and not text_first:
             repair(ctx, tcb, now)  # as in Linux: before there is more to acknowledge
         expected = tcb.rcv_nxt
         if tcb.state in TAKES_TEXT:
             check_urgent(ctx, tcb, seg)
-        process_text(ctx, tcb, seg, segment_size, echo, now)
+        process_text(ctx, tcb, seg, segment_size, now)
         check_fin(ctx, tcb, seg, now)
         tcb.statistics.bytes_received += sub(tcb.rcv_nxt, expected)
     ctx.mark_dirty(tcb)
+
+
+def _text_comes_first(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a segment is such that Linux takes its text before what it acknowledges."""
+    expected = tcb.state is State.ESTABLISHED and is_predicted(tcb, seg) and tcb.rcv_wnd
+    return bool(expected and is_paid_for(tcb, seg))
 
 
 def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:

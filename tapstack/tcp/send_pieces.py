@@ -156,3 +156,7 @@ class SendPieces:
         if not self._pieces:
             return end == add(tcb.snd_nxt, tcb.unsent())
         return self._pieces[0].end == end and self._pieces[0].pushed
+
+    def is_pushed_before(self, end: int) -> bool:
+        """Tell whether a piece is pushed that ends at `end` or before."""
+        return any(piece.pushed and ge(end, piece.end) for piece in self._pieces)

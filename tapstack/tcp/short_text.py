@@ -82,7 +82,7 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
     if tcb.last_sent_at:
         idle = now - tcb.last_sent_at
         if idle > tcb.rtt.rto and ctx.config.tcp_slow_start_after_idle:
-            decay(ctx, tcb, idle, now)
+            decay(ctx, tcb, idle, tcb.rtt.rto, now)
         tcb.congestion.on_restart(idle, now)
     seq, mss = tcb.snd_nxt, tcb.effective_mss
     tcb.snd_nxt = end = (seq + length) & _MASK

@@ -41,13 +41,8 @@ GROWING_LENGTH = 128
 """Octets of text that a segment has at least for the window to grow by it, as in Linux."""
 
 
-def process_text(
-    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, echo: int | None, now: Instant
-) -> None:
-    """Take the text: in order to the user, beyond a gap to reassembly.
-
-    `echo` is what tells the round trip to who only receives; None: nothing.
-    """
+def process_text(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant) -> None:
+    """Take the text: in order to the user, beyond a gap to reassembly."""
     if _is_for_nobody(tcb, seg):
         _refuse(ctx, tcb, seg)
     elif tcb.state not in TAKES_TEXT or not seg.text:
@@ -56,9 +51,9 @@ def process_text(
     elif le(add(seg.seq, len(seg.text)), tcb.rcv_nxt) or ge(seg.seq, right_edge(tcb)):
         _acknowledge_again(ctx, tcb, seg)
     elif not gt(seg.seq, tcb.rcv_nxt):
-        _receive_in_order(ctx, tcb, seg, segment_size, echo, now)
+        _receive_in_order(ctx, tcb, seg, segment_size, now)
     else:
-        _receive_out_of_order(ctx, tcb, seg, segment_size, echo, now)
+        _receive_out_of_order(ctx, tcb, seg, segment_size, now)
 
 
 def _is_for_nobody(tcb: Tcb, seg: Segment) -> bool:
@@ -94,7 +89,7 @@ def _acknowledge_again(ctx: Context, tcb: Tcb, seg: Segment) -> None:
 
 
 def _receive_in_order(
-    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, echo: int | None, now: Instant
+    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant
 ) -> None:
     """Take text that is next, some of which may have come before."""
     note_duplicate(ctx, tcb, seg)
@@ -110,7 +105,7 @@ def _receive_in_order(
     if seg.flags & FIN:
         tcb.reassembly = None  # as Linux does: nothing can lie beyond the end of the stream
     pushed = bool(seg.flags & PSH)
-    note_text(ctx, tcb, len(seg.text), segment_size, pushed, echo, memory, now)
+    note_text(ctx, tcb, len(seg.text), segment_size, pushed, memory, now)
     ecn.on_text(tcb, seg)
     if tcb.reassembly:
         _fill_gap(ctx, tcb, tcb.reassembly)
@@ -139,7 +134,6 @@ def note_text(
     length: int,
     segment_size: int,
     pushed: bool,
-    echo: int | None,
     memory: Memory,
     now: Instant,
 ) -> None:
@@ -149,7 +143,7 @@ def note_text(
     if size > acks.rcv_mss:
         receive_space.learn_share(tcb, length, memory.charge)
     acks.on_text(tcb, size, pushed, now)
-    receive_space.measure(tcb, length, echo, now)
+    receive_space.measure_by_window(tcb, now)
     if length >= GROWING_LENGTH:
         receive_space.offer_more(tcb, ctx.config, length, memory.charge, held(tcb))
 
@@ -179,14 +173,13 @@ def _fill_gap(ctx: Context, tcb: Tcb, queue: ReassemblyQueue) -> None:
 
 
 def _receive_out_of_order(
-    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, echo: int | None, now: Instant
+    ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now: Instant
 ) -> None:
     """Keep text beyond a gap, and say so at once (RFC 5681 §4.2: an immediate duplicate ACK)."""
     length, memory = len(seg.text), memory_of_segment(seg)
     size = segment_size or length
     if size > tcb.acks.rcv_mss:
         receive_space.learn_share(tcb, length, memory.charge)
-    receive_space.measure(tcb, length, echo, now, in_order=False)
     tcb.acks.estimate_size(tcb, size, bool(seg.flags & PSH))
     ecn.on_text(tcb, seg)
     if not make_room(ctx, tcb, seg.seq):

@@ -27,7 +27,7 @@ from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.undisturbed import look_for_disturbance
 from tapstack.tcp.unit_size import unit_segments
-from tapstack.tcp.window_validation import is_left_unused, note_use, restart_after_idle
+from tapstack.tcp.window_validation import is_left_unused, note_use, restart
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -57,7 +57,7 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its
     is_whole = to_its_end and full < room and _last_may_leave(tcb, lane, length - taken)
     if is_whole:
         taken = length
-    _begin(ctx, tcb, now)
+    _begin(tcb, now)
     _send_pieces(tcb, lane, text[:taken], size, now, is_whole=is_whole)
     _count(ctx, tcb, packets_of(taken, mss), taken)
     if tcb.statistics.limit is Limit.IDLE:
@@ -118,12 +118,11 @@ def _send_pieces(
 
 
 def send_waiting_train(
-    ctx: Context, tcb: Tcb, unsent: int, now: Instant, *, one_by_one: bool
+    ctx: Context, tcb: Tcb, unsent: int, now: Instant, *, most: int | None = None
 ) -> bool:
-    """Send the largest units of text that waits, as many as may leave; False: decline.
+    """Send the largest units of text that waits, as many as may leave, or `most`; False: decline.
 
-    They are one burst, unless they leave `one_by_one`. What is to be done once, behind new text, is
-    the caller's.
+    They are one burst. What is to be done once, behind new text, is the caller's.
     """
     mss, lane, pieces = tcb.effective_mss, tcb.lane, tcb.send_pieces
     if lane is None or tcb.fin_queued or _is_anything_else(tcb, now):
@@ -131,11 +130,13 @@ def send_waiting_train(
     largest = unit_segments(ctx, tcb, mss)
     size = largest * mss
     count = min(unsent // size, _units_that_may_leave(tcb, largest, largest, mss))
+    if most is not None and count > most:
+        count = most
     if count < 1 or largest < 2 or not pieces.make_unit(tcb, size):
         return False
     if not lane.is_clear(tcb.pair, tcb.options, size, mss):
         return False
-    _begin(ctx, tcb, now)
+    _begin(tcb, now)
     departure = depart(tcb, now, nothing_in_flight=not tcb.sent)
     units: list[Unit] = []
     while len(units) < count and pieces.make_unit(tcb, size):
@@ -144,8 +145,6 @@ def send_waiting_train(
         segment = SentSegment(seq, end, flags, mss, now, largest, departure)
         text = tcb.send_buffer.views(sub(seq, tcb.snd_una), size)
         tcb.sent.append(segment)
-        if one_by_one:
-            tcb.sent.begin_burst()
         tcb.snd_nxt = end
         pieces.on_sent(end)
         units.append((seq, text))
@@ -178,9 +177,9 @@ def _units_that_may_leave(tcb: Tcb, packets: int, largest: int, mss: int) -> int
     return min(by_peer, (cwnd - tcb.sent.packets_out - largest) // packets + 1)
 
 
-def _begin(ctx: Context, tcb: Tcb, now: Instant) -> None:
+def _begin(tcb: Tcb, now: Instant) -> None:
     """Note what each segment that leaves would note again."""
-    restart_after_idle(ctx, tcb, now)
+    restart(tcb, now)
     tcb.rcv_wnd = select_window(tcb)
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
     tcb.transmitted_at = tcb.last_sent_at = now

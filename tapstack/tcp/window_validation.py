@@ -52,23 +52,28 @@ def shrink_to_use(ctx: Context, tcb: Tcb, now: Instant) -> None:
         window.cwnd = (window.cwnd + used) // 2
 
 
-def restart_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> bool:
-    """Fall towards the restart window when text is to be sent after a silence (RFC 5681 §4.1).
+def decay_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Fall towards the restart window after a silence (RFC 5681 §4.1), if nothing is in flight.
+
+    As in Linux that is asked when text is queued, and when the peer's window changes while text
+    waits, not when text is sent.
 
     Deviation: the RFC goes down to RW = min(IW, cwnd) after one RTO; Linux halves the window for
     each RTO of silence until it is there (RFC 2861 §3).
-
-    True: the window may be another one now.
     """
-    last_sent_at, segments = tcb.last_sent_at, tcb.sent.segments
-    if not last_sent_at or (segments and tcb.sent.in_flight):
-        return False
-    idle = now - last_sent_at
-    decays = bool(not segments and idle > tcb.rto() and ctx.config.tcp_slow_start_after_idle)
-    if decays:
-        decay(ctx, tcb, idle, now)
-    tcb.congestion.on_restart(idle, now)
-    return decays
+    if tcb.sent.segments or not tcb.last_sent_at:
+        return
+    # While a window is probed it is the time between probes that backs off.
+    rto = tcb.rto() if tcb.persist_timer.deadline is None else tcb.rtt.rto
+    idle = now - tcb.last_sent_at
+    if idle > rto and ctx.config.tcp_slow_start_after_idle:
+        decay(ctx, tcb, idle, rto, now)
+
+
+def restart(tcb: Tcb, now: Instant) -> None:
+    """Tell congestion control that text leaves, if nothing is in flight: for how long is known."""
+    if tcb.last_sent_at and not (tcb.sent.segments and tcb.sent.in_flight):
+        tcb.congestion.on_restart(now - tcb.last_sent_at, now)
 
 
 def is_left_unused(tcb: Tcb, now: Instant) -> bool:
@@ -78,7 +83,7 @@ def is_left_unused(tcb: Tcb, now: Instant) -> bool:
     return idles or now - tcb.window.full_at >= rto
 
 
-def decay(ctx: Context, tcb: Tcb, idle: Duration, now: Instant) -> None:
+def decay(ctx: Context, tcb: Tcb, idle: Duration, rto: Duration, now: Instant) -> None:
     """Halve the window for each RTO that it was idle, down to the restart window."""
     window = tcb.window
     cwnd, least = window.cwnd, tcb.route.initcwnd or ctx.config.tcp_initial_cwnd
@@ -87,4 +92,4 @@ def decay(ctx: Context, tcb: Tcb, idle: Duration, now: Instant) -> None:
     if cwnd <= least and cwnd <= window.ssthresh:
         return  # it is there already, as that of a connection that seldom sends is
     window.ssthresh = current_ssthresh(tcb)
-    window.cwnd = max(cwnd >> (idle - 1) // tcb.rto(), min(least, cwnd))
+    window.cwnd = max(cwnd >> (idle - 1) // rto, min(least, cwnd))

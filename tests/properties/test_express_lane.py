@@ -190,9 +190,9 @@ def play(scenario: Scenario, *, express: bool) -> History:
             return length
 
         def send_waiting(
-            ctx: Context, tcb: Tcb, unsent: int, now: Instant, *, one_by_one: bool
+            ctx: Context, tcb: Tcb, unsent: int, now: Instant, *, most: int | None = None
         ) -> bool:
-            sent = send_waiting_train(ctx, tcb, unsent, now, one_by_one=one_by_one)
+            sent = send_waiting_train(ctx, tcb, unsent, now, most=most)
             history.waiting_trains += sent
             return sent
 
