@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
 from tapstack.express_headers import (
+    FLAGS_AT,
     NO_DSCP,
     ONES,
     PLAIN_IPV4,
-    SYN_ALONE,
+    SYN_LONGER,
     TCP_START,
     WAY_MASK,
     is_from_host_to,
@@ -31,7 +32,7 @@ from tapstack.tcp.exchange import SHORT, take_exchange
 from tapstack.tcp.expected_segment import take_expected
 from tapstack.tcp.expected_turn import TURNING, take_expected_turn
 from tapstack.tcp.options import ALIGNED_TIMESTAMPS
-from tapstack.tcp.segment import ACK, FIN, PSH, Options, Segment, Timestamps
+from tapstack.tcp.segment import ACK, FIN, PSH, SYN, Options, Segment, Timestamps
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.state import State
 from tapstack.tcp.wire import PROTOCOL_TCP
@@ -73,14 +74,13 @@ class ExpressLane:
     def receive(
         self, interface: NetworkInterface, frame: Frame, now: Instant, behind: Sequence[Frame] = ()
     ) -> int:
-        """Take a frame if it is a plain segment of a connection of ours; 0: decline.
-
-        With it go those `behind` it, as far as they make a run with it: tell how many in all.
-        """
+        """Take a plain segment and those `behind` that continue it: tell how many, 0: decline."""
         octets = frame.parts[0]
         length = len(octets) - _LENGTH
         if length < 0 or self._tracer.on:
             return 0
+        if length == SYN_LONGER and octets[FLAGS_AT] == SYN:
+            return self.syns.receive(interface, frame, now)
         (
             addresses, front, total_length, number, way, check, source, destination,
             port, our_port, seq, ack, word, wnd, up, option, stamp, echo,
@@ -92,9 +92,8 @@ class ExpressLane:
             or front & NO_DSCP != PLAIN_IPV4
             or total_length != length + _IP_AND_TCP
         ):
-            return word == SYN_ALONE and self.syns.receive(interface, frame, now)
-        tcb = self._tcbs.get((destination, our_port, source, port))
-        if tcb is None:
+            return 0
+        if (tcb := self._tcbs.get((destination, our_port, source, port))) is None:
             return 0
         lane = tcb.lane
         is_open = lane is not None and lane.interface is interface and lane.heard == addresses

@@ -7,7 +7,7 @@ from tapstack.base.address import MacAddress
 from tapstack.base.checksum import is_checksum_right
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
 from tapstack.ip.wire import FRAGMENT_MASK, HEADER_LENGTH as IP_LENGTH, PLAIN
-from tapstack.tcp.options import USUAL_SYN_LENGTH
+from tapstack.tcp.options import TIMESTAMPS_LENGTH, USUAL_SYN_LENGTH
 from tapstack.tcp.segment import SYN
 from tapstack.tcp.wire import HEADER_LENGTH as TCP_LENGTH, PROTOCOL_TCP
 
@@ -21,6 +21,9 @@ NO_DSCP = ~(0x3F << 2)
 """All of these but the DSCP (RFC 2474 §3)."""
 SYN_ALONE = (TCP_LENGTH + USUAL_SYN_LENGTH) // 4 << 12 | SYN
 """The word with the length of TCP's header and its flags, of a SYN with the usual options."""
+SYN_LONGER = USUAL_SYN_LENGTH - TIMESTAMPS_LENGTH
+"""Octets that such a SYN has more than a segment with timestamps alone, and no text."""
+FLAGS_AT = TCP_START + 13  # RFC 9293 §3.1
 ONES = 0xFFFF
 """Sums of one's complement are remainders of this (RFC 1071)."""
 

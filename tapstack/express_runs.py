@@ -19,6 +19,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.eth.wire import HEADER_LENGTH as ETHERNET_LENGTH
+from tapstack.express_headers import FLAGS_AT
 from tapstack.tcp.segment import ACK, PSH, Timestamps
 from tapstack.tcp.sent_segment import packets_of
 
@@ -37,7 +38,6 @@ _LENGTH = _HEADERS.size
 _DATAGRAM = _LENGTH - ETHERNET_LENGTH
 """Octets of a datagram without text."""
 _ADDRESSES_AND_PORTS = slice(ETHERNET_LENGTH + 12, ETHERNET_LENGTH + 24)  # RFC 791 §3.1
-_FLAGS_AT = ETHERNET_LENGTH + 20 + 13  # RFC 9293 §3.1
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 _ONES = 0xFFFF
@@ -68,7 +68,7 @@ def is_followed(first: Buffer, behind: Frame) -> bool:
     """Tell whether a frame may go on in the one behind: of the same connection, and no FIN."""
     octets = behind.parts[0]
     same = first[_ADDRESSES_AND_PORTS] == octets[_ADDRESSES_AND_PORTS]
-    return same and len(octets) >= _LENGTH and octets[_FLAGS_AT] | PSH == ACK | PSH
+    return same and len(octets) >= _LENGTH and octets[FLAGS_AT] | PSH == ACK | PSH
 
 
 def read_run(first: memoryview, segment_size: int, behind: Sequence[Frame]) -> Run:

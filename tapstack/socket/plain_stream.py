@@ -14,6 +14,8 @@ from tapstack.socket.any_endpoint import AnyEndpoint
 from tapstack.socket.stream_text import is_plain
 from tapstack.tcp.exchange import read_exchange
 from tapstack.tcp.short_text import send_short_text
+from tapstack.tcp.state import State
+from tapstack.tcp.urgent import UrgentOctet
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from tapstack.stack import Stack
     from tapstack.tcp.protocol import Tcp
     from tapstack.tcp.tcb import Tcb
+
+# Each read asks for these: as members they would be looked up in their class.
+_CLOSE_WAIT, _NOT_URGENT = State.CLOSE_WAIT, UrgentOctet.NONE
 
 
 class PlainStream(AnyEndpoint):
@@ -32,11 +37,17 @@ class PlainStream(AnyEndpoint):
         self._tcb: Tcb | None = None
 
     def take_text(self, size: int, now: Instant) -> bytes | None:
-        """Take all the text that is there, if it is plain and no more than `size` octets."""
+        """Take all the text that is there, if it is plain and no more than `size` octets.
+
+        b"": the stream has ended.
+        """
         tcb = self._tcb
-        if tcb is None or not tcb.receive_queue.octets or self._closed:
+        if tcb is None or self._closed:
             return None
         octets, options = tcb.receive_queue.octets, tcb.options
+        if not octets:
+            has_ended = tcb.state is _CLOSE_WAIT and tcb.urgent_octet is _NOT_URGENT
+            return b"" if has_ended and not tcb.error else None
         if octets > size or octets < options.rcvlowat or options.peek_off > 0:
             return None
         return read_exchange(self._tcp.context, tcb, now)

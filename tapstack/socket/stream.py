@@ -323,7 +323,7 @@ class StreamEndpoint(PlainStream):
         if self._closed:
             return
         self._closed = True
-        self._stack.report(self.watched(), CLOSED | READABLE | WRITABLE)
+        self._stack.report(self._tcb or self._listener or self, CLOSED | READABLE | WRITABLE)
         if self._tcb:
             self._tcp.close(self._tcb, now)
         elif self._listener:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import CLOSED, ENDED, READABLE, WRITABLE
 from tapstack.base.timers import NEVER_ARMED
 from tapstack.tcp.acknowledgment import set_send_window
-from tapstack.tcp.segment import FIN
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.timeouts import delay_ack
@@ -95,14 +94,12 @@ def take_last_ack(ctx: Context, tcb: Tcb, ack: int) -> bool:
     sent = queue.segments
     if (
         ack != tcb.snd_nxt
-        or not (tcb.orphaned and tcb.undisturbed)
-        or len(sent) != 1
-        or not sent[0].flags & FIN
-        or sent[0].transmissions != 1
+        or not tcb.orphaned
+        or not tcb.undisturbed
         or tcb.send_buffer.octets
+        or not sent  # the FIN has not left yet; else there is nothing but that
+        or sent[0].transmissions != 1
         or tcb.fast_open is not None
-        or tcb.syn_ack is not None
-        or tcb.listener is not None
         or tcb.persist_timer is not NEVER_ARMED
         or tcb.keepalive_timer is not NEVER_ARMED
         or tcb.wait_timer is not NEVER_ARMED
@@ -112,8 +109,8 @@ def take_last_ack(ctx: Context, tcb: Tcb, ack: int) -> bool:
     ctx.counters["TcpExtTCPDelivered"] += 1
     sent.clear()
     queue.packets_out = 0
-    tcb.retransmission_timer.retire()
-    tcb.delayed_ack_timer.retire()
+    timer, other = tcb.retransmission_timer, tcb.delayed_ack_timer
+    timer.deadline = timer.owner = other.deadline = other.owner = None  # `retire`, in place
     ctx.orphans -= 1
     tcb.state = _CLOSED
     ctx.connections.remove(tcb)

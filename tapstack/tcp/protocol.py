@@ -28,6 +28,7 @@ from tapstack.tcp.icmp_errors import icmp_error_arrives
 from tapstack.tcp.info import TcpInfo, info_of_closed, info_of_connection, info_of_listener
 from tapstack.tcp.isn import KeyedHash
 from tapstack.tcp.listener import Listener
+from tapstack.tcp.lone_fin import close_at_once
 from tapstack.tcp.output import send_what_may_be_sent
 from tapstack.tcp.segment import ACK, RST, Segment
 from tapstack.tcp.segment_arrives import segment_arrives
@@ -293,7 +294,7 @@ class Tcp:
         """Close for good: what is queued is still sent."""
         if isinstance(endpoint, Listener):
             user_calls.close_listener(self._ctx, endpoint)
-        else:
+        elif not close_at_once(self._ctx, endpoint, now):
             user_calls.close(self._ctx, endpoint, now)
 
     def stop_listening(self, listener: Listener) -> None:

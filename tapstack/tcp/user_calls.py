@@ -28,7 +28,6 @@ from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.lifetime import destroy, leave_orphaned
 from tapstack.tcp.listener import Listener
-from tapstack.tcp.lone_fin import close_at_once
 from tapstack.tcp.mss import guess_effective_mss
 from tapstack.tcp.queueing import queue_text
 from tapstack.tcp.reading import raise_error
@@ -270,8 +269,6 @@ def close(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
     So many may live on without a user, as a peer need not ever let them end; more are reset.
     """
-    if close_at_once(ctx, tcb, now):
-        return
     if tcb.state not in (State.CLOSED, State.TIME_WAIT):
         _close_both_ways(ctx, tcb, now)
     tcb.read_shut = True

@@ -33,7 +33,7 @@ from tapstack.sim.sighting import Direction, Sighting
 from tapstack.socket import plain_stream
 from tapstack.socket.calls.process import Process
 from tapstack.stack import Stack
-from tapstack.tcp import output, protocol, queueing, user_calls
+from tapstack.tcp import output, protocol, queueing
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
@@ -258,7 +258,7 @@ def play(scenario: Scenario, *, express: bool) -> History:
         patch.setattr(lane, "take_expected_turn", take_turn)
         patch.setattr(syn_lane, "take_expected_syn", take_listened)
         patch.setattr(output, "send_lone_fin", send_fin)
-        patch.setattr(user_calls, "close_at_once", close)
+        patch.setattr(protocol, "close_at_once", close)
         patch.setattr(queueing, "send_train", send)
         patch.setattr(output, "send_waiting_train", send_waiting)
         patch.setattr(Stack, "receive", enter_and_look)
