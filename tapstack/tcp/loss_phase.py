@@ -50,7 +50,8 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     recovery.high_seq = tcb.snd_nxt
     recovery.tlp_end_seq = None
     recovery.repairs_held = False
-    recovery.frto = bool(ctx.config.tcp_frto) and (calm_before or not first)
+    probing = tcb.mtu_probing is not None and tcb.mtu_probing.probe_size > 0
+    recovery.frto = bool(ctx.config.tcp_frto) and (calm_before or not first) and not probing
     ctx.mark_dirty(tcb)
 
 

@@ -354,8 +354,9 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if not tcb.sent:
         rearm_retransmission(tcb, now)
         return
-    unsent = tcb.unsent()
-    length = tcb.send_pieces.octets_in_piece(tcb, min(unsent, current_mss(tcb, now)))
+    unsent, mss = tcb.unsent(), current_mss(tcb, now)
+    tcb.send_pieces.grow_first(tcb, mss)
+    length = tcb.send_pieces.octets_in_piece(tcb, min(unsent, mss))
     has_new_text = 0 < length <= _window_room(tcb)
     if has_new_text:
         fin = _fin_may_follow(tcb, length, unsent)

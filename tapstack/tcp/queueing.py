@@ -36,7 +36,6 @@ def queue_text(
     """
     text = memoryview(data)
     taken, size, may_leave = 0, len(text), not held
-    tcb.send_pieces.unpush(tcb)
     while taken < size:
         if may_leave and size - taken > tcb.effective_mss:
             taken += send_train(ctx, tcb, text[taken:], now, to_its_end=not goes_on)
@@ -48,6 +47,8 @@ def queue_text(
             break
         if not (in_last or tcb.sent.segments):
             decay_after_idle(ctx, tcb, now)
+        if in_last and not taken:
+            tcb.send_pieces.unpush(tcb)
         part = text[taken : taken + room]
         tcb.send_buffer.append(part)
         tcb.send_pieces.take(tcb, len(part), begins=not in_last)

@@ -135,6 +135,8 @@ def _transmit_again(ctx: Context, tcb: Tcb, segment: SentSegment, why: str, now:
         ctx.counters["TcpExtTCPSynRetrans"] += 1
         transmit_syn(ctx, tcb, now, why)
     else:
+        if segment.text_length:
+            tcb.acks.on_text_sent(now)
         transmit(ctx, tcb, segment.seq, segment.flags | ACK, segment.text_length, now, why)
 
 

@@ -123,12 +123,12 @@ def unsent_limit(ctx: Context, tcb: Tcb) -> int:
 
 
 def report_room(ctx: Context, tcb: Tcb, units: int) -> None:
-    """Tell a user who found no room that there is some again, or make it.
+    """Tell a user who found no room that there is some again, or make it, if a segment has come.
 
     `units` tells how many left just now: of several, Linux's device takes one by one, so that the
     congestion window is not full yet.
     """
-    if not tcb.send_blocked:
+    if not tcb.send_blocked or tcb.statistics.segs_in == tcb.blocked_at:
         return
     if units > 1 or _may_hold_back(tcb):
         grow(ctx, tcb)

@@ -166,6 +166,8 @@ class Exchange:
     """What waits is to leave, though it be small; until the user sends more."""
     send_blocked: bool = False
     """The user found the send buffer full: room is to be reported."""
+    blocked_at: int = 0
+    """Segments that had come when he last did: room is looked for when another has."""
 
     # --- timeouts ---
     timer_purpose: Purpose = Purpose.RETRANSMISSION

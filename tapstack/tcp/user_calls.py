@@ -163,12 +163,12 @@ def send(
     delivery_rate.on_user_sends(tcb)  # as Linux, whatever comes of it
     plainly = tcb.state is State.ESTABLISHED and not (tcb.fin_queued or tcb.error)
     if not (plainly or _may_send(tcb)):
-        tcb.send_blocked = True
+        _note_blocked(tcb)
         return 0
     tcb.push_pending = False
     taken = queue_text(ctx, tcb, data, now, held=out_of_band, goes_on=more or ends_record)
     if taken < len(data):
-        tcb.send_blocked = True
+        _note_blocked(tcb)
         if not taken:
             if tcb.send_pieces.call_goes_on:
                 _push_what_waits(ctx, tcb)
@@ -227,8 +227,14 @@ def is_writable(ctx: Context, tcb: Tcb) -> bool:
     if tcb.error or (tcb.fin_queued and takes_text) or tcb.state is State.CLOSED:
         return True
     writable = takes_text and send_space.is_roomy(ctx, tcb)
-    tcb.send_blocked |= not writable
+    if not writable:
+        _note_blocked(tcb)
     return writable
+
+
+def _note_blocked(tcb: Tcb) -> None:
+    """Note that the user found no room."""
+    tcb.send_blocked, tcb.blocked_at = True, tcb.statistics.segs_in
 
 
 # --- CLOSE (§3.10.4) and ABORT (§3.10.5) --------------------------------------------------------
