@@ -5,12 +5,14 @@ Not done here: the attempts (`stream.py`, `messages.py`).
 
 from __future__ import annotations
 
+import socket as constants
 from collections.abc import Sized
 from errno import EBADF
 
 from tapstack.base.datagram_socket import DatagramSocket
 from tapstack.base.errors import os_error
 from tapstack.base.units import Duration, Instant
+from tapstack.socket.ip_options import priority_of
 from tapstack.socket.kept_options import Kept
 from tapstack.stack import Stack
 
@@ -46,6 +48,12 @@ class AnyEndpoint:
     def send_text(self, text: bytes, *, now: Instant) -> bool:  # noqa: ARG002
         """Send none: what is sent is a message."""
         return False
+
+    def _follow_type_of_service(self, tos: int, before: int) -> None:
+        """Take the priority that comes with another type of service, as Linux does."""
+        if tos != before:
+            key = constants.SOL_SOCKET, constants.SO_PRIORITY
+            self.kept.remembered[key] = priority_of(tos)
 
     def is_worth_waking(self) -> bool:
         """Tell whether what has come is enough for who waits to read."""

@@ -22,6 +22,9 @@ IP_PKTINFO, IP_MTU_DISCOVER, IP_RECVERR, IP_RECVTTL, IP_RECVTOS, IP_MTU = 8, 10,
 _DEFAULT_TTL, _MAX_TTL = 64, 255
 _PMTUDISC_OMIT = 5
 """The last of IP_PMTUDISC_DONT, _WANT, _DO, _PROBE, _INTERFACE, _OMIT."""
+_PRIORITIES = (0, 2, 6, 4)
+"""Linux's TC_PRIO_BESTEFFORT, _BULK, _INTERACTIVE and _INTERACTIVE_BULK, by IPTOS_THROUGHPUT and
+IPTOS_LOWDELAY."""
 _DONT_FRAGMENT = (False, None, True, True, False, False)
 """What each of them means to the engines of datagrams."""
 
@@ -69,6 +72,11 @@ def type_of_service(keep: Callable[[int], int] = lambda tos: tos) -> Option:
         target.tos = keep(number(value) & 0xFF)
 
     return Option(lambda target: int(target.tos), set_it, "tos")
+
+
+def priority_of(tos: int) -> int:
+    """Give the SO_PRIORITY that comes with a type of service."""
+    return _PRIORITIES[tos >> 3 & 3]
 
 
 def _set_discovery(target: Any, value: Value) -> None:

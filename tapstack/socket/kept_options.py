@@ -41,6 +41,8 @@ class Kept:
     reuse_port: bool = False
     linger: int | None = None
     """Seconds; None: off."""
+    past_linger: int = 0
+    """What they were before that."""
     receive_timeout: float | None = None
     """Seconds; None: for ever. 0: not at all."""
     send_timeout: float | None = None

@@ -189,7 +189,9 @@ class MessageEndpoint(AnyEndpoint):
     def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:  # noqa: ARG002
         """Set an option. Raises: OSError with ENOPROTOOPT, EINVAL."""
         self._check_open()
+        before = self._socket.tos
         options.set_option(*self._table_for(level, name), level, name, value)
+        self._follow_type_of_service(self._socket.tos, before)
 
     def _table_for(self, level: int, name: int) -> tuple[Table, object]:
         """Give the table that has an option, and the object that it is about."""

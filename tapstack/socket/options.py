@@ -104,13 +104,17 @@ def read_only(get: Callable[[Any], Value]) -> Option:
 
 def _get_linger(target: Any) -> bytes:
     seconds = target.linger
-    return structs.LINGER.pack(seconds is not None, seconds or 0)
+    if seconds is None:
+        return structs.LINGER.pack(0, target.past_linger)
+    return structs.LINGER.pack(1, seconds)
 
 
 def _set_linger(target: Any, value: Value) -> None:
     if isinstance(value, int) or len(value) < structs.LINGER.size:
         raise os_error(EINVAL)
     on, seconds = structs.LINGER.unpack_from(value)
+    if target.linger is not None:
+        target.past_linger = target.linger
     target.linger = seconds if on else None
 
 

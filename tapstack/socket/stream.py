@@ -35,7 +35,7 @@ from tapstack.socket.received import take_error_message
 from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import read_control
 from tapstack.socket.special_sends import SPECIAL, send_specially
-from tapstack.socket.stream_options import table_for
+from tapstack.socket.stream_options import TCP_TIMESTAMP, table_for
 from tapstack.socket.tcp_info import pack_tcp_info
 from tapstack.stack import Stack
 from tapstack.tcp.config import TcpConfig
@@ -47,7 +47,6 @@ from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.user_options import UserOptions
 
-TCP_TIMESTAMP = 24  # <linux/tcp.h>
 _CONNECTING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
 _WITHOUT_PEER = frozenset({State.SYN_SENT, State.TIME_WAIT, State.CLOSED})
 
@@ -356,7 +355,9 @@ class StreamEndpoint(PlainStream):
         """Set an option. Raises: OSError with ENOPROTOOPT, EINVAL."""
         self._check_open()
         self._own_options()
+        before = self.options.tos
         changed = options.set_option(*table_for(self, level, name), level, name, value)
+        self._follow_type_of_service(self.options.tos, before)
         if self._tcb:
             self._tcp.option_changed(self._tcb, changed, now)
 

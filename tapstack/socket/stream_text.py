@@ -33,7 +33,7 @@ from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.transmit_timestamps import Wish, expect_wish
-from tapstack.tcp.urgent import UrgentOctet
+from tapstack.tcp.urgent import UrgentOctet, is_at_mark
 
 _IN, _OUT = select.POLLIN, select.POLLOUT
 _OF_TEXT = MSG_OOB | MSG_MORE | MSG_EOR
@@ -134,6 +134,11 @@ def receive_all(
             break
         text += piece
     return Message(bytes(len(text)) if flags & MSG_TRUNC else bytes(text))
+
+
+def stands_at_mark(tcb: Tcb | None) -> bool:
+    """Tell whether text waits that begins with the urgent octet: splice(2) goes no further."""
+    return tcb is not None and bool(tcb.receive_queue) and is_at_mark(tcb)
 
 
 def is_opening(tcb: Tcb | None) -> bool:

@@ -24,6 +24,7 @@ from tapstack.tcp.ack_news import AckNews
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import on_cumulative_ack_without_sack
 from tapstack.tcp.invalid import answer_invalid
+from tapstack.tcp.memory_pressure import is_paid_for
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.sack import look_for_filled_hole, note_arrivals, take_sack
@@ -53,8 +54,9 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
     news.plain = not (seg.length or news.una_advanced or updates_window(tcb, seg))
     predicted = is_predicted(tcb, seg)
-    if news.una_advanced or not seg.text or not predicted:
-        tcb.more_coming = False  # as in Linux, where such text has nothing sent but an ACK
+    looks_at_unsent = _looks_at_unsent(tcb, seg, news, predicted=predicted)
+    if looks_at_unsent:
+        tcb.more_coming = False
     tcb.acks.fresh |= tcb.acks.owed and not predicted
     outstanding, wnd = bool(tcb.sent), tcb.snd_wnd
     update_send_window(tcb, seg)
@@ -75,9 +77,20 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
         recovery.on_late_news(ctx, tcb, news, now)
     if tcb.recovery.phase is not Phase.LOSS:
         tcb.statistics.on_timeout_recovered(now)
-    if tcb.persist_timer.deadline is not None:
+    if looks_at_unsent and tcb.persist_timer.deadline is not None:
         on_probe_answered(ctx, tcb, now)
     return True
+
+
+def _looks_at_unsent(tcb: Tcb, seg: Segment, news: AckNews, *, predicted: bool) -> bool:
+    """Tell whether a segment has us look at what waits to be sent, if anything does.
+
+    As in Linux, text alone has nothing sent but an ACK, if it is predicted and costs no new page.
+    """
+    if news.una_advanced or not seg.text or not predicted:
+        return True
+    waits = tcb.more_coming or tcb.persist_timer.deadline is not None
+    return waits and not is_paid_for(tcb, seg)
 
 
 def is_predicted(tcb: Tcb, seg: Segment) -> bool:

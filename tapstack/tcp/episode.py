@@ -58,7 +58,7 @@ def try_undo_recovery(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
     if undo.may_undo(tcb, news):
         after_timeout = recovery.phase is Phase.LOSS
         ctx.counters["TcpExtTCPLossUndo" if after_timeout else "TcpExtTCPFullUndo"] += 1
-        undo.restore_window(tcb, news.now, nothing_lost=False)
+        undo.restore_window(tcb, nothing_lost=False)
     elif recovery.rack.reo_wnd_persist:
         recovery.rack.reo_wnd_persist -= 1
     if lingers(tcb):

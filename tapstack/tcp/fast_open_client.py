@@ -53,6 +53,8 @@ class FastOpenAttempt:
     """And it was the experimental one."""
     text: int = 0
     """Octets of text that the SYN carries, the first time."""
+    may_carry: bool = False
+    """The SYN may have carried text, if there was any: as in Linux, none counts as a segment, too."""
     failure: Failure = Failure.NONE
     is_trial: bool = False
     """It is the first use after a pause."""
@@ -91,7 +93,7 @@ def send_first(ctx: Context, tcb: Tcb, data: Buffer, now: Instant) -> int:
     if not _may_carry_text(ctx, tcb, attempt, now):
         _ask_for_cookie(ctx, tcb, attempt, now)
         return 0
-    attempt.deferred = False
+    attempt.deferred, attempt.may_carry = False, True
     peer = ctx.fast_open_peers.find(tcb.remote.address)
     if not _goes_without_cookie(ctx, tcb):
         attempt.option = peer.cookie
@@ -147,7 +149,11 @@ def on_syn_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     Gives whether what came with it counts: text is taken, and a FIN may be.
     """
     attempt = tcb.fast_open
-    if attempt is None or not (attempt.offered or attempt.text):
+    if attempt is None:
+        return False
+    if attempt.may_carry and not attempt.text:
+        tcb.statistics.delivered += 1  # the segment of no text
+    if not (attempt.offered or attempt.text):
         return False
     _remember(ctx, tcb, attempt, seg)
     if tcb.sent:

@@ -77,7 +77,7 @@ def go_on_after_timeout(ctx: Context, tcb: Tcb, news: AckNews) -> None:
     recovery = tcb.recovery
     recovered = ge(tcb.snd_una, recovery.high_seq)
     if news.una_advanced and undo.may_undo(tcb, news):
-        _undo_timeout(ctx, tcb, news, by_frto=False)
+        _undo_timeout(ctx, tcb, by_frto=False)
         return
     if recovery.frto and _take_frto_step(ctx, tcb, news, recovered):
         return
@@ -95,7 +95,7 @@ def _take_frto_step(ctx: Context, tcb: Tcb, news: AckNews, recovered: bool) -> b
     recovery = tcb.recovery
     if news.originals:
         # Step 3.b: text that was sent once, before the timeout, arrived: it was merely late.
-        _undo_timeout(ctx, tcb, news, by_frto=True)
+        _undo_timeout(ctx, tcb, by_frto=True)
         return True
     if gt(tcb.snd_nxt, recovery.high_seq):
         if news.sacked or news.duplicate_ack:
@@ -108,10 +108,10 @@ def _take_frto_step(ctx: Context, tcb: Tcb, news: AckNews, recovered: bool) -> b
     return False
 
 
-def _undo_timeout(ctx: Context, tcb: Tcb, news: AckNews, *, by_frto: bool) -> None:
+def _undo_timeout(ctx: Context, tcb: Tcb, *, by_frto: bool) -> None:
     """Take a timeout back that was spurious (RFC 5682 §3.1 step 3, RFC 4015)."""
     recovery = tcb.recovery
-    undo.restore_window(tcb, news.now, nothing_lost=True)
+    undo.restore_window(tcb, nothing_lost=True)
     ctx.counters["TcpExtTCPLossUndo"] += 1
     ctx.counters["TcpExtTCPSpuriousRTOs"] += by_frto
     tcb.retransmits = 0

@@ -114,7 +114,7 @@ def _send_syn(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.sent.append(SentSegment(tcb.iss, add(tcb.iss, 1), SYN, 1, now))
     tcb.snd_nxt = add(tcb.iss, 1)
     length = tcb.send_buffer.octets
-    if length:
+    if tcb.fast_open is not None and tcb.fast_open.may_carry:
         _queue_text_of_syn(ctx, tcb, length, now)
     transmit(ctx, tcb, tcb.iss, SYN, length, now, "open")
     fast_open_client.on_syn_sent(tcb)
@@ -123,7 +123,7 @@ def _send_syn(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def _queue_text_of_syn(ctx: Context, tcb: Tcb, length: int, now: Instant) -> None:
     """Note that text leaves with our SYN (RFC 7413): behind it, as what is lost goes by itself."""
-    segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length), PSH, length, now)
+    segment = SentSegment(tcb.snd_nxt, add(tcb.snd_nxt, length), PSH, length or 1, now)
     delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=True)
     tcb.sent.append(segment)
     tcb.snd_nxt = segment.end

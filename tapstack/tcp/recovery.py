@@ -166,7 +166,7 @@ def _go_on_repairing(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> Non
         count_duplicate_ack(ctx, tcb, news)
     elif _try_undo_partial(ctx, tcb, news):
         return
-    if _try_undo_by_dsack(ctx, tcb, news):
+    if _try_undo_by_dsack(ctx, tcb):
         stay_open(tcb)
     identify_losses(ctx, tcb, news, now)
     if tcb.recovery.phase is not Phase.RECOVERY and tcb.sent.lost_out:
@@ -184,19 +184,19 @@ def _try_undo_partial(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
         return True
     if not any_retransmitted(tcb):
         recovery.undo.retransmit_stamp = None
-    undo.restore_window(tcb, news.now, nothing_lost=True)
+    undo.restore_window(tcb, nothing_lost=True)
     ctx.counters["TcpExtTCPPartialUndo"] += 1
     stay_open(tcb)
     return False
 
 
-def _try_undo_by_dsack(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
+def _try_undo_by_dsack(ctx: Context, tcb: Tcb) -> bool:
     """Undo a reduction when each retransmission was reported to be spurious."""
     recovery = tcb.recovery
     if recovery.undo.marker is None or recovery.undo.unreported != 0:
         return False
     recovery.rack.reo_wnd_persist = min(rack.PERSISTENCE, recovery.rack.reo_wnd_persist + 1)
-    undo.restore_window(tcb, news.now, nothing_lost=False)
+    undo.restore_window(tcb, nothing_lost=False)
     ctx.counters["TcpExtTCPDSACKUndo"] += 1
     return True
 
@@ -209,7 +209,7 @@ def _watch(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
             tcb.sent.sacked_out = 0
         count_duplicate_ack(ctx, tcb, news)
     if recovery.phase in CALM:
-        _try_undo_by_dsack(ctx, tcb, news)
+        _try_undo_by_dsack(ctx, tcb)
     identify_losses(ctx, tcb, news, now)
     if tcb.sent.lost_out:
         _enter_recovery(ctx, tcb, now)

@@ -42,6 +42,7 @@ def is_disturbed(tcb: Tcb) -> bool:
         or tcb.acks.no_memory
         or tcb.acks.compressed
         or tcb.fin_beyond is not None
+        or tcb.more_coming
         or tcb.urgent_octet is not UrgentOctet.NONE
         or tcb.snd_up != tcb.snd_una
         or sent.sacked_out

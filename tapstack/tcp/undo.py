@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from tapstack.tcp.seq import lt
 
 if TYPE_CHECKING:
-    from tapstack.base.units import Instant
     from tapstack.tcp.ack_news import AckNews
     from tapstack.tcp.tcb import Tcb
 
@@ -64,7 +63,7 @@ def is_original_late(tcb: Tcb, news: AckNews) -> bool:
     return tcb.sack_permitted or lt(tcb.snd_una, tcb.recovery.high_seq)
 
 
-def restore_window(tcb: Tcb, now: Instant, *, nothing_lost: bool) -> None:
+def restore_window(tcb: Tcb, *, nothing_lost: bool) -> None:
     """Give the window back (RFC 4015 §3.3); with `nothing_lost`, in-flight counts so, too."""
     undo, window = tcb.recovery.undo, tcb.window
     if nothing_lost:
@@ -73,7 +72,6 @@ def restore_window(tcb: Tcb, now: Instant, *, nothing_lost: bool) -> None:
     if undo.prior_ssthresh and prr is not None:
         window.cwnd = max(window.cwnd, prr.prior_cwnd)
         window.ssthresh = max(window.ssthresh, undo.prior_ssthresh)
-        tcb.congestion.on_undo(now)
         tcb.cwr_due = False
     undo.marker = None
     tcb.recovery.rack.advanced = True  # look at what is in flight with other eyes

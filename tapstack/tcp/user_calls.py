@@ -176,6 +176,7 @@ def send(
         more = ends_record = False
         tcb.push_pending = True
     tcb.more_coming = more
+    tcb.undisturbed = tcb.undisturbed and not more
     if not more or tcb.send_pieces.push_is_due(tcb):
         tcb.send_pieces.push()
     if out_of_band and taken:

@@ -35,6 +35,8 @@ class UserOptions:
     """TCP_USER_TIMEOUT, milliseconds; 0: tcp_retries2 decides (RFC 5482)."""
     linger: int | None = None
     """SO_LINGER, seconds; 0 makes `close` reset the connection; None: off."""
+    past_linger: int = 0
+    """What they were when it was switched off: Linux still tells."""
     maxseg: int = 0
     """TCP_MAXSEG, octets; 0: the path decides."""
     receive_buffer: int | None = None

@@ -5,7 +5,8 @@ Not done here: offsets of splice(2).
 
 from __future__ import annotations
 
-from errno import EAGAIN, EINVAL, EPIPE
+import select
+from errno import EAGAIN, EINVAL, EPIPE, ESPIPE
 
 from tapstack.base.contracts import CLOSED, WRITABLE
 from tapstack.base.errors import os_error
@@ -16,7 +17,10 @@ from tapstack.socket.calls.disk_files import DiskFile
 from tapstack.socket.calls.open_file import OpenFile
 from tapstack.socket.calls.pipes import Pipe, PipeEnd
 from tapstack.socket.calls.socket_file import SocketFile
+from tapstack.socket.contract import SocketEndpoint
 from tapstack.socket.flags import MSG_MORE
+from tapstack.socket.stream import StreamEndpoint
+from tapstack.socket.stream_text import stands_at_mark
 
 SPLICE_F_NONBLOCK, SPLICE_F_MORE = 2, 4
 _KNOWN = 0xF  # <linux/splice.h>: SPLICE_F_ALL
@@ -45,8 +49,16 @@ def _into_pipe(source: OpenFile, target: PipeEnd, size: int, flags: int) -> int:
     pipe = target.pipe
     patience = 0 if flags & SPLICE_F_NONBLOCK or not target.may_block else None
     room = block(pipe.host, pipe, WRITABLE | CLOSED, patience, _find_room, pipe)
+    if isinstance(source, SocketFile) and source.call(_stands_at_mark, source.endpoint):
+        if source.may_block or source.call(source.readiness) & select.POLLRDHUP:
+            return 0  # as in Linux: to wait here would be for ever
+        raise os_error(EAGAIN)
     data = source.read(min(size, room))
     return pipe.host.call(pipe.put, memoryview(data)) if data else 0
+
+
+def _stands_at_mark(endpoint: SocketEndpoint, *, now: Instant) -> bool:  # noqa: ARG001
+    return isinstance(endpoint, StreamEndpoint) and stands_at_mark(endpoint.tcb)
 
 
 def _find_room(pipe: Pipe, *, now: Instant) -> int:  # noqa: ARG001 - every attempt's form
@@ -85,7 +97,14 @@ def _write(target: OpenFile, data: bytes, *, more: bool) -> int:
 
 
 def send_file(target: OpenFile, source: OpenFile, offset: int | None, size: int) -> int:
-    """Write what a file has from an offset on, or from its position. Raises: OSError."""
+    """Write what a file has from an offset on, or from its position. Raises: OSError.
+
+    A socket is no file, but to a pipe.
+    """
+    if not isinstance(source, DiskFile) and offset is not None:
+        raise os_error(ESPIPE)
+    if isinstance(source, SocketFile) and isinstance(target, PipeEnd):
+        return splice(source, target, size, 0)  # as Linux does
     if not isinstance(source, DiskFile) or size < 0:
         raise os_error(EINVAL)
     begin = source.position if offset is None else offset

@@ -60,6 +60,3 @@ class CongestionControl(ABC):
 
     def on_restart(self, idle: Duration, now: Instant) -> None:
         """Hear that text is sent after nothing was in flight; the last left `idle` µs ago."""
-
-    def on_undo(self, now: Instant) -> None:
-        """Hear that the last loss was none, and that cwnd and ssthresh are what they were."""

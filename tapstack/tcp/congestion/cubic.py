@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _BETA = 717  # of 1024: RFC 9438 §4.6, β_cubic = 0.7
 _BETA_SCALE = 1024
-_C_NUMERATOR, _C_DENOMINATOR = 4, 10
-"""RFC 9438 §5: C = 0.4 segments per cubic second."""
+_C_NUMERATOR, _C_DENOMINATOR = 410, 1024
+"""RFC 9438 §5: C = 0.4 segments per cubic second; what Linux makes of that."""
 _FRIENDLY_EIGHTHS = 8 * (_BETA_SCALE + _BETA) // 3 // (_BETA_SCALE - _BETA)
 """Eighths of a window acknowledged for each segment that Reno would grow by with β_cubic: 1/α of
 RFC 9438 §4.3, in Linux's rounding."""
@@ -34,8 +34,10 @@ _FIRST_PER_GROWTH = 20
 """Segments to be acknowledged for one of growth, at most, before any loss: 5 % a round trip."""
 _LEAST_PER_GROWTH = 2
 """RFC 9438 §4.2 bounds growth to half the window in a round trip."""
-_STALE: Duration = SECOND // 32
-"""How long the growth along the curve holds while the window does not change."""
+_STALE = 1000 // 32
+"""ms for which a rate of growth holds while the window does not change."""
+_SHORT: Duration = 4 * MILLISECOND
+"""Round trips up to which it does not."""
 _QUIET_AFTER_LOSS: Duration = SECOND
 """How long after a reduction round trips are not looked at: they tell of the repair."""
 
@@ -45,7 +47,7 @@ class _Epoch:
 
     __slots__ = ("friendly_acked", "friendly_cwnd", "k", "origin", "start")
 
-    def __init__(self, cwnd: int, w_max: int, now: Instant) -> None:
+    def __init__(self, cwnd: int, w_max: int, acked: int, now: Instant) -> None:
         self.start = now
         self.k: Duration = 0
         """When W(t) comes to its flat middle, µs after the start (RFC 9438 §4.2)."""
@@ -53,7 +55,7 @@ class _Epoch:
         """W(K), segments."""
         self.friendly_cwnd = cwnd
         """W_est: the window that Reno would have (§4.3)."""
-        self.friendly_acked = 0
+        self.friendly_acked = acked
         """Segments acknowledged that W_est has not grown for yet."""
         if w_max > cwnd:
             self.k = _cube_root((w_max - cwnd) * _C_DENOMINATOR * SECOND**3 // _C_NUMERATOR)
@@ -74,9 +76,7 @@ class _Epoch:
 class _Curve:
     """What only a connection beyond slow start has: until then it is the class's own."""
 
-    _before_loss: tuple[int, _Epoch | None] = (0, None)
     _w_max: int = 0  # the window when it was last reduced; 0: it never was
-    _along_curve: int = 0  # what the curve alone asks for; 0: not worked out yet
     _per_growth: int = 0
     _worked_out_for: int = 0  # the window that this holds for
     _worked_out_at: Instant = 0
@@ -100,7 +100,7 @@ class Cubic(_Curve, CongestionControl):
 
     def _forget(self) -> None:
         """Begin anew: the path may be another one."""
-        self._w_max = self._along_curve = self._per_growth = 0
+        self._w_max = self._per_growth = 0
         self._worked_out_for = self._worked_out_at = self._min_rtt = 0
         self._epoch = self._hystart = None
         self._slow_start_left = False
@@ -117,29 +117,32 @@ class Cubic(_Curve, CongestionControl):
     def _work_out_growth(self, packets: int, now: Instant) -> None:
         """Find out how many segments are to be acknowledged for each one of growth."""
         cwnd, epoch = self.window.cwnd, self._epoch
-        if epoch is None:
-            epoch = self._epoch = _Epoch(cwnd, self._w_max, now)
-            self._along_curve = 0
-        epoch.friendly_acked += packets
-        if not self._along_curve or self._is_stale(cwnd, now):
+        if epoch is not None:
+            epoch.friendly_acked += packets
+        elapsed = now // MILLISECOND - self._worked_out_at // MILLISECOND
+        if cwnd == self._worked_out_for and elapsed <= self._holds_for():
+            return
+        if epoch is None or elapsed:
+            if epoch is None:
+                epoch = self._epoch = _Epoch(cwnd, self._w_max, packets, now)
             self._worked_out_for, self._worked_out_at = cwnd, now
-            self._along_curve = self._cubic_per_growth(epoch, cwnd, now)
-        self._per_growth = self._along_curve
+            self._per_growth = self._cubic_per_growth(epoch, cwnd, now)
         if self.config.cubic_tcp_friendliness:
-            # Deviation: Linux looks at this, too, only when the curve is worked out anew. Where a
-            # round trip is far shorter than that, its window stands still after each loss.
             self._per_growth = min(self._per_growth, self._reno_per_growth(epoch, cwnd))
         self._per_growth = max(self._per_growth, _LEAST_PER_GROWTH)
 
-    def _is_stale(self, cwnd: int, now: Instant) -> bool:
-        """Tell whether to work out the curve anew: once a millisecond at most, as in Linux."""
-        if cwnd == self._worked_out_for:
-            return now - self._worked_out_at > _STALE
-        return now // MILLISECOND != self._worked_out_at // MILLISECOND
+    def _holds_for(self) -> int:
+        """Tell for how many ms what was found out holds while the window does not change.
+
+        Deviation: Linux does not look again sooner where round trips are far shorter than that, so
+        that the window stands still after each loss.
+        """
+        return _STALE if self._min_rtt > _SHORT else -1
 
     def _cubic_per_growth(self, epoch: _Epoch, cwnd: int, now: Instant) -> int:
         """Have the window come to W(t + RTT) within a round trip."""
-        target = epoch.target(now + self._min_rtt)
+        # Linux rounds a round trip up to whole ms, which no real one is.
+        target = epoch.target(now + self._min_rtt + MILLISECOND)
         per_growth = cwnd // (target - cwnd) if target > cwnd else _STANDSTILL * cwnd
         return per_growth if self._w_max else min(per_growth, _FIRST_PER_GROWTH)
 
@@ -177,7 +180,6 @@ class Cubic(_Curve, CongestionControl):
     def reduced_window(self, now: Instant) -> int:  # noqa: ARG002 - the next epoch starts later
         """Fall to β_cubic of the window, and remember where it was (RFC 9438 §4.6 and 4.7)."""
         cwnd = self.window.cwnd
-        self._before_loss = self._w_max, self._epoch
         if self.config.cubic_fast_convergence and cwnd < self._w_max:
             # It did not come back to where it was: leave room to those who came since.
             self._w_max = cwnd * (_BETA_SCALE + _BETA) // (2 * _BETA_SCALE)
@@ -189,13 +191,6 @@ class Cubic(_Curve, CongestionControl):
     def on_timeout(self, now: Instant) -> None:  # noqa: ARG002
         """Start from nothing, as Linux does."""
         self._forget()
-
-    def on_undo(self, now: Instant) -> None:  # noqa: ARG002
-        """Go on along the curve that a spurious loss broke off (RFC 9438 §4.9).
-
-        Deviation: Linux restores the window alone, and begins a new curve at it.
-        """
-        self._w_max, self._epoch = self._before_loss
 
     def on_restart(self, idle: Duration, now: Instant) -> None:
         """Leave out the time in which nothing was sent (RFC 9438 §5.8)."""
