@@ -54,7 +54,7 @@ class FastOpenAttempt:
     text: int = 0
     """Octets of text that the SYN carries, the first time."""
     may_carry: bool = False
-    """The SYN may have carried text, if there was any: as in Linux, none counts as a segment, too."""
+    """The SYN may carry text, if there is any: as in Linux, none makes a segment, too."""
     failure: Failure = Failure.NONE
     is_trial: bool = False
     """It is the first use after a pause."""
