@@ -185,7 +185,7 @@ def _sending(tcb: Tcb) -> dict[str, int]:
         "ca_state": tcb.recovery.phase.value,
         "retransmits": tcb.retransmits,
         "probes": tcb.probes_out,
-        "backoff": tcb.backoff,
+        "backoff": 0 if tcb.state is State.CLOSED else tcb.backoff,  # but the RTO stays
         "unacked": sent.packets_out,
         "sacked": sent.sacked_out,
         "lost": sent.lost_out,
@@ -194,8 +194,8 @@ def _sending(tcb: Tcb) -> dict[str, int]:
         "snd_ssthresh": window.ssthresh,
         "snd_cwnd": window.cwnd,
         "snd_wnd": tcb.snd_wnd,
-        # What ended has let go of its text. As Linux has it, a FIN counts, once it may be sent.
-        "notsent_bytes": max(0, tcb.unsent()) + _fin_waits(tcb),
+        # As Linux has it, a FIN counts, once it may be sent; and what was let go of still does.
+        "notsent_bytes": max(0, tcb.unsent()) + tcb.left_unsent + _fin_waits(tcb),
     }
 
 
@@ -214,7 +214,7 @@ def _opening(tcb: Tcb) -> dict[str, int]:
         "ca_state": Phase.LOSS.value,
         "snd_cwnd": 1,
         "snd_ssthresh": copy(tcb.congestion).ssthresh_after_loss(0),
-        "lost": tcb.sent.packets_out,
+        "lost": tcb.sent.packets_out or tcb.sent.lost_out,
     }
 
 

@@ -85,6 +85,8 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
         fast_open_path.on_end(ctx, tcb)
     if tcb.syn_ack is not None:
         fast_open_server.forget(tcb)
+    if tcb.probes_out:
+        tcb.backoff = 0  # it was the probes' alone
     _retire_timers(tcb)
     _forget_orphan(ctx, tcb)
     was_over = tcb.state is State.TIME_WAIT  # that is when its user was told
@@ -98,6 +100,8 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
         tcb.listener = None
     for follower in tcb.text_followers:
         follower.on_end(ctx, tcb)
+    if left := tcb.unsent():
+        tcb.left_unsent = left
     tcb.sent.clear()
     tcb.send_buffer.clear()
     tcb.reassembly = None  # but not the SACK blocks: as in Linux, a reset carries them

@@ -371,10 +371,10 @@ class RetransmissionQueue:
         return self.segments[-1].end
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Let go of everything; as in Linux, what was SACKed, lost or sent again is still told."""
         self.segments.clear()
         self.cut_from = None
-        self.packets_out = self.sacked_out = self.lost_out = self.retrans_out = 0
+        self.packets_out = 0
 
 
 def _is_joinable(first: SentSegment, follower: SentSegment, room: int) -> bool:

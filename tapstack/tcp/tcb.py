@@ -315,6 +315,8 @@ class Tcb(Exchange, Exceptions):
     """Our SYN-ACK, while a listener's connection waits for its acknowledgment."""
     listener: Listener | None = None
     """The listener whose SYN queue or accept queue holds it; None for others."""
+    left_unsent: int = 0
+    """Octets that had never been sent when the connection ended."""
     writer_waits: bool = False
     """Its user waits with text for the end of the handshake."""
     errors: ErrorQueue | None = None

@@ -137,6 +137,9 @@ def accept(listener: Listener) -> Tcb | None:
         return None
     tcb = listener.accept_queue.popleft()
     tcb.listener = None
+    if tcb.options.defer_accept:
+        tcb.options = tcb.options.own()
+        tcb.options.defer_accept = 0  # that was for the listener to do
     return tcb
 
 
@@ -215,9 +218,9 @@ def unacknowledged(tcb: Tcb) -> int:
 
 def unsent(tcb: Tcb) -> int:
     """Count the octets that were never sent; our FIN is one."""
-    if tcb.state in _BEFORE_ESTABLISHED or tcb.state is State.CLOSED:
+    if tcb.state in _BEFORE_ESTABLISHED:
         return 0
-    return tcb.unsent() + (tcb.fin_queued and not tcb.fin_sent)
+    return tcb.unsent() + tcb.left_unsent + (tcb.fin_queued and not tcb.fin_sent)
 
 
 def is_writable(ctx: Context, tcb: Tcb) -> bool:
