@@ -13,7 +13,7 @@ from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, fast_open_server, syn_ack, syn_cookies
+from tapstack.tcp import ecn, fast_open_server, receive_space, syn_ack, syn_cookies
 from tapstack.tcp.acknowledgment import echo_of, measure_round_trip, process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import destroy
@@ -141,6 +141,9 @@ def reopen_from_cookie(
         if tcb.options.defer_accept:
             tcb.options = tcb.options.own()
             tcb.options.defer_accept = 0  # like Linux: who remembers nothing cannot wait
+        # Linux offers whole segments of the peer's then, rather than of ours.
+        most, scaling = ctx.config.tcp_rmem[2], tcb.window_scaling
+        receive_space.offer_first_window(tcb, most, tcb.peer_mss, scaling=scaling)
         listener.take_in(tcb)
         syn_ack.arm(tcb, now)
     return tcb
