@@ -22,11 +22,12 @@ Expiry = Callable[[Any, Instant], None]
 class Timer:
     """One deadline of one owner: at most one is set at a time."""
 
-    __slots__ = ("_entry", "_queue", "deadline", "on_expiry", "owner")
+    __slots__ = ("_queue", "deadline", "entry", "on_expiry", "owner")
 
     def __init__(self, queue: "TimerQueue", owner: Any, on_expiry: Expiry) -> None:
         self._queue = queue
-        self._entry: Instant | None = None  # the earliest entry that stands for this timer
+        self.entry: Instant | None = None
+        """The earliest entry that stands for it: to arm it for no sooner is to set `deadline`."""
         self.owner = owner
         self.on_expiry = on_expiry
         self.deadline: Instant | None = None
@@ -34,10 +35,10 @@ class Timer:
 
     def arm(self, deadline: Instant) -> None:
         """Set the deadline, in place of any that was set."""
-        entry = self._entry
+        entry = self.entry
         self.deadline = deadline
         if entry is None or deadline < entry:
-            self._entry = deadline
+            self.entry = deadline
             # Here rather than in a call: a connection that idled for long does it for each text.
             queue = self._queue
             soonest = queue.soonest
@@ -119,8 +120,8 @@ class TimerQueue:
         """Put on the heap what was armed lately and still is. For `Timer` alone."""
         for entry, timer in self.fresh:
             if timer.deadline is None:
-                timer._entry = None
-            elif timer._entry == entry:  # or it was armed for sooner since
+                timer.entry = None
+            elif timer.entry == entry:  # or it was armed for sooner since
                 self._pushes += 1
                 heappush(self._heap, (entry, self._pushes, timer))
         self.fresh.clear()
@@ -136,8 +137,8 @@ class TimerQueue:
         for entry in self._heap:
             timer = entry[2]
             if timer.deadline is None:
-                timer._entry = None
-            elif timer._entry == entry[0]:
+                timer.entry = None
+            elif timer.entry == entry[0]:
                 entries.append(entry)
         self._heap = entries
         heapify(self._heap)
@@ -148,7 +149,7 @@ class TimerQueue:
         self.take_in()
         while self._heap:
             deadline, _, timer = self._heap[0]
-            if timer.deadline == deadline and timer._entry == deadline:
+            if timer.deadline == deadline and timer.entry == deadline:
                 self.soonest = deadline
                 return deadline
             heappop(self._heap)
@@ -159,9 +160,9 @@ class TimerQueue:
 
     def _settle(self, timer: Timer, entry: Instant) -> None:
         """Drop a stale entry; where it stood for a later deadline, put that on the heap."""
-        if timer._entry != entry:
+        if timer.entry != entry:
             return
-        timer._entry = None
+        timer.entry = None
         if timer.deadline is not None:
             timer.arm(timer.deadline)
 
@@ -181,7 +182,7 @@ class TimerQueue:
         if deadline is None or deadline > now:
             return False
         timer = heappop(self._heap)[2]
-        timer._entry = None
+        timer.entry = None
         timer.cancel()
         timer.on_expiry(timer.owner, now)
         return True

@@ -11,7 +11,7 @@ import os
 from hashlib import blake2s
 
 from tapstack.base.address import MacAddress
-from tapstack.base.contracts import Capabilities, Frame, make_frame
+from tapstack.base.contracts import Capabilities, Frame, Offload, make_frame
 from tapstack.base.units import Instant
 from tapstack.device import vnet
 
@@ -76,6 +76,8 @@ class DescriptorDevice:
         self._offload = offload
         self._header = b""
         """The virtio_net_hdr of what was read last."""
+        self._usual: tuple[Offload | None, bytes] = (None, vnet.NOTHING_LEFT)
+        # What all frames but units of many segments were left to do of late, and what says so.
 
     def fileno(self) -> int:
         """Give the descriptor; −1 when closed."""
@@ -100,11 +102,18 @@ class DescriptorDevice:
 
     def write(self, frame: Frame, now: Instant) -> None:  # noqa: ARG002
         """Send a frame, or count it as lost: that the device is gone, the next `read` says."""
-        parts = frame.parts
+        parts, offload = frame
         if len(parts) >= _MAX_PARTS:
             parts = [b"".join(parts)]
+        if self._offload:
+            usual, header = self._usual
+            if offload is not usual:
+                header = vnet.build(frame)
+                if offload is None or not offload.segment_size:
+                    self._usual = offload, header
+            parts = (header, *parts)
         try:
-            os.writev(self._fd, [vnet.build(frame), *parts] if self._offload else parts)
+            os.writev(self._fd, parts)
         except OSError as error:
             self.frames_lost += 1
             self._is_gone = self._is_gone or error.errno not in _NOT_TAKEN

@@ -37,7 +37,7 @@ CODEC = HeaderCodec(VNET_HEADER, byte_order="=")
 HEADER_LENGTH = CODEC.size
 
 _UNITS = (GSO_TCPV4, GSO_UDP_L4)
-_NOTHING_LEFT = bytes(HEADER_LENGTH)
+NOTHING_LEFT = bytes(HEADER_LENGTH)
 _DATA_OFFSET = 12  # RFC 9293 §3.1: the octet of the TCP header whose high half is its length
 _FLAGS = 13
 
@@ -46,10 +46,10 @@ def build(frame: Frame) -> bytes:
     """Lay out the header of an outbound frame."""
     parts, offload = frame
     if offload is None:
-        return _NOTHING_LEFT
+        return NOTHING_LEFT
     start, offset, segment_size = offload
     if not start:
-        return _NOTHING_LEFT
+        return NOTHING_LEFT
     if not segment_size or offset == udp.CHECKSUM_OFFSET:
         return _build(offload, udp.HEADER_LENGTH, 0)
     headers = parts[0]

@@ -17,6 +17,7 @@ from tapstack.tcp.fast_open_keys import FastOpenKeys
 from tapstack.tcp.fast_open_peers import FastOpenPeers
 from tapstack.tcp.isn import KeyedHash
 from tapstack.tcp.segment import Segment
+from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.tcb import Tcb
 
 
@@ -41,6 +42,9 @@ class Context:
     """Segments that belong to no connection, for the flush: source, destination, why."""
     resets: list[tuple[Tcb, str]] = field(default_factory=list)
     """Connections that the flush is to reset, and why; they may have ended by then."""
+    spare_segment: SentSegment | None = None
+    """An entry of a retransmission queue that was sent once and acknowledged: as good as new, for
+    the next that is sent. For `exchange.py` and `short_text.py`."""
     orphans: int = 0
     """Connections whose user has closed them, but for those that have ended or are in TIME-WAIT."""
     report: Callable[[Tcb, int], None] = field(init=False)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import READABLE
-from tapstack.tcp import delivery_rate, rack, receive_space
+from tapstack.tcp import rack, receive_space
 from tapstack.tcp.ack_policy import CERTAIN_LENGTH, HALF_ATO_MIN, MIN_RCV_MSS
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
 from tapstack.tcp.plain_segment import send_plain
@@ -30,12 +30,13 @@ from tapstack.tcp.statistics import Limit
 from tapstack.tcp.text_arrives import GROWING_LENGTH
 from tapstack.tcp.timeouts import delay_ack
 from tapstack.tcp.undisturbed import look_for_disturbance
-from tapstack.tcp.unit_size import update_pacing_rate
+from tapstack.tcp.unit_size import PACING_UNIT
 
 if TYPE_CHECKING:
     from tapstack.base.contracts import Buffer
     from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
+    from tapstack.tcp.delivery_rate import Departure
     from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
@@ -158,10 +159,11 @@ def _take_acknowledgment(
     ctx: Context, tcb: Tcb, segment: SentSegment, ack: int, acked: int, now: Instant
 ) -> None:
     """Take the ACK of the one unit in flight, and with it of all that was sent."""
-    statistics, packets, elapsed = tcb.statistics, segment.packets, now - segment.sent_at
+    statistics, packets, sent_at = tcb.statistics, segment.packets, segment.sent_at
+    elapsed = now - sent_at
     tcb.sent.packets_out = 0
     tcb.send_buffer.clear()
-    tcb.retransmission_timer.cancel()
+    tcb.retransmission_timer.deadline = None
     tcb.snd_una = tcb.snd_up = ack
     tcb.more_coming = False
     tcb.retransmits = tcb.soft_error = tcb.backoff = 0
@@ -199,8 +201,37 @@ def _take_acknowledgment(
     if window.limited or (window.cwnd < 2 * window.most_out and window.cwnd < window.ssthresh):
         tcb.congestion.on_acked(packets, now)
     window.full_at = now
-    update_pacing_rate(ctx.config, tcb)
-    delivery_rate.take_sample(tcb, packets, segment.departure, segment.sent_at, now)
+    _work_out_rates(ctx, tcb, segment.departure, sent_at, now)
+    if segment.watched:  # or it was deemed lost once
+        ctx.spare_segment = segment
+
+
+def _work_out_rates(
+    ctx: Context, tcb: Tcb, departure: Departure | None, sent_at: Instant, now: Instant
+) -> None:
+    """Do what `unit_size.update_pacing_rate` does, and `delivery_rate.take_sample`."""
+    window, config, srtt_8 = tcb.window, ctx.config, tcb.rtt.srtt_8
+    cwnd = window.cwnd
+    grows_fast = cwnd < window.ssthresh // 2
+    percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
+    tcb.pacing_rate = tcb.effective_mss * cwnd * percent * PACING_UNIT // (srtt_8 or 1)
+    rate, delivered = tcb.delivery_rate, tcb.statistics.delivered
+    if 0 != rate.app_limited_until < delivered:
+        rate.app_limited_until = 0
+    rate.delivered_at = now
+    if departure is None:
+        return
+    before, delivered_at, first_sent_at, limited = departure
+    rate.first_sent_at = sent_at
+    sending, interval = sent_at - first_sent_at, now - delivered_at
+    if sending > interval:
+        interval = sending
+    if interval < (tcb.rtt.min_rtt or 1):
+        return
+    segments = delivered - before
+    if not limited or segments * rate.interval >= rate.segments * interval:
+        rate.segments, rate.interval = segments, interval
+        rate.app_limited = limited
 
 
 # --- the user reads it --------------------------------------------------------------------------

@@ -40,7 +40,11 @@ def look_ahead(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if rtt.srtt_8 and tcb.sack_permitted and ctx.config.tcp_early_retrans in ENABLED:
         # RFC 8985 §7.2, of one segment: the RTO begins now, too.
         pto = 2 * (rtt.srtt_8 >> 3) + rtt.rto_min
-        tcb.timer_purpose = _PROBE
-        tcb.retransmission_timer.arm(now + (rto if rto < pto else pto))
+        tcb.timer_purpose, timer = _PROBE, tcb.retransmission_timer
+        due = now + (rto if rto < pto else pto)
+        if timer.entry is not None and timer.entry <= due:
+            timer.deadline = due
+        else:
+            timer.arm(due)
     elif not schedule(ctx, tcb, now, rto_restarts=False):
         rearm_retransmission(tcb, now)

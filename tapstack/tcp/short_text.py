@@ -79,6 +79,7 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
 def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) -> None:
     """Note the text as what is in flight, and that all is acknowledged that came."""
     statistics, counters, rate, acks = tcb.statistics, ctx.counters, tcb.delivery_rate, tcb.acks
+    segment = ctx.spare_segment
     if tcb.last_sent_at:
         idle = now - tcb.last_sent_at
         if idle > tcb.rtt.rto and ctx.config.tcp_slow_start_after_idle:
@@ -93,17 +94,22 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
     tcb.push_pending = tcb.more_coming = False
     delivered = statistics.delivered
     rate.app_limited_until = delivered or 1
-    rate.first_sent_at = rate.delivered_at = now
+    rate.first_sent_at = rate.delivered_at = tcb.transmitted_at = tcb.last_sent_at = now
     departure = make_departure((delivered, now, now, True))
-    tcb.sent.append_burst(SentSegment(seq, end, PSH, mss, now, 1, departure))
+    if segment is None:
+        segment = SentSegment(seq, end, PSH, mss, now, 1, departure)
+    else:
+        ctx.spare_segment = None
+        segment.seq, segment.end, segment.flags, segment.packets = seq, end, PSH, 1
+        segment.segment_size, segment.sent_at, segment.departure = mss, now, departure
+    tcb.sent.append_burst(segment)
     if tcb.recovery.prr is not None:
         tcb.recovery.on_sent(1)
-    tcb.transmitted_at = tcb.last_sent_at = now
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
     if now - acks.last_text_at < acks.ato:
         acks.interactive = True
     acks.on_ack_sent()
-    tcb.delayed_ack_timer.cancel()
+    tcb.delayed_ack_timer.deadline = None
     statistics.segs_out += 1
     statistics.data_segs_out += 1
     statistics.bytes_sent += length

@@ -299,9 +299,12 @@ def delay_ack(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         delay = tcb.acks.long_delay(tcb.rtt.srtt_8 >> 3, longest)
     if delay > longest:
         delay = longest
-    due = timer.deadline
-    if due is None or now + delay < due:
-        timer.arm(now + delay)
+    due, wanted = timer.deadline, now + delay
+    if due is None or wanted < due:
+        if timer.entry is not None and timer.entry <= wanted:
+            timer.deadline = wanted
+        else:
+            timer.arm(wanted)
         return True
     return due > now + delay // 4
 

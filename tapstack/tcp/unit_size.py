@@ -20,7 +20,7 @@ from tapstack.tcp.transmission import max_unit
 
 _UNITS_A_SECOND_SHIFT = 10
 """The unit of a rate is what leaves within 2⁻¹⁰ s (Linux's sk_pacing_shift)."""
-_PACING_UNIT = 8 * SECOND // 100
+PACING_UNIT = 8 * SECOND // 100
 """What a percent of a rate is worth where the time is SRTT, in µs, and eight times over."""
 _RECENTLY: Duration = MILLISECOND
 """A unit is only held back that close behind another, so that a silence does not end in a burst."""
@@ -40,7 +40,7 @@ def update_pacing_rate(config: TcpConfig, tcb: Tcb) -> None:
     grows_fast = cwnd < window.ssthresh // 2
     percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
     octets = tcb.effective_mss * (out if out > cwnd else cwnd)
-    tcb.pacing_rate = octets * percent * _PACING_UNIT // (tcb.rtt.srtt_8 or 1)
+    tcb.pacing_rate = octets * percent * PACING_UNIT // (tcb.rtt.srtt_8 or 1)
 
 
 def paced_in_round_trip(config: TcpConfig, tcb: Tcb) -> int:
@@ -49,7 +49,7 @@ def paced_in_round_trip(config: TcpConfig, tcb: Tcb) -> int:
     cwnd = window.cwnd
     grows_fast = cwnd < window.ssthresh // 2
     percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
-    return tcb.effective_mss * max(cwnd, tcb.sent.packets_out) * percent * _PACING_UNIT
+    return tcb.effective_mss * max(cwnd, tcb.sent.packets_out) * percent * PACING_UNIT
 
 
 def unit_segments(ctx: Context, tcb: Tcb, mss: int) -> int:
