@@ -34,6 +34,7 @@ from tapstack.socket.watching import Listening, Watchers
 from tapstack.stack import Stack
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 _PATIENCE: Duration = 2 * SECOND
@@ -75,6 +76,14 @@ class Runtime:
     def call(self, attempt: Callable[..., T], *arguments: Any) -> T:
         """Enter the stack: call `attempt(*arguments, now=…)`, and send what comes of it.
 
+        Raises: as `enter`.
+        """
+        done: T = self.enter(_attempt, (attempt, arguments))
+        return done
+
+    def enter(self, attempt: Callable[[A, Instant], T], argument: A) -> T:
+        """Enter the stack: call `attempt(argument, …)` with the time, and send what comes of it.
+
         Raises: what the attempt raises; OSError with ENETDOWN when the stack is closed, and with
         EDEADLK in a signal handler or finalizer that has interrupted another call of this thread.
         """
@@ -90,7 +99,7 @@ class Runtime:
             try:
                 if driver.is_stood_by:
                     driver.take_watch_off()
-                return attempt(*arguments, now=now)
+                return attempt(argument, now)
             finally:
                 driver.leave()  # even if a signal handler has raised
         finally:
@@ -156,11 +165,11 @@ class Runtime:
 
         Raises: as `wait`.
         """
-        if not self.refuses and not self._leadership.wait_for(endpoint, events, deadline):
-            return False
-        if self.refuses:
-            raise self._refusal()
-        return True
+        if self._leadership.wait_for(endpoint, events, deadline):
+            if self.refuses:
+                raise self._refusal()
+            return True
+        return False
 
     def take_answers(self) -> None:
         """Read what has come, if much has left by now.
@@ -173,9 +182,9 @@ class Runtime:
     def take_arrivals(self) -> bool:
         """Take frames that have come by now, unless others see to them; False: there were none."""
         driver = self._driver
-        if self.refuses or not (driver.finds_at_once or driver.answers.are_likely()):
-            return False
-        return self._leadership.take_arrivals()
+        if driver.finds_at_once or driver.answers.are_likely():
+            return not self.refuses and self._leadership.take_arrivals()
+        return False
 
     def notify(self, endpoint: object, on_event: Callable[[int], None]) -> Callable[[], None]:
         """Have `on_event` called with what happened at every event; give what ends that.
@@ -272,6 +281,11 @@ class Runtime:
         for tcb in list(self.stack.tcp.connections):
             self.stack.tcp.abort(tcb)
         self.stack.flush(now)
+
+
+def _attempt(call: tuple[Callable[..., T], tuple[Any, ...]], now: Instant) -> T:
+    attempt, arguments = call
+    return attempt(*arguments, now=now)
 
 
 def _leave_to_parent(runtime: ref[Runtime]) -> None:

@@ -40,6 +40,7 @@ from tapstack.socket.watching import Listening, Watchers
 from tapstack.stack import Stack
 from tapstack.tcp.config import TcpConfig
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -135,6 +136,13 @@ class Host:
         """
         try:
             return attempt(*arguments, now=self._clock.now)
+        finally:
+            self.flush()
+
+    def enter(self, attempt: Callable[[A, Instant], T], argument: A) -> T:
+        """Enter the stack: call `attempt(argument, …)` with the time. Raises: what it raises."""
+        try:
+            return attempt(argument, self._clock.now)
         finally:
             self.flush()
 

@@ -45,7 +45,7 @@ class AnyEndpoint:
         """Tell that it is no stream."""
         return False
 
-    def send_text(self, text: bytes, *, now: Instant) -> bool:  # noqa: ARG002
+    def send_text(self, text: bytes, now: Instant) -> bool:  # noqa: ARG002
         """Send none: what is sent is a message."""
         return False
 

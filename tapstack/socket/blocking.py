@@ -99,30 +99,23 @@ def repeat_read(
 
 
 def read(
-    host: SocketHost, endpoint: SocketEndpoint, size: int, timeout: float | None, *, now: Instant
+    host: SocketHost, endpoint: SocketEndpoint, size: int, timeout: float | None, now: Instant
 ) -> bytes:
     """Wait for text or a message, as `repeat_read` does with `receive`, and give it alone.
 
     Plain text, which it nearly always is, is had with fewer calls.
     """
-    text = endpoint.take_text(size, now)
+    deadline, present = None if timeout is None else now + round(timeout * SECOND), now
+    if endpoint.has_nothing_to_read():
+        if not host.take_arrivals() and not host.wait_for(endpoint.watched(), _INCOMING, deadline):
+            raise TimeoutError("timed out")
+        present = host.now()
+    text = endpoint.take_text(size, present)
     if text is not None:
         return text
-    deadline = None if timeout is None else now + round(timeout * SECOND)
-    if endpoint.has_nothing_to_read():
-        has_come = host.take_arrivals()
-        while has_come or host.wait_for(endpoint.watched(), _INCOMING, deadline):
-            text = endpoint.take_text(size, host.now())
-            if text is not None:
-                return text
-            if not endpoint.has_nothing_to_read():
-                break
-            has_come = False
-        else:
-            raise TimeoutError("timed out")
-    left = None if deadline is None else max(deadline - host.now(), 0) / SECOND
+    left = None if deadline is None else max(deadline - present, 0) / SECOND
     receive = endpoint.receive
-    return repeat_read(host, endpoint, _INCOMING, left, receive, (size, 0), now=host.now()).data
+    return repeat_read(host, endpoint, _INCOMING, left, receive, (size, 0), now=present).data
 
 
 def repeat_accept(

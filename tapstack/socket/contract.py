@@ -17,6 +17,7 @@ from tapstack.base.datagram_socket import DatagramSocket
 from tapstack.base.units import Instant
 from tapstack.socket.watching import Watcher
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -84,7 +85,7 @@ class SocketEndpoint(Protocol):
         None: `receive` is to be asked, and nothing has changed.
         """
 
-    def send_text(self, text: bytes, *, now: Instant) -> bool:
+    def send_text(self, text: bytes, now: Instant) -> bool:
         """Send a text that may leave at once, and of which no more is to be said.
 
         False: `send` is to be asked, and nothing has changed.
@@ -156,6 +157,12 @@ class SocketHost(Protocol):
 
     def call(self, attempt: Callable[..., T], *arguments: Any) -> T:
         """Enter the stack: call `attempt(*arguments, now=…)`. Raises: what it raises."""
+
+    def enter(self, attempt: Callable[[A, Instant], T], argument: A) -> T:
+        """Enter the stack: call `attempt(argument, …)` with the time. Raises: what it raises.
+
+        The calls that are made all the time come by this one.
+        """
 
     def look(self, attempt: Callable[..., T], *arguments: Any) -> T:
         """Call an attempt of which nothing comes that is to be sent or told. Raises: as `call`."""

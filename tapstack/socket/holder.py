@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from tapstack.base.contracts import ACCEPTABLE, CLOSED, READABLE, WRITABLE
 from tapstack.base.datagram_socket import Arrival, DatagramSocket
 from tapstack.base.errors import os_error
+from tapstack.base.units import Instant
 from tapstack.socket.blocking import block, read, repeat, repeat_accept, repeat_read
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 from tapstack.socket.files import open_raw, wrap_raw
@@ -180,12 +181,15 @@ class SocketObject:
 
     def _read(self, size: int) -> bytes:
         """Wait for text or a message: as `_block`, and with the way of its own of `recv`."""
-        host, opened = self._host, self._open
+        opened = self._open
         try:
-            return host.call(read, host, opened.endpoint, size, self._timeout)
+            return self._host.enter(self._read_within, size)
         finally:
             if opened.readiness is not None:
                 opened.readiness.refresh()
+
+    def _read_within(self, size: int, now: Instant) -> bytes:
+        return read(self._host, self._open.endpoint, size, self._timeout, now)
 
     def _sends_at_once(self, text: bytes) -> bool:
         """Send a short text if that takes neither waiting nor telling; False: nothing was done."""
@@ -193,7 +197,7 @@ class SocketObject:
         if len(text) > _SHORT or self._held is None or opened.readiness is not None:
             return False
         endpoint = opened.endpoint
-        return endpoint.may_send_at_once() and self._host.call(endpoint.send_text, text)
+        return endpoint.may_send_at_once() and self._host.enter(endpoint.send_text, text)
 
     # --- timeouts ---
 

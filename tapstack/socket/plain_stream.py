@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.socket.any_endpoint import AnyEndpoint
-from tapstack.socket.stream_text import is_plain
 from tapstack.tcp.exchange import read_exchange
 from tapstack.tcp.short_text import send_short_text
 from tapstack.tcp.state import State
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 # Each read asks for these: as members they would be looked up in their class.
-_CLOSE_WAIT, _NOT_URGENT = State.CLOSE_WAIT, UrgentOctet.NONE
+_CLOSE_WAIT, _ESTABLISHED, _NOT_URGENT = State.CLOSE_WAIT, State.ESTABLISHED, UrgentOctet.NONE
 
 
 class PlainStream(AnyEndpoint):
@@ -55,16 +54,25 @@ class PlainStream(AnyEndpoint):
     def has_nothing_to_read(self) -> bool:
         """Tell that any read would block."""
         tcb = self._tcb
-        if tcb is None or self._closed or tcb.receive_queue.octets:
-            return False
-        return is_plain(tcb)
+        return not (
+            tcb is None
+            or tcb.receive_queue.octets
+            or self._closed
+            # as `stream_text` has it of what is plain
+            or tcb.state is not _ESTABLISHED
+            or tcb.error
+            or tcb.errors
+            or tcb.read_shut
+            or tcb.fin_queued
+            or tcb.urgent_octet is not _NOT_URGENT
+        )
 
     def may_send_at_once(self) -> bool:
         """Tell whether there is a connection with a lane, and nothing in flight or waiting."""
         tcb = self._tcb
         return tcb is not None and tcb.lane is not None and not tcb.send_buffer.octets
 
-    def send_text(self, text: bytes, *, now: Instant) -> bool:
+    def send_text(self, text: bytes, now: Instant) -> bool:
         """Send a text that may leave at once, and of which nobody is to be told."""
         tcb = self._tcb
         if tcb is None or self._closed or self.kept.timestamping.flags:

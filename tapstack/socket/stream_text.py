@@ -159,7 +159,7 @@ def control_of(tcp: Tcp, tcb: Tcb, kept: Kept, epoch: Duration, text: Buffer) ->
 
 def readiness(tcp: Tcp, tcb: Tcb) -> int:
     """Tell what poll(2) would."""
-    if is_plain(tcb):
+    if _is_plain(tcb):
         text = len(tcb.receive_queue)
         bits = _IN if text and (text >= tcb.options.rcvlowat or tcp.is_readable(tcb)) else 0
         return bits | _OUT if not tcb.send_buffer.octets or tcp.is_writable(tcb) else bits
@@ -172,7 +172,7 @@ def readiness(tcp: Tcp, tcb: Tcb) -> int:
     return bits | (select.POLLERR if has_error(tcb) else 0)
 
 
-def is_plain(tcb: Tcb) -> bool:
+def _is_plain(tcb: Tcb) -> bool:
     """Tell whether all there is to say is said by its buffers, as it nearly always is."""
     return (
         tcb.state is _ESTABLISHED

@@ -61,10 +61,14 @@ class Watchers:
     def wake(self, happened: Iterable[SocketEvent]) -> None:
         """Wake who watches for what happened."""
         watching, kept = self._by_endpoint, self.kept
+        if kept is not None:
+            for endpoint, events in happened:
+                if endpoint is kept.endpoint and events & kept.events:
+                    kept.wake(events)
+        if not watching:
+            return
         for endpoint, events in happened:
-            if kept is not None and endpoint is kept.endpoint and events & kept.events:
-                kept.wake(events)
-            for watcher in watching.get(endpoint, ()) if watching else ():
+            for watcher in watching.get(endpoint, ()):
                 if watcher.events & events:
                     watcher.wake(events)
 

@@ -121,7 +121,7 @@ def test_text_that_is_to_be_told_of_is_sent_the_long_way(hosts: Hosts) -> None:
     endpoint = client._open.endpoint
     assert endpoint.may_send_at_once()
     client.setsockopt(socket.SOL_SOCKET, 37, 1 << 9 | 1 << 1)  # SO_TIMESTAMPING, when it is sent
-    assert not hosts.here.call(endpoint.send_text, b"x")
+    assert not hosts.here.enter(endpoint.send_text, b"x")
     client.sendall(b"x")
     assert server.recv(9) == b"x"
     assert not hosts.nets[0].datagram()._open.endpoint.may_send_at_once()
@@ -135,6 +135,6 @@ def test_what_the_lane_sends_is_known_to_have_left(hosts: Hosts) -> None:
 
     def send_and_look(*, now: int) -> tuple[bool, bool]:
         driver.has_written(0)
-        return client._open.endpoint.send_text(b"x", now=now), driver.has_written(0)
+        return client._open.endpoint.send_text(b"x", now), driver.has_written(0)
 
     assert hosts.here.call(send_and_look) == (True, True)
