@@ -61,10 +61,8 @@ class SynLane:
         # The last that `_is_way` has looked at.
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
-        """Take a frame that may be a usual SYN, for a listener of ours; False: decline."""
+        """Take a frame of a usual SYN's length, if it is for a listener of ours; False: decline."""
         octets, stack = frame.parts[0], self._stack
-        if len(octets) != _LENGTH:
-            return False
         (
             addresses, front,
             total_length, number, way, check, source, destination,

@@ -129,14 +129,14 @@ class Stack:
     def receive_all(self, interface: NetworkInterface, frames: list[Frame], now: Instant) -> None:
         """First door, for frames that came one right behind the other: it empties their list."""
         while frames:
-            frame = frames[0]
-            taken = self._express.receive(
-                interface, frame, now, frames[1:]
-            ) or self._datagram_lane.receive(interface, frames, now)
+            taken = self._express.receive(interface, frames[0], now, frames[1:])
             if not taken:
-                self._deliver(interface, frame, now)
+                taken = self._datagram_lane.receive(interface, frames, now)
+                if not taken:
+                    self._deliver(interface, frames[0], now)
+                    taken = 1
             self.flush(now)
-            del frames[: taken or 1]
+            del frames[:taken]
 
     def expire(self, now: Instant) -> None:
         """Second door: time has come to `now`; every deadline up to then is met."""

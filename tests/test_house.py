@@ -55,6 +55,7 @@ SPELT_OUT = {
     "tapstack.tcp.expected_end",
     "tapstack.tcp.expected_segment",
     "tapstack.tcp.receive_window",
+    "tapstack.tcp.lone_fin",
     "tapstack.tcp.short_text",
     "tapstack.tcp.expected_syn",
     "tapstack.tcp.expected_turn",

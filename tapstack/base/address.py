@@ -3,7 +3,8 @@
 Not done here: name resolution, and which of our addresses to use (`ip/routing.py`).
 """
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias
 
 Ipv4Address: TypeAlias = int
@@ -31,6 +32,8 @@ class Endpoint(NamedTuple):
         return f"{format_ipv4(self.address)}:{self.port}"
 
 
+make_endpoint: Callable[[tuple[Ipv4Address, int]], Endpoint] = partial(tuple.__new__, Endpoint)
+"""Make an endpoint of both, without the call of Python's that `Endpoint(…)` takes."""
 ANY_ENDPOINT = Endpoint(IPV4_ANY, 0)
 
 

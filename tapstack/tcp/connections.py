@@ -93,11 +93,7 @@ class Connections:
     def remove(self, tcb: Tcb) -> None:
         """Forget a connection, and give its hold on the port back."""
         del self.tcbs[tcb.pair]
-        binding = tcb.binding
-        if binding.users > 1:
-            binding.users -= 1
-        else:
-            self.release(binding)
+        self.release(tcb.binding)
 
     # --- ports ---
 

@@ -20,10 +20,10 @@ from tapstack.base.contracts import READABLE
 from tapstack.tcp import rack, receive_space
 from tapstack.tcp.ack_policy import CERTAIN_LENGTH, HALF_ATO_MIN, MIN_RCV_MSS
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
-from tapstack.tcp.plain_segment import send_plain
+from tapstack.tcp.plain_segment import send_ack
 from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
 from tapstack.tcp.rtt import CLOCK_GRANULARITY
-from tapstack.tcp.segment import ACK, PSH
+from tapstack.tcp.segment import PSH
 from tapstack.tcp.sent_segment import BURST_BITS
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
@@ -152,7 +152,7 @@ def _acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     lane = tcb.lane
     if lane is None or ctx.dirty or ctx.replies or ctx.resets:
         return False
-    return send_plain(ctx, tcb, lane, tcb.snd_nxt, ACK, 0, now)
+    return send_ack(ctx, tcb, lane, now)
 
 
 def _take_acknowledgment(

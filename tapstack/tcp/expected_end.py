@@ -113,6 +113,11 @@ def take_last_ack(ctx: Context, tcb: Tcb, ack: int) -> bool:
     timer.deadline = timer.owner = other.deadline = other.owner = None  # `retire`, in place
     ctx.orphans -= 1
     tcb.state = _CLOSED
-    ctx.connections.remove(tcb)
+    connections, binding = ctx.connections, tcb.binding
+    if binding.users > 1:  # the listener still holds the port: `Connections.remove`, in place
+        del connections.tcbs[tcb.pair]
+        binding.users -= 1
+    else:
+        connections.remove(tcb)
     ctx.report(tcb, CLOSED | READABLE | WRITABLE)
     return True

@@ -75,7 +75,8 @@ def take_expected_syn(
             )  # fmt: skip
     finally:  # though a signal handler raise amid the write: the peer may have it all the same
         binding = listener.binding
-        tcb = mould.cast(ctx, pair, binding, iss, seq, stamp, ts_offset, now)
+        tcb = mould.cast(ctx, pair, binding, (iss + 1) & _MASK, rcv_nxt, stamp, ts_offset, now)
+        tcb.iss, tcb.irs, tcb.snd_wl1 = iss, seq, seq
         binding.users += 1
         ctx.connections.tcbs[pair] = tcb
         tcb.lane, tcb.listener = lane, listener

@@ -23,7 +23,6 @@ from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import ACK, FIN
 from tapstack.tcp.sent_alone import look_ahead
 from tapstack.tcp.sent_segment import SentSegment
-from tapstack.tcp.seq import add
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.undisturbed import look_for_disturbance
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.tcb import Tcb
 
+_MASK = 0xFFFFFFFF
 _FIN = ACK | FIN
 # A member of an Enum is looked up at length each time that it is named.
 _ESTABLISHED, _CLOSE_WAIT = State.ESTABLISHED, State.CLOSE_WAIT
@@ -111,25 +111,23 @@ def _send(ctx: Context, tcb: Tcb, lane: Lane, now: Instant) -> bool:
         is_sent = lane.send(tcb, _FIN, tcb.snd_nxt, field, (), 0, 0, now)
     finally:  # if a signal handler raises amid the write, the peer may have it all the same
         if is_sent:
-            tcb.rcv_wnd = window
-            _note_sent(ctx, tcb, now)
-            look_ahead(ctx, tcb, now)
+            _note_sent(ctx, tcb, window, now)
     return is_sent
 
 
-def _note_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
+def _note_sent(ctx: Context, tcb: Tcb, window: int, now: Instant) -> None:
     """Note our FIN as what is in flight, and that all is acknowledged that came."""
     statistics, counters, rate = tcb.statistics, ctx.counters, tcb.delivery_rate
     tcb.fin_sent = True
     seq = tcb.snd_nxt
-    tcb.snd_nxt = end = add(seq, 1)
+    tcb.snd_nxt = end = (seq + 1) & _MASK
     rate.first_sent_at = rate.delivered_at = now
     departure = make_departure((statistics.delivered, now, now, rate.app_limited_until != 0))
     tcb.sent.append_burst(SentSegment(seq, end, FIN, tcb.effective_mss, now, 1, departure))
     if tcb.recovery.prr is not None:
         tcb.recovery.on_sent(1)
+    tcb.rcv_wnd, tcb.transmitted_at = window, now
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
-    tcb.transmitted_at = now
     tcb.acks.on_ack_sent()
     tcb.delayed_ack_timer.deadline = None
     statistics.segs_out += 1
@@ -139,3 +137,4 @@ def _note_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
         statistics.note_limit(_BUSY, now)
     counters["TcpOutSegs"] += 1
     counters["TcpExtTCPOrigDataSent"] += 1
+    look_ahead(ctx, tcb, now)

@@ -16,12 +16,20 @@ from typing import TYPE_CHECKING
 from tapstack.base.timers import Timer
 from tapstack.base.units import Duration
 from tapstack.tcp import receive_space, send_space, timeouts
+from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.congestion.window import CongestionWindow
+from tapstack.tcp.delivery_rate import DeliveryRate
 from tapstack.tcp.mss import update_effective_mss
+from tapstack.tcp.receive_memory import ReceiveMemory
+from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import ReceiveSpace
+from tapstack.tcp.recovery_state import Recovery
+from tapstack.tcp.retransmission_queue import RetransmissionQueue
 from tapstack.tcp.rtt import RttEstimator
-from tapstack.tcp.seq import add
+from tapstack.tcp.send_buffer import SendBuffer
+from tapstack.tcp.send_pieces import SendPieces
 from tapstack.tcp.state import State
+from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.synchronize import guess_segment_size
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.unit_size import paced_in_round_trip, update_pacing_rate
@@ -83,19 +91,18 @@ class Mould:
         ctx: Context,
         pair: SocketPair,
         binding: PortBinding,
-        iss: int,
-        irs: int,
+        snd_nxt: int,
+        rcv_nxt: int,
         stamp: int,
         ts_offset: int,
         now: Instant,
     ) -> Tcb:
-        """Make a TCB in SYN-RECEIVED that has all of this; nothing knows it yet.
+        """Make a TCB in SYN-RECEIVED that has all of this; nothing knows it yet, nor has it an ISS.
 
         Its fields are given by their order, up to the last that is no default: it takes half the
         time of setting them afterwards.
         """
         window, timers = CongestionWindow(self.cwnd), ctx.timers
-        snd_nxt, rcv_nxt = add(iss, 1), add(irs, 1)
         retransmission = Timer(timers, None, timeouts.on_retransmission_timeout)
         delayed_ack = Timer(timers, None, timeouts.on_delayed_ack_timeout)
         tcb = Tcb(
@@ -105,12 +112,21 @@ class Mould:
             window,
             self.algorithm(window, ctx.config, ctx.counters),
             ReceiveSpace(*self.space),
+            SendBuffer(),
+            SendPieces(),
+            RetransmissionQueue(),
+            Recovery(reordering=self.reordering),
+            ReceiveQueue(),
+            ReceiveMemory(),
+            AckPolicy(rcv_mss=self.rcv_mss, always_quick=self.always_quick),
+            DeliveryRate(),
+            Statistics(segs_in=1),
             retransmission,
             delayed_ack,
             binding,
             State.SYN_RECEIVED,
             # SND.UNA, SND.NXT and SND.UP; SND.WND, .WL1 and .WL2, and the largest SND.WND
-            snd_nxt, snd_nxt, snd_nxt, self.snd_wnd, irs, 0, self.snd_wnd,
+            snd_nxt, snd_nxt, snd_nxt, self.snd_wnd, 0, 0, self.snd_wnd,
             # RCV.NXT, RCV.WND, and RCV.NXT when that was last advertised
             rcv_nxt, self.rcv_wnd, rcv_nxt,
             # both MSSs; the path, when it was asked for, and no other sizes are tried out
@@ -121,13 +137,8 @@ class Mould:
             stamp, now, rcv_nxt, ts_offset,
         )  # fmt: skip
         retransmission.owner = delayed_ack.owner = (ctx, tcb)
-        tcb.iss, tcb.irs = iss, irs
         tcb.small_sent_end, tcb.copied_seq, tcb.last_received_at = snd_nxt, rcv_nxt, now
         tcb.route, tcb.peer_mss, tcb.send_space = self.route, self.peer_mss, self.send_space
-        tcb.recovery.reordering = self.reordering
-        tcb.statistics.segs_in = 1
-        acks = tcb.acks
-        acks.rcv_mss, acks.always_quick = self.rcv_mss, self.always_quick
         tcb.window_scaling = tcb.undisturbed = True  # there was nothing yet that could disturb it
         return tcb
 

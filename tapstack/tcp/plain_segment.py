@@ -124,6 +124,26 @@ def send_plain(
     return is_sent
 
 
+def send_ack(ctx: Context, tcb: Tcb, lane: Lane, now: Instant) -> bool:
+    """Send an ACK alone, of a connection that is undisturbed; False: decline."""
+    window, is_sent = select_window(tcb), True
+    field = window >> tcb.rcv_wind_shift
+    if field > MAX_UNSCALED:
+        field = MAX_UNSCALED
+    try:
+        is_sent = lane.send(tcb, ACK, tcb.snd_nxt, field, (), 0, 0, now)
+    finally:  # as in `send_plain`
+        if is_sent:
+            tcb.rcv_wnd = window
+            tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
+            tcb.transmitted_at = now
+            tcb.acks.on_ack_sent()
+            tcb.delayed_ack_timer.deadline = None
+            ctx.counters["TcpOutSegs"] += 1
+            tcb.statistics.segs_out += 1
+    return is_sent
+
+
 def has_more_to_say(tcb: Tcb) -> bool:
     """Tell whether what is sent now is more than text, timestamps and an ACK.
 

@@ -8,10 +8,10 @@ Not done here: anything. Functions in the other files read and change it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tapstack.base.address import Endpoint
+from tapstack.base.address import Endpoint, make_endpoint
 from tapstack.base.error_queue import ErrorQueue
 from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
 from tapstack.base.timers import NEVER_ARMED, NeverArmed, Timer
@@ -69,6 +69,16 @@ class Exchange:
     window: CongestionWindow
     congestion: CongestionControl
     receive_space: ReceiveSpace
+    send_buffer: SendBuffer
+    send_pieces: SendPieces
+    sent: RetransmissionQueue
+    recovery: Recovery
+    receive_queue: ReceiveQueue
+    receive_memory: ReceiveMemory
+    acks: AckPolicy
+    delivery_rate: DeliveryRate
+    statistics: Statistics
+    """What was counted, for `info.py`."""
     retransmission_timer: Timer
     """Runs while anything is in flight (RFC 6298 §5). Armed by `retransmission_timer.py`."""
     delayed_ack_timer: Timer
@@ -140,10 +150,6 @@ class Exchange:
     """Added to the clock to make TSval (RFC 7323 §5.4): a keyed hash of the endpoints."""
 
     # --- sending ---
-    send_buffer: SendBuffer = field(default_factory=SendBuffer)
-    send_pieces: SendPieces = field(default_factory=SendPieces)
-    sent: RetransmissionQueue = field(default_factory=RetransmissionQueue)
-    recovery: Recovery = field(default_factory=Recovery)
     fin_queued: bool = False
     """The user has closed: a FIN follows the last octet of the send buffer."""
     fin_sent: bool = False
@@ -182,23 +188,17 @@ class Exchange:
     """When a segment last came in, for keep-alive."""
 
     # --- receiving ---
-    receive_queue: ReceiveQueue = field(default_factory=ReceiveQueue)
-    receive_memory: ReceiveMemory = field(default_factory=ReceiveMemory)
     copied_seq: int = 0
     """The sequence number of the next octet that the user takes: RCV.NXT less RCV.USER."""
     urgent_octet: UrgentOctet = UrgentOctet.NONE
     """Whether there is an urgent mark, and what is known of its octet. Written by `urgent.py`."""
     reassembly: ReassemblyQueue | None = None
     """Text beyond a gap; None: there is none."""
-    acks: AckPolicy = field(default_factory=AckPolicy)
     read_shut: bool = False
     """The user has shut its reading side: once the queue is empty, the stream has ended."""
     lane: Lane | None = None
     """The short way for plain segments; None: there is none yet. Set by `express.py`, and with
     its SYN by `express_syns.py` or `expected_syn.py`."""
-    delivery_rate: DeliveryRate = field(default_factory=DeliveryRate)
-    statistics: Statistics = field(default_factory=Statistics)
-    """What was counted, for `info.py`."""
 
     # --- the user ---
     orphaned: bool = False
@@ -325,12 +325,12 @@ class Tcb(Exchange, Exceptions):
     @property
     def local(self) -> Endpoint:
         """Our end."""
-        return Endpoint(self.pair.local, self.pair.local_port)
+        return make_endpoint(self.pair[:2])
 
     @property
     def remote(self) -> Endpoint:
         """The peer's end."""
-        return Endpoint(self.pair.remote, self.pair.remote_port)
+        return make_endpoint(self.pair[2:])
 
     @property
     def passive(self) -> bool:

@@ -11,13 +11,22 @@ from tapstack.base.address import Endpoint
 from tapstack.base.timers import Timer
 from tapstack.base.units import SECOND, Instant
 from tapstack.tcp import send_space, timeouts
+from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.connections import SocketPair
 from tapstack.tcp.context import Context
+from tapstack.tcp.delivery_rate import DeliveryRate
 from tapstack.tcp.mss import offered_mss
+from tapstack.tcp.receive_memory import ReceiveMemory
+from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import make_receive_space
+from tapstack.tcp.recovery_state import Recovery
+from tapstack.tcp.retransmission_queue import RetransmissionQueue
 from tapstack.tcp.rtt import RttEstimator
+from tapstack.tcp.send_buffer import SendBuffer
+from tapstack.tcp.send_pieces import SendPieces
+from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.user_options import UserOptions
 
@@ -71,11 +80,19 @@ def draft_tcb(
         window=window,
         congestion=make_congestion_control(ctx, window, route.congctl or options.congestion),
         receive_space=make_receive_space(config, options, route.window),
+        send_buffer=SendBuffer(),
+        send_pieces=SendPieces(),
+        sent=RetransmissionQueue(),
+        recovery=Recovery(reordering=config.tcp_reordering),
+        receive_queue=ReceiveQueue(),
+        receive_memory=ReceiveMemory(),
+        acks=AckPolicy(),
+        delivery_rate=DeliveryRate(),
+        statistics=Statistics(),
         retransmission_timer=Timer(timers, None, timeouts.on_retransmission_timeout),
         delayed_ack_timer=Timer(timers, None, timeouts.on_delayed_ack_timeout),
     )
     tcb.route = route
-    tcb.recovery.reordering = config.tcp_reordering
     tcb.retransmission_timer.owner = tcb.delayed_ack_timer.owner = (ctx, tcb)
     tcb.path_mtu, tcb.path_asked_at = path.mtu, now
     tcb.advertised_mss = offered_mss(path.mtu, route.advmss, options.maxseg)

@@ -11,7 +11,6 @@ import pickle
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from socket import MSG_MORE, MSG_OOB, MSG_WAITALL
@@ -102,12 +101,8 @@ class History:
     waiting_trains: int = 0
     """Trains of text that had waited."""
 
-    @contextmanager
-    def watching(self, world: World, hosts: Sequence[Host]) -> Iterator[None]:
-        """Note all that some hosts put on the wire meanwhile.
-
-        A world goes when the garbage collector finds it, which does not know what a history weighs.
-        """
+    def watch_what_they_send(self, world: World, hosts: Sequence[Host]) -> None:
+        """Note all that some hosts put on the wire from now on."""
         names = {host.name for host in hosts}
 
         def see(sighting: Sighting) -> None:
@@ -115,10 +110,8 @@ class History:
                 what = sighting.time, sighting.host, sighting.octets, sighting.offload
                 self.wire.append(what)
 
-        with ExitStack() as stack:
-            for link in world.links:
-                stack.callback(link.watch(see))
-            yield
+        for link in world.links:
+            link.watch(see)
 
     def look_at_connections(self, stack: Stack) -> None:
         """Note how they stand if anything was sent since the last look."""
@@ -272,8 +265,8 @@ def play(scenario: Scenario, *, express: bool) -> History:
         patch.setattr(Stack, "flush", flush_and_look)
         run = Run(scenario, world)
         hosts = (run.client, run.server)
-        with history.watching(world, hosts):
-            run.run()
+        history.watch_what_they_send(world, hosts)
+        run.run()
         history.counters = [dict(host.stack.counters) for host in hosts]
     return history
 
