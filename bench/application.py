@@ -153,8 +153,10 @@ async def serve_by_asyncio(listener: Socket) -> None:
         await over.wait()
 
 
-def echo_by_asyncio(listener: Socket) -> None:
-    loop = EventLoop() if isinstance(listener, StackSocket) else asyncio.new_event_loop()
+def echo_by_asyncio(listener: Socket, *, as_it_comes: bool = False) -> None:
+    """By the stack's event loop where the sockets are the stack's."""
+    ours = isinstance(listener, StackSocket) and not as_it_comes
+    loop = EventLoop() if ours else asyncio.new_event_loop()
     try:
         loop.run_until_complete(serve_by_asyncio(listener))
     finally:
@@ -205,6 +207,7 @@ STREAMS: dict[str, Callable[[Socket, int], None]] = {
     "loop": lambda listener, _: echo_in_a_loop(listener),
     "epoll": lambda listener, _: echo_by_epoll(listener),
     "asyncio": lambda listener, _: echo_by_asyncio(listener),
+    "asyncio as it comes": lambda listener, _: echo_by_asyncio(listener, as_it_comes=True),
     "hold": hold,
 }
 DATAGRAMS = {"udp-echo": echo_datagrams, "udp-sink": count_datagrams}
