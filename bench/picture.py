@@ -29,7 +29,7 @@ COLOURS = {
     CEILING_PLAIN: "#a9c4de",
     PYTCP: "#8a8a8a",
 }
-WIDTH, LEFT, RIGHT = 860, 270, 60
+WIDTH, LEFT, RIGHT = 890, 300, 60
 BAR, GAP, TOP = 11, 9, 70
 LEAST, MOST = -4.0, 1.0
 """Powers of ten."""
