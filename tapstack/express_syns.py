@@ -59,6 +59,7 @@ class SynLane:
         self._raw_protocols = stack.ip.raw.by_protocol
         self._back: tuple[NetworkInterface, Hop | None, int] | None = None
         # The last that `_is_way` has looked at.
+        self._ends = (0, 0, 0)  # of the latest SYN: our address and port, and the peer's address
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
         """Take a frame of a usual SYN's length, if it is for a listener of ours; False: decline."""
@@ -87,6 +88,11 @@ class SynLane:
             return False
         if frame.offload is None and not is_segment_intact(source, destination, memoryview(octets)):
             return False
+        # Connections that have these in common need the numbers but once.
+        if (destination, our_port, source) == self._ends:
+            destination, our_port, source = self._ends
+        else:
+            self._ends = destination, our_port, source
         ctx, pair = self._context, make_pair((destination, our_port, source, port))
         listener = ctx.connections.find_listener(destination, our_port)
         if (

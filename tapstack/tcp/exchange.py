@@ -91,8 +91,9 @@ def take_exchange(
             return False
     elif not acked:
         return False
+    # The same numbers as in the segment: a connection needs them but once in memory.
+    seq, ack = tcb.rcv_nxt, tcb.snd_nxt
     tcb.statistics.segs_in += 1
-    tcb.probes_out = 0
     if acked:
         _take_acknowledgment(ctx, tcb, segments.pop(), ack, acked, now)
     if acked or 0 < (seq - tcb.snd_wl1) & _MASK < _HALF:
@@ -133,7 +134,7 @@ def _take_text(ctx: Context, tcb: Tcb, text: Buffer, length: int, now: Instant) 
         acks.be_quick(tcb.rcv_wnd)  # most of thousands of connections were silent so long
     else:
         acks.follow_long_gap(tcb, gap)
-    if space.window_since is None or (end - space.window_end) & _MASK < _HALF:
+    if (window_end := space.window_end) is None or (end - window_end) & _MASK < _HALF:
         receive_space.measure_by_window(tcb, now)
     if length >= GROWING_LENGTH:
         receive_space.offer_more(tcb, ctx.config, length, charge, charge)
@@ -166,7 +167,6 @@ def _take_acknowledgment(
     tcb.retransmission_timer.deadline = None
     tcb.snd_una = tcb.snd_up = ack
     tcb.more_coming = False
-    tcb.retransmits = tcb.soft_error = tcb.backoff = 0
     tcb.next_hop_confirmed = True
     statistics.bytes_acked += acked
     statistics.delivered += packets

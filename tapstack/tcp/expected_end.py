@@ -53,7 +53,6 @@ def take_expected_fin(
     statistics.segs_in += 1
     statistics.bytes_received += 1
     tcb.last_received_at = now
-    tcb.probes_out = 0
     tcb.more_coming = False
     if seq == tcb.last_ack_sent:
         tcb.ts_recent, tcb.ts_recent_at = stamp, now

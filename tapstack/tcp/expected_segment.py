@@ -84,7 +84,6 @@ def take_expected(
     if acked and not covered:
         return False
     tcb.statistics.segs_in += packets
-    tcb.probes_out = 0
     _take_window(tcb, seq, ack, acked, wnd)
     if covered:
         _take_acknowledgment(ctx, tcb, ack, acked, *covered, now)
@@ -174,7 +173,6 @@ def _take_acknowledgment(
     tcb.snd_una = tcb.snd_up = ack
     if tcb.mtu_probing is not None:
         mtu_probing.on_acknowledged(ctx, tcb)
-    tcb.retransmits = tcb.soft_error = tcb.backoff = 0
     tcb.next_hop_confirmed = True
     arrivals = tcb.recovery.rack
     if tcb.sack_permitted:

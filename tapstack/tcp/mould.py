@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 
 _MOST_SETTLED = 16
 """Windows that are remembered; then all are forgotten."""
-Settled = tuple[int, int, int, int, int, int, int]
-"""Eff.snd.MSS, the estimate of the peer's segments; the clamp, the threshold, and what the user is
-thought to take in the first round trip, of `ReceiveSpace`; the size of the send buffer; the pacing
-rate, times SRTT."""
+Settled = tuple[int, int, int, int, int, int, int, int]
+"""The peer's window, as one number that all such connections share; Eff.snd.MSS, the estimate of
+the peer's segments; the clamp, the threshold, and what the user is thought to take in the first
+round trip, of `ReceiveSpace`; the size of the send buffer; the pacing rate, times SRTT."""
 
 
 @dataclass(slots=True, eq=False)
@@ -125,21 +125,23 @@ class Mould:
             delayed_ack,
             binding,
             State.SYN_RECEIVED,
-            # SND.UNA, SND.NXT and SND.UP; SND.WND, .WL1 and .WL2, and the largest SND.WND
-            snd_nxt, snd_nxt, snd_nxt, self.snd_wnd, 0, 0, self.snd_wnd,
+            # SND.UNA, SND.NXT and SND.UP; SND.WND, .WL1 and .WL2
+            snd_nxt, snd_nxt, snd_nxt, self.snd_wnd, 0, 0,
             # RCV.NXT, RCV.WND, and RCV.NXT when that was last advertised
             rcv_nxt, self.rcv_wnd, rcv_nxt,
-            # both MSSs; the path, when it was asked for, and no other sizes are tried out
-            self.effective_mss, self.advertised_mss, self.path_mtu, now, None,
-            # both shifts; timestamps and SACK are agreed on
-            self.snd_wind_shift, self.rcv_wind_shift, True, True,
+            # Eff.snd.MSS; the path, when it was asked for, and what it said
+            self.effective_mss, self.path_mtu, now, self.route,
+            # both shifts; SACK is agreed on
+            self.snd_wind_shift, self.rcv_wind_shift, True,
             # TS.Recent, and since when; Last.ACK.sent; the offset of our timestamps
             stamp, now, rcv_nxt, ts_offset,
         )  # fmt: skip
         retransmission.owner = delayed_ack.owner = (ctx, tcb)
         tcb.small_sent_end, tcb.copied_seq, tcb.last_received_at = snd_nxt, rcv_nxt, now
-        tcb.route, tcb.peer_mss, tcb.send_space = self.route, self.peer_mss, self.send_space
-        tcb.window_scaling = tcb.undisturbed = True  # there was nothing yet that could disturb it
+        tcb.max_snd_wnd, tcb.send_space = self.snd_wnd, self.send_space
+        tcb.advertised_mss, tcb.peer_mss = self.advertised_mss, self.peer_mss
+        tcb.timestamps = tcb.window_scaling = True
+        tcb.undisturbed = True  # there was nothing yet that could disturb it
         return tcb
 
     def settle(self, ctx: Context, tcb: Tcb, now: Instant) -> None:
@@ -153,9 +155,10 @@ class Mould:
             self._settle_first(ctx, tcb, now)
             return
         (
-            tcb.effective_mss, tcb.acks.rcv_mss,
+            snd_wnd, tcb.effective_mss, tcb.acks.rcv_mss,
             space.clamp, space.threshold, space.taken_before, tcb.send_space, in_round_trip,
         ) = known  # fmt: skip
+        tcb.snd_wnd = tcb.max_snd_wnd = snd_wnd
         space.measured_seq, space.measured_at = tcb.copied_seq, now
         tcb.pacing_rate = in_round_trip // tcb.rtt.srtt_8
 
@@ -170,7 +173,7 @@ class Mould:
         if len(self.settled) >= _MOST_SETTLED:
             self.settled.clear()
         self.settled[tcb.snd_wnd] = (
-            tcb.effective_mss, tcb.acks.rcv_mss,
+            tcb.snd_wnd, tcb.effective_mss, tcb.acks.rcv_mss,
             space.clamp, space.threshold, space.taken_before, tcb.send_space,
             paced_in_round_trip(ctx.config, tcb),
         )  # fmt: skip

@@ -68,9 +68,9 @@ class ReceiveSpace:
     srtt_8: int = 0
     """Eight times the smoothed round trip, µs, as a receiver can tell it, who sends nothing
     himself; 0: unknown yet."""
-    window_end: int = 0
+    window_end: int | None = None
     """Where the window ended that was offered when the measurement of a round trip began."""
-    window_since: Instant | None = None
+    window_since: Instant = 0
     last_echo: int | None = None
     """TSecr of the segment that was measured last."""
 
@@ -222,8 +222,8 @@ def measure_by_echo(tcb: Tcb, length: int, echo: int, now: Instant) -> None:
 def measure_by_window(tcb: Tcb, now: Instant) -> None:
     """Measure the round trip by how long the peer takes to fill the window, as text has come."""
     space = tcb.receive_space
-    if space.window_since is None or not lt(tcb.rcv_nxt, space.window_end):
-        if space.window_since is not None:
+    if space.window_end is None or not lt(tcb.rcv_nxt, space.window_end):
+        if space.window_end is not None:
             space.sample(max(now - space.window_since, 1), smooth=False)
         space.window_end, space.window_since = add(tcb.rcv_nxt, tcb.rcv_wnd), now
 

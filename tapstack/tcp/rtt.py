@@ -102,7 +102,8 @@ class RttEstimator:
         if largest > variance:
             variance = largest
         if (self._round_end - snd_una) & _HALF:  # `gt`, in place
-            variance -= (variance - largest) >> 2
+            if largest < variance:
+                variance -= (variance - largest) >> 2
             self._round_end = snd_nxt
             self._largest = self.rto_min
         self.variance = variance

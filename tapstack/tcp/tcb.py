@@ -58,7 +58,8 @@ class Exchange:
     """What the exchange of text asks of a connection with each segment.
 
     It lies together in memory: a connection that was not used for a while, as each of thousands is,
-    has to come into the processor's caches piece by piece.
+    has to come into the processor's caches piece by piece. So what is not asked each time stands in
+    `Tcb`: within one class Python lays out slots by their names.
     """
 
     pair: SocketPair
@@ -107,8 +108,6 @@ class Exchange:
     """SND.WL1: SEG.SEQ of the last window update."""
     snd_wl2: int = 0
     """SND.WL2: SEG.ACK of the last window update."""
-    max_snd_wnd: int = 0
-    """The largest SND.WND there was: SWS avoidance (RFC 9293 §3.8.6.2.1) and RFC 5961 §5.2."""
 
     # --- receive sequence variables ---
     rcv_nxt: int = 0
@@ -124,20 +123,16 @@ class Exchange:
     # --- what the handshake agreed on ---
     effective_mss: int = 536
     """Eff.snd.MSS (RFC 9293 §3.7.1): octets of text in a full segment, options deducted."""
-    advertised_mss: int = 536
-    """What our SYN names: the interface's MTU less the fixed headers."""
     path_mtu: int = 576
     """Octets of the largest datagram that the path is known to take."""
     path_asked_at: Instant = 0
     """When the network layer was last asked for that."""
-    mtu_probing: MtuProbing | None = None
-    """Written by `mtu_probing.py`; None: larger segments are not tried out."""
+    route: RouteMetrics = NO_METRICS
+    """What the route said when the connection began."""
     snd_wind_shift: int = 0
     """Snd.Wind.Shift (RFC 7323 §2.3)."""
     rcv_wind_shift: int = 0
     """Rcv.Wind.Shift."""
-    timestamps: bool = False
-    """Snd.TS.OK: both SYNs carried timestamps."""
     sack_permitted: bool = False
     """Both SYNs carried SACK-permitted."""
     ts_recent: int = 0
@@ -152,9 +147,6 @@ class Exchange:
     # --- sending ---
     fin_queued: bool = False
     """The user has closed: a FIN follows the last octet of the send buffer."""
-    fin_sent: bool = False
-    """That FIN has left, and is in flight or acknowledged. Written by `output.py`, and by
-    `lone_fin.py`."""
     small_sent_end: int = 0
     """Where the last segment below a full one ended: Nagle's question is whether it is acked."""
     pacing_rate: int = UNPACED
@@ -163,8 +155,6 @@ class Exchange:
     """When text last left."""
     transmitted_at: Instant = 0
     """When any segment last left."""
-    send_space: int = 0
-    """Octets that the send buffer takes (SO_SNDBUF). Written by `send_space.py`."""
     more_coming: bool = False
     """The user said that more follows at once (MSG_MORE): until the peer's next ACK or the user's
     next text, what is small waits."""
@@ -178,12 +168,6 @@ class Exchange:
     # --- timeouts ---
     timer_purpose: Purpose = Purpose.RETRANSMISSION
     """What the retransmission timer runs for, while it does."""
-    backoff: int = 0
-    """Doublings of the RTO since a round trip was last measured (RFC 6298 §5)."""
-    retransmits: int = 0
-    """Timeouts in a row of what is at SND.UNA."""
-    probes_out: int = 0
-    """Window or keep-alive probes since the peer last answered."""
     last_received_at: Instant = 0
     """When a segment last came in, for keep-alive."""
 
@@ -201,25 +185,17 @@ class Exchange:
     its SYN by `express_syns.py` or `expected_syn.py`."""
 
     # --- the user ---
-    orphaned: bool = False
-    """The user has closed it, and will not hear of it again."""
     error: int = 0
     """errno to be reported to the user once; 0: none."""
+    errors: ErrorQueue | None = None
+    """Errors and times that are told one by one (MSG_ERRQUEUE of recv(2)); None: there are none."""
     next_hop_confirmed: bool = False
     """Something of ours has arrived: the next segment tells the link so (RFC 4861 §7.3.1)."""
-    text_followers: tuple[TextFollower, ...] = ()
-    """Who is to tell its user what becomes of text that he sends."""
-    soft_error: int = 0
-    """errno of an ICMP error that is reported only if a timeout follows (RFC 1122 §4.2.3.9)."""
     undisturbed: bool = False
     """Nothing but the exchange of text is under way, as `undisturbed.py` has found; false: it has
     to be looked for. Whoever may change that takes it back."""
     dirty: bool = False
     """Whether it waits for the flush. Written by `context.py`."""
-    probe_due: bool = False
-    """Whether the flush is to send a window or keep-alive probe."""
-    syn_due: bool = False
-    """Whether the flush is to send our SYN or SYN-ACK for the first time."""
 
 
 class Exceptions:
@@ -285,24 +261,47 @@ class Tcb(Exchange, Exceptions):
     # --- send sequence variables ---
     iss: int = 0
     """ISS: initial send sequence number."""
+    max_snd_wnd: int = 0
+    """The largest SND.WND there was: SWS avoidance (RFC 9293 §3.8.6.2.1) and RFC 5961 §5.2."""
 
     # --- receive sequence variables ---
     irs: int = 0
     """IRS: initial receive sequence number."""
 
     # --- what the handshake agreed on ---
+    advertised_mss: int = 536
+    """What our SYN names: the interface's MTU less the fixed headers."""
     peer_mss: int = 536
     """SendMSS: what the peer's SYN named, or the default."""
-    route: RouteMetrics = NO_METRICS
-    """What the route said when the connection began."""
+    mtu_probing: MtuProbing | None = None
+    """Written by `mtu_probing.py`; None: larger segments are not tried out."""
+    timestamps: bool = False
+    """Snd.TS.OK: both SYNs carried timestamps."""
     window_scaling: bool = False
     """Snd.WS.OK: both SYNs carried a window scale."""
     ecn: bool = False
     """ECN is in use; in SYN-SENT: it was offered. Written by `ecn.py`."""
 
+    # --- sending ---
+    fin_sent: bool = False
+    """Our FIN has left, and is in flight or acknowledged. Written by `output.py`, and by
+    `lone_fin.py`."""
+    send_space: int = 0
+    """Octets that the send buffer takes (SO_SNDBUF). Written by `send_space.py`."""
+    probe_due: bool = False
+    """Whether the flush is to send a window or keep-alive probe."""
+    syn_due: bool = False
+    """Whether the flush is to send our SYN or SYN-ACK for the first time."""
+
     # --- timeouts ---
     persist_timer: Timer | NeverArmed = NEVER_ARMED
     """Runs while text waits for a closed window (RFC 9293 §3.8.6.1). Armed by `timeouts.py`."""
+    backoff: int = 0
+    """Doublings of the RTO since a round trip was last measured (RFC 6298 §5)."""
+    retransmits: int = 0
+    """Timeouts in a row of what is at SND.UNA."""
+    probes_out: int = 0
+    """Window or keep-alive probes since the peer last answered."""
     last_invalid_reply_at: Instant | None = None
     """When an invalid segment was last answered: the limit of RFC 5961 §7, per connection."""
 
@@ -311,6 +310,12 @@ class Tcb(Exchange, Exceptions):
     """What is told of text beyond a gap; None: nothing."""
 
     # --- the user ---
+    orphaned: bool = False
+    """The user has closed it, and will not hear of it again."""
+    soft_error: int = 0
+    """errno of an ICMP error that is reported only if a timeout follows (RFC 1122 §4.2.3.9)."""
+    text_followers: tuple[TextFollower, ...] = ()
+    """Who is to tell its user what becomes of text that he sends."""
     syn_ack: SynAck | None = None
     """Our SYN-ACK, while a listener's connection waits for its acknowledgment."""
     listener: Listener | None = None
@@ -319,8 +324,6 @@ class Tcb(Exchange, Exceptions):
     """Octets that had never been sent when the connection ended."""
     writer_waits: bool = False
     """Its user waits with text for the end of the handshake."""
-    errors: ErrorQueue | None = None
-    """Errors and times that are told one by one (MSG_ERRQUEUE of recv(2)); None: there are none."""
 
     @property
     def local(self) -> Endpoint:

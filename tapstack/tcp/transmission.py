@@ -209,6 +209,7 @@ def send_segment(
     except OSError as error:
         # RFC 9293 MUST-56 forbids to abort for a soft error; the retransmission tries again.
         tcb.soft_error = error.errno or 0
+        tcb.undisturbed = False
         path_mtu.send_again_if_narrower(ctx, tcb, now)
 
 

@@ -56,7 +56,10 @@ def is_disturbed(tcb: Tcb) -> bool:
         or tcb.persist_timer.deadline is not None
         or tcb.probe_due
         or tcb.backoff
+        or tcb.retransmits
+        or tcb.probes_out
         or tcb.error
+        or tcb.soft_error
         or tcb.statistics.rto_at is not None
         or tcb.text_followers
         or tcb.record_ends
