@@ -1,7 +1,7 @@
 """Frames through a file descriptor of the kernel's, each behind a virtio_net_hdr where it has one.
 
-Nothing is joined or copied here: a frame is gathered from its parts as it is written, and what is
-read is a `bytes` of its own, so that its text can be kept as it lies there.
+Nothing long is joined or copied here: a frame is gathered from its parts as it is written, and what
+is read is a `bytes` of its own, so that its text can be kept as it lies there.
 
 Not done here: how a descriptor is opened (`tap.py`, `packet.py`).
 """
@@ -11,7 +11,7 @@ import os
 from hashlib import blake2s
 
 from tapstack.base.address import MacAddress
-from tapstack.base.contracts import Capabilities, Frame, Offload, make_frame
+from tapstack.base.contracts import Buffer, Capabilities, Frame, Offload, make_frame
 from tapstack.base.units import Instant
 from tapstack.device import vnet
 
@@ -20,6 +20,11 @@ BUFFER_SIZE = 68 * 1024
 
 _HEADER, _BEHIND_HEADER = slice(vnet.HEADER_LENGTH), slice(vnet.HEADER_LENGTH, None)
 
+_SHORT = 512
+"""Octets of a frame, or of the text behind its headers, that are copied at less than a view costs.
+"""
+_FEW = 3
+"""Parts of a frame that has its headers in one piece."""
 _MAX_PARTS = os.sysconf("SC_IOV_MAX") - 1  # one is the header's
 
 _NOT_TAKEN = frozenset(
@@ -95,10 +100,11 @@ class DescriptorDevice:
             raise self._gone() from error
         if not octets:  # what a packet socket pair says whose other end was closed
             raise self._gone()
+        whole: Buffer = octets if len(octets) < _SHORT else memoryview(octets)
         if not self._offload:
-            return make_frame(((memoryview(octets),), None))
+            return make_frame(((whole,), None))
         header = self._header = octets[_HEADER]
-        return make_frame(((memoryview(octets)[_BEHIND_HEADER],), vnet.parse(header)))
+        return make_frame(((whole[_BEHIND_HEADER],), vnet.parse(header)))
 
     def write(self, frame: Frame, now: Instant) -> None:  # noqa: ARG002
         """Send a frame, or count it as lost: that the device is gone, the next `read` says."""
@@ -113,7 +119,10 @@ class DescriptorDevice:
                     self._usual = offload, header
             parts = (header, *parts)
         try:
-            os.writev(self._fd, parts)
+            if len(parts) <= _FEW and len(parts[-1]) < _SHORT:
+                os.write(self._fd, b"".join(parts))
+            else:
+                os.writev(self._fd, parts)
         except OSError as error:
             self.frames_lost += 1
             self._is_gone = self._is_gone or error.errno not in _NOT_TAKEN

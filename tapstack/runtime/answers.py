@@ -18,26 +18,22 @@ PAUSE = 15
 class Answers:
     """Whether to look for answers."""
 
-    __slots__ = ("_counters", "_pause", "_seen_to")
+    __slots__ = ("_counters", "_pause", "seen_to")
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
-        self._seen_to = 0
-        # Octets of the frames that had left when the device was last read.
+        self.seen_to = 0
+        """Octets of the frames that had left when the device was last read."""
         self._pause = 0
 
     def are_likely(self) -> bool:
         """Tell, before a wait, whether something that has left is likely to be answered by now."""
-        if self._seen_to == self._counters["IfOutOctets"]:
+        if self.seen_to == self._counters["IfOutOctets"]:
             return False
         if self._pause:
             self._pause -= 1
             return False
         return True
-
-    def note_read(self) -> None:
-        """Note that what has left by now needs no looking for answers any more."""
-        self._seen_to = self._counters["IfOutOctets"]
 
     def note_looked(self, *, found: bool) -> None:
         """Note what came of looking for them."""

@@ -125,7 +125,7 @@ class Driver:
                 raise
             _log_defect()
         if stack.events:
-            self._tell()
+            self._watchers.tell(stack)
         if self.has_watch_off:
             self.put_watch_on()
         if self._is_asleep:
@@ -158,12 +158,6 @@ class Driver:
             for fd in self._interfaces:  # of what has come since, this tells at once
                 self._arrivals.modify(fd, _FRAMES)
             self.has_watch_off = False
-
-    def _tell(self) -> None:
-        stack = self._stack
-        while happened := stack.events:  # who hears of some may report others
-            stack.events = []
-            self._watchers.wake(happened)
 
     def kick(self) -> None:
         """End the sleep of who drives."""
@@ -287,7 +281,7 @@ class Driver:
                     self._read(fd, hurries=at_once, hung_up=events & _HUNG_UP != 0)
                 elif fd == self._wakeup:
                     self._hear_kick()
-            self.answers.note_read()
+            self.answers.seen_to = self._counters["IfOutOctets"]
         self._meet_deadlines()
 
     def take_arrivals(self) -> bool:
@@ -300,7 +294,7 @@ class Driver:
         if not comes_fast:
             self.finds_at_once = False  # an answer says nothing of frames behind it
             self.answers.note_looked(found=found)
-        self.answers.note_read()
+        self.answers.seen_to = self._counters["IfOutOctets"]
         if found:
             self._meet_deadlines()
         return found
@@ -324,7 +318,7 @@ class Driver:
         if soonest is not None and soonest <= self.now:
             self.guard(stack.expire, self.now)
         if stack.events:
-            self._tell()
+            self._watchers.tell(stack)
 
     def _soonest(self) -> Instant | None:
         """Give a time until which nothing is due: not later than the soonest deadline."""

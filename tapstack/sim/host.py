@@ -214,8 +214,7 @@ class Host:
 
     def _leave(self) -> None:
         """End a turn: wake who waits, and see when the stack is to be called next."""
-        while events := self.stack.take_events():  # who hears of some may report others
-            self._watchers.wake(events)
+        self._watchers.tell(self.stack)
         deadline = self.stack.next_deadline()
         if deadline is None:
             self._deadline.cancel()

@@ -6,10 +6,13 @@ Not done here: waiting, which each host does in its own kind of time (`runtime/w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
-from tapstack.base.contracts import CLOSED, SocketEvent
+from tapstack.base.contracts import CLOSED
+
+if TYPE_CHECKING:
+    from tapstack.stack import Stack
 
 
 class Watcher(Protocol):
@@ -58,19 +61,20 @@ class Watchers:
         if not watchers:
             del self._by_endpoint[watcher.endpoint]
 
-    def wake(self, happened: Iterable[SocketEvent]) -> None:
-        """Wake who watches for what happened."""
-        watching, kept = self._by_endpoint, self.kept
-        if kept is not None:
-            for endpoint, events in happened:
-                if endpoint is kept.endpoint and events & kept.events:
-                    kept.wake(events)
-        if not watching:
-            return
-        for endpoint, events in happened:
-            for watcher in watching.get(endpoint, ()):
-                if watcher.events & events:
-                    watcher.wake(events)
+    def tell(self, stack: Stack) -> None:
+        """Wake who watches for what has happened; who hears of some may report others."""
+        while happened := stack.events:
+            stack.events = []
+            watching, kept = self._by_endpoint, self.kept
+            if kept is not None:
+                for endpoint, events in happened:
+                    if endpoint is kept.endpoint and events & kept.events:
+                        kept.wake(events)
+            if watching:
+                for endpoint, events in happened:
+                    for watcher in watching.get(endpoint, ()):
+                        if watcher.events & events:
+                            watcher.wake(events)
 
     def wake_all(self) -> None:
         """Wake everybody: the stack goes down."""

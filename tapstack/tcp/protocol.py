@@ -65,7 +65,7 @@ class Tcp:
         config: TcpConfig | None = None,
     ) -> None:
         self.config = config or TcpConfig()
-        self._ctx = Context(
+        self.context = self._ctx = Context(
             ip=ip,
             timers=timers,
             entropy=entropy,
@@ -77,11 +77,6 @@ class Tcp:
             keyed_hash=KeyedHash(entropy),
             fast_open_keys=FastOpenKeys(entropy),
         )
-
-    @property
-    def context(self) -> Context:
-        """What the engine's files share: for the express lane."""
-        return self._ctx
 
     # --- from below ---
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tapstack.tcp import path_mtu
 from tapstack.tcp.delivery_rate import make_departure
 from tapstack.tcp.path_mtu import FRESH
-from tapstack.tcp.receive_space import MAX_UNSCALED
+from tapstack.tcp.receive_space import MAX_UNSCALED, SHARE_BITS
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import ACK, PSH
 from tapstack.tcp.sent_alone import look_ahead
@@ -61,8 +61,21 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
         or (now - tcb.path_asked_at >= FRESH and not path_mtu.is_as_before(ctx, tcb, now))
     ):
         return False
-    chunk, window = bytes(text), select_window(tcb)
-    field = window >> tcb.rcv_wind_shift
+    chunk, space, shift = bytes(text), tcb.receive_space, tcb.rcv_wind_shift
+    if space.may_shrink or not shift or tcb.receive_memory.charge:
+        window = select_window(tcb)
+    else:
+        # All of the buffer is free: as `select_window` has it then.
+        window, free = space.threshold, space.buffer * space.share >> SHARE_BITS
+        if window > free:
+            window = free
+        current = tcb.rcv_wnd - ((tcb.rcv_nxt - tcb.rcv_wup) & _MASK)
+        if window < current:
+            window = current
+        window += -window & (1 << shift) - 1
+        if window > MAX_UNSCALED << shift:
+            window = MAX_UNSCALED << shift
+    field = window >> shift
     if field > MAX_UNSCALED:
         field = MAX_UNSCALED
     is_sent = True

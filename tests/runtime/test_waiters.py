@@ -1,5 +1,8 @@
 """Who waits for events of an endpoint is woken by them, and by nothing else."""
 
+from types import SimpleNamespace
+from typing import Any
+
 from tapstack.base.contracts import CLOSED, READABLE, WRITABLE, SocketEvent
 from tapstack.runtime.waiters import Bell, Waiter
 from tapstack.socket.watching import Listening, Watchers
@@ -16,14 +19,20 @@ def added(waiters: Watchers, endpoint: object, events: int) -> Waiter:
     return waiter
 
 
+def tell(waiters: Watchers, happened: list[SocketEvent]) -> None:
+    stack: Any = SimpleNamespace(events=happened)
+    waiters.tell(stack)
+    assert not stack.events
+
+
 def test_an_event_wakes_who_waits_for_it() -> None:
     waiters, here, there = Watchers(), object(), object()
     reader = added(waiters, here, READABLE | CLOSED)
     writer = added(waiters, here, WRITABLE)
     other = added(waiters, there, READABLE)
-    waiters.wake([SocketEvent(here, READABLE)])
+    tell(waiters, [SocketEvent(here, READABLE)])
     assert [woken(each) for each in (reader, writer, other)] == [True, False, False]
-    waiters.wake([SocketEvent(here, WRITABLE), SocketEvent(there, READABLE)])
+    tell(waiters, [SocketEvent(here, WRITABLE), SocketEvent(there, READABLE)])
     assert [woken(each) for each in (reader, writer, other)] == [False, True, True]
 
 
@@ -32,7 +41,7 @@ def test_who_sleeps_is_roused_once() -> None:
     waiter = added(waiters, here, READABLE)
     waiter.rouse = lambda: roused.append(1)
     for _ in range(3):  # however often
-        waiters.wake([SocketEvent(here, READABLE)])
+        tell(waiters, [SocketEvent(here, READABLE)])
     assert roused == [1]
     assert woken(waiter)
 
@@ -48,10 +57,10 @@ def test_who_has_gone_is_not_woken() -> None:
     waiters, here = Watchers(), object()
     gone, stays = added(waiters, here, READABLE), added(waiters, here, READABLE)
     waiters.remove(gone)
-    waiters.wake([SocketEvent(here, READABLE)])
+    tell(waiters, [SocketEvent(here, READABLE)])
     assert [woken(gone), woken(stays)] == [False, True]
     waiters.remove(stays)
-    waiters.wake([SocketEvent(here, READABLE)])
+    tell(waiters, [SocketEvent(here, READABLE)])
     assert not woken(stays)
 
 
@@ -66,9 +75,9 @@ def test_a_listener_hears_every_event() -> None:
     waiters, here, heard = Watchers(), object(), []
     listening = Listening(here, heard.append)
     waiters.add(listening)
-    waiters.wake([SocketEvent(here, READABLE), SocketEvent(object(), READABLE)])
-    waiters.wake([SocketEvent(here, CLOSED)])
+    tell(waiters, [SocketEvent(here, READABLE), SocketEvent(object(), READABLE)])
+    tell(waiters, [SocketEvent(here, CLOSED)])
     assert heard == [READABLE, CLOSED]
     waiters.remove(listening)
-    waiters.wake([SocketEvent(here, CLOSED)])
+    tell(waiters, [SocketEvent(here, CLOSED)])
     assert len(heard) == 2
