@@ -109,7 +109,9 @@ class SynLane:
         count = interface.taken
         count.frames += 1
         count.octets += _LENGTH
-        if take_expected_syn(ctx, listener, pair, lane, hop, offer, seq, stamp, now):
+        if hop is not None and take_expected_syn(
+            ctx, listener, pair, lane, hop.metrics, hop.mtu, offer, seq, stamp, now
+        ):
             return True
         options = Options(mss, scale & 0xFF, True, Timestamps(stamp, echo), ())
         ends = port, our_port, seq, 0, SYN, wnd, up
@@ -130,11 +132,10 @@ class SynLane:
         ctx = self._context
         local = Endpoint(pair.local, pair.local_port)
         take_syn_in(ctx, listener, local, Endpoint(pair.remote, pair.remote_port), seg, now)
-        tcb, way = ctx.connections.tcbs.get(pair), self._stack.ip.known_hop(pair.remote)
+        tcb = ctx.connections.tcbs.get(pair)
         if tcb is not None:
             tcb.lane = lane
-            if way is not None:
-                keep_mould(ctx, listener, offer, way, tcb)
+            keep_mould(ctx, listener, offer, tcb)
 
     def _is_way(
         self, interface: NetworkInterface, hop: Hop | None, destination: int, source: int

@@ -23,6 +23,7 @@ from tapstack.tcp.state import State
 from tapstack.tcp.syn_ack import SynAck
 
 if TYPE_CHECKING:
+    from tapstack.base.route_metrics import RouteMetrics
     from tapstack.base.units import Instant
     from tapstack.tcp.connections import SocketPair
     from tapstack.tcp.context import Context
@@ -44,7 +45,8 @@ def take_expected_syn(
     listener: Listener,
     pair: SocketPair,
     lane: Lane,
-    way: object,
+    route: RouteMetrics,
+    path_mtu: int,
     offer: Offer,
     seq: int,
     stamp: int,
@@ -55,7 +57,8 @@ def take_expected_syn(
     if (
         mould is None
         or mould.options is not listener.options
-        or mould.way is not way
+        or mould.route is not route
+        or mould.path_mtu != path_mtu
         or mould.settings != ctx.config.changes
         or len(listener.syn_queue) > most
         or len(listener.accept_queue) > most
@@ -94,7 +97,7 @@ def take_expected_syn(
     return tcb
 
 
-def keep_mould(ctx: Context, listener: Listener, offer: Offer, way: object, tcb: Tcb) -> None:
+def keep_mould(ctx: Context, listener: Listener, offer: Offer, tcb: Tcb) -> None:
     """Keep the mould of what the steps have made of a SYN, if all was agreed to, as mostly."""
     config = ctx.config
     agreed = tcb.window_scaling and tcb.sack_permitted and tcb.timestamps
@@ -106,4 +109,4 @@ def keep_mould(ctx: Context, listener: Listener, offer: Offer, way: object, tcb:
         return  # nor is the end of the handshake as plain
     if len(listener.moulds) >= _MOST_MOULDS:
         listener.moulds.clear()
-    listener.moulds[offer] = take_mould(ctx, tcb, way)
+    listener.moulds[offer] = take_mould(ctx, tcb)

@@ -57,8 +57,8 @@ class Mould:
 
     # --- what it holds for ---
     options: UserOptions
-    way: object
-    """The network layer's, back to the peer: the same as long as it is the same object."""
+    route: RouteMetrics
+    path_mtu: int
     settings: int
     """How often the engine's settings had been changed."""
 
@@ -67,8 +67,6 @@ class Mould:
     """The arguments of `RttEstimator`."""
     space: tuple[int, bool, int, bool, int, int]
     """The arguments of `ReceiveSpace`."""
-    route: RouteMetrics
-    path_mtu: int
     cwnd: int
     algorithm: type[CongestionControl]
     reordering: int
@@ -179,15 +177,14 @@ class Mould:
         )  # fmt: skip
 
 
-def take_mould(ctx: Context, tcb: Tcb, way: object) -> Mould:
+def take_mould(ctx: Context, tcb: Tcb) -> Mould:
     """Take the mould of a connection that has just come to SYN-RECEIVED, as its SYN has it."""
     rtt, space = tcb.rtt, tcb.receive_space
     return Mould(
         options=tcb.options,
-        way=way,
-        settings=ctx.config.changes,
         route=tcb.route,
         path_mtu=tcb.path_mtu,
+        settings=ctx.config.changes,
         rtt=(rtt.rto_min, rtt.rto_max, rtt.min_rtt_lifetime),
         space=(
             space.buffer,

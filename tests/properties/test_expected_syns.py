@@ -151,3 +151,26 @@ def test_what_is_changed_amid_a_handshake_counts_at_its_end(
     assert cast == [False, True, True, False]
     assert made == play(change, monkeypatch, express=False, amid=True)[0]
     assert made[2] != play(nothing, monkeypatch, express=True)[0][2]
+
+
+def test_connections_from_several_hosts_are_cast_in_one_mould(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cast: list[bool] = []
+
+    def take(*syn: Any) -> Tcb | None:
+        tcb = take_expected_syn(*syn)
+        cast.append(tcb is not None)
+        return tcb
+
+    monkeypatch.setattr(express_syns, "take_expected_syn", take)
+    with World() as world:
+        here, peers = world.host("here"), [world.host("one"), world.host("other")]
+        addresses = ["10.0.1.1", "10.0.2.1"]
+        for peer, address in zip(peers, addresses, strict=True):
+            world.link(here, peer, addresses=(f"{address}/24", f"{address[:-1]}2/24"))
+        with here.create_server(("", 7000)) as listener:
+            for peer, address in [*zip(peers, addresses, strict=True)] * 3:
+                with peer.create_connection((address, 7000)), listener.accept()[0]:
+                    pass
+    assert cast[-4:] == [True] * 4  # of each, the first made the way known
