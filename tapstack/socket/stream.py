@@ -27,7 +27,7 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import MILLISECOND, Instant
 from tapstack.socket import options, stream_text
 from tapstack.socket.contract import Message
-from tapstack.socket.flags import MSG_ERRQUEUE, MSG_OOB, MSG_PEEK
+from tapstack.socket.flags import MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.options import Value
 from tapstack.socket.plain_stream import PlainStream
@@ -231,6 +231,10 @@ class StreamEndpoint(PlainStream):
 
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take text, b"" at its end. Raises: OSError with EAGAIN, ENOTCONN, why it ended."""
+        if not flags & ~MSG_DONTWAIT and not self.kept.tells_of_text:
+            text = self.take_text(size, now)
+            if text is not None:
+                return Message(text)
         if flags & MSG_ERRQUEUE:
             self._check_open()
             owner = self._tcb or self._past
