@@ -203,6 +203,23 @@ class Readiness:
         finally:
             self._follow(now=now)
 
+    def take_text(self, size: int, now: Instant) -> bytes | None:
+        """Do what the endpoint does, within the stack, and show what that has changed."""
+        text: bytes | None = b""
+        try:
+            text = self.endpoint.take_text(size, now)
+            return text
+        finally:
+            if text is not None:
+                self._follow(now=now)
+
+    def send_text(self, text: bytes, now: Instant) -> bool:
+        """Do what the endpoint does, within the stack, and show what that has changed."""
+        try:
+            return self.endpoint.send_text(text, now)
+        finally:
+            self._follow(now=now)
+
     def refresh(self) -> None:
         """Show what a call has changed, unless it has closed the socket."""
         if self.number >= 0:

@@ -125,8 +125,12 @@ class Socket(SocketObject):
             if self._inbox:
                 if arrival := self._take_arrived():
                     return arrival.data[:bufsize]
-            elif self._timeout != 0 and self._held is not None:
-                return self._read(bufsize)
+            elif self._held is not None:
+                if self._timeout != 0:
+                    return self._read(bufsize)
+                text = self._host.enter(self._short_way().take_text, bufsize)
+                if text is not None:
+                    return text
         return self._receive(bufsize, flags)[0]
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Address | None]:

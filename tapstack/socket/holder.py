@@ -20,6 +20,7 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket.blocking import block, read, repeat, repeat_accept, repeat_read
 from tapstack.socket.contract import SocketEndpoint, SocketHost
+from tapstack.socket.descriptor import Readiness
 from tapstack.socket.files import open_raw, wrap_raw
 from tapstack.socket.open_socket import Held, OpenSocket, detach
 
@@ -193,11 +194,15 @@ class SocketObject:
 
     def _sends_at_once(self, text: bytes) -> bool:
         """Send a short text if that takes neither waiting nor telling; False: nothing was done."""
-        opened = self._open
-        if len(text) > _SHORT or self._held is None or opened.readiness is not None:
+        if len(text) > _SHORT or self._held is None or not self._open.endpoint.may_send_at_once():
             return False
-        endpoint = opened.endpoint
-        return endpoint.may_send_at_once() and self._host.enter(endpoint.send_text, text)
+        return self._host.enter(self._short_way().send_text, text)
+
+    def _short_way(self) -> SocketEndpoint | Readiness:
+        """Give what has the attempts that decline what is not plain, and show what they changed."""
+        opened = self._open
+        readiness = opened.readiness
+        return opened.endpoint if readiness is None or readiness.is_told else readiness
 
     # --- timeouts ---
 

@@ -5,6 +5,7 @@ What is not so plain goes the long way from there, and comes to the same.
 
 import errno
 import os
+import select
 import socket
 import time
 from typing import Any
@@ -19,7 +20,7 @@ from tests.runtime.test_leading import (
     leader_of,
     until_it_leads,
 )
-from tests.socket.nets import Background
+from tests.socket.nets import Background, until
 
 SOON = 0.05
 """Seconds; a timeout that the test waits out."""
@@ -33,12 +34,13 @@ def ask(client: Any, server: Any, times: int) -> None:
         assert client.recv(9) == b"answer"
 
 
+def long_way(*_: object, **__: object) -> None:
+    raise AssertionError("the short way was not taken")
+
+
 def test_questions_and_answers_take_it(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
     client, server = hosts.connect()
     ask(client, server, 2)
-
-    def long_way(*_: object, **__: object) -> None:
-        raise AssertionError("it was not taken")
 
     for name in ("send", "receive"):
         monkeypatch.setattr(StreamEndpoint, name, long_way)
@@ -49,6 +51,30 @@ def test_questions_and_answers_take_it(hosts: Hosts, monkeypatch: pytest.MonkeyP
     assert server.recv(9) == b"the last"
     server.sendall(b"more")
     assert reader.result() == b"more"
+
+
+@pytest.mark.parametrize("is_shown", [False, True])
+def test_who_never_waits_takes_it_too(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch, is_shown: bool
+) -> None:
+    client, server = hosts.connect()
+    ask(client, server, 2)
+    client.setblocking(False)
+    if is_shown:
+        client.fileno()
+    with monkeypatch.context() as patch:
+        for name in ("send", "receive"):
+            patch.setattr(StreamEndpoint, name, long_way)
+        for _ in range(5):
+            assert client.send(b"question") == 8
+            assert server.recv(9) == b"question"
+            server.sendall(b"answer")
+            until(lambda: not client._open.endpoint.has_nothing_to_read())
+            assert client.recv(9) == b"answer"
+    if is_shown:
+        assert select.select([client], [client], [], 0) == ([], [client], [])
+    with pytest.raises(BlockingIOError):
+        client.recv(9)
 
 
 def test_who_leads_hears_of_a_close_by_another_thread(hosts: Hosts) -> None:
