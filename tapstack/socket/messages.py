@@ -11,7 +11,7 @@ from __future__ import annotations
 import select
 import socket as constants
 from collections.abc import Sequence
-from errno import EAGAIN, EINVAL, ENOTCONN, ENOTTY, EOPNOTSUPP, EPIPE
+from errno import EAGAIN, EDESTADDRREQ, EINVAL, ENOTCONN, ENOTTY, EOPNOTSUPP, EPIPE
 from typing import Any, ClassVar
 
 from tapstack.base.address import Endpoint
@@ -26,11 +26,13 @@ from tapstack.socket.contract import Message, SocketEndpoint
 from tapstack.socket.flags import (
     MSG_DONTWAIT,
     MSG_ERRQUEUE,
+    MSG_MORE,
     MSG_OOB,
     MSG_PEEK,
     MSG_TRUNC,
     MSG_ZEROCOPY,
 )
+from tapstack.socket.gathered import Gathered
 from tapstack.socket.ioctl import SIOCINQ, SIOCOUTQ
 from tapstack.socket.ip_options import DATAGRAM_OPTIONS, IP, IP_MTU, IP_RECVERR, limited, number
 from tapstack.socket.kept_options import KEPT_OPTIONS, SO_ZEROCOPY, Kept
@@ -38,7 +40,7 @@ from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.received import control_of, take_error_message
 from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import SentControl, read_control
-from tapstack.socket.udp_options import UDP_OPTIONS
+from tapstack.socket.udp_options import SOL_UDP, UDP_CORK, UDP_OPTIONS
 from tapstack.stack import Stack
 from tapstack.tcp.transmit_timestamps import Moment
 from tapstack.udp.protocol import Udp
@@ -240,6 +242,9 @@ _MESSAGE_OPTIONS: Table = {
 class DatagramEndpoint(MessageEndpoint):
     """One UDP socket."""
 
+    # What few come to: it is the class's own until one does.
+    _corks = False  # UDP_CORK
+    _gathered: Gathered | None = None
     _options: ClassVar[Table] = {
         **_MESSAGE_OPTIONS,
         (_SO, constants.SO_REUSEADDR): options.flag("reuse_address"),
@@ -273,11 +278,53 @@ class DatagramEndpoint(MessageEndpoint):
         *,
         now: Instant,
     ) -> int:
-        """Send one datagram. Raises: OSError."""
+        """Send one datagram, or gather some of it. Raises: OSError."""
         said = self._prepare(flags, control)
+        if self._corks or flags & MSG_MORE or self._gathered is not None:
+            return self._gather(data, flags, to, said, now)
         sent = self._udp.send(self._socket, data, to, now, said.manner)
         self._tell_departure(said, flags, data, now)
         return sent
+
+    def _gather(
+        self, data: Buffer, flags: int, to: Endpoint | None, said: SentControl, now: Instant
+    ) -> int:
+        """Add to a datagram, and send it if that was all. Raises: OSError."""
+        if to is None and self._gathered is None and not self._socket.is_connected:
+            raise os_error(EDESTADDRREQ)
+        if self._gathered is None and (error := self._udp.take_error(self._socket)):
+            raise os_error(error)
+        gathered, self._gathered = self._gathered or Gathered(to, said), None
+        gathered.add(data)
+        self._gathered = gathered
+        if not (self._corks or flags & MSG_MORE):
+            self._send_gathered(flags, now)
+        return len(data)
+
+    def _send_gathered(self, flags: int, now: Instant) -> None:
+        gathered, self._gathered = self._gathered, None
+        if gathered is not None:
+            data, error = bytes(gathered.data), self._udp.take_error(self._socket)
+            self._udp.send(self._socket, data, gathered.to, now, gathered.said.manner)
+            self._socket.error = error  # as in Linux, that is for the next call
+            self._tell_departure(gathered.said, flags, data, now)
+
+    def get_option(self, level: int, name: int, *, now: Instant) -> Value:
+        """Read an option. Raises: OSError with ENOPROTOOPT."""
+        if (level, name) == (SOL_UDP, UDP_CORK):
+            self._check_open()
+            return int(self._corks)
+        return super().get_option(level, name, now=now)
+
+    def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:
+        """Set an option; without UDP_CORK, what it held leaves. Raises: OSError."""
+        if (level, name) != (SOL_UDP, UDP_CORK):
+            super().set_option(level, name, value, now=now)
+            return
+        self._check_open()
+        self._corks = options.number(value) != 0
+        if not self._corks:
+            self._send_gathered(0, now)
 
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
         """Give the local address."""

@@ -11,7 +11,7 @@ from tapstack.socket import options
 from tapstack.socket.options import Table
 
 SOL_UDP = constants.IPPROTO_UDP
-UDP_SEGMENT, UDP_GRO = 103, 104  # <linux/udp.h>
+UDP_CORK, UDP_SEGMENT, UDP_GRO = 1, 103, 104  # <linux/udp.h>
 
 UDP_OPTIONS: Table = {
     (SOL_UDP, UDP_SEGMENT): options.integer("segment_size", 0, 65_535),
