@@ -41,6 +41,7 @@ from tapstack.stack import Stack
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.fast_open_client import is_deferred
+from tapstack.tcp.info import info_of_dissolved
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
@@ -294,7 +295,8 @@ class StreamEndpoint(PlainStream):
     def ioctl(self, request: int, *, now: Instant) -> int:  # noqa: ARG002
         """Answer what tcp(7) lists. Raises: OSError with EINVAL of a listener, ENOTTY."""
         self._check_open()
-        return stream_text.answer(request, self._tcp, self._tcb, is_listening=self.listening)
+        listens = self.listening
+        return stream_text.answer(request, self._tcp, self._tcb, self._past, is_listening=listens)
 
     # --- the end ---
 
@@ -350,7 +352,10 @@ class StreamEndpoint(PlainStream):
         """Read an option. Raises: OSError with ENOPROTOOPT."""
         self._check_open()
         if (level, name) == (constants.IPPROTO_TCP, constants.TCP_INFO):
-            return pack_tcp_info(self._tcp.info(self._tcb or self._listener, now))
+            holder = self._tcb or self._listener
+            if holder is None and self._past is not None:
+                return pack_tcp_info(info_of_dissolved(self._past, self.config))
+            return pack_tcp_info(self._tcp.info(holder, now))
         if (level, name) == (constants.IPPROTO_TCP, TCP_TIMESTAMP):
             return self._tcb.timestamp_now(now) if self._tcb else now // MILLISECOND
         return options.get_option(*table_for(self, level, name), level, name)

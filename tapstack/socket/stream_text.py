@@ -29,7 +29,9 @@ from tapstack.socket.flags import (
 from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.scattered import Item
+from tapstack.tcp.info import skipped_by_dissolving
 from tapstack.tcp.protocol import Tcp
+from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.transmit_timestamps import Wish, expect_wish
@@ -186,12 +188,18 @@ def has_error(tcb: Tcb) -> bool:
     return bool(tcb.error) or bool(tcb.errors)
 
 
-def answer(request: int, tcp: Tcp, tcb: Tcb | None, *, is_listening: bool) -> int:
-    """Answer what ioctl(2) asks. Raises: OSError with EINVAL of a listener, ENOTTY."""
+def answer(request: int, tcp: Tcp, tcb: Tcb | None, past: Tcb | None, *, is_listening: bool) -> int:
+    """Answer what ioctl(2) asks, also of a connection that was dissolved.
+
+    Raises: OSError with EINVAL of a listener, ENOTTY.
+    """
     if request not in _REQUESTS:
         raise os_error(ENOTTY)
     if is_listening and request != SIOCATMARK:
         raise os_error(EINVAL)
+    if tcb is None and past is not None and request in (SIOCOUTQ, SIOCOUTQNSD):
+        in_flight = sub(past.snd_nxt, past.snd_una) if request == SIOCOUTQ else 0
+        return in_flight + skipped_by_dissolving(past)
     return int(_REQUESTS[request](tcp, tcb)) if tcb else 0
 
 

@@ -9,6 +9,7 @@ from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.tcp.ack_policy import MIN_RCV_MSS
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.rtt import INITIAL_RTO
@@ -150,6 +151,32 @@ def info_of_closed(config: TcpConfig) -> TcpInfo:
         reordering=config.tcp_reordering,
         min_rtt=UNKNOWN_RTT,
     )
+
+
+def info_of_dissolved(tcb: Tcb, config: TcpConfig) -> TcpInfo:
+    """Tell of a socket whose connection was dissolved: as in Linux, some of that is left."""
+    return info_of_closed(config)._replace(
+        retransmits=tcb.retransmits,
+        snd_mss=tcb.effective_mss,
+        rcv_mss=MIN_RCV_MSS,
+        pmtu=tcb.path_mtu,
+        rcv_ssthresh=tcb.receive_space.threshold,
+        advmss=_negotiated(tcb)["advmss"],
+        rcv_space=tcb.receive_space.taken_before,
+        notsent_bytes=skipped_by_dissolving(tcb),
+        min_rtt=_round_trips(tcb)["min_rtt"],
+        snd_wnd=tcb.snd_wnd,
+        rcv_wnd=tcb.rcv_wnd,
+    )
+
+
+def skipped_by_dissolving(tcb: Tcb) -> int:
+    """Give the octets that then count as never sent.
+
+    Linux skips all numbers that an old segment might have: what was unsent, and a window and two.
+    """
+    unsent = tcb.left_unsent + (tcb.fin_queued and not tcb.fin_sent)
+    return unsent + tcb.max_snd_wnd + 2
 
 
 def info_of_listener(listener: Listener, config: TcpConfig) -> TcpInfo:
