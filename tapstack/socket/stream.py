@@ -36,12 +36,11 @@ from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import read_control
 from tapstack.socket.special_sends import SPECIAL, send_specially
 from tapstack.socket.stream_options import TCP_TIMESTAMP, table_for
-from tapstack.socket.tcp_info import pack_tcp_info
+from tapstack.socket.tcp_info import read_info
 from tapstack.stack import Stack
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.fast_open_client import is_deferred
-from tapstack.tcp.info import info_of_dissolved
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
@@ -295,8 +294,7 @@ class StreamEndpoint(PlainStream):
     def ioctl(self, request: int, *, now: Instant) -> int:  # noqa: ARG002
         """Answer what tcp(7) lists. Raises: OSError with EINVAL of a listener, ENOTTY."""
         self._check_open()
-        listens = self.listening
-        return stream_text.answer(request, self._tcp, self._tcb, self._past, is_listening=listens)
+        return stream_text.answer(request, self._tcp, self._tcb, self._past, listens=self.listening)
 
     # --- the end ---
 
@@ -352,10 +350,7 @@ class StreamEndpoint(PlainStream):
         """Read an option. Raises: OSError with ENOPROTOOPT."""
         self._check_open()
         if (level, name) == (constants.IPPROTO_TCP, constants.TCP_INFO):
-            holder = self._tcb or self._listener
-            if holder is None and self._past is not None:
-                return pack_tcp_info(info_of_dissolved(self._past, self.config))
-            return pack_tcp_info(self._tcp.info(holder, now))
+            return read_info(self._tcp, self._tcb or self._listener, self._past, now)
         if (level, name) == (constants.IPPROTO_TCP, TCP_TIMESTAMP):
             return self._tcb.timestamp_now(now) if self._tcb else now // MILLISECOND
         return options.get_option(*table_for(self, level, name), level, name)

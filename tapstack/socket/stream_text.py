@@ -188,14 +188,14 @@ def has_error(tcb: Tcb) -> bool:
     return bool(tcb.error) or bool(tcb.errors)
 
 
-def answer(request: int, tcp: Tcp, tcb: Tcb | None, past: Tcb | None, *, is_listening: bool) -> int:
+def answer(request: int, tcp: Tcp, tcb: Tcb | None, past: Tcb | None, *, listens: bool) -> int:
     """Answer what ioctl(2) asks, also of a connection that was dissolved.
 
     Raises: OSError with EINVAL of a listener, ENOTTY.
     """
     if request not in _REQUESTS:
         raise os_error(ENOTTY)
-    if is_listening and request != SIOCATMARK:
+    if listens and request != SIOCATMARK:
         raise os_error(EINVAL)
     if tcb is None and past is not None and request in (SIOCOUTQ, SIOCOUTQNSD):
         in_flight = sub(past.snd_nxt, past.snd_una) if request == SIOCOUTQ else 0

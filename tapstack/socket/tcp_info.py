@@ -8,7 +8,11 @@ from __future__ import annotations
 from construct import Construct, Int8un, Int16un, Int32un, Int64un, Struct
 
 from tapstack.base.codec import HeaderCodec
-from tapstack.tcp.info import TcpInfo
+from tapstack.base.units import Instant
+from tapstack.tcp.info import TcpInfo, info_of_dissolved
+from tapstack.tcp.listener import Listener
+from tapstack.tcp.protocol import Tcp
+from tapstack.tcp.tcb import Tcb
 
 
 def _fields(shape: Construct, names: str) -> list[Construct]:
@@ -47,6 +51,13 @@ def pack_tcp_info(info: TcpInfo) -> bytes:
     values["wscales"] = info.snd_wscale | info.rcv_wscale << 4
     values["delivery"] = info.app_limited | info.fastopen_client_fail << 1
     return CODEC.pack(*(values[name] & mask for name, mask in _LIMITS.items()))
+
+
+def read_info(tcp: Tcp, endpoint: Tcb | Listener | None, past: Tcb | None, now: Instant) -> bytes:
+    """Give the structure of a connection or a listener, or of one that is `past`."""
+    if endpoint is None and past is not None:
+        return pack_tcp_info(info_of_dissolved(past, tcp.config))
+    return pack_tcp_info(tcp.info(endpoint, now))
 
 
 def read_tcp_info(octets: bytes) -> dict[str, int]:
