@@ -59,8 +59,8 @@ def try_undo_recovery(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
         after_timeout = recovery.phase is Phase.LOSS
         ctx.counters["TcpExtTCPLossUndo" if after_timeout else "TcpExtTCPFullUndo"] += 1
         undo.restore_window(tcb, nothing_lost=False)
-    elif recovery.rack.reo_wnd_persist:
-        recovery.rack.reo_wnd_persist -= 1
+    elif tcb.rack.reo_wnd_persist:
+        tcb.rack.reo_wnd_persist -= 1
     if lingers(tcb):
         return True
     recovery.phase = Phase.OPEN

@@ -177,7 +177,7 @@ def _take_acknowledgment(
         statistics.limit_since = now
     else:
         statistics.note_limit(_IDLE, now)
-    arrivals, estimator = tcb.recovery.rack, tcb.rtt
+    arrivals, estimator = tcb.rack, tcb.rtt
     if tcb.sack_permitted:
         number = segment.number
         if number > arrivals.xmit_ts:

@@ -174,7 +174,7 @@ def _take_acknowledgment(
     if tcb.mtu_probing is not None:
         mtu_probing.on_acknowledged(ctx, tcb)
     tcb.next_hop_confirmed = True
-    arrivals = tcb.recovery.rack
+    arrivals = tcb.rack
     if tcb.sack_permitted:
         rack.keep_latest(arrivals, last, now - last.sent_at)
     tcb.rtt.sample(now - first.sent_at, ack, tcb.snd_nxt)

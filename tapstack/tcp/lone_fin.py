@@ -124,8 +124,6 @@ def _note_sent(ctx: Context, tcb: Tcb, window: int, now: Instant) -> None:
     rate.first_sent_at = rate.delivered_at = now
     departure = make_departure((statistics.delivered, now, now, rate.app_limited_until != 0))
     tcb.sent.append_burst(SentSegment(seq, end, FIN, tcb.effective_mss, now, 1, departure))
-    if tcb.recovery.prr is not None:
-        tcb.recovery.on_sent(1)
     tcb.rcv_wnd, tcb.transmitted_at = window, now
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
     tcb.acks.on_ack_sent()

@@ -110,6 +110,4 @@ def _note_sent(tcb: Tcb, length: int, flags: int, now: Instant) -> int:
     tcb.snd_nxt = end
     if length % mss:
         tcb.small_sent_end = end
-    if tcb.recovery.prr is not None:
-        tcb.recovery.on_sent(packets)
     return packets

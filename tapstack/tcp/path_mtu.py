@@ -17,6 +17,7 @@ from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
+    from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
@@ -54,9 +55,12 @@ def refresh(ctx: Context, tcb: Tcb, now: Instant) -> None:
         _follow(ctx, tcb, now)
 
 
-def is_as_before(ctx: Context, tcb: Tcb, now: Instant) -> bool:
-    """Ask the network layer for a path that is as before; False: `refresh` is to follow it."""
-    if _ask(ctx, tcb) != tcb.path_mtu:
+def is_as_before(ctx: Context, tcb: Tcb, lane: Lane, now: Instant) -> bool:
+    """Tell whether the path is as before; False: `refresh` is to follow it.
+
+    The network layer is asked where the connection's lane does not know.
+    """
+    if lane.path_mtu(tcb.pair.remote) != tcb.path_mtu and _ask(ctx, tcb) != tcb.path_mtu:
         return False
     tcb.path_asked_at = now
     return True

@@ -61,7 +61,7 @@ def on_delivered(tcb: Tcb, segment: SentSegment, echo: int | None, now: Instant)
     """Step 2: keep the most recently sent segment that has arrived, if it was this transmission."""
     rtt = now - segment.sent_at
     if segment.transmissions == 1 or not _is_original(tcb, segment, rtt, echo):
-        keep_latest(tcb.recovery.rack, segment, rtt)
+        keep_latest(tcb.rack, segment, rtt)
 
 
 def keep_latest(rack: Rack, segment: SentSegment, rtt: Duration) -> None:
@@ -87,7 +87,7 @@ def _sent_after(number: int, end: int, other_number: int, other_end: int) -> boo
 
 def update_reordering_window(ctx: Context, tcb: Tcb, departure: Departure | None) -> None:
     """Step 4: widen the reordering window when it proved too narrow, once a round trip."""
-    rack = tcb.recovery.rack
+    rack = tcb.rack
     if ctx.config.tcp_recovery & STATIC_WINDOW or departure is None:
         return
     if departure.delivered < rack.dsack_round:
@@ -116,12 +116,12 @@ def reordering_window(ctx: Context, tcb: Tcb) -> Duration:
         ):
             return 0
     least = tcb.rtt.min_rtt or 0
-    return min(least // 4 * recovery.rack.reo_wnd_mult, tcb.rtt.srtt)
+    return min(least // 4 * tcb.rack.reo_wnd_mult, tcb.rtt.srtt)
 
 
 def time_left(tcb: Tcb, segment: SentSegment, window: Duration, now: Instant) -> Duration:
     """Tell how long a segment may still take to arrive before it is lost, µs; 0 or less: it is."""
-    rack = tcb.recovery.rack
+    rack = tcb.rack
     left = segment.sent_at + rack.rtt + window - now
     # Of what left within an instant, Linux's clock tells apart what was not sent in one go.
     return left or int(not window and segment.number >> BURST_BITS > rack.rtt_of)
@@ -129,7 +129,7 @@ def time_left(tcb: Tcb, segment: SentSegment, window: Duration, now: Instant) ->
 
 def detect_losses(ctx: Context, tcb: Tcb, now: Instant) -> Duration:
     """Step 5: deem lost what is overdue; tell how long until more may be, 0 if nothing will."""
-    rack, sent = tcb.recovery.rack, tcb.sent
+    rack, sent = tcb.rack, tcb.sent
     window = reordering_window(ctx, tcb)
     wait = 0
     for segment in sent.segments:

@@ -195,7 +195,7 @@ def _try_undo_by_dsack(ctx: Context, tcb: Tcb) -> bool:
     recovery = tcb.recovery
     if recovery.undo.marker is None or recovery.undo.unreported != 0:
         return False
-    recovery.rack.reo_wnd_persist = min(rack.PERSISTENCE, recovery.rack.reo_wnd_persist + 1)
+    tcb.rack.reo_wnd_persist = min(rack.PERSISTENCE, tcb.rack.reo_wnd_persist + 1)
     undo.restore_window(tcb, nothing_lost=False)
     ctx.counters["TcpExtTCPDSACKUndo"] += 1
     return True
@@ -229,9 +229,9 @@ def identify_losses(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None
     if not tcb.sack_permitted:
         mark_head_lost(tcb, news)
         return
-    if not tcb.recovery.rack.advanced:
+    if not tcb.rack.advanced:
         return
-    tcb.recovery.rack.advanced = False
+    tcb.rack.advanced = False
     retransmitted_before = tcb.sent.retrans_out
     wait = rack.detect_losses(ctx, tcb, now)
     if wait:

@@ -8,7 +8,6 @@ from enum import Enum
 
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.prr import RateReduction
-from tapstack.tcp.rack import Rack
 from tapstack.tcp.undo import UndoState
 
 
@@ -46,7 +45,6 @@ class Recovery:
     """RecoveryPoint (RFC 6675 §2): SND.NXT when the episode began."""
     prr: RateReduction | None = None
     """How the window comes down during the episode; None: there never was one."""
-    rack: Rack = field(default_factory=Rack)
     undo: UndoState = field(default_factory=UndoState)
     frto: bool = False
     """Whether the timeout may yet prove spurious (RFC 5682)."""
@@ -73,8 +71,8 @@ class Recovery:
             self.prr.on_acked(window, pipe, delivered, making_progress)
 
     def on_sent(self, packets: int) -> None:
-        """Count segments that leave, for PRR."""
-        if self.prr is not None:
+        """Count segments that leave during a reduction, for PRR."""
+        if self.phase in REDUCING and self.prr is not None:
             self.prr.out += packets
 
     @property

@@ -97,7 +97,7 @@ def _take_dsack(
     ctx.counters["TcpExtTCPDSACKRecvSegs"] += packets
     news.dsack = True
     if statistics.reord_seen and not news.dsack_of_probe:
-        recovery.rack.dsack_seen = True
+        tcb.rack.dsack_seen = True
     news.delivered += packets
     if ge(news.prior_una, block.right):
         undo.on_dsack(tcb, block.right, packets)

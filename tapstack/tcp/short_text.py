@@ -58,7 +58,7 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
         or ctx.resets
         or not ctx.config.tcp_notsent_lowat
         or (not tcb.undisturbed and look_for_disturbance(tcb))
-        or (now - tcb.path_asked_at >= FRESH and not path_mtu.is_as_before(ctx, tcb, now))
+        or (now - tcb.path_asked_at >= FRESH and not path_mtu.is_as_before(ctx, tcb, lane, now))
     ):
         return False
     chunk, space, shift = bytes(text), tcb.receive_space, tcb.rcv_wind_shift
@@ -116,8 +116,6 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
         segment.seq, segment.end, segment.flags, segment.packets = seq, end, PSH, 1
         segment.segment_size, segment.sent_at, segment.departure = mss, now, departure
     tcb.sent.append_burst(segment)
-    if tcb.recovery.prr is not None:
-        tcb.recovery.on_sent(1)
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
     if now - acks.last_text_at < acks.ato:
         acks.interactive = True

@@ -74,7 +74,7 @@ def restore_window(tcb: Tcb, *, nothing_lost: bool) -> None:
         window.ssthresh = max(window.ssthresh, undo.prior_ssthresh)
         tcb.cwr_due = False
     undo.marker = None
-    tcb.recovery.rack.advanced = True  # look at what is in flight with other eyes
+    tcb.rack.advanced = True  # look at what is in flight with other eyes
 
 
 def on_dsack(tcb: Tcb, end: int, packets: int) -> None:

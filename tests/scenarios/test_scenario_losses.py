@@ -171,10 +171,10 @@ def test_reordering_above_a_quarter_of_a_round_trip_is_learnt_and_costs_no_windo
     road = Road(late=lambda number: RTT // 2 if number % 40 == 3 else 0)
     with flow(rough(road), tcp_congestion_control="reno", tcp_timestamps=True) as bulk:
         road_of(bulk)
-        widest = bulk.tcb.recovery.rack.reo_wnd_mult
+        widest = bulk.tcb.rack.reo_wnd_mult
         for _ in range(10):
             bulk.transfer(100)
-            widest = max(widest, bulk.tcb.recovery.rack.reo_wnd_mult)
+            widest = max(widest, bulk.tcb.rack.reo_wnd_mult)
         learnt = bulk.count("TcpRetransSegs")
         assert 0 < learnt < 20
         assert widest > 1

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
-from tapstack.tcp.congestion.contract import CongestionControl
 from tapstack.tcp.congestion.hystart import HyStart
 
 if TYPE_CHECKING:
@@ -85,10 +84,10 @@ class _Curve:
     _worked_out_at: Instant = 0
 
 
-class Cubic(_Curve, CongestionControl):
+class Cubic(_Curve, HyStart):
     """Grow towards, around and beyond the window of the last loss; fall to 0.7 of it."""
 
-    __slots__ = ("_epoch", "_hystart", "_min_rtt", "_slow_start_left")
+    __slots__ = ("_epoch", "_min_rtt", "_slow_start_left")
 
     name: ClassVar[str] = "cubic"
 
@@ -98,15 +97,16 @@ class Cubic(_Curve, CongestionControl):
         self.counters = counters
         self._epoch: _Epoch | None = None
         self._min_rtt: Duration = 0  # 0: not known
-        self._hystart: HyStart | None = None  # made with the first round trip
         self._slow_start_left = False
+        self._begin_slow_start()
 
     def _forget(self) -> None:
         """Begin anew: the path may be another one."""
         self._w_max = self._per_growth = 0
         self._worked_out_for = self._worked_out_at = self._min_rtt = 0
-        self._epoch = self._hystart = None
+        self._epoch = None
         self._slow_start_left = False
+        self._begin_slow_start()
 
     # --- growth ---
 
@@ -169,9 +169,7 @@ class Cubic(_Curve, CongestionControl):
         window = self.window
         if self._slow_start_left or not self.config.cubic_hystart or window.cwnd >= window.ssthresh:
             return
-        if self._hystart is None:
-            self._hystart = HyStart()
-        sign = self._hystart.look(rtt, self._min_rtt, window.cwnd, snd_una, snd_nxt, now)
+        sign = self._look_for_sign(rtt, self._min_rtt, window.cwnd, snd_una, snd_nxt, now)
         if sign is not None:
             self._slow_start_left = True
             window.ssthresh = window.cwnd

@@ -9,6 +9,7 @@ Not done here: what leaving slow start means (`cubic.py`).
 from enum import Enum
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.tcp.congestion.contract import CongestionControl
 
 _LOW_WINDOW = 16
 """Segments below which slow start goes on in any case (Linux's hystart_low_window)."""
@@ -35,19 +36,24 @@ class Sign(Enum):
     """Even the least round trip is longer than it was: a queue builds up."""
 
 
-class HyStart:
-    """What is seen within one round trip of slow start."""
+class HyStart(CongestionControl):
+    """An algorithm that looks at each round trip of slow start.
+
+    What is seen lies with the rest of the algorithm's state: each ACK of a short exchange, which is
+    a round trip, asks for both.
+    """
 
     __slots__ = ("_last_ack_at", "_least_rtt", "_round_end", "_round_start", "_samples")
 
-    def __init__(self) -> None:
+    def _begin_slow_start(self) -> None:
+        """Know of no round trip: the next one begins a round."""
         self._round_end: int | None = None  # the round is over when this number is acknowledged
         self._round_start: Instant = 0
         self._last_ack_at: Instant = 0  # when the train's last ACK came
         self._least_rtt: Duration = _NONE_YET
         self._samples = 0
 
-    def look(
+    def _look_for_sign(
         self,
         rtt: Duration,
         min_rtt: Duration,
