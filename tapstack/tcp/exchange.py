@@ -22,6 +22,7 @@ from tapstack.tcp.ack_policy import CERTAIN_LENGTH, HALF_ATO_MIN, MIN_RCV_MSS
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
 from tapstack.tcp.plain_segment import send_ack
 from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
+from tapstack.tcp.retransmission_queue import NOTHING
 from tapstack.tcp.rtt import CLOCK_GRANULARITY
 from tapstack.tcp.segment import PSH
 from tapstack.tcp.sent_segment import BURST_BITS
@@ -95,7 +96,7 @@ def take_exchange(
     seq, ack = tcb.rcv_nxt, tcb.snd_nxt
     tcb.statistics.segs_in += 1
     if acked:
-        _take_acknowledgment(ctx, tcb, segments.pop(), ack, acked, now)
+        _take_acknowledgment(ctx, tcb, segments[0], ack, acked, now)
     if acked or 0 < (seq - tcb.snd_wl1) & _MASK < _HALF:
         tcb.snd_wl1 = seq
         tcb.snd_wl2 = ack
@@ -162,7 +163,8 @@ def _take_acknowledgment(
     """Take the ACK of the one unit in flight, and with it of all that was sent."""
     statistics, packets, sent_at = tcb.statistics, segment.packets, segment.sent_at
     elapsed = now - sent_at
-    tcb.sent.packets_out = 0
+    queue = tcb.sent
+    queue.segments, queue.packets_out = NOTHING, 0
     tcb.send_buffer.clear()
     tcb.retransmission_timer.deadline = None
     tcb.snd_una = tcb.snd_up = ack

@@ -11,6 +11,7 @@ Not done here: deciding what is lost (`recovery.py`), and sending (`output.py`).
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from tapstack.base.units import Instant
 from tapstack.tcp.segment import FIN, PSH, SYN, SackBlock
@@ -22,6 +23,10 @@ _WITHIN_BURST = (1 << BURST_BITS) - 1
 _MOST_ENTRIES = 8192
 """Entries that SACK blocks may split the queue into: more than the segments of any honest flight,
 whose size the send buffer bounds (tcp_wmem)."""
+
+
+NOTHING = cast("list[SentSegment]", ())
+"""What stands for a list while nothing is in flight: of thousands, most connections need none."""
 
 
 class RetransmissionQueue:
@@ -39,7 +44,8 @@ class RetransmissionQueue:
     )
 
     def __init__(self) -> None:
-        self.segments: list[SentSegment] = []
+        self.segments = NOTHING
+        """Written by `exchange.py`, too."""
         self.packets_out = 0
         """Segments sent and not cumulatively acknowledged."""
         self.sacked_out = 0
@@ -72,6 +78,7 @@ class RetransmissionQueue:
 
     def append(self, segment: SentSegment) -> None:
         """Add what was just sent for the first time."""
+        self.segments = self.segments or []
         self.segments.append(segment)
         self.packets_out += segment.packets
         self._transmissions = segment.number = self._transmissions + 1
@@ -82,6 +89,7 @@ class RetransmissionQueue:
         if number & _WITHIN_BURST:
             number = (number | _WITHIN_BURST) + 1
         self._transmissions = segment.number = number + 1
+        self.segments = self.segments or []
         self.segments.append(segment)
         self.packets_out += segment.packets
 
@@ -93,6 +101,7 @@ class RetransmissionQueue:
             segment.number = number
             number += 1 << BURST_BITS
             packets += segment.packets
+        self.segments = self.segments or []
         self.segments += segments
         self.packets_out += packets
         self._transmissions = segments[-1].number
@@ -121,7 +130,8 @@ class RetransmissionQueue:
                 retransmitted |= front.transmissions > 1
                 if not front.sacked:
                     covered.append(front)
-        del self.segments[:done]
+        if done:
+            del self.segments[:done]
         return Acknowledged(covered, retransmitted, frees or done > 0)
 
     def acknowledge_once_sent(self, ack: int) -> tuple[SentSegment, SentSegment, int] | None:
@@ -137,7 +147,7 @@ class RetransmissionQueue:
             if segment.transmissions > 1:
                 return None
         covered, self.packets_out = (segments[0], segment, self.packets_out), 0
-        segments.clear()
+        self.segments = NOTHING
         return covered
 
     def _acknowledge_some_once_sent(self, ack: int) -> tuple[SentSegment, SentSegment, int] | None:
@@ -372,7 +382,7 @@ class RetransmissionQueue:
 
     def clear(self) -> None:
         """Let go of everything; as in Linux, what was SACKed, lost or sent again is still told."""
-        self.segments.clear()
+        self.segments = NOTHING
         self.cut_from = None
         self.packets_out = 0
 
