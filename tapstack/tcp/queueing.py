@@ -55,7 +55,7 @@ def queue_text(
         taken += len(part)
         pushed = taken < size and tcb.send_pieces.push_is_due(tcb)
         if pushed:
-            tcb.send_pieces.push()
+            tcb.send_pieces.push(tcb)
         if taken < size and may_leave:
             if pushed or len(tcb.send_pieces) == 1:
                 _send_meanwhile(ctx, tcb, now, only_one=not pushed)

@@ -30,21 +30,19 @@ class _Piece:
 class SendPieces:
     """The pieces that were not sent as a whole, in order."""
 
-    __slots__ = ("_pieces", "_pushed_seq", "call_goes_on")
+    __slots__ = ("_pieces", "call_goes_on")
 
     padding = 0
     """Octets of memory that text takes beside its own and its pieces'."""
 
     def __init__(self) -> None:
         self._pieces: list[_Piece] = []
-        self._pushed_seq: int | None = None
-        """What was pushed up to; None: nothing was yet."""
         self.call_goes_on = False
         """What is queued is the rest of one call, whose user waited for room."""
 
     def take_over(self, others: SendPieces) -> None:
         """Go on where others are, in their place."""
-        self._pieces, self._pushed_seq = others._pieces, others._pushed_seq
+        self._pieces = others._pieces
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -53,8 +51,8 @@ class SendPieces:
         """Note that so many octets were queued, in the last piece or in one that begins."""
         pieces = self._pieces
         end = add(pieces[-1].end, length) if pieces else add(tcb.snd_nxt, tcb.unsent())
-        if self._pushed_seq is None:
-            self._pushed_seq = add(end, -length)
+        if tcb.pushed_seq is None:
+            tcb.pushed_seq = add(end, -length)
         if begins:
             self._pieces.append(_Piece(end))
         else:
@@ -107,27 +105,23 @@ class SendPieces:
 
     # --- what is pushed ---
 
-    def pass_by(self, end: int, length: int, max_snd_wnd: int) -> bool:
+    def pass_by(self, tcb: Tcb, end: int, length: int) -> bool:
         """Note a piece of so many octets that leaves as it comes, none being here, and more follow.
 
         Tells whether it is pushed.
         """
-        if self._pushed_seq is None:
-            self._pushed_seq = add(end, -length)
-        pushed = sub(end, self._pushed_seq) > max_snd_wnd // 2
+        if tcb.pushed_seq is None:
+            tcb.pushed_seq = add(end, -length)
+        pushed = sub(end, tcb.pushed_seq) > tcb.max_snd_wnd // 2
         if pushed:
-            self._pushed_seq = end
+            tcb.pushed_seq = end
         return pushed
 
-    def push_by(self, end: int) -> None:
-        """Note a piece that leaves as it comes, none being here, and is pushed: nothing follows."""
-        self._pushed_seq = end
-
-    def push(self) -> None:
+    def push(self, tcb: Tcb) -> None:
         """Have the last piece end with PSH."""
         if self._pieces:
             self._pieces[-1].pushed = True
-            self._pushed_seq = self._pieces[-1].end
+            tcb.pushed_seq = self._pieces[-1].end
 
     def unpush(self, tcb: Tcb) -> None:
         """Take that back: more text follows the last piece, unless that ends a record.
@@ -147,9 +141,9 @@ class SendPieces:
 
         Its receiver shall not wait for the rest, to hand on what fills its buffer.
         """
-        if not self._pieces or self._pushed_seq is None:
+        if not self._pieces or tcb.pushed_seq is None:
             return False
-        return gt(self._pieces[-1].end, add(self._pushed_seq, tcb.max_snd_wnd // 2))
+        return gt(self._pieces[-1].end, add(tcb.pushed_seq, tcb.max_snd_wnd // 2))
 
     def is_pushed_at(self, tcb: Tcb, end: int) -> bool:
         """Tell whether text that ends at `end` is pushed; what went with a SYN is no piece."""

@@ -103,7 +103,7 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
     if length < mss:
         tcb.small_sent_end = end
     tcb.send_buffer.hold(chunk, length)
-    tcb.send_pieces.push_by(end)
+    tcb.pushed_seq = end
     tcb.push_pending = tcb.more_coming = False
     delivered = statistics.delivered
     rate.app_limited_until = delivered or 1

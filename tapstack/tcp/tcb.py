@@ -151,6 +151,9 @@ class Exchange:
     """The user has closed: a FIN follows the last octet of the send buffer."""
     small_sent_end: int = 0
     """Where the last segment below a full one ended: Nagle's question is whether it is acked."""
+    pushed_seq: int | None = None
+    """What was pushed up to; None: nothing was yet. Written by `send_pieces.py`, and by
+    `short_text.py` and `train.py`, whose text leaves as it comes and is no piece."""
     pacing_rate: int = UNPACED
     """Octets a second that the congestion window lets leave. Written by `unit_size.py`."""
     last_sent_at: Instant = 0

@@ -96,7 +96,7 @@ def _send_pieces(
     segments, units = [], []
     for piece in pieces:
         end = add(seq, size)
-        pushed = tcb.send_pieces.pass_by(end, size, tcb.max_snd_wnd)
+        pushed = tcb.send_pieces.pass_by(tcb, end, size)
         flags = PSH if pushed else 0
         segments.append(SentSegment(seq, end, flags, mss, now, packets, departure))
         units.append((seq, (piece,)))
@@ -105,7 +105,7 @@ def _send_pieces(
     if last:
         end, packets = add(seq, length), packets_of(length, mss)
         segments.append(SentSegment(seq, end, PSH, mss, now, packets, departure))
-        tcb.send_pieces.push_by(end)
+        tcb.pushed_seq = end
         if length % mss:
             tcb.small_sent_end = end
     tcb.sent.append_bursts(segments)

@@ -181,7 +181,7 @@ def send(
     tcb.more_coming = more
     tcb.undisturbed = tcb.undisturbed and not more
     if not more or tcb.send_pieces.push_is_due(tcb):
-        tcb.send_pieces.push()
+        tcb.send_pieces.push(tcb)
     if out_of_band and taken:
         urgent.mark_sent(tcb)
     if ends_record and taken:
@@ -205,7 +205,7 @@ def _may_send(tcb: Tcb) -> bool:
 def _push_what_waits(ctx: Context, tcb: Tcb) -> None:
     """Let go of what one call has queued, as the rest of it finds no room."""
     tcb.more_coming, tcb.push_pending = False, True
-    tcb.send_pieces.push()
+    tcb.send_pieces.push(tcb)
     ctx.mark_dirty(tcb)
 
 
