@@ -143,8 +143,11 @@ class AckPolicy:
             self.interactive = True
 
     def on_ack_sent(self) -> None:
-        """Note that everything received is acknowledged, by whatever segment."""
-        if self.quick and (self.owed or self.due):
+        """Note that everything received is acknowledged, by whatever segment.
+
+        One that answers what is not acceptable, or tells of a window alone, is no quick ACK.
+        """
+        if self.quick and self.owed:
             self.quick -= 1
             if not self.quick:
                 self.ato = ATO_MIN

@@ -34,7 +34,9 @@ def receive(ctx: Context, tcb: Tcb, size: int, now: Instant, peek: bool) -> byte
         lifted, size = urgent.is_lifted_out(tcb), urgent.octets_before_mark(tcb, size)
     waiting = len(queue)
     if waiting > lifted and peek:
-        _acknowledge_taken(ctx, tcb)  # as Linux: a user who looks at it has read it
+        # As Linux: a user who looks at it has read it, and what he took before is measured.
+        receive_space.on_taken(tcb, tcb.copied_seq, ctx.config, now)
+        _acknowledge_taken(ctx, tcb)
         return queue.peek(lifted + size)[lifted:]
     if waiting and lifted and not peek:
         queue.take(1)

@@ -282,13 +282,14 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     if seg.flags & FIN and seg.seq == right != tcb.rcv_nxt:
         # As Linux: where the window ends, a FIN is taken only if nothing before it is missing.
         tcb.acks.enter_quick_mode(tcb.rcv_wnd)
-        tcb.acks.due = True
+        tcb.acks.due = tcb.acks.owed = True
     elif seg.flags & FIN and not lt(fin, tcb.rcv_nxt) and le(fin, right):
         if fin == tcb.fin_beyond and not seg.text:
             report_duplicate(ctx, tcb, SackBlock(fin, seg.end))
         tcb.fin_beyond = fin
         if fin != tcb.rcv_nxt:
-            tcb.acks.due = True  # RFC 5681 §4.2: at once, as for text beyond a gap
+            # RFC 5681 §4.2: at once, as for text beyond a gap.
+            tcb.acks.due = tcb.acks.owed = True
             note_range(tcb, fin, seg.end)
             if not seg.text:
                 tcb.statistics.rcv_ooopack += 1

@@ -82,7 +82,7 @@ def _acknowledge_again(ctx: Context, tcb: Tcb, seg: Segment) -> None:
     if seg.length:
         tcb.acks.enter_quick_mode(tcb.rcv_wnd)
         note_duplicate(ctx, tcb, seg)
-        tcb.acks.due = True
+        tcb.acks.due = tcb.acks.owed = True
 
 
 # --- in order -----------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def _has_memory(ctx: Context, tcb: Tcb, seg: Segment) -> bool:
             return True
     if make_room(ctx, tcb, seg.seq):
         return True
-    tcb.acks.no_memory = tcb.acks.due = True
+    tcb.acks.no_memory = tcb.acks.due = tcb.acks.owed = True
     ctx.report(tcb, READABLE)
     if not len(tcb.receive_queue):
         return True
