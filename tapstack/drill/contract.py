@@ -47,6 +47,12 @@ class Addresses(NamedTuple):
         remote = Network(self.remote, _REMOTE_PREFIX_LENGTH)
         return Network(remote.prefix, remote.prefix_length)
 
+    @property
+    def is_remote_beside(self) -> bool:
+        """Tell whether that is the local network: there is a way to it already."""
+        local = self.local_network
+        return self.remote_network == Network(local.prefix, local.prefix_length)
+
 
 class Captured(NamedTuple):
     """A datagram that the host sent."""

@@ -8,9 +8,11 @@ Not done here: the system calls (`socket/calls/`), and commands (`surroundings/`
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Callable
+from errno import ENETUNREACH
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -127,16 +129,23 @@ class SimulatedHost:
         self.surroundings = Surroundings(self._host, directory, self._sleep)
 
     def _plug_in(self, addresses: Addresses) -> None:
-        """Put the script behind a gateway that is a neighbour, as every other of its addresses."""
+        """Put the script behind a gateway that is a neighbour, as every other of its addresses.
+
+        Raises: OSError with ENETUNREACH for a gateway that is none.
+        """
         self._host.plug_in(self._port, addresses.local_network, ArpConfig(arp_notify=False))
         gateway = addresses.gateway
         if gateway == addresses.local:  # the tool's default; its device has no neighbours
             gateway ^= 1
+        if gateway not in addresses.local_network:
+            why = f"no route to {addresses.remote_network} by the gateway {format_ipv4(gateway)}"
+            raise OSError(ENETUNREACH, f"{why}: {os.strerror(ENETUNREACH)}")
         for neighbour in (gateway, addresses.remote):
             self._host.know_neighbour(DEVICE, neighbour, _SCRIPT_MAC)
         # Scripts change the route to the remote network, as well as the default one.
-        for target in ("default", str(addresses.remote_network)):
-            self._host.add_route(target, via=format_ipv4(gateway))
+        self._host.add_route("default", via=format_ipv4(gateway))
+        if not addresses.is_remote_beside:
+            self._host.add_route(str(addresses.remote_network), via=format_ipv4(gateway))
 
     # --- time ---
 

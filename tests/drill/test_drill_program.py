@@ -165,6 +165,20 @@ def test_options_may_stand_anywhere(folder: Path) -> None:
     assert outcome("--linux-tolerance", "late.pkt") == (0, "", "")
 
 
+def test_both_ends_may_be_of_one_network(folder: Path) -> None:
+    write(folder, good=PASSING)
+    ends = ["--local_ip=10.0.0.1", "--gateway_ip=10.0.0.1", "--netmask_ip=255.255.255.0"]
+    assert outcome(*ends, "--remote_ip=10.0.0.2", "good.pkt") == (0, "", "")
+
+
+def test_a_gateway_that_is_no_neighbour_is_told_of(folder: Path) -> None:
+    write(folder, good=PASSING)
+    done = Done("--local_ip=10.0.0.1", "--remote_ip=10.0.1.2", "good.pkt")
+    assert done.status == 1
+    why = "no route to 10.0.1.0/24 by the gateway 192.168.0.1: Network is unreachable"
+    assert f"good.pkt: it cannot be played on the stack: {why}" in done.out
+
+
 def test_what_is_defined_is_put_in_the_place_of_its_name(folder: Path) -> None:
     write(folder, good=PASSING.replace("= 10", "= COUNT"))
     assert outcome("-DCOUNT=10", "good.pkt") == (0, "", "")

@@ -80,7 +80,8 @@ def _set_up(setting: Setting) -> int:
     host.silence_ipv6(DEVICE)
     host.set_address(DEVICE, setting.addresses.local_network)
     host.bring_up(DEVICE)
-    _add_route(setting)
+    if not setting.addresses.is_remote_beside:
+        _add_route(setting)
     return tun
 
 
