@@ -91,7 +91,7 @@ def _send_pieces(
     """
     mss, seq, window = tcb.effective_mss, tcb.snd_nxt, tcb.rcv_wnd >> tcb.rcv_wind_shift
     departure = depart(tcb, now, nothing_in_flight=not tcb.sent)
-    pieces, packets, pushed = tcb.send_buffer.append_pieces(text, size), size // mss, False
+    pieces, packets = tcb.send_buffer.append_pieces(text, size), size // mss
     last = pieces.pop() if is_whole else b""
     segments, units = [], []
     for piece in pieces:
@@ -109,8 +109,6 @@ def _send_pieces(
         if length % mss:
             tcb.small_sent_end = end
     tcb.sent.append_bursts(segments)
-    if not (last or pushed):
-        tcb.sent.begin_burst()
     tcb.snd_nxt = end
     lane.send_train(tcb, window, units, size, mss, now)
     if last:
