@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.receive_space import text_in_segment
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ HALF_ATO_MIN = ATO_MIN // 2
 _MAX_ATO: Duration = 500 * MILLISECOND
 """RFC 9293 MUST-40: "MUST be less than 0.5 seconds"."""
 CERTAIN_LENGTH = 536
-"""Octets of text that a segment has which is hardly a small one: Linux's TCP_MSS_DEFAULT."""
+"""Octets of text and options of a segment that is hardly a small one: Linux's TCP_MSS_DEFAULT."""
 MIN_RCV_MSS = 88
 """Least estimate of the peer's segment size (Linux's TCP_MIN_MSS)."""
 
@@ -91,10 +92,10 @@ class AckPolicy:
         self.interactive = False
         self.ato = ATO_MIN
 
-    def on_text(self, tcb: Tcb, length: int, pushed: bool, now: Instant) -> None:
-        """Note that text came in order: `length` octets a segment."""
+    def on_text(self, tcb: Tcb, length: int, options: int, pushed: bool, now: Instant) -> None:
+        """Note that text came in order: `length` octets a segment, beside those of `options`."""
         self.owed = self.fresh = True
-        self.estimate_size(tcb, length, pushed)
+        self.estimate_size(tcb, length, options, pushed)
         gap, self.last_text_at = now - self.last_text_at, now
         # The timeout follows the gaps between arrivals.
         if gap <= HALF_ATO_MIN and self.ato:
@@ -113,15 +114,20 @@ class AckPolicy:
             # The peer was silent so long that it starts slowly again.
             self.be_quick(tcb.rcv_wnd)
 
-    def estimate_size(self, tcb: Tcb, length: int, pushed: bool) -> None:
-        """Tell full segments from what ends a message of the peer's user, as Linux does."""
+    def estimate_size(self, tcb: Tcb, length: int, options: int, pushed: bool) -> None:
+        """Tell full segments from what ends a message of the peer's user, as Linux does.
+
+        What is smaller than they were is told by its text and its options.
+        """
         last, self.last_length = self.last_length, 0
         if length >= self.rcv_mss:
             self.rcv_mss = max(min(length, text_in_segment(tcb)), MIN_RCV_MSS)
             self.pushed |= pushed and length == self.rcv_mss
             return
+        length += options
         if length >= CERTAIN_LENGTH or (length >= MIN_RCV_MSS and not pushed):
             # Without PSH it should be full: two of a size say that full ones are smaller now.
+            length -= TIMESTAMPS_LENGTH * tcb.timestamps
             self.last_length = length
             if length == last:
                 self.rcv_mss = length

@@ -20,6 +20,7 @@ from tapstack.base.contracts import READABLE
 from tapstack.tcp import rack, receive_space
 from tapstack.tcp.ack_policy import CERTAIN_LENGTH, HALF_ATO_MIN, MIN_RCV_MSS
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
+from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.plain_segment import send_ack
 from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
 from tapstack.tcp.retransmission_queue import NOTHING
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
     from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
 
-SHORT = CERTAIN_LENGTH
+SHORT = CERTAIN_LENGTH - TIMESTAMPS_LENGTH
 """Octets of text that is too long for this way."""
+_FULL_UNPUSHED = MIN_RCV_MSS - TIMESTAMPS_LENGTH
+"""Octets from which on text without PSH may be a full segment."""
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 # A member of an Enum is looked up at length each time that it is named.
@@ -84,7 +87,7 @@ def take_exchange(
         # It has to be the end of a message, no more than fits, and all that is unread.
         if (
             length >= tcb.acks.rcv_mss
-            or (length >= MIN_RCV_MSS and not flags & PSH)
+            or (length >= _FULL_UNPUSHED and not flags & PSH)
             or tcb.receive_memory.charge
             or tcb.read_shut
             or (seq - tcb.rcv_wup + length) & _MASK > tcb.rcv_wnd

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import READABLE
 from tapstack.tcp import delivery_rate, mtu_probing, rack, tail_loss_probe
 from tapstack.tcp.acknowledgment import set_send_window
+from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
 from tapstack.tcp.receive_space import measure_by_echo
 from tapstack.tcp.segment import PSH
@@ -97,7 +98,8 @@ def take_expected(
         measure_by_echo(tcb, length, echo, now)
     if length:
         _queue(tcb, seq, texts, length, packets, memory)
-        note_text(ctx, tcb, length, segment_size, bool(flags & PSH), memory, now)
+        pushed = bool(flags & PSH)
+        note_text(ctx, tcb, length, segment_size, TIMESTAMPS_LENGTH, pushed, memory, now)
         ctx.report(tcb, READABLE)
     ctx.mark_dirty(tcb)
     return True

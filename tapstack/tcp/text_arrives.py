@@ -27,6 +27,7 @@ from tapstack.tcp.segment import ACK, FIN, PSH, SackBlock
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 from tapstack.tcp.state import HAS_RECEIVED_FIN, State
+from tapstack.tcp.wire import HEADER_LENGTH
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -105,7 +106,8 @@ def _receive_in_order(
     if seg.flags & FIN:
         tcb.reassembly = None  # as Linux does: nothing can lie beyond the end of the stream
     pushed = bool(seg.flags & PSH)
-    note_text(ctx, tcb, len(seg.text), segment_size, pushed, memory, now)
+    options = seg.header_length - HEADER_LENGTH
+    note_text(ctx, tcb, len(seg.text), segment_size, options, pushed, memory, now)
     ecn.on_text(tcb, seg)
     if tcb.reassembly:
         _fill_gap(ctx, tcb, tcb.reassembly)
@@ -133,6 +135,7 @@ def note_text(
     tcb: Tcb,
     length: int,
     segment_size: int,
+    options: int,
     pushed: bool,
     memory: Memory,
     now: Instant,
@@ -142,7 +145,7 @@ def note_text(
     size = segment_size or length
     if size > acks.rcv_mss:
         receive_space.learn_share(tcb, length, memory.charge)
-    acks.on_text(tcb, size, pushed, now)
+    acks.on_text(tcb, size, options, pushed, now)
     receive_space.measure_by_window(tcb, now)
     if length >= GROWING_LENGTH:
         receive_space.offer_more(tcb, ctx.config, length, memory.charge, held(tcb))
@@ -180,7 +183,8 @@ def _receive_out_of_order(
     size = segment_size or length
     if size > tcb.acks.rcv_mss:
         receive_space.learn_share(tcb, length, memory.charge)
-    tcb.acks.estimate_size(tcb, size, bool(seg.flags & PSH))
+    options = seg.header_length - HEADER_LENGTH
+    tcb.acks.estimate_size(tcb, size, options, bool(seg.flags & PSH))
     ecn.on_text(tcb, seg)
     if not make_room(ctx, tcb, seg.seq):
         ctx.counters["TcpExtTCPOFODrop"] += 1
