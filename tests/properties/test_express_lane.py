@@ -13,7 +13,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
+from itertools import chain
 from socket import MSG_MORE, MSG_OOB, MSG_WAITALL
+from types import NoneType
 from typing import Any
 
 import pytest
@@ -62,6 +65,7 @@ from tests.properties.test_random_worlds import WORLDS, somebody_ends_first
 
 _ELSEWHERE = (Listener, PortBinding, TcpConfig, Counters)
 """What belongs to no connection alone."""
+_PLAIN = frozenset({int, bool, str, NoneType})
 _OF_THE_SHORT_WAYS = ("lane", "mould", "undisturbed")
 """What only they have."""
 
@@ -139,7 +143,7 @@ def unpacked(standing: bytes | None) -> object:
 
 def snapshot(value: object) -> object:
     """Spell out an object, down to what can be compared; of texts their length and a checksum."""
-    if value is None or isinstance(value, (int, str, Enum)):
+    if type(value) in _PLAIN or isinstance(value, (int, str, Enum)):
         return value
     if isinstance(value, (Timer, NeverArmed)):
         return value.deadline
@@ -153,15 +157,17 @@ def snapshot(value: object) -> object:
         return {key: snapshot(each) for key, each in value.items()}
     if isinstance(value, _ELSEWHERE) or callable(value):
         return type(value).__name__
-    return {name: snapshot(getattr(value, name, None)) for name in names_in(value)}
+    names = (*getattr(value, "__dict__", ()), *names_in(type(value)))
+    return {name: snapshot(getattr(value, name, None)) for name in names}
 
 
-def names_in(value: object) -> Iterator[str]:
-    yield from vars(value) if hasattr(value, "__dict__") else ()
-    for kind in type(value).__mro__:
-        # What a class keeps of an object until the object has its own is as good as a slot.
-        names = vars(kind).get("__slots__", vars(kind).get("__annotations__", ()))
-        yield from (name for name in names if name not in _OF_THE_SHORT_WAYS)
+@cache
+def names_in(kind: type) -> tuple[str, ...]:
+    """Name what a class has a place for in its objects."""
+    # What a class keeps of an object until the object has its own is as good as a slot.
+    places = (vars(each) for each in kind.__mro__)
+    names = (each.get("__slots__", each.get("__annotations__", ())) for each in places)
+    return tuple(name for name in chain.from_iterable(names) if name not in _OF_THE_SHORT_WAYS)
 
 
 def play(scenario: Scenario, *, express: bool) -> History:
