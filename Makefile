@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DELETE_ON_ERROR:
-.PHONY: help setup up test check lint live drill bench profile scenarios worlds worst-link clean tools
+.PHONY: help setup up test check check-worlds check-others lint live drill bench profile scenarios worlds worst-link clean tools
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,7 +25,14 @@ test: setup tools lint ## check everything, live tests on real TAP devices inclu
 	$(BIN)/python -m pytest
 
 check: setup lint ## check what needs neither root nor a TAP device
-	$(BIN)/python -m pytest -m 'not live'
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync check-worlds check-others
+
+# Two parts that take about as long, on a processor each.
+WORLDS := $(addprefix tests/,properties scenarios sim ip device base)
+check-worlds:
+	$(BIN)/python -m pytest -m 'not live' $(WORLDS)
+check-others:
+	$(BIN)/python -m pytest -m 'not live' tests $(WORLDS:%=--ignore=%)
 
 live: setup tools ## run only the live tests
 	$(BIN)/python -m pytest -m live
