@@ -11,6 +11,7 @@ import pickle
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
@@ -105,8 +106,12 @@ class History:
     waiting_trains: int = 0
     """Trains of text that had waited."""
 
-    def watch_what_they_send(self, world: World, hosts: Sequence[Host]) -> None:
-        """Note all that some hosts put on the wire from now on."""
+    @contextmanager
+    def watching(self, world: World, hosts: Sequence[Host]) -> Iterator[None]:
+        """Note all that some hosts put on the wire meanwhile.
+
+        A world goes when the garbage collector finds it, which does not know what a history weighs.
+        """
         names = {host.name for host in hosts}
 
         def see(sighting: Sighting) -> None:
@@ -114,8 +119,10 @@ class History:
                 what = sighting.time, sighting.host, sighting.octets, sighting.offload
                 self.wire.append(what)
 
-        for link in world.links:
-            link.watch(see)
+        with ExitStack() as stack:
+            for link in world.links:
+                stack.callback(link.watch(see))
+            yield
 
     def look_at_connections(self, stack: Stack) -> None:
         """Note how they stand if anything was sent since the last look."""
@@ -271,8 +278,8 @@ def play(scenario: Scenario, *, express: bool) -> History:
         patch.setattr(Stack, "flush", flush_and_look)
         run = Run(scenario, world)
         hosts = (run.client, run.server)
-        history.watch_what_they_send(world, hosts)
-        run.run()
+        with history.watching(world, hosts):
+            run.run()
         history.counters = [dict(host.stack.counters) for host in hosts]
     return history
 

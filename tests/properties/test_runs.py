@@ -140,12 +140,12 @@ def play(scenario: Scenario, taken: list[int], *, express: bool) -> History:
         patch.setattr(Stack, "flush", flush_and_look)
         run = Run(scenario, world)
         hosts = {host.name: host for host in (run.client, run.server)}
-        history.watch_what_they_send(world, (run.client, run.server))
         for link in world.links:
             for port in link.ports:
                 if port.host in hosts:
                     LateReader(hosts[port.host], port, world, deliver)
-        run.run()
+        with history.watching(world, (run.client, run.server)):
+            run.run()
         history.counters = [dict(host.stack.counters) for host in hosts.values()]
     return history
 
