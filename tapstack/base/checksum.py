@@ -9,7 +9,8 @@ Not done here: where a checksum lies in a header (each protocol's own file knows
 from tapstack.base.contracts import Buffer, Offload
 
 _FOLD_BITS = 4096
-_ONES = 0xFFFF
+ALL_ONES = 0xFFFF
+"""What a checksum of 0 is sent as: in UDP that is none (RFC 768), for TCP the two mean the same."""
 
 
 def ones_complement_sum(data: Buffer, initial: int = 0) -> int:
@@ -27,24 +28,24 @@ def ones_complement_sum(data: Buffer, initial: int = 0) -> int:
         number = (number >> bits) + (number & ((1 << bits) - 1))
         bits += 16
     total = number + initial
-    return total % _ONES or (_ONES if total else 0)
+    return total % ALL_ONES or (ALL_ONES if total else 0)
 
 
 def checksum(data: Buffer, initial: int = 0) -> int:
     """Compute the checksum field's value: the complement of the sum (RFC 1071 §1)."""
-    return ~ones_complement_sum(data, initial) & _ONES
+    return ~ones_complement_sum(data, initial) & ALL_ONES
 
 
 def pseudo_header_sum(source: int, destination: int, protocol: int, length: int) -> int:
     """Sum the pseudo-header of TCP and UDP (RFC 9293 §3.1, RFC 768): `length` is the segment's."""
     # 2¹⁶ is 1 modulo 65535: whole addresses add up like their halves.
-    return (source + destination + protocol + length) % _ONES or _ONES
+    return (source + destination + protocol + length) % ALL_ONES or ALL_ONES
 
 
 def is_checksum_right(source: int, destination: int, protocol: int, octets: Buffer) -> bool:
     """Verify the checksum of TCP or UDP: `octets` are header and text behind the IP header."""
     initial = pseudo_header_sum(source, destination, protocol, len(octets))
-    return ones_complement_sum(octets, initial) == _ONES
+    return ones_complement_sum(octets, initial) == ALL_ONES
 
 
 def complete_checksum(parts: tuple[Buffer, ...] | list[Buffer], offload: Offload) -> bytes:
@@ -55,6 +56,5 @@ def complete_checksum(parts: tuple[Buffer, ...] | list[Buffer], offload: Offload
     octets = bytearray(b"".join(parts))
     start, field = offload.checksum_start, offload.checksum_start + offload.checksum_offset
     value = checksum(memoryview(octets)[start:])
-    # RFC 768: a computed checksum of zero is sent as all ones. For TCP the two mean the same.
-    octets[field : field + 2] = (value or _ONES).to_bytes(2, "big")
+    octets[field : field + 2] = (value or ALL_ONES).to_bytes(2, "big")
     return bytes(octets)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tapstack.base.checksum import (
+    ALL_ONES,
     checksum,
     complete_checksum,
     ones_complement_sum,
@@ -166,7 +167,7 @@ class _TcpUnit(NamedTuple):
             offload = Offload(eth.HEADER_LENGTH + len(network), tcp.CHECKSUM_OFFSET, 0)
             return Frame((b"".join((self.link_header, network, transport)), text), offload)
         # The header's length is even, so that the text's sum goes on where the header's ends.
-        value = checksum(text, ones_complement_sum(transport)).to_bytes(2, "big")
+        value = (checksum(text, ones_complement_sum(transport)) or ALL_ONES).to_bytes(2, "big")
         front, rest = transport[: tcp.CHECKSUM_OFFSET], transport[tcp.CHECKSUM_OFFSET + 2 :]
         return Frame((b"".join((self.link_header, network, front, value, rest)), text))
 

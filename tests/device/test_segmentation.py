@@ -20,6 +20,8 @@ from tests.device.units import (
 )
 
 FIN, PSH, CWR = 0x01, 0x08, 0x80
+CHECKSUM = slice(50, 52)
+"""Of a frame without IP options."""
 
 
 def whole(unit: Frame) -> Wire:
@@ -68,12 +70,21 @@ def test_fin_and_push_stay_with_the_last_and_cwr_with_the_first(unit: Frame) -> 
     assert {segment.flags & others for segment in (first, *rest)} == {flags & others}
 
 
+OF_NO_CHECKSUM = tcp_unit(joined(cut(tcp_unit(bytes(20), 10))[0])[CHECKSUM] + bytes(18), 10)
+"""One whose first segment has a checksum of zero: it has in its text what made it another one."""
+
+
 @given(units())
+@example(OF_NO_CHECKSUM)
 def test_what_is_left_to_a_checksum_unit_comes_out_the_same(unit: Frame) -> None:
     left = cut(unit, checksums=False)
     assert all(frame.offload and not frame.offload.segment_size for frame in left)
     completed = [complete_checksum(list(f.parts), f.offload) for f in left if f.offload]
     assert completed == [joined(frame) for frame in cut(unit)]
+
+
+def test_a_checksum_of_zero_is_sent_as_all_ones() -> None:
+    assert joined(cut(OF_NO_CHECKSUM)[0])[CHECKSUM] == b"\xff\xff"
 
 
 @pytest.mark.parametrize(
