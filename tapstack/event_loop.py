@@ -18,11 +18,12 @@ class EventLoop(asyncio.SelectorEventLoop):
     """What `asyncio.SelectorEventLoop` is, and quicker with sockets of the stack."""
 
     def __init__(self) -> None:
-        super().__init__(DefaultSelector())
+        self._driving = DefaultSelector()
+        super().__init__(self._driving)
 
     def _make_socket_transport(self, sock: Any, *arguments: Any, **how: Any) -> Any:
         """Make a transport: nobody but this loop waits for its socket, by whatever number."""
-        if isinstance(sock, Socket):
+        if isinstance(sock, Socket) and self._driving.drives(sock.host):
             sock.use_mere_number()
         loop: Any = super()
         return loop._make_socket_transport(sock, *arguments, **how)

@@ -21,13 +21,11 @@ from typing import Any
 
 from tapstack.runtime.runtime import Runtime
 from tapstack.runtime.selecting import Ready, Selection
+from tapstack.socket.contract import SocketHost
 from tapstack.socket.descriptor import Readiness, find_readiness
 
-_EVENTS = {
-    EVENT_READ: select.POLLIN,
-    EVENT_WRITE: select.POLLOUT,
-    EVENT_READ | EVENT_WRITE: select.POLLIN | select.POLLOUT,
-}
+_BOTH = select.POLLIN | select.POLLOUT
+_EVENTS = {EVENT_READ: select.POLLIN, EVENT_WRITE: select.POLLOUT, EVENT_READ | EVENT_WRITE: _BOTH}
 """What poll(2) has for what selectors wait for."""
 
 
@@ -43,6 +41,8 @@ class DefaultSelector(selectors.BaseSelector):
         self._keys: dict[int, SelectorKey] = {}
         self._driven: dict[int, Readiness] = {}
         # Sockets that are asked themselves, by their descriptors.
+        self._ended: dict[int, Readiness] = {}
+        # Those without a descriptor whose stack has been closed: they are ready for what will fail.
         self._stack: tuple[Runtime, Selection] | None = None
         self._map = _Registered(self._keys)
 
@@ -65,17 +65,25 @@ class DefaultSelector(selectors.BaseSelector):
     def _drives(self, number: int, events: int) -> bool:
         """Wait for a socket by driving its stack; False: it is to be waited for as any is."""
         readiness = find_readiness(number)
-        if readiness is None or not isinstance(readiness.host, Runtime) or readiness.host.refuses:
+        if readiness is None:
             return False
-        if self._stack is None:
-            self._stack = readiness.host, readiness.host.selection(self._descriptors)
+        if not self.drives(readiness.host) or self._stack is None:
+            if readiness.has_mere_number and readiness.host.refuses:
+                self._ended[number] = readiness
+            return number in self._ended
         runtime, selection = self._stack
-        if runtime is not readiness.host:
-            return False
         if not runtime.look(selection.begin, readiness, _EVENTS[events]):
             return False
         self._driven[number] = readiness
         return True
+
+    def drives(self, host: SocketHost) -> bool:
+        """Tell whether it drives a stack: the first that this is asked of, until it is closed."""
+        if not isinstance(host, Runtime) or host.refuses:
+            return False
+        if self._stack is None:
+            self._stack = host, host.selection(self._descriptors)
+        return self._stack[0] is host
 
     def unregister(self, fileobj: Any) -> SelectorKey:
         """Wait for it no more, even if it is closed. Raises: KeyError, ValueError."""
@@ -83,7 +91,7 @@ class DefaultSelector(selectors.BaseSelector):
         readiness = self._driven.pop(key.fd, None)
         if readiness is not None:
             self._tell_stack(Selection.end, readiness)
-        else:
+        elif self._ended.pop(key.fd, None) is None:
             with suppress(OSError):  # it was closed
                 self._descriptors.unregister(key.fd)
         return key
@@ -98,14 +106,15 @@ class DefaultSelector(selectors.BaseSelector):
             readiness = self._driven.get(key.fd)
             if readiness is not None:
                 self._tell_stack(Selection.change, readiness, _EVENTS[events])
-            else:
+            elif key.fd not in self._ended:
                 self._descriptors.modify(key.fd, _EVENTS[events])
         return changed
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         """Wait until something is ready, for at most `timeout` seconds, and drive the stack."""
         ready = []
-        for number, bits in self._wait(timeout):
+        heard = self._wait_no_more(timeout) if self._ended else self._wait(timeout)
+        for number, bits in heard:
             key = self._keys.get(number)
             if key is not None:
                 events = EVENT_READ if bits & ~select.POLLOUT else 0
@@ -131,6 +140,11 @@ class DefaultSelector(selectors.BaseSelector):
             self._leave_stack()
         return self._descriptors.poll(timeout if timeout is None else max(timeout, 0))
 
+    def _wait_no_more(self, timeout: float | None) -> list[Ready]:
+        """Wait only if all those that have ended are closed: any call of theirs would fail."""
+        ended = [(number, _BOTH) for number, each in self._ended.items() if each.number >= 0]
+        return ended + self._wait(0 if ended else timeout)
+
     def _tell_stack(self, what: Callable[..., None], *arguments: Any) -> None:
         if self._stack is not None:
             runtime, selection = self._stack
@@ -146,10 +160,14 @@ class DefaultSelector(selectors.BaseSelector):
         assert self._stack is not None
         runtime, selection = self._stack
         self._stack = None
-        selection.close(now=runtime.now())
-        for number in self._driven:
-            with suppress(OSError):  # its socket was closed
-                self._descriptors.register(number, _EVENTS[self._keys[number].events])
+        if not runtime.is_parents:  # with whom a child of fork(2) shares the epoll, too
+            selection.close(now=runtime.now())
+            for number, readiness in self._driven.items():
+                if readiness.has_mere_number:
+                    self._ended[number] = readiness
+                else:
+                    with suppress(OSError):  # its socket was closed
+                        self._descriptors.register(number, _EVENTS[self._keys[number].events])
         self._driven.clear()
 
     def close(self) -> None:
@@ -158,6 +176,7 @@ class DefaultSelector(selectors.BaseSelector):
         self._stack = None
         self._keys.clear()
         self._driven.clear()
+        self._ended.clear()
         self._descriptors.close()
 
     def get_key(self, fileobj: Any) -> SelectorKey:

@@ -59,7 +59,8 @@ class Runtime:
         self._leadership = Leadership(self._driver, self._lock, self._watchers)
         self._closing = False
         self._closed = False
-        self._is_parents = False
+        self.is_parents = False
+        """Whether this is a child of fork(2), and the stack its parent's."""
         self.refuses = False
         """Whether no call enters any more: at exit that is so before it is closed."""
         self._exits_by: int | None = None
@@ -136,7 +137,7 @@ class Runtime:
         self._lock.do_soon(partial(self._make, attempt, arguments))
 
     def _make(self, attempt: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        if self._is_parents:
+        if self.is_parents:
             return
         self._driver.now = now = monotonic()
         self._driver.guard(partial(attempt, *arguments, now=now))
@@ -219,7 +220,7 @@ class Runtime:
         as whoever had it left it.
         """
         self._lock = StackLock()
-        self._closing = self._closed = self.refuses = self._is_parents = True
+        self._closing = self._closed = self.refuses = self.is_parents = True
 
     def close_at_exit(self) -> None:
         """Close as the interpreter exits, by the thread that it exits by.

@@ -61,7 +61,8 @@ class _Sleeper(Waiter):
         """Sleep as who drives does; give what is told of the stack's own descriptors."""
         if not self._drives:
             for fd in self._driver.descriptors:
-                self._descriptors.register(fd, select.EPOLLIN)
+                with suppress(FileExistsError):  # a signal handler has raised amid this before
+                    self._descriptors.register(fd, select.EPOLLIN)
             self._drives = True
         return self.ask(seconds, most)
 
@@ -70,15 +71,16 @@ class _Sleeper(Waiter):
         self._leave_devices()
         self.rouse = self._ring
         try:
-            leave(self.ask, seconds, _AT_ONCE)
+            # Less than none is for ever to epoll_wait(2).
+            leave(self.ask, seconds if seconds is None else max(seconds, 0), _AT_ONCE)
         finally:
             self.rouse = None
 
     def _leave_devices(self) -> None:
         if self._drives:
+            self._drives = False  # first: should a signal handler raise, all are registered again
             for fd in self._driver.descriptors:
                 self._descriptors.unregister(fd)
-            self._drives = False
 
     def _ring(self) -> None:
         os.eventfd_write(self._kick, 1)
@@ -188,7 +190,7 @@ class Selection:
                 bits = 0  # as it is after nearly every read
             else:
                 bits = endpoint.readiness(now=now) & (events | _ALWAYS_SHOWN)
-            if bits:
+            if bits and readiness.number >= 0:  # or it was closed, and tells nothing
                 ready.append((readiness.number, bits))
             else:
                 del self._changed[readiness]

@@ -194,6 +194,11 @@ class Readiness:
         _shown[self.number] = self
         self._follow(now=now)
 
+    @property
+    def has_mere_number(self) -> bool:
+        """Tell whether its number is no descriptor."""
+        return self.number >= _FIRST_MERE_NUMBER
+
     def show_after(
         self, attempt: Callable[..., T], arguments: tuple[Any, ...], *, now: Instant
     ) -> T:

@@ -84,6 +84,11 @@ class SocketObject:
         self._inbox: DatagramSocket | None = held.open.endpoint.inbox
         # What `_take_arrived` looks into; a stream has none.
 
+    @property
+    def host(self) -> SocketHost:
+        """What drives the stack that it is a socket of."""
+        return self._host
+
     # --- being an object ---
 
     def __enter__(self: S) -> S:

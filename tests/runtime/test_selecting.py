@@ -14,10 +14,11 @@ import pytest
 
 from tapstack.base.units import MILLISECOND
 from tapstack.event_loop import EventLoop
+from tapstack.runtime.default import NO_DEVICE, Settings, bring_up
 from tapstack.selectors import DefaultSelector
 from tests.runtime.test_leading import Hosts, leader_of, until_it_leads, until_it_stands_by
 from tests.runtime.test_runtime import HERE, THERE
-from tests.socket.nets import PATIENCE, Background, until
+from tests.socket.nets import PATIENCE, Background, Net, until
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -281,3 +282,131 @@ def test_the_transports_of_an_event_loop_take_no_descriptors(hosts: Hosts) -> No
         loop.run_until_complete(run())
     finally:
         loop.close()
+
+
+def test_one_that_was_closed_while_it_was_ready(hosts: Hosts, selector: DefaultSelector) -> None:
+    """It keeps nobody from sleeping."""
+    (closed, its_peer), (client, server) = hosts.connect(), hosts.connect()
+    selector.register(closed, READ)
+    selector.register(client, READ)
+    its_peer.sendall(b"x")
+    assert ready(selector.select(PATIENCE)) == {closed: READ}
+    closed.close()
+    selecting = Background(selector.select)
+    until_it_leads(hosts.here, selecting)
+    server.sendall(b"x")
+    assert ready(selecting.result()) == {client: READ}
+
+
+def test_a_deadline_that_has_passed_before_the_sleep(
+    hosts: Hosts, selector: DefaultSelector
+) -> None:
+    """To epoll_wait(2), less than no time is for ever."""
+    client, _ = hosts.connect()
+    selector.register(client, READ)
+    assert selector._stack is not None
+    sleeper = selector._stack[1]._sleeper
+    Background(sleeper.follow, lambda sleep, *arguments: sleep(*arguments), -PATIENCE).result()
+
+
+def test_a_signal_handler_that_raises_amid_the_registering_of_devices(
+    hosts: Hosts, selector: DefaultSelector
+) -> None:
+    client, server = hosts.connect()
+    selector.register(client, READ)
+    assert selector._stack is not None
+    sleeper = selector._stack[1]._sleeper
+    descriptors = sleeper._descriptors
+
+    class Interrupted:
+        poll = descriptors.poll
+
+        def register(self, fd: int, events: int) -> None:
+            descriptors.register(fd, events)
+            sleeper._descriptors = descriptors
+            raise KeyboardInterrupt
+
+    stand_in: Any = Interrupted()
+    sleeper._descriptors = stand_in
+    with pytest.raises(KeyboardInterrupt):
+        selector.select(PATIENCE)
+    server.sendall(b"x")
+    assert ready(selector.select(PATIENCE)) == {client: READ}
+
+
+def test_a_child_that_closes_it_leaves_the_parent_s_devices_alone(
+    hosts: Hosts, selector: DefaultSelector
+) -> None:
+    client, server = hosts.connect()
+    selector.register(client, READ)
+    selecting = Background(selector.select)
+    until_it_leads(hosts.here, selecting)
+    server.sendall(b"x")
+    assert ready(selecting.result()) == {client: READ}
+    assert client.recv(1) == b"x"
+    child = os.fork()
+    if not child:
+        try:
+            selector.close()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    selecting = Background(selector.select)
+    until_it_leads(hosts.here, selecting)
+    server.sendall(b"x")
+    assert ready(selecting.result()) == {client: READ}
+
+
+async def begin_transport(net: Net) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Have a connection's end in a loop's transport hear of something."""
+    client, server = net.pair()
+    server.setblocking(False)
+    reader, writer = await asyncio.open_connection(sock=server)
+    client.send(b"x")
+    assert await asyncio.wait_for(reader.read(9), PATIENCE) == b"x"
+    return reader, writer
+
+
+def test_an_event_loop_with_sockets_of_two_stacks() -> None:
+    runtimes = [bring_up(Settings(dev=NO_DEVICE)).runtime for _ in range(2)]
+    nets = [Net(each) for each in runtimes]
+    loop = EventLoop()
+
+    async def run() -> None:
+        for _, writer in [await begin_transport(each) for each in nets]:
+            writer.close()
+            await writer.wait_closed()
+
+    try:
+        loop.run_until_complete(run())
+    finally:
+        loop.close()
+        for net, runtime in zip(nets, runtimes, strict=True):
+            net.close()
+            runtime.close()
+
+
+def test_the_transports_of_a_stack_that_is_closed_hear_of_it() -> None:
+    """By whatever: they have no descriptor that would hang up."""
+    runtime = bring_up(Settings(dev=NO_DEVICE)).runtime
+    net, loop = Net(runtime), EventLoop()
+
+    async def run() -> None:
+        reader, writer = await begin_transport(net)
+        paused, other = await begin_transport(net)
+        other.transport.pause_reading()
+        runtime.close()
+        other.transport.resume_reading()
+        for each in (reader, paused):
+            with pytest.raises(OSError, match="Network is down"):
+                await asyncio.wait_for(each.read(9), PATIENCE)
+        for end in (writer, other):
+            end.close()
+            with suppress(OSError):
+                await end.wait_closed()
+
+    try:
+        loop.run_until_complete(run())
+    finally:
+        loop.close()
+        net.close()
