@@ -55,7 +55,7 @@ class StackLock:
     def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Wait for the lock, and call a function under it; then do what was left to be done.
 
-        `Runtime.call`, by which most come, does the same in place. Raises: what the function
+        `Runtime.enter`, by which most come, does the same in place. Raises: what the function
         raises; OSError with EDEADLK where this thread has it already.
         """
         if self.is_owned():
