@@ -27,3 +27,11 @@ class EventLoop(asyncio.SelectorEventLoop):
             sock.use_mere_number()
         loop: Any = super()
         return loop._make_socket_transport(sock, *arguments, **how)
+
+    async def _sock_sendfile_native(self, sock: Any, file: Any, offset: int, count: Any) -> int:
+        """Leave files to plain sends: to sendfile(2), a socket of the stack is no socket."""
+        if isinstance(sock, Socket):
+            raise asyncio.SendfileNotAvailableError("the system knows no socket of the stack")
+        loop: Any = super()
+        sent: int = await loop._sock_sendfile_native(sock, file, offset, count)
+        return sent

@@ -13,6 +13,7 @@ from tapstack.base.address import format_ipv4, parse_ipv4, parse_network
 from tapstack.drill.contract import Addresses
 from tapstack.drill.language.symbols import hint
 from tapstack.drill.language.syntax import Option, Position, ScriptError, UnsupportedError
+from tapstack.ip.config import LEAST_MTU
 
 LINUX_TOLERANCE = (4_000, 12.5)
 """µs, and percent of the time since the previous event: what the tool allows real time."""
@@ -91,10 +92,11 @@ def _change(settings: Settings, name: str, value: str | None, position: Position
 Reader = Callable[[Settings, "str | None"], "dict[str, Any]"]
 
 
-def _number(name: str, most: int) -> Reader:
+def _number(name: str, most: int, least: int = 0) -> Reader:
     def read(_: Settings, value: str | None) -> dict[str, Any]:
-        if value is None or not value.isascii() or not value.isdecimal() or int(value) > most:
-            raise ValueError(f"this takes a number from 0 to {most}")
+        is_number = value is not None and value.isascii() and value.isdecimal()
+        if value is None or not is_number or not least <= int(value) <= most:
+            raise ValueError(f"this takes a number from {least} to {most}")
         return {name: int(value)}
 
     return read
@@ -173,7 +175,7 @@ _READERS: dict[str, Reader] = {
     "local_ip": _address("local_ip"),
     "gateway_ip": _address("gateway_ip"),
     "netmask_ip": _netmask,
-    "mtu": _number("mtu", 65535),
+    "mtu": _number("mtu", 65535, LEAST_MTU),
     "mss": _number("mss", 65535),
     "tolerance_usecs": _number("tolerance_usecs", 10**9),
     "tolerance_percent": _percent,

@@ -5,6 +5,9 @@ Every value is read when it is used, so that a change takes effect at once.
 
 from dataclasses import dataclass
 
+LEAST_MTU = 68
+"""Octets: what every link must carry in one piece (RFC 791 §3.2)."""
+
 
 @dataclass(slots=True)
 class IpConfig:

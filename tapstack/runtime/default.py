@@ -30,7 +30,7 @@ from tapstack.device.impairment import ImpairedDevice, parse_impairments
 from tapstack.device.loopback import LoopbackDevice
 from tapstack.device.name import check_device_name
 from tapstack.device.open import open_link
-from tapstack.ip.config import IpConfig
+from tapstack.ip.config import LEAST_MTU, IpConfig
 from tapstack.ip.routing import DEFAULT, Route
 from tapstack.runtime.clock import epoch_offset, monotonic
 from tapstack.runtime.entropy import SystemEntropy
@@ -40,8 +40,8 @@ from tapstack.stack import Stack
 
 NO_DEVICE = "none"
 """As the device's name: loopback only, which takes no privileges."""
-_MIN_MTU, _MAX_MTU = 68, 65521
-"""RFC 791 §3.1: every host forwards 68 octets; the other is the kernel's limit for a TAP."""
+_MAX_MTU = 65521
+"""The kernel's limit for a TAP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ class Settings:
                 f"the stack's {ours} and the host's {host} are not of one network: give both the "
                 "same prefix, and the same length of it"
             )
-        if self.mtu is not None and not _MIN_MTU <= self.mtu <= _MAX_MTU:
-            raise ValueError(f"an MTU of {self.mtu} is not between {_MIN_MTU} and {_MAX_MTU}")
+        if self.mtu is not None and not LEAST_MTU <= self.mtu <= _MAX_MTU:
+            raise ValueError(f"an MTU of {self.mtu} is not between {LEAST_MTU} and {_MAX_MTU}")
         if self.impair is not None:
             parse_impairments(self.impair)
             if self.dev == NO_DEVICE:

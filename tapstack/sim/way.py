@@ -33,7 +33,12 @@ class Way:
     """What befalls a frame once it is sent, in this order."""
 
     def __post_init__(self) -> None:
-        """See that the numbers make sense. Raises: ValueError."""
+        """See that the numbers make sense. Raises: ValueError, TypeError."""
+        for name in ("rate", "delay", "jitter"):
+            if not isinstance(getattr(self, name), int | None):
+                raise TypeError(
+                    f"the {name} of a way is a whole number, not {getattr(self, name)!r}"
+                )
         if self.rate is not None and self.rate <= 0:
             raise ValueError(f"a rate of {self.rate} bits a second is not above 0")
         if self.delay < 0 or self.jitter < 0:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from tapstack.arp.config import ArpConfig
 from tapstack.base.address import parse_network
 from tapstack.base.units import SECOND, Duration, Instant
-from tapstack.ip.config import IpConfig
+from tapstack.ip.config import LEAST_MTU, IpConfig
 from tapstack.sim.baton import Process
 from tapstack.sim.clock import Clock
 from tapstack.sim.host import Host
@@ -27,6 +27,7 @@ from tapstack.tcp.config import TcpConfig
 T = TypeVar("T")
 
 _ETHERNET_MTU = 1500  # RFC 894
+_MOST_MTU = 65535  # RFC 791 §3.1: a datagram is no longer
 
 
 class World:
@@ -92,6 +93,8 @@ class World:
         With `offload`, units of up to 64 KB cross whole and no checksum is computed: fast, but
         not what a wire carries. Raises: ValueError.
         """
+        if not LEAST_MTU <= mtu <= _MOST_MTU:
+            raise ValueError(f"an MTU of {mtu} is not between {LEAST_MTU} and {_MOST_MTU}")
         way = way or Way()
         link = Link(
             (_next_end(first), _next_end(second)),

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tapstack.runtime.default import NO_DEVICE, Settings, bring_up
 from tapstack.selectors import DefaultSelector
 from tests.runtime.test_leading import Hosts, leader_of, until_it_leads, until_it_stands_by
 from tests.runtime.test_runtime import HERE, THERE
-from tests.socket.nets import PATIENCE, Background, Net, until
+from tests.socket.nets import PATIENCE, Background, Net, receive_all, until
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -410,3 +411,39 @@ def test_the_transports_of_a_stack_that_is_closed_hear_of_it() -> None:
     finally:
         loop.close()
         net.close()
+
+
+def test_an_event_loop_sends_files(hosts: Hosts, tmp_path: Path) -> None:
+    """By plain sends: to the system, a descriptor of a socket of the stack's is another thing."""
+    text = bytes(range(256)) * 4000
+    (tmp_path / "file").write_bytes(text)
+    loop = EventLoop()
+
+    async def run() -> None:
+        for by_transport in (False, True):
+            client, server = hosts.connect()
+            client.setblocking(False)
+            reading = Background(receive_all, server)
+            with (tmp_path / "file").open("rb") as file:
+                if by_transport:
+                    _, writer = await asyncio.open_connection(sock=client)
+                    sent = await asyncio.wait_for(loop.sendfile(writer.transport, file), PATIENCE)
+                    writer.close()
+                else:
+                    sent = await asyncio.wait_for(loop.sock_sendfile(client, file), PATIENCE)
+                    client.close()
+            assert sent == len(text)
+            assert await asyncio.to_thread(reading.result) == text
+        client, _ = hosts.connect()
+        client.setblocking(False)
+        with (
+            (tmp_path / "file").open("rb") as file,
+            pytest.raises(asyncio.SendfileNotAvailableError),
+        ):
+            await loop.sock_sendfile(client, file, fallback=False)
+
+    try:
+        loop.run_until_complete(run())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()

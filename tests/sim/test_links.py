@@ -270,3 +270,19 @@ def test_hosts_that_know_each_other_send_nothing_of_their_own_accord() -> None:
         log = world.links[0].log()
         world.run_for(3600 * SECOND)
         assert log == []
+
+
+@pytest.mark.parametrize("mtu", [-1, 0, 67, 65536])
+def test_an_mtu_that_no_link_can_have(mtu: int) -> None:
+    with World() as world:
+        ends = world.host("a"), world.host("b")
+        with pytest.raises(ValueError, match=f"an MTU of {mtu} is not between 68 and 65535"):
+            world.link(*ends, mtu=mtu)
+        assert not world.links
+        world.link(*ends, mtu=68)
+
+
+@pytest.mark.parametrize("name", ["rate", "delay", "jitter"])
+def test_a_way_has_whole_numbers(name: str) -> None:
+    with pytest.raises(TypeError, match=f"the {name} of a way is a whole number, not 2.5"):
+        Way(**{name: 2.5})  # type: ignore[arg-type]
