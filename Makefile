@@ -24,15 +24,15 @@ up: setup ## start the stack on a TAP device, with its shell
 test: setup tools lint ## check everything, live tests on real TAP devices included
 	$(BIN)/python -m pytest
 
-check: setup lint ## check what needs neither root nor a TAP device
+check: setup lint ## check in about a minute what needs neither root nor a TAP device
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync check-worlds check-others
 
 # Two parts that take about as long, on a processor each.
-WORLDS := $(addprefix tests/,properties scenarios sim ip device base)
+WORLDS := $(addprefix tests/,properties scenarios sim drill ip device base)
 check-worlds:
-	$(BIN)/python -m pytest -m 'not live' $(WORLDS)
+	$(BIN)/python -m pytest -m 'not live and not slow' $(WORLDS)
 check-others:
-	$(BIN)/python -m pytest -m 'not live' tests $(WORLDS:%=--ignore=%)
+	$(BIN)/python -m pytest -m 'not live and not slow' tests $(WORLDS:%=--ignore=%)
 
 live: setup tools ## run only the live tests
 	$(BIN)/python -m pytest -m live

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from tapstack.drill.calls.table import FORMS
@@ -74,6 +75,7 @@ class Muddle:
                 return expression
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(CALLS), st.data())
 def test_a_call_is_made_or_refused(call: SystemCall, data: st.DataObject) -> None:

@@ -272,6 +272,7 @@ def test_a_script_that_is_named_twice_is_played_once(folder: Path) -> None:
     assert "2 scripts: 2 passed" in outcome("b.pkt", ".", "a.pkt")[1]
 
 
+@pytest.mark.slow
 def test_the_output_is_the_same_however_many_at_once(folder: Path) -> None:
     slow = PASSING + "+0 `i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo slow`\n"
     write(folder, a=slow, b=FAILING, c=PASSING + "+0 %{ print('c') }%\n", d=slow, e=FAILING)
@@ -333,6 +334,7 @@ IN_PYTHON = PASSING + "+0 %{ while True: pass }%\n"
 IN_C = PASSING + "+0 %{ import itertools; sum(itertools.repeat(0)) }%\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("endless", "words"),
     [

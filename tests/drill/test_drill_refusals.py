@@ -186,6 +186,7 @@ def test_any_words_of_the_language_are_read_or_refused(words: list[str], between
 characters = st.characters() | st.sampled_from('/*`"%{}[]<>().,:=|~+-\\ \n0x9')
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.integers(0, len(GOOD)), st.sampled_from(["insert", "delete", "replace"]), characters)
 def test_any_slip_of_the_pen_is_read_or_refused(place: int, what: str, character: str) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from tests.drill.test_drill_program import FAILING, PASSING, UNREADABLE, UNSUPPORTED, write
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 NOT_LIVE = "// Waits for an hour.\n// not live: an hour is long\n" + PASSING
 

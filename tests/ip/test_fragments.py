@@ -268,6 +268,7 @@ def test_time_runs_from_the_first_to_arrive_for_each_datagram() -> None:
     assert len(rig.wait(20 * SECOND)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("each", [1, 2, 40])
 def test_the_cap_holds_for_the_memory_that_is_really_taken(each: int) -> None:
     """Each datagram has so many tiny fragments, every other one missing."""

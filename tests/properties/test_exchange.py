@@ -5,12 +5,15 @@ from __future__ import annotations
 from socket import MSG_MORE, MSG_OOB
 from typing import Any
 
+import pytest
 from hypothesis import event, given, settings, strategies as st
 
 from tapstack.sim import GIGABIT
 from tests.properties.scenarios import CONFIGS, End, Meeting, Road, Scenario, Side, Write
 from tests.properties.test_express_lane import check
 from tests.properties.test_random_worlds import somebody_ends_first
+
+pytestmark = pytest.mark.slow
 
 TALKING_SIDES = st.builds(
     Side,

@@ -64,6 +64,8 @@ from tests.properties.scenarios import (
 )
 from tests.properties.test_random_worlds import WORLDS, somebody_ends_first
 
+pytestmark = pytest.mark.slow
+
 _ELSEWHERE = (Listener, PortBinding, TcpConfig, Counters)
 """What belongs to no connection alone."""
 _PLAIN = frozenset({int, bool, str, NoneType})

@@ -12,12 +12,15 @@ from __future__ import annotations
 import gc
 import threading
 
+import pytest
 from hypothesis import example, given, settings
 
 from tapstack.sim import World
 from tapstack.tcp.tcb import Tcb
 from tests.properties.scenario_run import Outcome, Run, is_graceful
 from tests.properties.scenarios import SCENARIOS, End, Meeting, Road, Scenario, Side, Write
+
+pytestmark = pytest.mark.slow
 
 
 def check_delivery(scenario: Scenario, meeting: Meeting, source: Outcome, sink: Outcome) -> None:

@@ -29,6 +29,8 @@ from tests.properties.scenarios import End, Meeting, Road, Scenario, Side, Write
 from tests.properties.test_express_lane import History
 from tests.properties.test_random_worlds import WORLDS
 
+pytestmark = pytest.mark.slow
+
 LATE: Duration = 900
 """µs that pass until a host reads what has arrived."""
 MOST = 8

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from socket import MSG_EOR, MSG_MORE, MSG_OOB
 
+import pytest
 from hypothesis import event, given, settings, strategies as st
 
 from tests.properties.scenarios import End, Meeting, Road, Scenario, Settings, Side, Write
 from tests.properties.test_express_lane import LONG_ROADS, check
+
+pytestmark = pytest.mark.slow
 
 
 def test_texts_with_nothing_before_them_leave_at_once() -> None:

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.worst_link import transfer
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_octet_arrives_over_the_worst_link() -> None:

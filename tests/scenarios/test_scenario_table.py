@@ -6,6 +6,8 @@ import pytest
 
 from bench.scenarios import BUFFERS, CELLS, DOCUMENT, LOSSES, ROUND_TRIPS, Cell, measure, numbers
 
+pytestmark = pytest.mark.slow
+
 QUICK = [
     Cell("reno", 200, 0.3, 1.0),
     Cell("cubic", 200, 0.3, 0.25),

@@ -26,6 +26,8 @@ from tests.scenarios.lab import (
     road_of,
 )
 
+pytestmark = pytest.mark.slow
+
 ONE_BY_ONE = {"max_segment_unit": 1500}
 """Segments leave one by one, as without segmentation offload: none waits to leave with others."""
 

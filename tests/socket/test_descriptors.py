@@ -186,6 +186,7 @@ def test_epoll_by_edge(net: Net) -> None:
 def test_epoll_by_edge_tells_of_more_of_the_same(net: Net) -> None:
     """Who has not taken what there was hears of what is added, and of that alone."""
     listener, (client, server) = net.listener(), net.pair()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     edge = select.EPOLLIN | select.EPOLLET
     with select.epoll() as poller:
         poller.register(server, edge)

@@ -166,6 +166,7 @@ def test_what_one_end_counts_the_other_reads() -> None:
     assert client.statistics.total_retrans == 0
 
 
+@pytest.mark.slow
 @given(
     marks=st.sets(st.integers(1, 120)),
     acks_lost=st.sets(st.integers(1, 60)),

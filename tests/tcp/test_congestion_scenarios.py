@@ -67,6 +67,7 @@ def pass_a_bottleneck(config: TcpConfig, *, rate: int, queue: Queue, until: int)
         return Outcome(octets, counters["TcpRetransSegs"], counters["TcpExtTCPTimeouts"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cubic", "reno"])
 def test_where_the_router_marks_nothing_is_lost_and_the_link_is_full(name: str) -> None:
     duration = 10 * SECOND

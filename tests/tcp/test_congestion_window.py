@@ -88,6 +88,7 @@ class LosesPeriodically:
         return [(0, octets)]
 
 
+@pytest.mark.slow
 def test_reno_under_periodic_loss_between_two_engines() -> None:
     """p = 1/1000, RTT 100 ms, MSS 1460: W = 1.22/√p, 4.52 Mb/s."""
     config = TcpConfig(

@@ -237,6 +237,7 @@ def test_little_text_is_not_probed_with() -> None:
     assert client.effective_mss == 1024
 
 
+@pytest.mark.slow
 def test_a_wider_path_is_found_after_a_while() -> None:
     path = Narrow(1300)
     world, client, server = opened(path, tcp_mtu_probing=2)

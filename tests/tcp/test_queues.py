@@ -70,6 +70,7 @@ def test_the_receive_queue_gives_octets_in_order(steps: list[bytes | int]) -> No
         assert len(queue) == len(model)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 9000)), max_size=12), st.data())
 def test_large_texts_come_out_as_they_went_in(texts: list[tuple[bool, int]], data: Data) -> None:
     queue, model = ReceiveQueue(), b""

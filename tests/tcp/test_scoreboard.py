@@ -59,6 +59,7 @@ def test_a_peer_that_acknowledges_single_octets_splits_nothing() -> None:
     assert len(queue.segments) == 1
 
 
+@pytest.mark.slow
 def test_a_scoreboard_of_many_entries_costs_no_great_time_for_each_ack() -> None:
     """A peer of 48-octet segments, every second of which it acknowledges: 43,000 gaps."""
     host, tcb, peer = sender(Options(mss=48, sack_permitted=True, window_scale=14))
