@@ -151,6 +151,7 @@ def test_between_its_waits_the_thread_that_stands_by_drives(
     assert ready(selector.select(PATIENCE)) == {client: READ}
 
 
+@pytest.mark.slow
 def test_one_thread_at_a_time(hosts: Hosts, selector: DefaultSelector) -> None:
     client, server = hosts.connect()
     selector.register(client, READ)
@@ -173,6 +174,7 @@ def test_a_stack_that_is_closed_meanwhile(hosts: Hosts, selector: DefaultSelecto
     assert ready(selector.select()) == {client: READ}
 
 
+@pytest.mark.slow
 def test_a_device_that_is_gone(hosts: Hosts, selector: DefaultSelector) -> None:
     """Its descriptor's number may be another's then."""
     client, _ = hosts.connect()
@@ -198,6 +200,7 @@ def test_a_device_that_is_gone(hosts: Hosts, selector: DefaultSelector) -> None:
             os.close(fd)
 
 
+@pytest.mark.slow
 def test_what_a_signal_handler_raises(hosts: Hosts, selector: DefaultSelector) -> None:
     client, server = hosts.connect()
     selector.register(client, READ)
@@ -285,6 +288,7 @@ def test_the_transports_of_an_event_loop_take_no_descriptors(hosts: Hosts) -> No
         loop.close()
 
 
+@pytest.mark.slow
 def test_one_that_was_closed_while_it_was_ready(hosts: Hosts, selector: DefaultSelector) -> None:
     """It keeps nobody from sleeping."""
     (closed, its_peer), (client, server) = hosts.connect(), hosts.connect()
@@ -310,6 +314,7 @@ def test_a_deadline_that_has_passed_before_the_sleep(
     Background(sleeper.follow, lambda sleep, *arguments: sleep(*arguments), -PATIENCE).result()
 
 
+@pytest.mark.slow
 def test_a_signal_handler_that_raises_amid_the_registering_of_devices(
     hosts: Hosts, selector: DefaultSelector
 ) -> None:

@@ -315,6 +315,7 @@ def test_an_interrupt_ends_it_wherever_it_waits(snc: Peer, listener, line: str) 
         assert ended.result(PATIENCE) == 130
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_it_though_nobody_takes_its_output(snc: Peer, listener) -> None:
     reading, writing = os.pipe()
     ended = snc.start(f"-c {address_of(listener)}", stdout=writing)

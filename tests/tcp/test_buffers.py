@@ -187,6 +187,7 @@ def test_the_buffer_has_room_for_what_the_user_waits_for() -> None:
 # --- the send buffer --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_send_buffer_grows_with_the_congestion_window() -> None:
     world, client, server = opened(TcpConfig(tcp_wmem=(4096, 16_384, 4_194_304)))
     assert client.send_space == 46_080, "twice ten segments, as Linux counts their memory"
