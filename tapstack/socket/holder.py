@@ -156,8 +156,7 @@ class SocketObject:
         readiness = self._open.readiness
         if readiness is None or readiness.is_told:
             return self._host.call(attempt, *arguments)
-        done: T = self._host.call(readiness.show_after, attempt, arguments)
-        return done
+        return self._change(attempt, *arguments)
 
     def _change(self, attempt: Callable[..., T], *arguments: Any) -> T:
         """Make an attempt that may exchange what the socket is of the engine's."""
