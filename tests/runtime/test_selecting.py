@@ -41,12 +41,20 @@ def ready(selected: list[tuple[selectors.SelectorKey, int]]) -> dict[Any, int]:
     return {key.fileobj: events for key, events in selected}
 
 
+def begin_to_drive(
+    hosts: Hosts, selector: DefaultSelector
+) -> Background[list[tuple[selectors.SelectorKey, int]]]:
+    """Select in a thread, and wait until that drives the stack."""
+    selecting = Background(selector.select)
+    until_it_leads(hosts.here, selecting)
+    return selecting
+
+
 def test_who_selects_drives(hosts: Hosts, selector: DefaultSelector) -> None:
     client, server = hosts.connect()
     selector.register(client, READ)
     for _ in range(3):
-        selecting = Background(selector.select)
-        until_it_leads(hosts.here, selecting)
+        selecting = begin_to_drive(hosts, selector)
         server.sendall(b"x")
         assert ready(selecting.result()) == {client: READ}
         assert client.recv(1) == b"x"
@@ -79,8 +87,7 @@ def test_descriptors_end_the_wait_whoever_drives(hosts: Hosts, selector: Default
     reading, writing = os.pipe()
     selector.register(client, READ)
     selector.register(reading, READ)
-    selecting = Background(selector.select)
-    until_it_leads(hosts.here, selecting)
+    selecting = begin_to_drive(hosts, selector)
     os.write(writing, b"x")
     assert ready(selecting.result()) == {reading: READ}
     os.read(reading, 1)
@@ -125,8 +132,7 @@ def test_beside_threads_that_wait_all_are_served(hosts: Hosts, selector: Default
 def test_what_another_thread_does_ends_the_wait(hosts: Hosts, selector: DefaultSelector) -> None:
     client, _ = hosts.connect()
     selector.register(client, READ)
-    selecting = Background(selector.select)
-    until_it_leads(hosts.here, selecting)
+    selecting = begin_to_drive(hosts, selector)
     client.shutdown(socket.SHUT_RD)
     assert ready(selecting.result()) == {client: READ}
 
@@ -134,8 +140,7 @@ def test_what_another_thread_does_ends_the_wait(hosts: Hosts, selector: DefaultS
 def test_one_that_is_registered_by_another_thread(hosts: Hosts, selector: DefaultSelector) -> None:
     (client, _), (other, _) = hosts.connect(), hosts.connect()
     selector.register(client, READ)
-    selecting = Background(selector.select)
-    until_it_leads(hosts.here, selecting)
+    selecting = begin_to_drive(hosts, selector)
     selector.register(other, WRITE)
     assert ready(selecting.result()) == {other: WRITE}
 
@@ -155,8 +160,7 @@ def test_between_its_waits_the_thread_that_stands_by_drives(
 def test_one_thread_at_a_time(hosts: Hosts, selector: DefaultSelector) -> None:
     client, server = hosts.connect()
     selector.register(client, READ)
-    selecting = Background(selector.select)
-    until_it_leads(hosts.here, selecting)
+    selecting = begin_to_drive(hosts, selector)
     for timeout in (0, PATIENCE):
         with pytest.raises(RuntimeError, match="waits by this selector already"):
             selector.select(timeout)
@@ -167,8 +171,7 @@ def test_one_thread_at_a_time(hosts: Hosts, selector: DefaultSelector) -> None:
 def test_a_stack_that_is_closed_meanwhile(hosts: Hosts, selector: DefaultSelector) -> None:
     client, _ = hosts.connect()
     selector.register(client, READ)
-    selecting = Background(selector.select)
-    until_it_leads(hosts.here, selecting)
+    selecting = begin_to_drive(hosts, selector)
     hosts.here.close()
     assert ready(selecting.result()) == {client: READ}
     assert ready(selector.select()) == {client: READ}
@@ -297,8 +300,7 @@ def test_one_that_was_closed_while_it_was_ready(hosts: Hosts, selector: DefaultS
     its_peer.sendall(b"x")
     assert ready(selector.select(PATIENCE)) == {closed: READ}
     closed.close()
-    selecting = Background(selector.select)
-    until_it_leads(hosts.here, selecting)
+    selecting = begin_to_drive(hosts, selector)
     server.sendall(b"x")
     assert ready(selecting.result()) == {client: READ}
 
@@ -345,8 +347,7 @@ def test_a_child_that_closes_it_leaves_the_parent_s_devices_alone(
 ) -> None:
     client, server = hosts.connect()
     selector.register(client, READ)
-    selecting = Background(selector.select)
-    until_it_leads(hosts.here, selecting)
+    selecting = begin_to_drive(hosts, selector)
     server.sendall(b"x")
     assert ready(selecting.result()) == {client: READ}
     assert client.recv(1) == b"x"
@@ -357,8 +358,7 @@ def test_a_child_that_closes_it_leaves_the_parent_s_devices_alone(
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    selecting = Background(selector.select)
-    until_it_leads(hosts.here, selecting)
+    selecting = begin_to_drive(hosts, selector)
     server.sendall(b"x")
     assert ready(selecting.result()) == {client: READ}
 

@@ -1,6 +1,7 @@
 """A link takes the time that its rate and its length say, each way, and does what befalls it."""
 
 import socket
+from typing import Any
 
 import pytest
 
@@ -284,5 +285,6 @@ def test_an_mtu_that_no_link_can_have(mtu: int) -> None:
 
 @pytest.mark.parametrize("name", ["rate", "delay", "jitter"])
 def test_a_way_has_whole_numbers(name: str) -> None:
+    fraction: Any = 2.5
     with pytest.raises(TypeError, match=f"the {name} of a way is a whole number, not 2.5"):
-        Way(**{name: 2.5})  # type: ignore[arg-type]
+        Way(**{name: fraction})
