@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -174,6 +175,16 @@ def test_a_command_is_found_by_its_name() -> None:
 # --- Ctrl-C ---
 
 
+@contextmanager
+def handling(number: signal.Signals, handler: signal.Handlers) -> Iterator[None]:
+    """Have a signal handled so, however whoever runs the tests has it."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 def test_an_interrupt_ends_the_command_and_not_the_session(
     session: Session, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,24 +206,20 @@ def test_being_told_to_end_ends_the_program_after_the_command(number: signal.Sig
         ended.append(interrupt.wait(20))
         return 0
 
-    with pytest.raises(SystemExit) as leaving:
+    with handling(number, signal.SIG_DFL), pytest.raises(SystemExit) as leaving:
         run_interruptibly(told_to_end)
     assert leaving.value.code == 128 + number
     assert ended == [True]
 
 
 def test_what_shall_outlive_its_terminal_does() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup leaves it
-    try:
+    def outliving(interrupt: Interrupt) -> int:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return 130 if interrupt.is_up else 3
 
-        def outliving(interrupt: Interrupt) -> int:
-            os.kill(os.getpid(), signal.SIGHUP)
-            return 130 if interrupt.is_up else 3
-
+    with handling(signal.SIGHUP, signal.SIG_IGN):  # as nohup leaves it
         assert run_interruptibly(outliving) == 3
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 def test_what_a_command_raises_reaches_the_session() -> None:
