@@ -20,6 +20,8 @@ from tapstack.stack import Stack
 class AnyEndpoint:
     """A socket: open or closed, with what it was asked to remember."""
 
+    __slots__ = ("_closed", "_stack", "kept")
+
     inbox: DatagramSocket | None = None
     """As `SocketEndpoint` has it."""
     held_sends: int = 0

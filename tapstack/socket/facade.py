@@ -125,7 +125,7 @@ class Socket(SocketObject):
             if self._inbox:
                 if arrival := self._take_arrived():
                     return arrival.data[:bufsize]
-            elif self._held is not None:
+            elif self._number is not None:
                 if self._timeout != 0:
                     return self._read(bufsize)
                 text = self._host.enter(self._short_way().take_text, bufsize)

@@ -40,17 +40,20 @@ _SHORT = 1024
 
 
 class SocketObject:
-    """A holder of an open socket: beginning, waiting, and end."""
+    """A holder of an open socket: beginning, waiting, and end.
+
+    By their names the slots lie in memory: what each call asks for is in front.
+    """
 
     __slots__ = (
         "__weakref__",
-        "_closing",
-        "_files",
-        "_held",
         "_host",
         "_inbox",
+        "_number",
         "_open",
+        "_open_files",
         "_timeout",
+        "_to_close",
         "proto",
         "type",
     )
@@ -73,14 +76,14 @@ class SocketObject:
 
     def _take_up(self, held: Held, timeout: float | None) -> None:
         """Become a socket that holds what is open."""
-        self._files = 0  # how many objects of `makefile` are open
-        self._closing = False
+        self._open_files = 0  # objects of `makefile`
+        self._to_close = False
         self._timeout = timeout
         self._host = held.host
         self._open = held.open
         self.type = held.kind
         self.proto = held.protocol
-        self._held: Held | None = held
+        self._number: int | None = held.number  # None: it holds nothing any more
         self._inbox: DatagramSocket | None = held.open.endpoint.inbox
         # What `_take_arrived` looks into; a stream has none.
 
@@ -107,15 +110,15 @@ class SocketObject:
     def __repr__(self) -> str:
         """Show what `socket.socket` shows, without making a descriptor."""
         words = [f"family={self.family!s}, type={self.type!s}, proto={self.proto}"]
-        if self._held is None:
+        if self._number is None:
             words.insert(0, "[closed]")
         return f"<tapstack.socket.socket {', '.join(words)}>"
 
     def __del__(self) -> None:
         """Warn of a socket that nobody closed, and close it."""
-        held: Held | None = getattr(self, "_held", None)
-        if held is None:
+        if getattr(self, "_number", None) is None:
             return
+        held = self._holds()
         try:  # a warning may be made an error
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
         finally:
@@ -123,14 +126,14 @@ class SocketObject:
             self._host.call_soon(held.open.give_back)
 
     def _attempts(self) -> SocketEndpoint:
-        if self._held is None:
+        if self._number is None:
             raise os_error(EBADF)
         return self._open.endpoint
 
     def _holds(self) -> Held:
-        if self._held is None:
+        if self._number is None:
             raise os_error(EBADF)
-        return self._held
+        return Held(self._host, self._open, self.type, self.proto, self._number)
 
     def _take_arrived(self) -> Arrival | None:
         """Take a datagram without entering the stack; None: there is none, or it is to be asked.
@@ -198,7 +201,11 @@ class SocketObject:
 
     def _sends_at_once(self, text: bytes) -> bool:
         """Send a short text if that takes neither waiting nor telling; False: nothing was done."""
-        if len(text) > _SHORT or self._held is None or not self._open.endpoint.may_send_at_once():
+        if (
+            len(text) > _SHORT
+            or self._number is None
+            or not self._open.endpoint.may_send_at_once()
+        ):
             return False
         return self._host.enter(self._short_way().send_text, text)
 
@@ -240,15 +247,15 @@ class SocketObject:
 
     def close(self) -> None:
         """Close, once no file of `makefile` needs the socket; SO_LINGER makes this wait."""
-        self._closing = True
-        if self._files <= 0:
+        self._to_close = True
+        if self._open_files <= 0:
             self._really_close()
 
     def _really_close(self) -> None:
-        held, self._held = self._held, None
-        if held is None:
+        if self._number is None:
             return
-        self._inbox = None
+        held = self._holds()
+        self._number = self._inbox = None
         held.close_number()
         try:
             seconds = self._host.call(held.open.give_back)
@@ -275,7 +282,7 @@ class SocketObject:
         It is made on the first call, and only tells readiness: reading or writing it directly
         does nothing to the connection.
         """
-        return -1 if self._held is None else self._held.fileno()
+        return -1 if self._number is None else self._holds().fileno()
 
     def use_mere_number(self) -> None:
         """Have `fileno` give a number that only the selectors of `tapstack.selectors` know.
@@ -297,7 +304,7 @@ class SocketObject:
         `socket(fileno=…)` of `tapstack.socket` takes it up again; closing the number does not.
         """
         number = detach(self._holds())
-        self._held = self._inbox = None
+        self._number = self._inbox = None
         return number
 
     # --- files ---
@@ -313,11 +320,11 @@ class SocketObject:
     ) -> Any:
         """Make a file object of the socket, as `socket.socket.makefile` does."""
         raw = open_raw(self, mode, buffering)
-        self._files += 1  # from now on `raw` closes it, whatever becomes of the rest
+        self._open_files += 1  # from now on `raw` closes it, whatever becomes of the rest
         return wrap_raw(raw, mode, buffering, encoding, errors, newline)
 
     def _decref_socketios(self) -> None:
         """Hear from `SocketIO` that a file was closed."""
-        self._files -= 1
-        if self._closing:
+        self._open_files -= 1
+        if self._to_close:
             self.close()

@@ -30,6 +30,8 @@ _CLOSE_WAIT, _ESTABLISHED, _NOT_URGENT = State.CLOSE_WAIT, State.ESTABLISHED, Ur
 class PlainStream(AnyEndpoint):
     """A socket of a stream, which may have a connection."""
 
+    __slots__ = ("_tcb", "_tcp")
+
     def __init__(self, tcp: Tcp, stack: Stack, kept: Kept) -> None:
         super().__init__(stack, kept)
         self._tcp = tcp

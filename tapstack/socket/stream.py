@@ -28,45 +28,27 @@ from tapstack.base.units import MILLISECOND, Instant
 from tapstack.socket import options, stream_text
 from tapstack.socket.contract import Message
 from tapstack.socket.flags import MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK
-from tapstack.socket.kept_options import Kept
 from tapstack.socket.options import Value
-from tapstack.socket.plain_stream import PlainStream
 from tapstack.socket.received import take_error_message
 from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import read_control
 from tapstack.socket.special_sends import SPECIAL, send_specially
 from tapstack.socket.stream_options import TCP_TIMESTAMP, table_for
+from tapstack.socket.stream_state import StreamState
 from tapstack.socket.tcp_info import read_info
-from tapstack.stack import Stack
 from tapstack.tcp.config import TcpConfig
-from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.fast_open_client import is_deferred
-from tapstack.tcp.listener import Listener
-from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.user_options import UserOptions
 
 _CONNECTING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
 _WITHOUT_PEER = frozenset({State.SYN_SENT, State.TIME_WAIT, State.CLOSED})
 
 
-class StreamEndpoint(PlainStream):
+class StreamEndpoint(StreamState):
     """One TCP socket."""
 
-    # What an accepted socket hardly comes to: it is the class's own until one has it.
-    _listener: Listener | None = None
-    _binding: PortBinding | None = None
-    _chosen = ANY_ENDPOINT  # what the user has bound it to
-    _past: Tcb | None = None  # what could not be made, or was dissolved: more is to be told of it
-    _shut_before_connecting = 0  # directions, as poll(2) tells of them
-    reuse_address = reuse_port = False
-
-    def __init__(self, tcp: Tcp, stack: Stack) -> None:
-        super().__init__(tcp, stack, Kept())
-        self._connect_reported = False
-        # If the algorithm changes later, it does not count.
-        self.options: UserOptions = UserOptions(congestion=tcp.config.tcp_congestion_control)
+    __slots__ = ()
 
     def watched(self) -> object:
         """Give the connection or the listener; this object itself while it is neither."""
@@ -130,6 +112,7 @@ class StreamEndpoint(PlainStream):
         if tcb.options.peek_off >= 0:
             tcb.options = tcb.options.own()  # it changes with each peek
         made = StreamEndpoint.__new__(StreamEndpoint)  # with what it has of this one
+        made._begin()
         made._stack, made._tcp, made._tcb = self._stack, self._tcp, tcb
         made.kept, made.options = self.kept.share(), tcb.options
         made._closed, made._connect_reported = False, True

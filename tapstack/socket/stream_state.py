@@ -1,0 +1,57 @@
+"""What a stream's socket keeps, from unbound to closed.
+
+It lies in slots, as of thousands most are idle: what each call asks for, which `AnyEndpoint` and
+`PlainStream` have, is in front.
+
+Not done here: the attempts (`stream.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+
+from tapstack.base.address import ANY_ENDPOINT
+from tapstack.socket.kept_options import Kept
+from tapstack.socket.plain_stream import PlainStream
+from tapstack.stack import Stack
+from tapstack.tcp.connections import PortBinding
+from tapstack.tcp.listener import Listener
+from tapstack.tcp.protocol import Tcp
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.user_options import UserOptions
+
+
+class StreamState(PlainStream):
+    """A TCP socket, as far as it only remembers."""
+
+    __slots__ = (
+        "_binding",
+        "_chosen",
+        "_connect_reported",
+        "_listener",
+        "_past",
+        "_shut_before_connecting",
+        "accept_queue",
+        "held_sends",
+        "options",
+        "reuse_address",
+        "reuse_port",
+    )
+
+    def __init__(self, tcp: Tcp, stack: Stack) -> None:
+        super().__init__(tcp, stack, Kept())
+        self._begin()
+        self._connect_reported = self.reuse_address = self.reuse_port = False
+        # If the algorithm changes later, it does not count.
+        self.options: UserOptions = UserOptions(congestion=tcp.config.tcp_congestion_control)
+
+    def _begin(self) -> None:
+        """Have nothing that only listening and connecting bring."""
+        self._listener: Listener | None = None
+        self._binding: PortBinding | None = None
+        self._chosen = ANY_ENDPOINT  # what the user has bound it to
+        self._past: Tcb | None = None
+        # What could not be made, or was dissolved: more is to be told of it.
+        self._shut_before_connecting = 0  # directions, as poll(2) tells of them
+        self.accept_queue: Sized | None = None
+        self.held_sends = 0
