@@ -201,11 +201,7 @@ class SocketObject:
 
     def _sends_at_once(self, text: bytes) -> bool:
         """Send a short text if that takes neither waiting nor telling; False: nothing was done."""
-        if (
-            len(text) > _SHORT
-            or self._number is None
-            or not self._open.endpoint.may_send_at_once()
-        ):
+        if len(text) > _SHORT or self._number is None or not self._open.endpoint.may_send_at_once():
             return False
         return self._host.enter(self._short_way().send_text, text)
 

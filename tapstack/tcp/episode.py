@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.units import Instant
 from tapstack.tcp import undo
 from tapstack.tcp.prr import RateReduction
+from tapstack.tcp.rack import rack_of
 from tapstack.tcp.recovery_state import CALM, REDUCING, Phase
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def try_undo_recovery(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
         ctx.counters["TcpExtTCPLossUndo" if after_timeout else "TcpExtTCPFullUndo"] += 1
         undo.restore_window(tcb, nothing_lost=False)
     elif tcb.rack.reo_wnd_persist:
-        tcb.rack.reo_wnd_persist -= 1
+        rack_of(tcb).reo_wnd_persist -= 1
     if lingers(tcb):
         return True
     recovery.phase = Phase.OPEN

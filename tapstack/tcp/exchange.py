@@ -26,7 +26,6 @@ from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
 from tapstack.tcp.retransmission_queue import NOTHING
 from tapstack.tcp.rtt import CLOCK_GRANULARITY
 from tapstack.tcp.segment import PSH
-from tapstack.tcp.sent_segment import BURST_BITS
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.text_arrives import GROWING_LENGTH
@@ -51,6 +50,7 @@ _HALF = 1 << 31
 # A member of an Enum is looked up at length each time that it is named.
 _ESTABLISHED = State.ESTABLISHED
 _BUSY, _IDLE = Limit.BUSY, Limit.IDLE
+_NOTHING_HEARD = rack.NOTHING_HEARD
 
 
 def take_exchange(
@@ -182,17 +182,9 @@ def _take_acknowledgment(
         statistics.limit_since = now
     else:
         statistics.note_limit(_IDLE, now)
-    arrivals, estimator = tcb.rack, tcb.rtt
+    estimator = tcb.rtt
     if tcb.sack_permitted:
-        number = segment.number
-        if number > arrivals.xmit_ts:
-            arrivals.advanced = True
-            arrivals.rtt = elapsed
-            arrivals.rtt_of = number >> BURST_BITS
-            arrivals.xmit_ts = number
-            arrivals.end_seq = ack
-        else:  # what was sent again later has arrived before
-            rack.keep_latest(arrivals, segment, elapsed)
+        estimator.latest = elapsed
     rtt = elapsed or CLOCK_GRANULARITY
     estimator.sample(rtt, ack, ack)
     least = estimator.min_rtt
@@ -200,7 +192,8 @@ def _take_acknowledgment(
         estimator.min_rtt = rtt
         estimator.min_rtt_at = now
     tcb.congestion.on_round_trip(rtt, ack, ack, now)
-    if arrivals.dsack_seen or arrivals.reo_wnd_mult > 1:  # else it is as small as it can be
+    if tcb.rack is not _NOTHING_HEARD:
+        rack.on_all_arrived(tcb)
         rack.update_reordering_window(ctx, tcb, segment.departure)
     window = tcb.window
     if window.limited or (window.cwnd < 2 * window.most_out and window.cwnd < window.ssthresh):

@@ -176,17 +176,17 @@ def _take_acknowledgment(
     if tcb.mtu_probing is not None:
         mtu_probing.on_acknowledged(ctx, tcb)
     tcb.next_hop_confirmed = True
-    arrivals = tcb.rack
     if tcb.sack_permitted:
-        rack.keep_latest(arrivals, last, now - last.sent_at)
+        rack.keep_latest(tcb, last, now - last.sent_at)
     tcb.rtt.sample(now - first.sent_at, ack, tcb.snd_nxt)
     rtt = tcb.rtt.observe(now - last.sent_at, now)
     tcb.congestion.on_round_trip(rtt, ack, tcb.snd_nxt, now)
-    if arrivals.dsack_seen or arrivals.reo_wnd_mult > 1:  # else it is as small as it can be
+    if tcb.rack is not rack.NOTHING_HEARD:
         rack.update_reordering_window(ctx, tcb, last.departure)
     if tcb.sent.segments:
         tail_loss_probe.restart_timer(ctx, tcb, now)
     else:
+        rack.on_all_arrived(tcb)
         tcb.retransmission_timer.cancel()
     window = tcb.window
     if window.may_grow():

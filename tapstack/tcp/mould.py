@@ -20,7 +20,7 @@ from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.delivery_rate import DeliveryRate
 from tapstack.tcp.mss import update_effective_mss
-from tapstack.tcp.rack import Rack
+from tapstack.tcp.rack import NOTHING_HEARD
 from tapstack.tcp.receive_memory import ReceiveMemory
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import ReceiveSpace
@@ -115,7 +115,7 @@ class Mould:
             SendPieces(),
             RetransmissionQueue(),
             Recovery(reordering=self.reordering),
-            Rack(),
+            NOTHING_HEARD,
             ReceiveQueue(),
             ReceiveMemory(),
             AckPolicy(rcv_mss=self.rcv_mss, always_quick=self.always_quick),

@@ -9,7 +9,7 @@ Not done here: the tail loss probe (`tail_loss_probe.py`), and sending.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tapstack.base.units import Duration, Instant
 from tapstack.tcp.sent_segment import BURST_BITS
@@ -37,14 +37,15 @@ class Rack:
     xmit_ts: int = 0
     """The number of the latest transmission that has arrived (`SentSegment.number`).
 
+    0: none of what is in flight has.
+
     The RFC has its time, which does not tell the order of what was sent within an instant.
     """
     end_seq: int = 0
     """Where that segment ended: the units of one transmission may arrive one by one."""
-    rtt: Duration = 0
-    """How long the one took that was heard of last, µs."""
-    rtt_of: int = 0
-    """The number of that transmission's burst."""
+    rtt_of: int = -1
+    """The number of the burst of the one that was heard of last; −1: it came before what is in
+    flight. How long it took, RACK.rtt, is `RttEstimator.latest`."""
     advanced: bool = False
     """Something arrived since the last look for losses."""
     reo_wnd_mult: int = 1
@@ -57,20 +58,59 @@ class Rack:
     """What had been delivered when the window last grew: once a round trip."""
 
 
+class NothingHeard:
+    """What stands for `Rack` until anything arrives before all that was sent has.
+
+    Of thousands of connections, most never have more than a segment in flight.
+    """
+
+    __slots__ = ()
+
+    xmit_ts: ClassVar[int] = 0
+    end_seq: ClassVar[int] = 0
+    rtt_of: ClassVar[int] = -1
+    advanced: ClassVar[bool] = False
+    reo_wnd_mult: ClassVar[int] = 1
+    reo_wnd_persist: ClassVar[int] = 0
+    dsack_seen: ClassVar[bool] = False
+    dsack_round: ClassVar[int] = 0
+
+
+NOTHING_HEARD = NothingHeard()
+
+
+def rack_of(tcb: Tcb) -> Rack:
+    """Give what is to be written to: it is made for the first that there is."""
+    if isinstance(tcb.rack, NothingHeard):
+        tcb.rack = Rack()
+    return tcb.rack
+
+
 def on_delivered(tcb: Tcb, segment: SentSegment, echo: int | None, now: Instant) -> None:
     """Step 2: keep the most recently sent segment that has arrived, if it was this transmission."""
     rtt = now - segment.sent_at
     if segment.transmissions == 1 or not _is_original(tcb, segment, rtt, echo):
-        keep_latest(tcb.rack, segment, rtt)
+        keep_latest(tcb, segment, rtt)
 
 
-def keep_latest(rack: Rack, segment: SentSegment, rtt: Duration) -> None:
+def keep_latest(tcb: Tcb, segment: SentSegment, rtt: Duration) -> None:
     """Note that a transmission has arrived, and keep it if it is the most recent one."""
-    number, latest = segment.number, rack.xmit_ts
+    tcb.rtt.latest = rtt
+    if not tcb.sent.segments:
+        return  # nothing is left that might be lost
+    rack, number = rack_of(tcb), segment.number
+    latest = rack.xmit_ts
     rack.advanced = True
-    rack.rtt, rack.rtt_of = rtt, number >> BURST_BITS
+    rack.rtt_of = number >> BURST_BITS
     if number > latest or _sent_after(number, segment.end, latest, rack.end_seq):
         rack.xmit_ts, rack.end_seq = number, segment.end
+
+
+def on_all_arrived(tcb: Tcb) -> None:
+    """Forget what has arrived when all has: what is sent from now on is numbered anew."""
+    rack = tcb.rack
+    if not isinstance(rack, NothingHeard):
+        rack.xmit_ts, rack.end_seq, rack.rtt_of, rack.advanced = 0, 0, -1, False
 
 
 def _is_original(tcb: Tcb, segment: SentSegment, rtt: Duration, echo: int | None) -> bool:
@@ -88,7 +128,11 @@ def _sent_after(number: int, end: int, other_number: int, other_end: int) -> boo
 def update_reordering_window(ctx: Context, tcb: Tcb, departure: Departure | None) -> None:
     """Step 4: widen the reordering window when it proved too narrow, once a round trip."""
     rack = tcb.rack
-    if ctx.config.tcp_recovery & STATIC_WINDOW or departure is None:
+    if (
+        isinstance(rack, NothingHeard)
+        or ctx.config.tcp_recovery & STATIC_WINDOW
+        or departure is None
+    ):
         return
     if departure.delivered < rack.dsack_round:
         rack.dsack_seen = False
@@ -122,7 +166,7 @@ def reordering_window(ctx: Context, tcb: Tcb) -> Duration:
 def time_left(tcb: Tcb, segment: SentSegment, window: Duration, now: Instant) -> Duration:
     """Tell how long a segment may still take to arrive before it is lost, µs; 0 or less: it is."""
     rack = tcb.rack
-    left = segment.sent_at + rack.rtt + window - now
+    left = segment.sent_at + tcb.rtt.latest + window - now
     # Of what left within an instant, Linux's clock tells apart what was not sent in one go.
     return left or int(not window and segment.number >> BURST_BITS > rack.rtt_of)
 

@@ -195,7 +195,8 @@ def _try_undo_by_dsack(ctx: Context, tcb: Tcb) -> bool:
     recovery = tcb.recovery
     if recovery.undo.marker is None or recovery.undo.unreported != 0:
         return False
-    tcb.rack.reo_wnd_persist = min(rack.PERSISTENCE, tcb.rack.reo_wnd_persist + 1)
+    reordering = rack.rack_of(tcb)
+    reordering.reo_wnd_persist = min(rack.PERSISTENCE, reordering.reo_wnd_persist + 1)
     undo.restore_window(tcb, nothing_lost=False)
     ctx.counters["TcpExtTCPDSACKUndo"] += 1
     return True
@@ -231,7 +232,7 @@ def identify_losses(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None
         return
     if not tcb.rack.advanced:
         return
-    tcb.rack.advanced = False
+    rack.rack_of(tcb).advanced = False
     retransmitted_before = tcb.sent.retrans_out
     wait = rack.detect_losses(ctx, tcb, now)
     if wait:

@@ -78,23 +78,31 @@ class RetransmissionQueue:
 
     def append(self, segment: SentSegment) -> None:
         """Add what was just sent for the first time."""
-        self.segments = self.segments or []
-        self.segments.append(segment)
-        self.packets_out += segment.packets
-        self._transmissions = segment.number = self._transmissions + 1
+        if self.segments:
+            self.segments.append(segment)
+            self.packets_out += segment.packets
+            self._transmissions = segment.number = self._transmissions + 1
+        else:
+            self._begin(segment)
+
+    def _begin(self, segment: SentSegment) -> None:
+        """Add the first that is in flight: what it is told apart from begins with it."""
+        self.segments = [segment]
+        self.packets_out = segment.packets
+        self._transmissions = segment.number = 1
 
     def append_burst(self, segment: SentSegment) -> None:
         """Add what was just sent for the first time, by itself."""
-        number = self._transmissions
-        if number & _WITHIN_BURST:
-            number = (number | _WITHIN_BURST) + 1
-        self._transmissions = segment.number = number + 1
-        self.segments = self.segments or []
-        self.segments.append(segment)
-        self.packets_out += segment.packets
+        if self.segments:
+            self.begin_burst()
+            self.append(segment)
+        else:
+            self._begin(segment)
 
     def append_bursts(self, segments: Sequence[SentSegment]) -> None:
         """Add what was just sent for the first time, each a burst by itself."""
+        if not self.segments:
+            self._transmissions = 0
         self.begin_burst()
         number, packets = self._transmissions + 1, 0
         for segment in segments:

@@ -46,6 +46,9 @@ class RttEstimator:
     """The least round trip that was observed lately, µs."""
     min_rtt_at: Instant = 0
     """When that was."""
+    latest: Duration = 0
+    """How long the segment took that was last heard to have arrived, µs: RACK.rtt (RFC 8985 §5.3).
+    Written by `rack.py` and `exchange.py`."""
 
     @property
     def srtt(self) -> Duration:

@@ -97,7 +97,7 @@ def _take_dsack(
     ctx.counters["TcpExtTCPDSACKRecvSegs"] += packets
     news.dsack = True
     if statistics.reord_seen and not news.dsack_of_probe:
-        tcb.rack.dsack_seen = True
+        rack.rack_of(tcb).dsack_seen = True
     news.delivered += packets
     if ge(news.prior_una, block.right):
         undo.on_dsack(tcb, block.right, packets)
@@ -138,6 +138,8 @@ def note_arrivals(
             news.originals = True
         if tcb.sack_permitted:
             rack.on_delivered(tcb, segment, echo, news.now)
+    if not tcb.sent:
+        rack.on_all_arrived(tcb)
 
 
 # --- reordering ---------------------------------------------------------------------------------

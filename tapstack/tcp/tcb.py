@@ -21,7 +21,7 @@ from tapstack.tcp.congestion import CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.delivery_rate import DeliveryRate
 from tapstack.tcp.mtu_probing import MtuProbing
-from tapstack.tcp.rack import Rack
+from tapstack.tcp.rack import NothingHeard, Rack
 from tapstack.tcp.reassembly import ReassemblyQueue
 from tapstack.tcp.receive_memory import ReceiveMemory
 from tapstack.tcp.receive_queue import ReceiveQueue
@@ -75,7 +75,7 @@ class Exchange:
     send_pieces: SendPieces
     sent: RetransmissionQueue
     recovery: Recovery
-    rack: Rack
+    rack: Rack | NothingHeard
     receive_queue: ReceiveQueue
     receive_memory: ReceiveMemory
     acks: AckPolicy

@@ -18,7 +18,7 @@ from tapstack.tcp.connections import SocketPair
 from tapstack.tcp.context import Context
 from tapstack.tcp.delivery_rate import DeliveryRate
 from tapstack.tcp.mss import offered_mss
-from tapstack.tcp.rack import Rack
+from tapstack.tcp.rack import NOTHING_HEARD
 from tapstack.tcp.receive_memory import ReceiveMemory
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import make_receive_space
@@ -85,7 +85,7 @@ def draft_tcb(
         send_pieces=SendPieces(),
         sent=RetransmissionQueue(),
         recovery=Recovery(reordering=config.tcp_reordering),
-        rack=Rack(),
+        rack=NOTHING_HEARD,
         receive_queue=ReceiveQueue(),
         receive_memory=ReceiveMemory(),
         acks=AckPolicy(),

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tapstack.tcp.rack import rack_of
 from tapstack.tcp.seq import lt
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def restore_window(tcb: Tcb, *, nothing_lost: bool) -> None:
         window.ssthresh = max(window.ssthresh, undo.prior_ssthresh)
         tcb.cwr_due = False
     undo.marker = None
-    tcb.rack.advanced = True  # look at what is in flight with other eyes
+    if tcb.sent:
+        rack_of(tcb).advanced = True  # look at what is in flight with other eyes
 
 
 def on_dsack(tcb: Tcb, end: int, packets: int) -> None:
