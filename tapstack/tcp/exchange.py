@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import READABLE
+from tapstack.base.sharing import shared
 from tapstack.tcp import rack, receive_space
 from tapstack.tcp.ack_policy import CERTAIN_LENGTH, HALF_ATO_MIN, MIN_RCV_MSS
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
@@ -208,11 +209,13 @@ def _work_out_rates(
     ctx: Context, tcb: Tcb, departure: Departure | None, sent_at: Instant, now: Instant
 ) -> None:
     """Do what `unit_size.update_pacing_rate` does, and `delivery_rate.take_sample`."""
-    window, config, srtt_8 = tcb.window, ctx.config, tcb.rtt.srtt_8
+    window, config = tcb.window, ctx.config
     cwnd = window.cwnd
     grows_fast = cwnd < window.ssthresh // 2
     percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
-    tcb.pacing_rate = tcb.effective_mss * cwnd * percent * PACING_UNIT // (srtt_8 or 1)
+    paced = tcb.effective_mss * cwnd * percent * PACING_UNIT
+    if paced != tcb.paced_in_round_trip:
+        tcb.paced_in_round_trip = shared(paced)
     rate, delivered = tcb.delivery_rate, tcb.statistics.delivered
     if 0 != rate.app_limited_until < delivered:
         rate.app_limited_until = 0

@@ -33,7 +33,7 @@ from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.synchronize import guess_segment_size
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.unit_size import paced_in_round_trip, update_pacing_rate
+from tapstack.tcp.unit_size import update_pacing_rate
 
 if TYPE_CHECKING:
     from tapstack.base.route_metrics import RouteMetrics
@@ -49,7 +49,7 @@ _MOST_SETTLED = 16
 Settled = tuple[int, int, int, int, int, int, int, int]
 """The peer's window, as one number that all such connections share; Eff.snd.MSS, the estimate of
 the peer's segments; the clamp, the threshold, and what the user is thought to take in the first
-round trip, of `ReceiveSpace`; the size of the send buffer; the pacing rate, times SRTT."""
+round trip, of `ReceiveSpace`; the size of the send buffer; what is paced in a round trip."""
 
 
 @dataclass(slots=True, eq=False)
@@ -156,11 +156,11 @@ class Mould:
             return
         (
             snd_wnd, tcb.effective_mss, tcb.acks.rcv_mss,
-            space.clamp, space.threshold, space.taken_before, tcb.send_space, in_round_trip,
+            space.clamp, space.threshold, space.taken_before, tcb.send_space,
+            tcb.paced_in_round_trip,
         ) = known  # fmt: skip
         tcb.snd_wnd = tcb.max_snd_wnd = snd_wnd
         space.measured_seq, space.measured_at = tcb.copied_seq, now
-        tcb.pacing_rate = in_round_trip // tcb.rtt.srtt_8
 
     def _settle_first(self, ctx: Context, tcb: Tcb, now: Instant) -> None:
         """Settle it step by step, and keep what came of it."""
@@ -175,7 +175,7 @@ class Mould:
         self.settled[tcb.snd_wnd] = (
             tcb.snd_wnd, tcb.effective_mss, tcb.acks.rcv_mss,
             space.clamp, space.threshold, space.taken_before, tcb.send_space,
-            paced_in_round_trip(ctx.config, tcb),
+            tcb.paced_in_round_trip,
         )  # fmt: skip
 
 

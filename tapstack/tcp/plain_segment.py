@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from tapstack.base.sharing import shared
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import ACK, FIN, PSH
@@ -115,7 +116,8 @@ def send_plain(
         is_sent = lane.send(tcb, flags, seq, field, text, length, size, now)
     finally:  # if a signal handler raises amid the write, the peer may have it all the same
         if is_sent:
-            tcb.rcv_wnd = window
+            if window != tcb.rcv_wnd:
+                tcb.rcv_wnd = shared(window)
             tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
             tcb.transmitted_at = now
             if length:
@@ -137,7 +139,8 @@ def send_ack(ctx: Context, tcb: Tcb, lane: Lane, now: Instant) -> bool:
         is_sent = lane.send(tcb, ACK, tcb.snd_nxt, field, (), 0, 0, now)
     finally:  # as in `send_plain`
         if is_sent:
-            tcb.rcv_wnd = window
+            if window != tcb.rcv_wnd:
+                tcb.rcv_wnd = shared(window)
             tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
             tcb.transmitted_at = now
             tcb.acks.on_ack_sent()

@@ -78,26 +78,17 @@ class RetransmissionQueue:
 
     def append(self, segment: SentSegment) -> None:
         """Add what was just sent for the first time."""
-        if self.segments:
-            self.segments.append(segment)
-            self.packets_out += segment.packets
-            self._transmissions = segment.number = self._transmissions + 1
-        else:
-            self._begin(segment)
-
-    def _begin(self, segment: SentSegment) -> None:
-        """Add the first that is in flight: what it is told apart from begins with it."""
-        self.segments = [segment]
-        self.packets_out = segment.packets
-        self._transmissions = segment.number = 1
+        if not self.segments:  # nothing is left that it would have to be told from
+            self.segments, self._transmissions = [], 0
+        self.segments.append(segment)
+        self.packets_out += segment.packets
+        self._transmissions = segment.number = self._transmissions + 1
 
     def append_burst(self, segment: SentSegment) -> None:
         """Add what was just sent for the first time, by itself."""
         if self.segments:
             self.begin_burst()
-            self.append(segment)
-        else:
-            self._begin(segment)
+        self.append(segment)
 
     def append_bursts(self, segments: Sequence[SentSegment]) -> None:
         """Add what was just sent for the first time, each a burst by itself."""

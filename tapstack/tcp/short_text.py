@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tapstack.base.sharing import shared
 from tapstack.tcp import path_mtu
 from tapstack.tcp.delivery_rate import make_departure
 from tapstack.tcp.path_mtu import FRESH
@@ -83,7 +84,8 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
         is_sent = lane.send(tcb, _PUSHED, tcb.snd_nxt, field, (chunk,), length, 0, now)
     finally:  # if a signal handler raises amid the write, the peer may have the text all the same
         if is_sent:
-            tcb.rcv_wnd = window
+            if window != tcb.rcv_wnd:
+                tcb.rcv_wnd = shared(window)
             _note_sent(ctx, tcb, chunk, length, now)
             look_ahead(ctx, tcb, now)
     return is_sent

@@ -154,8 +154,9 @@ class Exchange:
     pushed_seq: int | None = None
     """What was pushed up to; None: nothing was yet. Written by `send_pieces.py`, and by
     `short_text.py` and `train.py`, whose text leaves as it comes and is no piece."""
-    pacing_rate: int = UNPACED
-    """Octets a second that the congestion window lets leave. Written by `unit_size.py`."""
+    paced_in_round_trip: int = UNPACED
+    """What the congestion window lets leave, in the unit of `unit_size.py`, which writes it, as do
+    `exchange.py` and `mould.py`."""
     last_sent_at: Instant = 0
     """When text last left."""
     transmitted_at: Instant = 0
@@ -339,6 +340,12 @@ class Tcb(Exchange, Exceptions):
     def remote(self) -> Endpoint:
         """The peer's end."""
         return make_endpoint(self.pair[2:])
+
+    @property
+    def pacing_rate(self) -> int:
+        """Octets a second that the congestion window lets leave."""
+        paced = self.paced_in_round_trip
+        return paced if paced == UNPACED else paced // (self.rtt.srtt_8 or 1)
 
     @property
     def passive(self) -> bool:

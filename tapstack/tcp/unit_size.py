@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from tapstack.base.sharing import shared
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.context import Context
@@ -33,23 +34,16 @@ def update_pacing_rate(config: TcpConfig, tcb: Tcb) -> None:
 
     It is a window a round trip, and a share more so that it never holds the window's growth back:
     as Linux has it for pacing (tcp_pacing_ss_ratio, tcp_pacing_ca_ratio). While no round trip was
-    measured it is far too high, to no harm.
+    measured it is far too high, to no harm. Who asks for the rate divides by the round trip
+    (`Tcb.pacing_rate`): what is kept is what connections have in common.
     """
-    window = tcb.window  # `paced_in_round_trip`, in place
+    window = tcb.window
     cwnd, out = window.cwnd, tcb.sent.packets_out
     grows_fast = cwnd < window.ssthresh // 2
     percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
-    octets = tcb.effective_mss * (out if out > cwnd else cwnd)
-    tcb.pacing_rate = octets * percent * PACING_UNIT // (tcb.rtt.srtt_8 or 1)
-
-
-def paced_in_round_trip(config: TcpConfig, tcb: Tcb) -> int:
-    """Give what `update_pacing_rate` divides by the round trip as `RttEstimator` has it."""
-    window = tcb.window
-    cwnd = window.cwnd
-    grows_fast = cwnd < window.ssthresh // 2
-    percent = config.tcp_pacing_ss_ratio if grows_fast else config.tcp_pacing_ca_ratio
-    return tcb.effective_mss * max(cwnd, tcb.sent.packets_out) * percent * PACING_UNIT
+    paced = tcb.effective_mss * (out if out > cwnd else cwnd) * percent * PACING_UNIT
+    if paced != tcb.paced_in_round_trip:
+        tcb.paced_in_round_trip = shared(paced)
 
 
 def unit_segments(ctx: Context, tcb: Tcb, mss: int) -> int:

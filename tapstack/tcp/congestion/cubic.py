@@ -76,18 +76,25 @@ class _Epoch:
 
 
 class _Curve:
-    """What only a connection beyond slow start has: until then it is the class's own."""
+    """What only a connection beyond slow start has."""
 
-    _w_max: int = 0  # the window when it was last reduced; 0: it never was
-    _per_growth: int = 0
-    _worked_out_for: int = 0  # the window that this holds for
-    _worked_out_at: Instant = 0
+    __slots__ = ("epoch", "per_growth", "w_max", "worked_out_at", "worked_out_for")
+
+    def __init__(self) -> None:
+        self.epoch: _Epoch | None = None
+        self.w_max = 0
+        """The window when it was last reduced; 0: it never was."""
+        self.per_growth = 0
+        """Segments to be acknowledged for each one of growth."""
+        self.worked_out_for = 0
+        """The window that this holds for."""
+        self.worked_out_at: Instant = 0
 
 
-class Cubic(_Curve, HyStart):
+class Cubic(HyStart):
     """Grow towards, around and beyond the window of the last loss; fall to 0.7 of it."""
 
-    __slots__ = ("_epoch", "_min_rtt", "_slow_start_left")
+    __slots__ = ("_curve", "_min_rtt", "_slow_start_left")
 
     name: ClassVar[str] = "cubic"
 
@@ -95,16 +102,15 @@ class Cubic(_Curve, HyStart):
         self.window = window
         self.config = config
         self.counters = counters
-        self._epoch: _Epoch | None = None
+        self._curve: _Curve | None = None
         self._min_rtt: Duration = 0  # 0: not known
         self._slow_start_left = False
         self._begin_slow_start()
 
     def _forget(self) -> None:
         """Begin anew: the path may be another one."""
-        self._w_max = self._per_growth = 0
-        self._worked_out_for = self._worked_out_at = self._min_rtt = 0
-        self._epoch = None
+        self._curve = None
+        self._min_rtt = 0
         self._slow_start_left = False
         self._begin_slow_start()
 
@@ -114,25 +120,27 @@ class Cubic(_Curve, HyStart):
         """Grow in slow start, or along W(t) (RFC 9438 §4.4 and 4.5)."""
         left = self.window.slow_start(packets)
         if left:
-            self._work_out_growth(left, now)
-            self.window.congestion_avoidance(left, self._per_growth)
+            if self._curve is None:
+                self._curve = _Curve()
+            self._work_out_growth(self._curve, left, now)
+            self.window.congestion_avoidance(left, self._curve.per_growth)
 
-    def _work_out_growth(self, packets: int, now: Instant) -> None:
+    def _work_out_growth(self, curve: _Curve, packets: int, now: Instant) -> None:
         """Find out how many segments are to be acknowledged for each one of growth."""
-        cwnd, epoch = self.window.cwnd, self._epoch
+        cwnd, epoch = self.window.cwnd, curve.epoch
         if epoch is not None:
             epoch.friendly_acked += packets
-        elapsed = now // MILLISECOND - self._worked_out_at // MILLISECOND
-        if cwnd == self._worked_out_for and elapsed <= self._holds_for():
+        elapsed = now // MILLISECOND - curve.worked_out_at // MILLISECOND
+        if cwnd == curve.worked_out_for and elapsed <= self._holds_for():
             return
         if epoch is None or elapsed:
             if epoch is None:
-                epoch = self._epoch = _Epoch(cwnd, self._w_max, packets, now)
-            self._worked_out_for, self._worked_out_at = cwnd, now
-            self._per_growth = self._cubic_per_growth(epoch, cwnd, now)
+                epoch = curve.epoch = _Epoch(cwnd, curve.w_max, packets, now)
+            curve.worked_out_for, curve.worked_out_at = cwnd, now
+            curve.per_growth = self._cubic_per_growth(epoch, cwnd, curve.w_max, now)
         if self.config.cubic_tcp_friendliness:
-            self._per_growth = min(self._per_growth, self._reno_per_growth(epoch, cwnd))
-        self._per_growth = max(self._per_growth, _LEAST_PER_GROWTH)
+            curve.per_growth = min(curve.per_growth, self._reno_per_growth(epoch, cwnd))
+        curve.per_growth = max(curve.per_growth, _LEAST_PER_GROWTH)
 
     def _holds_for(self) -> int:
         """Tell for how many ms what was found out holds while the window does not change.
@@ -142,12 +150,12 @@ class Cubic(_Curve, HyStart):
         """
         return _STALE if self._min_rtt > _SHORT else -1
 
-    def _cubic_per_growth(self, epoch: _Epoch, cwnd: int, now: Instant) -> int:
+    def _cubic_per_growth(self, epoch: _Epoch, cwnd: int, w_max: int, now: Instant) -> int:
         """Have the window come to W(t + RTT) within a round trip."""
         # Linux rounds a round trip up to whole ms, which no real one is.
         target = epoch.target(now + self._min_rtt + MILLISECOND)
         per_growth = cwnd // (target - cwnd) if target > cwnd else _STANDSTILL * cwnd
-        return per_growth if self._w_max else min(per_growth, _FIRST_PER_GROWTH)
+        return per_growth if w_max else min(per_growth, _FIRST_PER_GROWTH)
 
     def _reno_per_growth(self, epoch: _Epoch, cwnd: int) -> int:
         """Be no slower than Reno would be with the same reductions (RFC 9438 §4.3)."""
@@ -162,7 +170,12 @@ class Cubic(_Curve, HyStart):
 
     def on_round_trip(self, rtt: Duration, snd_una: int, snd_nxt: int, now: Instant) -> None:
         """Keep the least round trip, and leave slow start when HyStart says so."""
-        if self._epoch is not None and now - self._epoch.start < _QUIET_AFTER_LOSS:
+        curve = self._curve
+        if (
+            curve is not None
+            and curve.epoch is not None
+            and now - curve.epoch.start < _QUIET_AFTER_LOSS
+        ):
             return
         if not 0 < self._min_rtt <= rtt:
             self._min_rtt = rtt
@@ -180,13 +193,14 @@ class Cubic(_Curve, HyStart):
 
     def reduced_window(self, now: Instant) -> int:  # noqa: ARG002 - the next epoch starts later
         """Fall to β_cubic of the window, and remember where it was (RFC 9438 §4.6 and 4.7)."""
-        cwnd = self.window.cwnd
-        if self.config.cubic_fast_convergence and cwnd < self._w_max:
+        cwnd, curve = self.window.cwnd, self._curve or _Curve()
+        if self.config.cubic_fast_convergence and cwnd < curve.w_max:
             # It did not come back to where it was: leave room to those who came since.
-            self._w_max = cwnd * (_BETA_SCALE + _BETA) // (2 * _BETA_SCALE)
+            curve.w_max = cwnd * (_BETA_SCALE + _BETA) // (2 * _BETA_SCALE)
         else:
-            self._w_max = cwnd
-        self._epoch = None
+            curve.w_max = cwnd
+        curve.epoch = None
+        self._curve = curve
         return cwnd * _BETA // _BETA_SCALE
 
     def on_timeout(self, now: Instant) -> None:  # noqa: ARG002
@@ -195,8 +209,9 @@ class Cubic(_Curve, HyStart):
 
     def on_restart(self, idle: Duration, now: Instant) -> None:
         """Leave out the time in which nothing was sent (RFC 9438 §5.8)."""
-        if self._epoch is not None:
-            self._epoch.start = min(self._epoch.start + idle, now)
+        curve = self._curve
+        if curve is not None and curve.epoch is not None:
+            curve.epoch.start = min(curve.epoch.start + idle, now)
 
 
 def _cube_root(value: int) -> int:
