@@ -12,7 +12,7 @@ from time import thread_time_ns
 from typing import Any, Protocol
 
 from tapstack.base.address import Endpoint, MacAddress, Network, parse_network
-from tapstack.base.contracts import Capabilities, Frame
+from tapstack.base.contracts import Capabilities, Frame, NetDevice
 from tapstack.base.units import SECOND, Instant
 from tapstack.device import vnet
 from tapstack.socket.endpoints import open_endpoint
@@ -53,7 +53,7 @@ class Stopwatch:
             self.total += thread_time_ns() - start
 
 
-class MemoryDevice:
+class MemoryDevice(NetDevice):
     """An end of the wire: like a TAP with offload, with a copy in place of the system calls."""
 
     mtu = 1500

@@ -49,7 +49,7 @@ _FRONT = Struct("!6s6sHBB")
 _MIDDLE = Struct("!HHBB")
 _ALL_HEADERS = Struct("!16sH6sHIIHH IIHHHHIII")
 _UP_TO_PORTS = Struct("!16sH6sHIIHH")
-_TCP_BEHIND_PORTS = Struct("!IIHHHHIII")
+_TCP_BEHIND_SEQ = Struct("!IHHHHIII")
 _SYN_ACK_HEADERS = Struct("!16sH6sHIIHH IIHHHH HHIIII")
 _TCP_LENGTH = TCP_HEADER_LENGTH + TIMESTAMPS_LENGTH
 _IP_AND_TCP = IP_LENGTH + _TCP_LENGTH
@@ -103,6 +103,7 @@ class NeighbourLane:
         "_usual_ttl",
         "_words",
         "_write",
+        "_write_train",
         "heard",
         "interface",
     )
@@ -112,7 +113,7 @@ class NeighbourLane:
         self._known_hop, self._sent = stack.ip.known_hop, interface.sent
         # The one counter that is to be right at once: by it a driver knows that something has left.
         self._counters = stack.counters
-        self._write = interface.device.write
+        self._write, self._write_train = interface.device.write, interface.device.write_train
         self.interface = interface
         """Where the connections' segments come in."""
         assert interface.neighbours is not None  # the loopback hears no other host
@@ -142,7 +143,7 @@ class NeighbourLane:
             and options is self._options
             and self._neighbours.latest is neighbour
             and neighbour.mac is self._mac
-            and length <= self._most
+            and (size or length) <= self._most
             and self._ip_config.ip_default_ttl == self._usual_ttl
             and not self._tracer.on
         ) or self._find_way(pair.remote, options, length, size)
@@ -205,13 +206,13 @@ class NeighbourLane:
             or tcb.options is not self._options
             or self._neighbours.latest is not neighbour
             or neighbour.mac is not self._mac
-            or length > self._most
+            or (size or length) > self._most
             or self._ip_config.ip_default_ttl != self._usual_ttl
             or self._tracer.on
         ) and not self._find_way(remote, tcb.options, length, size):
             return False
         ends, total = local + remote, _IP_AND_TCP + length
-        # As `_up_to_ports`, and what is behind them, in one go.
+        # As `_around_seq`, and what is between, in one go.
         headers = _ALL_HEADERS.pack(
             self._front, total, self._middle, -(self._words + total + ends) % _ONES,
             local, remote, port, its_port,
@@ -235,23 +236,32 @@ class NeighbourLane:
         self._neighbour.confirmed = now
 
     def send_train(
-        self, tcb: Tcb, window: int, units: Sequence[Unit], length: int, size: int, now: Instant
+        self,
+        tcb: Tcb,
+        window: int,
+        units: Sequence[Unit],
+        length: int,
+        size: int,
+        now: Instant,
+        last: Unit | None = None,
+        last_length: int = 0,
     ) -> None:
-        """Send units of `length` octets, right after `is_clear` for one."""
+        """Send units of `length` octets, and a last one, right after `is_clear` for one."""
         if tcb.next_hop_confirmed:
             self._confirm(tcb, now)
-        head, pseudo = self._up_to_ports(tcb.pair, length)
-        pack, write, offload = _TCP_BEHIND_PORTS.pack, self._write, _offload(size)
-        behind_seq = (
-            tcb.rcv_nxt, _DATA_OFFSET | ACK | PSH, window, pseudo, 0,
-            ALIGNED_TIMESTAMPS, tcb.timestamp_now(now), tcb.ts_recent,
-        )  # fmt: skip
-        for seq, text in units:
-            write(make_frame(((head + pack(seq, *behind_seq), *text), offload)), now)
+        stamp = tcb.timestamp_now(now)
+        head, tail = self._around_seq(tcb, window, length, stamp)
+        frames = [(head + seq.to_bytes(4, "big") + tail, *text) for seq, text in units]
         octets = len(units) * (_LENGTH + length)
-        self._sent.frames += len(units)
-        self._sent.octets += octets
+        if last is not None:
+            head, tail = self._around_seq(tcb, window, last_length, stamp)
+            frames.append((head + last[0].to_bytes(4, "big") + tail, *last[1]))
+            octets += _LENGTH + last_length
+        sent = self._sent
+        sent.frames += len(frames)
+        sent.octets += octets
         self._counters["IfOutOctets"] += octets
+        self._write_train(frames, _offload(size), now)
 
     def send_syn_ack(
         self,
@@ -294,15 +304,20 @@ class NeighbourLane:
         self._write(make_frame(((headers,), _UNCUT)), now)
         return True
 
-    def _up_to_ports(self, pair: SocketPair, length: int) -> tuple[bytes, int]:
-        """Lay out the headers of a segment with so much text up to its ports.
+    def _around_seq(self, tcb: Tcb, window: int, length: int, stamp: int) -> tuple[bytes, bytes]:
+        """Lay out the headers of a unit with so much text: what is in front of SEG.SEQ, and behind.
 
-        Gives the sum of its pseudo-header, too (as `pseudo_header_sum`).
+        The checksum field has the sum of the pseudo-header (as `pseudo_header_sum`).
         """
-        local, port, remote, its_port = pair
+        local, port, remote, its_port = tcb.pair
         ends, total = local + remote, _IP_AND_TCP + length
+        pseudo = (ends + _PSEUDO + length) % _ONES or _ONES
         head = _UP_TO_PORTS.pack(
             self._front, total, self._middle, -(self._words + total + ends) % _ONES,
             local, remote, port, its_port,
         )  # fmt: skip
-        return head, (ends + _PSEUDO + length) % _ONES or _ONES
+        tail = _TCP_BEHIND_SEQ.pack(
+            tcb.rcv_nxt, _DATA_OFFSET | ACK | PSH, window, pseudo, 0,
+            ALIGNED_TIMESTAMPS, stamp, tcb.ts_recent,
+        )  # fmt: skip
+        return head, tail

@@ -34,6 +34,8 @@ _HEADERS = Struct("!16s HH 4s H 12s IIHH 4x 4s Q")
 These are: all in front of IP's length; fragment, TTL and protocol; addresses and ports; what makes
 the options timestamps. The two of those are read as one number.
 """
+_ACK_HEADERS = Struct("!18s H 4s H 16s IHH 4x 4s Q")
+"""The same of acknowledgments alone, whose length and SEG.SEQ do not differ either."""
 _LENGTH = _HEADERS.size
 _DATAGRAM = _LENGTH - ETHERNET_LENGTH
 """Octets of a datagram without text."""
@@ -76,24 +78,25 @@ def read_run(first: memoryview, segment_size: int, behind: Sequence[Frame]) -> R
 
     `segment_size` is of the first, octets; 0: it is no unit of several segments.
     """
+    if len(first) == _LENGTH:
+        return _read_acknowledgments(first, behind)
     (
         link, datagram, number, way, check, ends, seq, ack, word, wnd, kind, stamps,
     ) = _HEADERS.unpack_from(first)  # fmt: skip
-    same, plain, varying = (link, way, ends, kind), word | PSH, datagram + number + check
+    same, plain, varying = (link, way, ends, kind, stamps), word | PSH, datagram + number + check
     text = first[_LENGTH:]
-    texts = [text] if text else []
+    texts = [text]
     size = segment_size or len(text)
-    end, packets, frames = seq + len(text), packets_of(len(text), size or 1), 1
+    end, packets, frames = seq + len(text), packets_of(len(text), size), 1
     for (whole,), offload in behind:
         length = len(whole) - _LENGTH
-        if offload is None or length < 0:
+        if offload is None or length <= 0 or (offload.segment_size or length) != size:
             break
         (
-            link, datagram, number, way, check, ends, begin, more, bits, room, kind, latest,
+            link, datagram, number, way, check, ends, begin, more, bits, room, kind, stamps,
         ) = _HEADERS.unpack_from(whole)  # fmt: skip
         if (
-            (link, way, ends, kind) != same
-            or (latest != stamps and (length or _is_older(latest, stamps)))
+            (link, way, ends, kind, stamps) != same
             or bits | PSH != plain
             or begin != end & _MASK
             or (more - ack) & _MASK >= _HALF
@@ -101,22 +104,44 @@ def read_run(first: memoryview, segment_size: int, behind: Sequence[Frame]) -> R
             or (datagram + number + check - varying) % _ONES
         ):
             break
-        if length:
-            if not texts or (offload.segment_size or length) != size:
-                break
-            texts.append(memoryview(whole)[_LENGTH:])
-            end += length
-            packets += -(-length // size)
-            word |= bits
-        elif texts or more == ack:
-            break
-        else:
-            packets += 1
+        texts.append(memoryview(whole)[_LENGTH:])
+        end += length
+        packets += -(-length // size)
+        word |= bits
         frames += 1
-        ack, wnd, stamps = more, room, latest
-    length, said = end - seq, Timestamps(stamps >> 32, stamps & _MASK)
+        ack, wnd = more, room
+    length, said = end - seq, _stamps(same[-1])
     octets = frames * _LENGTH + length
     return Run(frames, octets, seq, ack, word, wnd, texts, length, size, packets, said)
+
+
+def _read_acknowledgments(first: memoryview, behind: Sequence[Frame]) -> Run:
+    """Read the run of a frame without text."""
+    link, number, way, check, ends, ack, word, wnd, kind, stamps = _ACK_HEADERS.unpack_from(first)
+    same, varying, frames = (link, way, ends, word, kind), number + check, 1
+    for (whole,), offload in behind:
+        if offload is None or len(whole) != _LENGTH:
+            break
+        (
+            link, number, way, check, ends, more, bits, room, kind, latest,
+        ) = _ACK_HEADERS.unpack_from(whole)  # fmt: skip
+        if (
+            (link, way, ends, bits, kind) != same
+            or (number + check - varying) % _ONES
+            or not 0 < (more - ack) & _MASK < _HALF
+            or (latest != stamps and _is_older(latest, stamps))
+        ):
+            break
+        frames += 1
+        ack, wnd, stamps = more, room, latest
+    seq = int.from_bytes(ends[-4:], "big")
+    said = _stamps(stamps)
+    return Run(frames, frames * _LENGTH, seq, ack, word, wnd, (), 0, 0, frames, said)
+
+
+def _stamps(both: int) -> Timestamps:
+    """Part TSval from TSecr."""
+    return Timestamps(both >> 32, both & _MASK)
 
 
 def _is_older(latest: int, stamps: int) -> bool:

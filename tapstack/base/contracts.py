@@ -4,7 +4,7 @@ An engine is built from these contracts and never names a sibling: TCP sends thr
 `DatagramSender` and does not know that it is IPv4. Everything that is not pure (a device, time,
 randomness) comes in through them too.
 
-Not done here: any behaviour.
+Not done here: any behaviour, but for what a device knows no better way for.
 """
 
 from collections.abc import Callable, Sequence
@@ -297,6 +297,17 @@ class NetDevice(Protocol):
         """Send a frame. Never blocks, never fails: what the device cannot take is lost, as on a
         wire, and so is everything once it is gone, which `read` says.
         """
+
+    def write_train(
+        self, units: Sequence[Sequence[Buffer]], offload: Offload, now: Instant
+    ) -> None:
+        """Send frames with the same work left to do, each of some parts: as `write` does.
+
+        They are segments of one connection, whose headers are in one piece each, and say the same
+        but for numbers and PSH.
+        """
+        for parts in units:
+            self.write(make_frame((parts, offload)), now)
 
     def next_deadline(self) -> Instant | None:
         """Tell when `read` is to be called although the descriptor is silent, or None."""

@@ -6,14 +6,14 @@ Not done here: deciding what goes this way (`ip/`).
 from collections import deque
 
 from tapstack.base.address import MAC_ZERO
-from tapstack.base.contracts import Capabilities, Frame
+from tapstack.base.contracts import Capabilities, Frame, NetDevice
 from tapstack.base.units import Instant
 
 MTU = 65536  # as Linux's lo
 QUEUE_LENGTH = 1000  # frames, as Linux's default txqueuelen
 
 
-class LoopbackDevice:
+class LoopbackDevice(NetDevice):
     """A link of one station. Units come back whole and trusted: no octet crosses a wire."""
 
     def __init__(self, name: str = "lo") -> None:

@@ -7,7 +7,7 @@ from tapstack.base.contracts import Frame, NetDevice
 from tapstack.base.units import Instant
 
 
-class Middleware:
+class Middleware(NetDevice):
     """A device that does all as the one it wraps."""
 
     def __init__(self, device: NetDevice) -> None:

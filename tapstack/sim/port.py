@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from tapstack.base.contracts import Capabilities, Frame
+from tapstack.base.contracts import Capabilities, Frame, NetDevice
 from tapstack.base.units import Instant
 from tapstack.device.descriptor import derive_mac
 from tapstack.device.parcel import Parcel
@@ -27,8 +27,8 @@ class Outlet(Protocol):
         """Take a frame."""
 
 
-class Port:
-    """A device that frames leave through a pipe; implements `NetDevice`."""
+class Port(NetDevice):
+    """A device that frames leave through a pipe."""
 
     def __init__(self, pipe: Outlet, host: str, name: str, mtu: int, *, offload: bool) -> None:
         self.pipe = pipe

@@ -89,9 +89,17 @@ class Lane(Protocol):
         """Send a SYN-ACK that has every option of Linux's, if it can be sent so; False: decline."""
 
     def send_train(
-        self, tcb: Tcb, window: int, units: Sequence[Unit], length: int, size: int, now: Instant
+        self,
+        tcb: Tcb,
+        window: int,
+        units: Sequence[Unit],
+        length: int,
+        size: int,
+        now: Instant,
+        last: Unit | None = None,
+        last_length: int = 0,
     ) -> None:
-        """Send units of `length` octets, right after `is_clear` for one."""
+        """Send units of `length` octets, and a last one, right after `is_clear` for one."""
 
 
 def send_plain(

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 
+_MASK = 0xFFFFFFFF
+
+
 class _Piece:
     """Text that waits: it ends at a sequence number, in front of which it may be pushed."""
 
@@ -110,12 +113,13 @@ class SendPieces:
 
         Tells whether it is pushed.
         """
-        if tcb.pushed_seq is None:
-            tcb.pushed_seq = add(end, -length)
-        pushed = sub(end, tcb.pushed_seq) > tcb.max_snd_wnd // 2
-        if pushed:
-            tcb.pushed_seq = end
-        return pushed
+        before = tcb.pushed_seq
+        if before is None:
+            before = tcb.pushed_seq = (end - length) & _MASK
+        if (end - before) & _MASK <= tcb.max_snd_wnd >> 1:
+            return False
+        tcb.pushed_seq = end
+        return True
 
     def push(self, tcb: Tcb) -> None:
         """Have the last piece end with PSH."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
+# A member of an Enum is looked up at length each time that it is named.
+_PROBE, _SYN_RECEIVED = Purpose.PROBE, State.SYN_RECEIVED
+
 ENABLED = (3, 4)
 """Values of `tcp_early_retrans` that ask for probes, as Linux has it."""
 
@@ -42,7 +45,7 @@ def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> boo
         or not segments
         or not tcb.sack_permitted
         or tcb.recovery.phase not in PROBING
-        or tcb.state is State.SYN_RECEIVED
+        or tcb.state is _SYN_RECEIVED
     ):
         return False
     if rtt.srtt_8:
@@ -54,7 +57,7 @@ def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> boo
     else:
         pto = INITIAL_RTO
     rto = tcb.rto() if rto_restarts else segments[0].sent_at + tcb.rto() - now
-    arm_for(tcb, Purpose.PROBE, now + (rto if 0 < rto < pto else pto))
+    arm_for(tcb, _PROBE, now + (rto if 0 < rto < pto else pto))
     return True
 
 

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from tapstack.tcp.plain_segment import Lane, Unit
     from tapstack.tcp.tcb import Tcb
 
+# A member of an Enum is looked up at length each time that it is named.
+_ESTABLISHED, _CLOSE_WAIT = State.ESTABLISHED, State.CLOSE_WAIT
+_IDLE, _BUSY = Limit.IDLE, Limit.BUSY
+
 
 def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its_end: bool) -> int:
     """Queue and send the full pieces of a text that may leave at once; tell how many octets.
@@ -60,8 +64,8 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its
     _begin(tcb, now)
     _send_pieces(tcb, lane, text[:taken], size, now, is_whole=is_whole)
     _count(ctx, tcb, packets_of(taken, mss), taken)
-    if tcb.statistics.limit is Limit.IDLE:
-        tcb.statistics.note_limit(Limit.BUSY, now)  # the flush may come after the last ACK
+    if tcb.statistics.limit is _IDLE:
+        tcb.statistics.note_limit(_BUSY, now)  # the flush may come after the last ACK
     note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
     if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
         rearm_retransmission(tcb, now)
@@ -94,14 +98,14 @@ def _send_pieces(
     pieces, packets = tcb.send_buffer.append_pieces(text, size), size // mss
     last = pieces.pop() if is_whole else b""
     segments, units = [], []
+    pass_by = tcb.send_pieces.pass_by
     for piece in pieces:
         end = add(seq, size)
-        pushed = tcb.send_pieces.pass_by(tcb, end, size)
-        flags = PSH if pushed else 0
+        flags = PSH if pass_by(tcb, end, size) else 0
         segments.append(SentSegment(seq, end, flags, mss, now, packets, departure))
         units.append((seq, (piece,)))
         seq = end
-    length = len(last)
+    rest, length = (seq, (last,)), len(last)
     if last:
         end, packets = add(seq, length), packets_of(length, mss)
         segments.append(SentSegment(seq, end, PSH, mss, now, packets, departure))
@@ -110,9 +114,12 @@ def _send_pieces(
             tcb.small_sent_end = end
     tcb.sent.append_bursts(segments)
     tcb.snd_nxt = end
+    if length > mss:
+        lane.send_train(tcb, window, units, size, mss, now, rest, length)
+        return
     lane.send_train(tcb, window, units, size, mss, now)
     if last:
-        lane.send(tcb, ACK | PSH, seq, window, (last,), length, mss if length > mss else 0, now)
+        lane.send(tcb, ACK | PSH, seq, window, (last,), length, 0, now)
 
 
 def send_waiting_train(
@@ -154,7 +161,7 @@ def send_waiting_train(
 def _is_anything_else(tcb: Tcb, now: Instant) -> bool:
     """Tell whether anything is under way, or due, but the sending of new text."""
     return bool(
-        tcb.state not in (State.ESTABLISHED, State.CLOSE_WAIT)
+        (tcb.state is not _ESTABLISHED and tcb.state is not _CLOSE_WAIT)
         or (not tcb.undisturbed and look_for_disturbance(tcb))
         or not tcb.rcv_wind_shift  # without, a window may change with each segment that leaves
         or path_mtu.is_to_ask(tcb, now)

@@ -43,6 +43,30 @@ def test_parts_are_gathered(ends: Pair) -> None:
     assert theirs.recv(100) == header(device) + b"abc"
 
 
+def test_a_train_is_its_units_one_by_one(ends: Pair) -> None:
+    device, theirs = ends
+    units = [tcp_unit(bytes([number]) * 3000, 1448) for number in range(3)]
+    device.write_train([unit.parts for unit in units], units[0].offload, 0)
+    for unit in units:
+        begun = vnet.build(unit) if device.capabilities.segmentation else b""
+        assert theirs.recv(9000) == begun + joined(unit)
+    assert device.frames_lost == 0
+
+
+def test_what_the_kernel_does_not_take_of_a_train_is_lost_and_counted(ends: Pair) -> None:
+    device, theirs = ends
+    while not device.frames_lost:
+        device.write(Frame((bytes(1500),)), 0)
+    lost = device.frames_lost
+    unit = tcp_unit(bytes(30_000), 1448)
+    device.write_train([unit.parts] * 3, unit.offload, 0)
+    assert device.frames_lost == lost + 3
+    theirs.close()
+    device.write_train([unit.parts], unit.offload, 0)
+    with pytest.raises(OSError, match="the device pair0 is gone"):
+        device.read(0)
+
+
 def test_a_frame_of_more_parts_than_the_kernel_gathers_is_sent(ends: Pair) -> None:
     device, theirs = ends
     device.write(Frame([b"x"] * 5000), 0)

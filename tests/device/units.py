@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from tapstack.base.checksum import pseudo_header_sum
-from tapstack.base.contracts import Buffer, Capabilities, Frame, Offload
+from tapstack.base.contracts import Buffer, Capabilities, Frame, NetDevice, Offload
 from tapstack.eth.wire import EthernetHeader, build as build_eth
 from tapstack.ip import wire as ip
 
@@ -126,7 +126,7 @@ def units(draw: st.DrawFn) -> Frame:
     return Frame(split(joined(unit), draw(st.lists(words, max_size=5))), unit.offload)
 
 
-class ListDevice:
+class ListDevice(NetDevice):
     """A device whose wire is two lists."""
 
     def __init__(self, *, checksum: bool = False, segmentation: bool = False) -> None:

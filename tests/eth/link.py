@@ -12,7 +12,14 @@ from tapstack.arp.config import ArpConfig
 from tapstack.arp.neighbour import Neighbour
 from tapstack.arp.wire import REPLY, REQUEST, ArpPacket
 from tapstack.base.address import MAC_BROADCAST, MAC_ZERO, Network
-from tapstack.base.contracts import Buffer, Capabilities, Frame, Interface, Offload
+from tapstack.base.contracts import (
+    Buffer,
+    Capabilities,
+    Frame,
+    Interface,
+    NetDevice,
+    Offload,
+)
 from tapstack.base.counters import Counters
 from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.base.timers import TimerQueue
@@ -43,7 +50,7 @@ class Sent(NamedTuple):
     offload: Offload | None
 
 
-class FakeDevice:
+class FakeDevice(NetDevice):
     """A device that remembers what was written."""
 
     def __init__(self, mac: bytes = OUR_MAC, name: str = "tap0") -> None:

@@ -13,7 +13,14 @@ from hypothesis import given, strategies as st
 
 from tapstack.base.address import Endpoint, Network, parse_ipv4
 from tapstack.base.checksum import complete_checksum, pseudo_header_sum
-from tapstack.base.contracts import VERIFIED, Capabilities, Frame, Offload, SocketEvent
+from tapstack.base.contracts import (
+    VERIFIED,
+    Capabilities,
+    Frame,
+    NetDevice,
+    Offload,
+    SocketEvent,
+)
 from tapstack.device.loopback import LoopbackDevice
 from tapstack.eth.wire import EthernetHeader, build as build_eth
 from tapstack.express_datagrams import DatagramLane
@@ -29,7 +36,7 @@ FIELDS = st.sampled_from([0, 1, 2, 4, 5, 6, 11, 12, 14, 15, 16, 17, 20, 22, 23, 
 """Octets of the headers, a few of each."""
 
 
-class Wire:
+class Wire(NetDevice):
     """A device that keeps what is sent."""
 
     name, mtu, mac, capabilities = "tap0", 1500, OUR_MAC, Capabilities(True, True, True)

@@ -4,7 +4,7 @@ import pytest
 
 from tapstack.arp.neighbour import Neighbour, NeighbourState
 from tapstack.base.address import Network, parse_ipv4, parse_mac, parse_network
-from tapstack.base.contracts import Capabilities, Frame
+from tapstack.base.contracts import Capabilities, Frame, NetDevice
 from tapstack.base.counters import Counters
 from tapstack.base.errors import Drop
 from tapstack.base.timers import TimerQueue
@@ -18,7 +18,7 @@ from tests.shell.conftest import Shell
 MAC = parse_mac("02:00:00:00:00:01")
 
 
-class SilentDevice:
+class SilentDevice(NetDevice):
     """An Ethernet link on which nobody ever says anything."""
 
     name = "tap0"
