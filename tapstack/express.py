@@ -72,15 +72,15 @@ class ExpressLane:
         self.syns = SynLane(stack, self.lane_of)
 
     def receive(
-        self, interface: NetworkInterface, frame: Frame, now: Instant, behind: Sequence[Frame] = ()
+        self, interface: NetworkInterface, frames: Sequence[Frame], at: int, now: Instant
     ) -> int:
-        """Take a plain segment and those `behind` that continue it: tell how many, 0: decline."""
-        octets = frame.parts[0]
+        """Take a plain segment, and what continues it behind: tell how many, 0: decline."""
+        (octets,), offload = frames[at]
         length = len(octets) - _LENGTH
         if length < 0 or self._tracer.on:
             return 0
         if length == SYN_LONGER and octets[FLAGS_AT] == SYN:
-            return self.syns.receive(interface, frame, now)
+            return self.syns.receive(interface, octets, offload, now)
         (
             addresses, front, total_length, number, way, check, source, destination,
             port, our_port, seq, ack, word, wnd, up, option, stamp, echo,
@@ -103,19 +103,21 @@ class ExpressLane:
         total = front + total_length + number + way + check + source + destination
         if total % ONES != ETHERTYPE_IPV4 or PROTOCOL_TCP in self._raw_protocols:
             return 0
-        offload, ctx = frame.offload, self._context
-        if offload is None and not is_segment_intact(source, destination, memoryview(octets)):
+        ctx, size = self._context, 0
+        if offload is not None:
+            size = offload.segment_size
+        elif not is_segment_intact(source, destination, memoryview(octets)):
             return 0
-        size = 0 if offload is None else offload.segment_size
         if word & FIN or tcb.state in TURNING:
             taken = not length and take_expected_turn(
                 ctx, tcb, seq, ack, word, wnd, stamp, echo, now
             )
         else:
-            if behind and is_followed(octets, behind[0]):
-                frames = self._take_run(interface, tcb, memoryview(octets), size, behind, now)
-                if frames:
-                    return frames
+            behind = at + 1
+            if behind < len(frames) and is_followed(octets, frames[behind]):
+                run = self._take_run(interface, tcb, memoryview(octets), size, frames[behind:], now)
+                if run:
+                    return run
             if taken := length < SHORT and not size:
                 text = octets[_LENGTH:]
                 taken = take_exchange(ctx, tcb, seq, ack, word, wnd, stamp, echo, text, now)

@@ -32,7 +32,7 @@ from tapstack.tcp.wire import PROTOCOL_TCP
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tapstack.base.contracts import Frame
+    from tapstack.base.contracts import Buffer, Offload
     from tapstack.base.units import Instant
     from tapstack.interface import NetworkInterface
     from tapstack.ip.paths import Hop
@@ -61,9 +61,11 @@ class SynLane:
         # The last that `_is_way` has looked at.
         self._ends = (0, 0, 0)  # of the latest SYN: our address and port, and the peer's address
 
-    def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> bool:
+    def receive(
+        self, interface: NetworkInterface, octets: Buffer, offload: Offload | None, now: Instant
+    ) -> bool:
         """Take a frame of a usual SYN's length, if it is for a listener of ours; False: decline."""
-        octets, stack = frame.parts[0], self._stack
+        stack = self._stack
         (
             addresses, front,
             total_length, number, way, check, source, destination,
@@ -86,7 +88,7 @@ class SynLane:
         total = front + total_length + number + way + check + source + destination
         if lane is None or total % ONES != ETHERTYPE_IPV4 or PROTOCOL_TCP in self._raw_protocols:
             return False
-        if frame.offload is None and not is_segment_intact(source, destination, memoryview(octets)):
+        if offload is None and not is_segment_intact(source, destination, memoryview(octets)):
             return False
         # Connections that have these in common need the numbers but once.
         if (destination, our_port, source) == self._ends:

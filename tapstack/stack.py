@@ -117,9 +117,8 @@ class Stack:
 
     def receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
         """First door: a frame arrives. What is malformed is counted, and goes no further."""
-        if self._express.receive(interface, frame, now, ()):
-            tcp = self._tcp_context
-            if tcp.dirty or tcp.replies or tcp.resets:
+        if self._express.receive(interface, (frame,), 0, now):
+            if self._tcp_context.is_due:
                 self.flush(now)
             return
         if not self._datagram_lane.receive(interface, (frame,), now):
@@ -127,16 +126,18 @@ class Stack:
         self.flush(now)
 
     def receive_all(self, interface: NetworkInterface, frames: list[Frame], now: Instant) -> None:
-        """First door, for frames that came one right behind the other: it empties their list."""
-        while frames:
-            taken = self._express.receive(interface, frames[0], now, frames[1:])
+        """First door, for frames that came one right behind the other."""
+        express, tcp, at, count = self._express.receive, self._tcp_context, 0, len(frames)
+        while at < count:
+            taken = express(interface, frames, at, now)
             if not taken:
-                taken = self._datagram_lane.receive(interface, frames, now)
+                taken = self._datagram_lane.receive(interface, frames[at:], now)
                 if not taken:
-                    self._deliver(interface, frames[0], now)
+                    self._deliver(interface, frames[at], now)
                     taken = 1
-            self.flush(now)
-            del frames[:taken]
+            if tcp.is_due or self._looping:
+                self.flush(now)
+            at += taken
 
     def expire(self, now: Instant) -> None:
         """Second door: time has come to `now`; every deadline up to then is met."""
@@ -148,8 +149,7 @@ class Stack:
 
         What goes to ourselves is delivered within the same call, until nothing more comes of it.
         """
-        tcp = self._tcp_context
-        if tcp.dirty or tcp.replies or tcp.resets:
+        if self._tcp_context.is_due:
             self.tcp.flush(now)
         if self._looping:
             self._loop_back(now)

@@ -14,6 +14,8 @@ import os
 import select
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from itertools import islice
 from time import monotonic_ns
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
@@ -335,10 +337,10 @@ class Driver:
         Tells how many runs these were: there may be more if they are a turn's.
         """
         interface, stack, counters = self._interfaces[fd], self._stack, self._counters
-        read, taken = interface.device.read, 0
+        read, taken, now = interface.device.read, 0, self.now
         try:
             while taken < _RUNS_A_TURN:
-                frame = read(self.now)
+                frame = read(now)
                 if frame is None:
                     if hung_up:
                         raise OSError(errno.ENODEV, "its descriptor hung up")
@@ -347,25 +349,22 @@ class Driver:
                 taken += 1
                 # Else to ask whether there is another costs less than to try in vain.
                 goes_on = hurries or len(frame[0][0]) > _UNIT
-                while goes_on and len(frames) < _FRAMES_A_RUN:
-                    frame = read(self.now)
-                    if frame is None:
-                        goes_on = False
-                    else:
-                        frames.append(frame)
+                if goes_on:
+                    frames += islice(iter(partial(read, now), None), _FRAMES_A_RUN - 1)
+                    goes_on = len(frames) == _FRAMES_A_RUN
                 before = counters["IfOutOctets"]
                 try:
                     if len(frames) == 1:
-                        stack.receive(interface, frames[0], self.now)
+                        stack.receive(interface, frame, now)
                     else:
-                        stack.receive_all(interface, frames, self.now)
+                        stack.receive_all(interface, frames, now)
                 except Exception as error:  # as in `guard`
                     if was_raised_by_signal_handler(error):
                         raise
                     _log_defect()
                 if not (goes_on or hung_up) and (stack.events or counters["IfOutOctets"] == before):
                     break  # else what has left may be answered: a SYN-ACK always is
-                self.now = monotonic()
+                self.now = now = monotonic()
         except OSError as gone:
             self._give_up(fd, gone)
             return 0

@@ -6,6 +6,7 @@ Not done here: protocol.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tapstack.base.address import Ipv4Address
 from tapstack.base.contracts import DatagramSender, Entropy, EventSink
 from tapstack.base.counters import Counters
 from tapstack.base.timers import TimerQueue
@@ -37,11 +38,13 @@ class Context:
     fast_open_keys: FastOpenKeys
     fast_open_peers: FastOpenPeers = field(default_factory=FastOpenPeers)
     dirty: list[Tcb] = field(default_factory=list)
-    """Connections that the flush will ask for output."""
+    """Connections that the flush will ask for output: `mark_dirty`."""
     replies: list[tuple[int, int, Segment, str]] = field(default_factory=list)
-    """Segments that belong to no connection, for the flush: source, destination, why."""
+    """Segments that belong to no connection, for the flush: source, destination, why: `reply`."""
     resets: list[tuple[Tcb, str]] = field(default_factory=list)
-    """Connections that the flush is to reset, and why; they may have ended by then."""
+    """Connections that the flush is to reset, and why: `reset`. They may have ended by then."""
+    is_due: bool = False
+    """Whether there is anything for the flush to do: any of these three."""
     spare_segment: SentSegment | None = None
     """An entry of a retransmission queue that was sent once and acknowledged: as good as new, for
     the next that is sent. For `exchange.py` and `short_text.py`."""
@@ -65,5 +68,15 @@ class Context:
     def mark_dirty(self, tcb: Tcb) -> None:
         """Ask the flush to look at a connection."""
         if not tcb.dirty:
-            tcb.dirty = True
+            tcb.dirty = self.is_due = True
             self.dirty.append(tcb)
+
+    def reply(self, source: Ipv4Address, destination: Ipv4Address, seg: Segment, why: str) -> None:
+        """Have the flush send a segment that belongs to no connection."""
+        self.is_due = True
+        self.replies.append((source, destination, seg, why))
+
+    def reset(self, tcb: Tcb, why: str) -> None:
+        """Have the flush reset a connection."""
+        self.is_due = True
+        self.resets.append((tcb, why))

@@ -156,7 +156,7 @@ def _take_text(ctx: Context, tcb: Tcb, text: Buffer, length: int, now: Instant) 
 def _acknowledge(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Send an ACK, as the flush would, if that has nothing else to do; False: it has to."""
     lane = tcb.lane
-    if lane is None or ctx.dirty or ctx.replies or ctx.resets:
+    if lane is None or ctx.is_due:
         return False
     return send_ack(ctx, tcb, lane, now)
 

@@ -108,7 +108,7 @@ def _answer_with_cookie(
     window = min(draft.receive_space.threshold, MAX_UNSCALED)
     flags |= ecn.flags_of_syn(ctx.config, draft, flags)
     answer = Segment(local.port, remote.port, iss, draft.rcv_nxt, flags, window, 0, options, b"")
-    ctx.replies.append((local.address, remote.address, answer, "SYN cookie"))
+    ctx.reply(local.address, remote.address, answer, "SYN cookie")
     listener.cookie_sent_at = now
     ctx.counters["TcpExtSyncookiesSent"] += 1
 

@@ -73,9 +73,7 @@ def close_at_once(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         or options.linger == 0
         or tcb.orphaned
         or ctx.orphans >= ctx.config.tcp_max_orphans
-        or ctx.dirty
-        or ctx.replies
-        or ctx.resets
+        or ctx.is_due
         or ctx.tracer.on
     ):
         return False

@@ -155,10 +155,11 @@ class Tcp:
     def flush(self, now: Instant) -> None:
         """Send what the doors left to be sent: replies, then each dirty connection's output."""
         ctx = self._ctx
-        while ctx.dirty or ctx.replies or ctx.resets:
+        while ctx.is_due:
             if ctx.replies or ctx.resets:
                 self._send_replies(now)
             dirty, ctx.dirty = ctx.dirty, []
+            ctx.is_due = bool(ctx.replies or ctx.resets)
             for tcb in dirty:
                 tcb.dirty = False
                 send_what_may_be_sent(ctx, tcb, now)

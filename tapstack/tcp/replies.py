@@ -30,7 +30,7 @@ def reset_in_reply_to(
         reset = Segment(*ports, seg.ack, 0, RST, 0, 0, NO_OPTIONS, b"")
     else:
         reset = Segment(*ports, 0, seg.end, RST | ACK, 0, 0, NO_OPTIONS, b"")
-    ctx.replies.append((destination, source, reset, why))
+    ctx.reply(destination, source, reset, why)
 
 
 def reset_peer(ctx: Context, tcb: Tcb, why: str) -> None:
@@ -38,4 +38,4 @@ def reset_peer(ctx: Context, tcb: Tcb, why: str) -> None:
 
     Deviation: like Linux, the reset carries an ACK too, which costs nothing and helps middleboxes.
     """
-    ctx.resets.append((tcb, why))
+    ctx.reset(tcb, why)

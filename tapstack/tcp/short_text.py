@@ -54,9 +54,7 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
         or tcb.state is not _ESTABLISHED
         or tcb.send_blocked
         or tcb.options.cork
-        or ctx.dirty
-        or ctx.replies
-        or ctx.resets
+        or ctx.is_due
         or not ctx.config.tcp_notsent_lowat
         or (not tcb.undisturbed and look_for_disturbance(tcb))
         or (now - tcb.path_asked_at >= FRESH and not path_mtu.is_as_before(ctx, tcb, lane, now))

@@ -144,7 +144,7 @@ def _acknowledge(
     window = min(request.window, MAX_UNSCALED) >> tcb.rcv_wind_shift
     ports, options = (tcb.local.port, tcb.remote.port), Options(timestamps=stamps)
     answer = Segment(*ports, tcb.snd_nxt, tcb.rcv_nxt, ACK, window, 0, options, b"")
-    ctx.replies.append((tcb.local.address, tcb.remote.address, answer, why))
+    ctx.reply(tcb.local.address, tcb.remote.address, answer, why)
 
 
 def _reset(ctx: Context, tcb: Tcb, seg: Segment, why: str) -> None:

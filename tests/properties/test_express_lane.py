@@ -188,11 +188,11 @@ def play(scenario: Scenario, *, express: bool) -> History:
         def receive(
             express_lane: ExpressLane,
             interface: NetworkInterface,
-            frame: Frame,
+            frames: Sequence[Frame],
+            at: int,
             now: Instant,
-            behind: Sequence[Frame],
         ) -> int:
-            taken = take(express_lane, interface, frame, now, behind) if express else 0
+            taken = take(express_lane, interface, frames, at, now) if express else 0
             history.expected += taken
             return taken
 
@@ -257,10 +257,8 @@ def play(scenario: Scenario, *, express: bool) -> History:
             history.opened += tcb is not None
             return tcb
 
-        def receive_syn(
-            lane_of_syns: SynLane, interface: NetworkInterface, frame: Frame, now: Instant
-        ) -> bool:
-            taken = express and take_syn(lane_of_syns, interface, frame, now)
+        def receive_syn(lane_of_syns: SynLane, *arguments: Any) -> bool:
+            taken = express and take_syn(lane_of_syns, *arguments)
             history.syns += taken
             return taken
 

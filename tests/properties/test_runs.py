@@ -128,6 +128,7 @@ def play(scenario: Scenario, taken: list[int], *, express: bool) -> History:
             noting = express
             if express:
                 stack.receive_all(interface, frames, now)
+                frames = []
             while frames:
                 length = max(next(before), 1)
                 run, frames = frames[:length], frames[length:]
