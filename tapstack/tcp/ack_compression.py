@@ -29,15 +29,15 @@ _BLOCKS_TOLD = 2
 
 def hold_back(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Have an ACK that is owed wait for others, if it may."""
-    acks, config = tcb.acks, ctx.config
-    if not tcb.sack_permitted or acks.compressed >= config.tcp_comp_sack_nr:
+    config = ctx.config
+    if not tcb.sack_permitted or tcb.compressed_acks >= config.tcp_comp_sack_nr:
         return False
-    if acks.told != tcb.rcv_nxt:
-        acks.told, acks.times_told = tcb.rcv_nxt, 0
-    if acks.times_told < _DUPLICATES:
-        acks.times_told += 1
+    if tcb.acks_told != tcb.rcv_nxt:
+        tcb.acks_told, tcb.times_told = tcb.rcv_nxt, 0
+    if tcb.times_told < _DUPLICATES:
+        tcb.times_told += 1
         return False
-    acks.compressed += 1
+    tcb.compressed_acks += 1
     if tcb.compression_timer.deadline is None:
         timer, deadline = tcb.compression_timer, now + _delay(config, tcb)
         tcb.compression_timer = ctx.timers.arm(timer, deadline, (ctx, tcb), on_timeout)
@@ -53,15 +53,15 @@ def _delay(config: TcpConfig, tcb: Tcb) -> Duration:
 
 def before_block(ctx: Context, tcb: Tcb, left: int, right: int, now: Instant) -> None:
     """Send the ACK that waits, if a range that came now would push a block out of it."""
-    if tcb.acks.compressed and tcb.sacks and tcb.sacks.rank(left, right) >= _BLOCKS_TOLD:
-        tcb.acks.compressed -= 1
+    if tcb.compressed_acks and tcb.sacks and tcb.sacks.rank(left, right) >= _BLOCKS_TOLD:
+        tcb.compressed_acks -= 1
         transmit(ctx, tcb, sequence_of_ack(tcb), ACK, 0, now, "acknowledge")
 
 
 def on_timeout(owner: tuple[Context, Tcb], now: Instant) -> None:  # noqa: ARG001 - every expiry's form
     """Send the ACK that stands for all that were held back."""
     ctx, tcb = owner
-    if tcb.acks.compressed:
-        tcb.acks.compressed -= 1
+    if tcb.compressed_acks:
+        tcb.compressed_acks -= 1
         tcb.acks.due = True
         ctx.mark_dirty(tcb)

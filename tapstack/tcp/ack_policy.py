@@ -17,7 +17,6 @@ from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.receive_space import text_in_segment
 
 if TYPE_CHECKING:
-    from tapstack.tcp.segment import SackBlock
     from tapstack.tcp.tcb import Tcb
 
 _MAX_QUICK_ACKS = 16
@@ -56,21 +55,10 @@ class AckPolicy:
     """Estimate of the size of the peer's full segments, octets."""
     last_text_at: Instant = 0
     """When text last arrived."""
-    duplicate: SackBlock | None = None
-    """Text that came a second time: the next ACK reports it first (RFC 2883)."""
-    no_memory: bool = False
-    """Text had to be refused: the next ACK shuts the window."""
     pushed: bool = False
     """A segment smaller than a full one, or a full one with PSH, came since the last ACK."""
     pushed_again: bool = False
     """And one more."""
-    compressed: int = 0
-    """ACKs of text beyond gaps that wait for each other. This and the next are written by
-    `ack_compression.py`, and this by `transmission.py`."""
-    told: int = 0
-    """An RCV.NXT whose ACKs were sent at once, as text beyond a gap came."""
-    times_told: int = 0
-    """How many those were."""
     last_length: int = 0
     """Octets of text in the last segment, if it may have been a full one of a smaller size."""
 
@@ -157,8 +145,7 @@ class AckPolicy:
             self.quick -= 1
             if not self.quick:
                 self.ato = ATO_MIN
-        self.due = self.owed = self.fresh = self.pushed = self.pushed_again = self.no_memory = False
-        self.duplicate = None
+        self.due = self.owed = self.fresh = self.pushed = self.pushed_again = False
 
     def on_timeout(self, rto: Duration) -> None:
         """The delayed ACK's time is up: it was delayed in vain, so guess better next time."""

@@ -9,11 +9,10 @@ Not done here: counting what was delivered (`recovery.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.base.units import SECOND, Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,26 +39,10 @@ make_departure: Callable[[tuple[int, Instant, Instant, bool]], Departure] = part
 """As `Departure` itself, without its call between."""
 
 
-@dataclass(slots=True)
-class DeliveryRate:
-    """The estimator of one connection."""
-
-    delivered_at: Instant = 0
-    """When something last proved to have arrived."""
-    first_sent_at: Instant = 0
-    app_limited_until: int = -1
-    """Samples are limited by the user until more segments than these are delivered; 0: they are
-    not; −1: nothing was ever sent."""
-    segments: int = 0
-    """Of the sample that counts: segments that were delivered."""
-    interval: Duration = 0
-    """And the time that they took; 0: there is no sample."""
-    app_limited: bool = True
-    """Whether the user limited it."""
-
-    def octets_per_second(self, mss: int) -> int:
-        """Give the rate of the sample that counts; 0 while there is none."""
-        return self.segments * mss * SECOND // self.interval if self.interval else 0
+def octets_per_second(tcb: Tcb) -> int:
+    """Give the rate of the sample that counts; 0 while there is none."""
+    interval = tcb.rate_interval
+    return tcb.rate_segments * tcb.effective_mss * SECOND // interval if interval else 0
 
 
 def on_sent(tcb: Tcb, segment: SentSegment, now: Instant, *, nothing_in_flight: bool) -> None:
@@ -69,13 +52,10 @@ def on_sent(tcb: Tcb, segment: SentSegment, now: Instant, *, nothing_in_flight: 
 
 def depart(tcb: Tcb, now: Instant, *, nothing_in_flight: bool) -> Departure:
     """Tell how things stand as something is sent."""
-    rate = tcb.delivery_rate
     if nothing_in_flight:
-        rate.first_sent_at = rate.delivered_at = now
-    limited = rate.app_limited_until != 0
-    return make_departure(
-        (tcb.statistics.delivered, rate.delivered_at, rate.first_sent_at, limited)
-    )
+        tcb.first_sent_at = tcb.delivered_at = now
+    limited = tcb.app_limited_until != 0
+    return make_departure((tcb.statistics.delivered, tcb.delivered_at, tcb.first_sent_at, limited))
 
 
 def on_user_sends(tcb: Tcb) -> None:
@@ -87,7 +67,7 @@ def on_user_sends(tcb: Tcb) -> None:
         and sent.lost_out <= sent.retrans_out
         and (not tcb.send_buffer.octets or tcb.unsent() < tcb.effective_mss)
     ):
-        tcb.delivery_rate.app_limited_until = tcb.statistics.delivered + in_flight or 1
+        tcb.app_limited_until = tcb.statistics.delivered + in_flight or 1
 
 
 def take_sample(
@@ -97,20 +77,20 @@ def take_sample(
 
     `departure` and `sent_at` tell of the one of them that was sent last.
     """
-    rate, delivered = tcb.delivery_rate, tcb.statistics.delivered
-    if 0 != rate.app_limited_until < delivered:
-        rate.app_limited_until = 0
+    delivered = tcb.statistics.delivered
+    if 0 != tcb.app_limited_until < delivered:
+        tcb.app_limited_until = 0
     if arrived:
-        rate.delivered_at = now
+        tcb.delivered_at = now
     if departure is None:
         return
-    rate.first_sent_at = sent_at
+    tcb.first_sent_at = sent_at
     sending, interval = sent_at - departure.first_sent_at, now - departure.delivered_at
     if sending > interval:
         interval = sending
     if interval < (tcb.rtt.min_rtt or 1):
         return  # ACKs that came faster than the path can be: they tell nothing
     segments, limited = delivered - departure.delivered, departure.app_limited
-    if not limited or segments * rate.interval >= rate.segments * interval:
-        rate.segments, rate.interval = segments, interval
-        rate.app_limited = limited
+    if not limited or segments * tcb.rate_interval >= tcb.rate_segments * interval:
+        tcb.rate_segments, tcb.rate_interval = segments, interval
+        tcb.rate_app_limited = limited

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import READABLE
-from tapstack.base.sharing import shared
+from tapstack.base.sharing import about, shared
 from tapstack.tcp import rack, receive_space
 from tapstack.tcp.ack_policy import CERTAIN_LENGTH, HALF_ATO_MIN, MIN_RCV_MSS
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
@@ -89,7 +89,7 @@ def take_exchange(
         if (
             length >= tcb.acks.rcv_mss
             or (length >= _FULL_UNPUSHED and not flags & PSH)
-            or tcb.receive_memory.charge
+            or tcb.receive_queue.charge
             or tcb.read_shut
             or (seq - tcb.rcv_wup + length) & _MASK > tcb.rcv_wnd
         ):
@@ -118,13 +118,13 @@ def take_exchange(
 
 def _take_text(ctx: Context, tcb: Tcb, text: Buffer, length: int, now: Instant) -> None:
     """Take text, and see that its ACK leaves in time."""
-    queue, memory, acks, space = tcb.receive_queue, tcb.receive_memory, tcb.acks, tcb.receive_space
+    queue, acks, space = tcb.receive_queue, tcb.acks, tcb.receive_space
     charge, room = memory_of(PLAIN_HEADERS + length)
     queue.pieces = [bytes(text)]
     queue.octets = length
-    tcb.rcv_nxt = memory.right = end = (tcb.rcv_nxt + length) & _MASK
-    memory.charge = memory.last = charge
-    memory.room = room
+    tcb.rcv_nxt = queue.right = end = (tcb.rcv_nxt + length) & _MASK
+    queue.charge = queue.last = charge
+    queue.room = room
     tcb.statistics.bytes_received += length
     tcb.statistics.data_segs_in += 1
     acks.owed = True
@@ -191,7 +191,7 @@ def _take_acknowledgment(
     least = estimator.min_rtt
     if least is None or rtt <= least or now - estimator.min_rtt_at > estimator.min_rtt_lifetime:
         estimator.min_rtt = rtt
-        estimator.min_rtt_at = now
+        estimator.min_rtt_at = about(now)
     tcb.congestion.on_round_trip(rtt, ack, ack, now)
     if tcb.rack is not _NOTHING_HEARD:
         rack.on_all_arrived(tcb)
@@ -216,23 +216,23 @@ def _work_out_rates(
     paced = tcb.effective_mss * cwnd * percent * PACING_UNIT
     if paced != tcb.paced_in_round_trip:
         tcb.paced_in_round_trip = shared(paced)
-    rate, delivered = tcb.delivery_rate, tcb.statistics.delivered
-    if 0 != rate.app_limited_until < delivered:
-        rate.app_limited_until = 0
-    rate.delivered_at = now
+    delivered = tcb.statistics.delivered
+    if 0 != tcb.app_limited_until < delivered:
+        tcb.app_limited_until = 0
+    tcb.delivered_at = now
     if departure is None:
         return
     before, delivered_at, first_sent_at, limited = departure
-    rate.first_sent_at = sent_at
+    tcb.first_sent_at = sent_at
     sending, interval = sent_at - first_sent_at, now - delivered_at
     if sending > interval:
         interval = sending
     if interval < (tcb.rtt.min_rtt or 1):
         return
     segments = delivered - before
-    if not limited or segments * rate.interval >= rate.segments * interval:
-        rate.segments, rate.interval = segments, interval
-        rate.app_limited = limited
+    if not limited or segments * tcb.rate_interval >= tcb.rate_segments * interval:
+        tcb.rate_segments, tcb.rate_interval = segments, interval
+        tcb.rate_app_limited = limited
 
 
 # --- the user reads it --------------------------------------------------------------------------
@@ -240,10 +240,10 @@ def _work_out_rates(
 
 def read_exchange(ctx: Context, tcb: Tcb, now: Instant) -> bytes | None:
     """Give the user all of the text, if it is one segment's; None: decline."""
-    queue, memory = tcb.receive_queue, tcb.receive_memory
+    queue = tcb.receive_queue
     pieces = queue.pieces
     if (
-        memory.charge != memory.last
+        queue.charge != queue.last
         or queue.taken
         or tcb.state is not _ESTABLISHED
         or not tcb.undisturbed
@@ -251,7 +251,7 @@ def read_exchange(ctx: Context, tcb: Tcb, now: Instant) -> bytes | None:
     ):
         return None
     queue.pieces = None
-    queue.octets = memory.charge = 0
+    queue.octets = queue.charge = 0
     tcb.copied_seq = copied = tcb.rcv_nxt
     space, acks = tcb.receive_space, tcb.acks
     if space.srtt_8 and now - space.measured_at >= space.srtt_8 >> 3:

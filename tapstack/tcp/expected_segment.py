@@ -73,7 +73,7 @@ def take_expected(
     ):
         return False
     if length:
-        memory, in_use = memory_of(PLAIN_HEADERS + length), tcb.receive_memory.charge
+        memory, in_use = memory_of(PLAIN_HEADERS + length), tcb.receive_queue.charge
         if len(texts) > 1:
             in_use += memory.charge
         used = ((seq - tcb.rcv_wup) & _MASK) + length
@@ -128,7 +128,7 @@ def _queue(
     for text in texts:
         queue.append(text)
     tcb.rcv_nxt = end = (seq + length) & _MASK
-    tcb.receive_memory.take(end, length, memory)
+    queue.account(end, length, memory)
     tcb.statistics.bytes_received += length
     tcb.statistics.data_segs_in += packets
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.ack_policy import MIN_RCV_MSS
+from tapstack.tcp.delivery_rate import octets_per_second
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.rtt import INITIAL_RTO
@@ -317,10 +318,9 @@ def _told_of_marks(tcb: Tcb) -> dict[str, int]:
 
 
 def _rate(tcb: Tcb) -> dict[str, int]:
-    rate = tcb.delivery_rate
     return {
-        "delivery_rate": rate.octets_per_second(tcb.effective_mss),
-        "app_limited": int(rate.app_limited),
+        "delivery_rate": octets_per_second(tcb),
+        "app_limited": int(tcb.rate_app_limited),
         "pacing_rate": tcb.pacing_rate,
     }
 

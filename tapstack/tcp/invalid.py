@@ -78,4 +78,4 @@ def report_duplicate(ctx: Context, tcb: Tcb, block: SackBlock) -> None:
     if tcb.sack_permitted and ctx.config.tcp_dsack:
         kind = "Old" if lt(block.left, tcb.rcv_nxt) else "Ofo"
         ctx.counters[f"TcpExtTCPDSACK{kind}Sent"] += 1
-        tcb.acks.duplicate = block
+        tcb.duplicate_text = block

@@ -115,12 +115,12 @@ def _send(ctx: Context, tcb: Tcb, lane: Lane, now: Instant) -> bool:
 
 def _note_sent(ctx: Context, tcb: Tcb, window: int, now: Instant) -> None:
     """Note our FIN as what is in flight, and that all is acknowledged that came."""
-    statistics, counters, rate = tcb.statistics, ctx.counters, tcb.delivery_rate
+    statistics, counters = tcb.statistics, ctx.counters
     tcb.fin_sent = True
     seq = tcb.snd_nxt
     tcb.snd_nxt = end = (seq + 1) & _MASK
-    rate.first_sent_at = rate.delivered_at = now
-    departure = make_departure((statistics.delivered, now, now, rate.app_limited_until != 0))
+    tcb.first_sent_at = tcb.delivered_at = now
+    departure = make_departure((statistics.delivered, now, now, tcb.app_limited_until != 0))
     tcb.sent.append_burst(SentSegment(seq, end, FIN, tcb.effective_mss, now, 1, departure))
     tcb.rcv_wnd, tcb.transmitted_at = window, now
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt

@@ -34,7 +34,7 @@ def make_room(ctx: Context, tcb: Tcb, seq: int) -> bool:
         return True
     if tcb.reassembly:
         tcb.reassembly.collapse()
-    tcb.receive_memory.collapse(tcb.copied_seq, tcb.receive_space.window_of)
+    tcb.receive_queue.collapse(tcb.copied_seq, tcb.receive_space.window_of)
     if not _is_overfull(tcb) or _prune(ctx, tcb, seq):
         return True
     ctx.counters["TcpExtRcvPruned"] += 1

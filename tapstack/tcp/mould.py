@@ -18,10 +18,8 @@ from tapstack.base.units import Duration
 from tapstack.tcp import receive_space, send_space, timeouts
 from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.congestion.window import CongestionWindow
-from tapstack.tcp.delivery_rate import DeliveryRate
 from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.rack import NOTHING_HEARD
-from tapstack.tcp.receive_memory import ReceiveMemory
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import ReceiveSpace
 from tapstack.tcp.recovery_state import Recovery
@@ -112,18 +110,13 @@ class Mould:
             self.algorithm(window, ctx.config, ctx.counters),
             ReceiveSpace(*self.space),
             SendBuffer(),
-            SendPieces(),
             RetransmissionQueue(),
-            Recovery(reordering=self.reordering),
             NOTHING_HEARD,
             ReceiveQueue(),
-            ReceiveMemory(),
             AckPolicy(rcv_mss=self.rcv_mss, always_quick=self.always_quick),
-            DeliveryRate(),
             Statistics(segs_in=1),
             retransmission,
             delayed_ack,
-            binding,
             State.SYN_RECEIVED,
             # SND.UNA, SND.NXT and SND.UP; SND.WND, .WL1 and .WL2
             snd_nxt, snd_nxt, snd_nxt, self.snd_wnd, 0, 0,
@@ -136,6 +129,8 @@ class Mould:
             # TS.Recent, and since when; Last.ACK.sent; the offset of our timestamps
             stamp, now, rcv_nxt, ts_offset,
         )  # fmt: skip
+        tcb.send_pieces, tcb.recovery = SendPieces(), Recovery(reordering=self.reordering)
+        tcb.binding = binding
         retransmission.owner = delayed_ack.owner = (ctx, tcb)
         tcb.small_sent_end, tcb.copied_seq, tcb.last_received_at = snd_nxt, rcv_nxt, now
         tcb.max_snd_wnd, tcb.send_space = self.snd_wnd, self.send_space

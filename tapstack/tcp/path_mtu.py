@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tapstack.base.sharing import about
 from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.episode import current_ssthresh
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
 FRESH: Duration = 1 * SECOND
-"""How long the network layer is not asked again whether the path has changed."""
+"""How long the network layer is not asked again whether the path has changed; less, as the time is
+not kept exactly."""
 
 
 def learn(ctx: Context, tcb: Tcb, mtu: int, now: Instant) -> None:
@@ -62,7 +64,7 @@ def is_as_before(ctx: Context, tcb: Tcb, lane: Lane, now: Instant) -> bool:
     """
     if lane.path_mtu(tcb.pair.remote) != tcb.path_mtu and _ask(ctx, tcb) != tcb.path_mtu:
         return False
-    tcb.path_asked_at = now
+    tcb.path_asked_at = about(now)
     return True
 
 
@@ -77,7 +79,7 @@ def doubt(tcb: Tcb) -> None:
 
 
 def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    tcb.path_asked_at = now
+    tcb.path_asked_at = about(now)
     mtu = _ask(ctx, tcb)
     if mtu is not None and mtu != tcb.path_mtu:
         tcb.path_mtu = mtu

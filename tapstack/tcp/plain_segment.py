@@ -116,7 +116,7 @@ def send_plain(
         text = tcb.send_buffer.views(sub(seq, tcb.snd_una), length)
         if size:
             packets, flags = packets_of(length, mss), flags | PSH
-    window = 0 if tcb.acks.no_memory else select_window(tcb)
+    window = select_window(tcb)
     field = window >> tcb.rcv_wind_shift
     if field > MAX_UNSCALED:
         field = MAX_UNSCALED
@@ -167,10 +167,11 @@ def has_more_to_say(tcb: Tcb) -> bool:
     return bool(
         not tcb.timestamps
         or tcb.ecn
-        or tcb.acks.duplicate
+        or tcb.duplicate_text
+        or tcb.no_memory
         or tcb.sacks
         or tcb.snd_up != tcb.snd_una
-        or tcb.acks.compressed
+        or tcb.compressed_acks
         or tcb.text_followers
         or tcb.state is State.TIME_WAIT
     )

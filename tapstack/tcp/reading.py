@@ -110,7 +110,7 @@ def is_worth_polling(tcb: Tcb) -> bool:
 def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
     """Tune the receive buffer, and open the window when that is worth an ACK."""
     tcb.copied_seq = add(tcb.copied_seq, octets)
-    up_to = tcb.receive_memory.release(tcb.copied_seq)
+    up_to = tcb.receive_queue.release(tcb.copied_seq)
     if tcb.urgent_octet is not UrgentOctet.NONE:
         urgent.on_taken(tcb)
     receive_space.on_taken(tcb, up_to, ctx.config, now)

@@ -83,7 +83,7 @@ class _Held(NamedTuple):
 
 
 class ReceiveMemory:
-    """The memory of the text that waits for the user, in order.
+    """The memory of the text that waits for the user, in order: that part of a `ReceiveQueue`.
 
     Mostly that is one segment's, or none: the last one's is kept apart from that of those before.
     `exchange.py` writes it, too.
@@ -102,7 +102,7 @@ class ReceiveMemory:
         self.right = 0
         """Where its text ends."""
 
-    def take(self, right: int, length: int, memory: Memory, *, alone: bool = False) -> None:
+    def account(self, right: int, length: int, memory: Memory, *, alone: bool = False) -> None:
         """Charge for `length` octets of text that end at `right`.
 
         It costs nothing where what came last has room for it, unless it has to stand alone.
@@ -185,4 +185,4 @@ def append_text(tcb: Tcb, text: Buffer, memory: Memory, *, alone: bool = False) 
     """
     tcb.receive_queue.append(text)
     tcb.rcv_nxt = add(tcb.rcv_nxt, len(text))
-    tcb.receive_memory.take(tcb.rcv_nxt, len(text), memory, alone=alone)
+    tcb.receive_queue.account(tcb.rcv_nxt, len(text), memory, alone=alone)

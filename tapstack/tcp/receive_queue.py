@@ -3,10 +3,12 @@
 That copy is the one that the user gets, where text comes in large pieces that nobody will change:
 those are kept where they lie. Small ones are copied from the frame at once.
 
-Not done here: what waits beyond a gap (`reassembly.py`), and the window (`receive_window.py`).
+Not done here: what its memory costs (`receive_memory.py`), what waits beyond a gap
+(`reassembly.py`), and the window (`receive_window.py`).
 """
 
 from tapstack.base.contracts import Buffer
+from tapstack.tcp.receive_memory import ReceiveMemory
 
 _SMALL = 1024
 """Octets up to which pieces are joined, so that small ones do not cost more than they hold."""
@@ -14,12 +16,16 @@ _LARGE = 4096
 """Octets from which on the rest of a frame, its headers, is not worth a copy to be rid of."""
 
 
-class ReceiveQueue:
-    """A queue of octets, whose pieces are joined as the user takes them."""
+class ReceiveQueue(ReceiveMemory):
+    """A queue of octets, whose pieces are joined as the user takes them.
+
+    What is counted as their memory is of the same object: each text asks for both.
+    """
 
     __slots__ = ("octets", "pieces", "taken")
 
     def __init__(self) -> None:
+        super().__init__()
         # No deque: an empty one takes 760 octets, of every connection that is idle. Nor is there a
         # list while there is no text.
         self.pieces: list[Buffer] | None = None

@@ -184,7 +184,7 @@ def text_in_segment(tcb: Tcb) -> int:
 
 def held(tcb: Tcb) -> int:
     """Give the octets of memory that what came takes."""
-    in_order, beyond = tcb.receive_memory.charge, tcb.reassembly
+    in_order, beyond = tcb.receive_queue.charge, tcb.reassembly
     return in_order if beyond is None else in_order + beyond.charge
 
 

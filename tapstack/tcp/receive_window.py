@@ -24,7 +24,7 @@ def select_window(tcb: Tcb) -> int:
 
     As in Linux, without scaling it may be more than the field can say: what comes within is taken.
     """
-    space, shift, in_use = tcb.receive_space, tcb.rcv_wind_shift, tcb.receive_memory.charge
+    space, shift, in_use = tcb.receive_space, tcb.rcv_wind_shift, tcb.receive_queue.charge
     if space.may_shrink or not shift or 2 * in_use > space.buffer or tcb.reassembly is not None:
         chosen = wanted_window(tcb)
     else:

@@ -5,6 +5,7 @@ Not done here: taking samples (`acknowledgment.py`, which keeps Karn's rule), an
 
 from dataclasses import dataclass
 
+from tapstack.base.sharing import about
 from tapstack.base.units import SECOND, Duration, Instant
 
 INITIAL_RTO: Duration = 1 * SECOND
@@ -45,7 +46,7 @@ class RttEstimator:
     min_rtt: Duration | None = None
     """The least round trip that was observed lately, µs."""
     min_rtt_at: Instant = 0
-    """When that was."""
+    """When that was, as exactly as need be."""
     latest: Duration = 0
     """How long the segment took that was last heard to have arrived, µs: RACK.rtt (RFC 8985 §5.3).
     Written by `rack.py` and `exchange.py`."""
@@ -70,7 +71,7 @@ class RttEstimator:
         least = self.min_rtt
         if least is None or rtt <= least or now - self.min_rtt_at > self.min_rtt_lifetime:
             self.min_rtt = rtt
-            self.min_rtt_at = now
+            self.min_rtt_at = about(now)
         return rtt
 
     def sample(self, rtt: Duration, snd_una: int, snd_nxt: int) -> None:
@@ -119,7 +120,8 @@ class RttEstimator:
         """Take the first round trip for all of this, µs: `observe` and `sample`, in place."""
         if rtt < CLOCK_GRANULARITY:
             rtt = CLOCK_GRANULARITY
-        self.min_rtt, self.min_rtt_at, self.srtt_8, self._round_end = rtt, now, rtt << 3, snd_nxt
+        self.min_rtt, self.srtt_8, self._round_end = rtt, rtt << 3, snd_nxt
+        self.min_rtt_at = about(now)
         self.rttvar_4 = variance = rtt << 1
         if variance < self.rto_min:
             variance = self.rto_min

@@ -175,7 +175,7 @@ def check_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         tcb.acks.enter_quick_mode(tcb.rcv_wnd)
         tcb.acks.due = True
         if ctx.config.tcp_dsack:
-            tcb.acks.duplicate = SackBlock(seg.seq, seg.end)
+            tcb.duplicate_text = SackBlock(seg.seq, seg.end)
         return True
     challenge_syn(ctx, tcb, seg, now)
     tell_again(tcb, seg)
@@ -307,7 +307,7 @@ def take_fin(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.acks.owed = tcb.acks.fresh = True
     _enter_state_after_fin(ctx, tcb, now)
     tcb.reassembly = None  # what lies beyond a FIN is none of the stream
-    tcb.sacks = tcb.acks.duplicate = None
+    tcb.sacks = tcb.duplicate_text = None
     ctx.report(tcb, ENDED | READABLE)
 
 

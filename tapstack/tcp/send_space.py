@@ -98,7 +98,7 @@ def pieces_taken(ctx: Context, tcb: Tcb) -> tuple[int, int]:
 def piece_size(ctx: Context, tcb: Tcb) -> int:
     """Give the octets of a full piece: whole segments, up to half of the peer's largest window."""
     most, window, mss = ctx.config.max_segment_unit, tcb.max_snd_wnd, tcb.effective_mss
-    if tcb.sacks or tcb.acks.duplicate is not None or (tcb.ecn and tcb.accecn is not None):
+    if tcb.sacks or tcb.duplicate_text is not None or (tcb.ecn and tcb.accecn is not None):
         mss = current_mss(tcb, tcb.transmitted_at)  # options take their part of each
     half = window // 2 if window > _SMALL_WINDOW else window
     most = min(most - _LONGEST_HEADERS, half or most)

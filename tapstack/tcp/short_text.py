@@ -61,7 +61,7 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
     ):
         return False
     chunk, space, shift = bytes(text), tcb.receive_space, tcb.rcv_wind_shift
-    if space.may_shrink or not shift or tcb.receive_memory.charge:
+    if space.may_shrink or not shift or tcb.receive_queue.charge:
         window = select_window(tcb)
     else:
         # All of the buffer is free: as `select_window` has it then.
@@ -91,7 +91,7 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
 
 def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) -> None:
     """Note the text as what is in flight, and that all is acknowledged that came."""
-    statistics, counters, rate, acks = tcb.statistics, ctx.counters, tcb.delivery_rate, tcb.acks
+    statistics, counters, acks = tcb.statistics, ctx.counters, tcb.acks
     segment = ctx.spare_segment
     if tcb.last_sent_at:
         idle = now - tcb.last_sent_at
@@ -106,8 +106,8 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
     tcb.pushed_seq = end
     tcb.push_pending = tcb.more_coming = False
     delivered = statistics.delivered
-    rate.app_limited_until = delivered or 1
-    rate.first_sent_at = rate.delivered_at = tcb.transmitted_at = tcb.last_sent_at = now
+    tcb.app_limited_until = delivered or 1
+    tcb.first_sent_at = tcb.delivered_at = tcb.transmitted_at = tcb.last_sent_at = now
     departure = make_departure((delivered, now, now, True))
     if segment is None:
         segment = SentSegment(seq, end, PSH, mss, now, 1, departure)

@@ -90,7 +90,7 @@ def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) 
     tcb.statistics.bytes_acked += sub(seg.ack, tcb.iss)
     tcb.snd_una = seg.ack
     tcb.next_hop_confirmed = True
-    tcb.delivery_rate.app_limited_until = 0
+    tcb.app_limited_until = 0
     begin_transfer(ctx, tcb, seg, acked, transmissions, now)
 
 

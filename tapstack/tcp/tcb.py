@@ -8,7 +8,7 @@ Not done here: anything. Functions in the other files read and change it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint, make_endpoint
@@ -19,11 +19,9 @@ from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.congestion import CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
-from tapstack.tcp.delivery_rate import DeliveryRate
 from tapstack.tcp.mtu_probing import MtuProbing
 from tapstack.tcp.rack import NothingHeard, Rack
 from tapstack.tcp.reassembly import ReassemblyQueue
-from tapstack.tcp.receive_memory import ReceiveMemory
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import ReceiveSpace
 from tapstack.tcp.recovery_state import Recovery
@@ -37,16 +35,16 @@ from tapstack.tcp.send_pieces import SendPieces
 from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Statistics
+from tapstack.tcp.tcb_exceptions import Exceptions
 from tapstack.tcp.text_followers import TextFollower
 from tapstack.tcp.urgent import UrgentOctet
 from tapstack.tcp.user_options import UserOptions
 
 if TYPE_CHECKING:
-    from tapstack.tcp.accecn_state import AccurateEcn
     from tapstack.tcp.connections import PortBinding, SocketPair
-    from tapstack.tcp.fast_open_client import FastOpenAttempt
     from tapstack.tcp.listener import Listener
     from tapstack.tcp.plain_segment import Lane
+    from tapstack.tcp.segment import SackBlock
     from tapstack.tcp.syn_ack import SynAck
 
 _STAMP_MASK = 0xFFFFFFFF
@@ -72,25 +70,15 @@ class Exchange:
     congestion: CongestionControl
     receive_space: ReceiveSpace
     send_buffer: SendBuffer
-    send_pieces: SendPieces
     sent: RetransmissionQueue
-    recovery: Recovery
     rack: Rack | NothingHeard
     receive_queue: ReceiveQueue
-    receive_memory: ReceiveMemory
     acks: AckPolicy
-    delivery_rate: DeliveryRate
     statistics: Statistics
     """What was counted, for `info.py`."""
     retransmission_timer: Timer
     """Runs while anything is in flight (RFC 6298 §5). Armed by `retransmission_timer.py`."""
     delayed_ack_timer: Timer
-    binding: PortBinding
-    """The hold on the local port; given back when the connection ends.
-
-    It stands here as it has no default. With fields by keyword alone it could stand below, but
-    then all defaults would be looked up by name for each new connection.
-    """
     state: State = State.CLOSED
     """Written by `state.become` alone, but for the most usual transitions: `mould.py` makes a TCB
     in SYN-RECEIVED, `expected_turn.py` and `expected_end.py` take it on to the end."""
@@ -168,8 +156,21 @@ class Exchange:
     """What waits is to leave, though it be small; until the user sends more."""
     send_blocked: bool = False
     """The user found the send buffer full: room is to be reported."""
-    blocked_at: int = 0
-    """Segments that had come when he last did: room is looked for when another has."""
+
+    # --- how fast text arrives, as `delivery_rate.py` has it; the short ways write it, too ---
+    delivered_at: Instant = 0
+    """When something last proved to have arrived (C.delivered_time)."""
+    first_sent_at: Instant = 0
+    """When what last proved so was sent, or the first of the flight (C.first_sent_time)."""
+    app_limited_until: int = -1
+    """Samples are limited by the user until more segments than these are delivered (C.app_limited);
+    0: they are not; −1: nothing was ever sent."""
+    rate_segments: int = 0
+    """Of the sample that counts: segments that were delivered."""
+    rate_interval: Duration = 0
+    """And the time that they took; 0: there is no sample."""
+    rate_app_limited: bool = True
+    """Whether the user limited it."""
 
     # --- timeouts ---
     timer_purpose: Purpose = Purpose.RETRANSMISSION
@@ -182,8 +183,6 @@ class Exchange:
     """The sequence number of the next octet that the user takes: RCV.NXT less RCV.USER."""
     urgent_octet: UrgentOctet = UrgentOctet.NONE
     """Whether there is an urgent mark, and what is known of its octet. Written by `urgent.py`."""
-    reassembly: ReassemblyQueue | None = None
-    """Text beyond a gap; None: there is none."""
     read_shut: bool = False
     """The user has shut its reading side: once the queue is empty, the stream has ended."""
     lane: Lane | None = None
@@ -200,69 +199,20 @@ class Exchange:
     undisturbed: bool = False
     """Nothing but the exchange of text is under way, as `undisturbed.py` has found; false: it has
     to be looked for. Whoever may change that takes it back."""
-    dirty: bool = False
-    """Whether it waits for the flush. Written by `context.py`."""
-
-
-class Exceptions:
-    """What most connections never come to: these are the class's own until one writes them.
-
-    So they cost a new connection neither time nor memory. The price is a slower look: nothing that
-    is asked of each segment stands here.
-    """
-
-    # --- sending ---
-    record_ends: tuple[int, ...] = ()
-    """The sequence numbers behind records that the user has ended. Written by `records.py`."""
-    cwr_due: bool = False
-    """The window was reduced: the next new text says so with CWR (RFC 3168 §6.1.2)."""
-
-    # --- timeouts ---
-    keepalive_timer: Timer | NeverArmed = NEVER_ARMED
-    """Armed by `timeouts.py`."""
-    compression_timer: Timer | NeverArmed = NEVER_ARMED
-    """Runs while ACKs of text beyond gaps wait for each other. Armed by `ack_compression.py`."""
-    wait_timer: Timer | NeverArmed = NEVER_ARMED
-    """2·MSL in TIME-WAIT; the orphan's patience in FIN-WAIT-2. Armed by `lifetime.py`."""
-    first_timeout_at: Instant = 0
-    """When the segment at SND.UNA was sent that then timed out first: of a SYN, what an answer may
-    echo begins there."""
-    probing_since: Instant | None = None
-    """When the first window probe left, while they go on; None: none has."""
-    retransmitting_since: Instant = 0
-    """When what timed out first was first sent again, or a SYN first sent: R2 and TCP_USER_TIMEOUT
-    count from there."""
-    waiting_since: Instant = 0
-    """When it came to TIME-WAIT."""
-
-    # --- receiving ---
-    rcv_up: int = 0
-    """RCV.UP: sequence number of the urgent octet; it means nothing without a mark."""
-    urgent_text: bytes = b""
-    """The urgent octet, once it is here."""
-    ecn_echo: bool = False
-    """A mark is to be echoed with ECE until CWR comes (RFC 3168 §6.1.3)."""
-    ecn_seen: bool = False
-    """Something ECN-capable came, so that what is not is a retransmission."""
-    accecn: AccurateEcn | None = None
-    """Accurate feedback is in use (RFC 9768), too; in SYN-SENT: it was asked for."""
-    fin_beyond: int | None = None
-    """The sequence number of a FIN that came before all of the text in front of it."""
-
-    # --- the user ---
-    fast_open: FastOpenAttempt | None = None
-    """Our use of Fast Open as a client."""
-    syn_text_acked: bool = False
-    """The SYN's text, ours or the peer's, was acknowledged by the SYN-ACK."""
-    fast_open_child: bool = False
-    """Its user had it before the handshake was done, as the SYN's cookie was ours (RFC 7413)."""
-    saved_syn: bytes = b""
-    """The IP and TCP headers of the peer's SYN, for a user who asked for them (TCP_SAVE_SYN)."""
 
 
 @dataclass(slots=True, eq=False)
 class Tcb(Exchange, Exceptions):
-    """One connection: its exchange of text, and what begins, disturbs and ends that."""
+    """One connection: its exchange of text, and what begins, disturbs and ends that.
+
+    What most never come to stands in `tcb_exceptions.py`.
+    """
+
+    # --- parts, set by `tcb_factory.make_tcb` right after ---
+    send_pieces: SendPieces = field(init=False)
+    recovery: Recovery = field(init=False)
+    binding: PortBinding = field(init=False)
+    """The hold on the local port; given back when the connection ends."""
 
     # --- send sequence variables ---
     iss: int = 0
@@ -294,6 +244,8 @@ class Tcb(Exchange, Exceptions):
     `lone_fin.py`."""
     send_space: int = 0
     """Octets that the send buffer takes (SO_SNDBUF). Written by `send_space.py`."""
+    blocked_at: int = 0
+    """Segments that had come when the user last found it full: room is looked for with another."""
     probe_due: bool = False
     """Whether the flush is to send a window or keep-alive probe."""
     syn_due: bool = False
@@ -312,10 +264,21 @@ class Tcb(Exchange, Exceptions):
     """When an invalid segment was last answered: the limit of RFC 5961 §7, per connection."""
 
     # --- receiving ---
+    reassembly: ReassemblyQueue | None = None
+    """Text beyond a gap; None: there is none."""
     sacks: SackList | None = None
     """What is told of text beyond a gap; None: nothing."""
+    duplicate_text: SackBlock | None = None
+    """Text that came a second time: the next ACK reports it first (RFC 2883)."""
+    no_memory: bool = False
+    """Text had to be refused: the next ACK shuts the window."""
+    compressed_acks: int = 0
+    """ACKs of text beyond gaps that wait for each other. Written by `ack_compression.py`, and by
+    `transmission.py`."""
 
     # --- the user ---
+    dirty: bool = False
+    """Whether it waits for the flush. Written by `context.py`."""
     orphaned: bool = False
     """The user has closed it, and will not hear of it again."""
     soft_error: int = 0

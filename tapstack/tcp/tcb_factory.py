@@ -16,10 +16,8 @@ from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.connections import SocketPair
 from tapstack.tcp.context import Context
-from tapstack.tcp.delivery_rate import DeliveryRate
 from tapstack.tcp.mss import offered_mss
 from tapstack.tcp.rack import NOTHING_HEARD
-from tapstack.tcp.receive_memory import ReceiveMemory
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import make_receive_space
 from tapstack.tcp.recovery_state import Recovery
@@ -72,7 +70,6 @@ def draft_tcb(
     tcb = Tcb(
         pair=SocketPair(*local, *remote),
         options=options,
-        binding=binding,
         rtt=RttEstimator(
             route.rto_min or options.rto_min or config.tcp_rto_min,
             options.rto_max or config.tcp_rto_max,
@@ -82,19 +79,16 @@ def draft_tcb(
         congestion=make_congestion_control(ctx, window, route.congctl or options.congestion),
         receive_space=make_receive_space(config, options, route.window),
         send_buffer=SendBuffer(),
-        send_pieces=SendPieces(),
         sent=RetransmissionQueue(),
-        recovery=Recovery(reordering=config.tcp_reordering),
         rack=NOTHING_HEARD,
         receive_queue=ReceiveQueue(),
-        receive_memory=ReceiveMemory(),
         acks=AckPolicy(),
-        delivery_rate=DeliveryRate(),
         statistics=Statistics(),
         retransmission_timer=Timer(timers, None, timeouts.on_retransmission_timeout),
         delayed_ack_timer=Timer(timers, None, timeouts.on_delayed_ack_timeout),
     )
-    tcb.route = route
+    tcb.send_pieces, tcb.recovery = SendPieces(), Recovery(reordering=config.tcp_reordering)
+    tcb.binding, tcb.route = binding, route
     tcb.retransmission_timer.owner = tcb.delayed_ack_timer.owner = (ctx, tcb)
     tcb.path_mtu, tcb.path_asked_at = path.mtu, now
     tcb.advertised_mss = offered_mss(path.mtu, route.advmss, options.maxseg)

@@ -122,7 +122,7 @@ def _has_memory(ctx: Context, tcb: Tcb, seg: Segment) -> bool:
             return True
     if make_room(ctx, tcb, seg.seq):
         return True
-    tcb.acks.no_memory = tcb.acks.due = tcb.acks.owed = True
+    tcb.no_memory = tcb.acks.due = tcb.acks.owed = True
     ctx.report(tcb, READABLE)
     if not len(tcb.receive_queue):
         return True
@@ -157,7 +157,7 @@ def _fill_gap(ctx: Context, tcb: Tcb, queue: ReassemblyQueue) -> None:
     for piece in queue.take(tcb.rcv_nxt):
         if lt(piece.left, received):
             right = received if gt(piece.right, received) else piece.right
-            again = extended(tcb.acks.duplicate, SackBlock(piece.left, right))
+            again = extended(tcb.duplicate_text, SackBlock(piece.left, right))
             report_duplicate(ctx, tcb, again)
         if gt(piece.right, tcb.rcv_nxt):
             surplus = sub(tcb.rcv_nxt, piece.left)
@@ -197,7 +197,7 @@ def _receive_out_of_order(
     queue = tcb.reassembly = tcb.reassembly or ReassemblyQueue()
     in_use, octets = held(tcb), queue.octets
     duplicate = queue.insert(seg.seq, seg.text, memory, tcb.rcv_nxt)
-    tcb.acks.duplicate = None
+    tcb.duplicate_text = None
     if duplicate:
         report_duplicate(ctx, tcb, _with_fin(tcb, seg, duplicate))
     if tcb.sack_permitted:

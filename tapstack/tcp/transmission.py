@@ -67,7 +67,7 @@ def max_unit(ctx: Context, tcb: Tcb) -> int:
 
 def current_mss(tcb: Tcb, now: Instant) -> int:
     """Give the octets of text in a full segment, beside the options that it carries now."""
-    if not tcb.sacks and tcb.acks.duplicate is None and tcb.accecn is None:
+    if not tcb.sacks and tcb.duplicate_text is None and tcb.accecn is None:
         return tcb.effective_mss
     if tcb.accecn is not None and tcb.accecn.burst_mss:
         return tcb.accecn.burst_mss
@@ -288,7 +288,7 @@ def _sack_blocks(tcb: Tcb) -> tuple[SackBlock, ...]:
 
     A duplicate of text beyond a gap is followed by the block that holds it, as that was met last.
     """
-    duplicate, blocks = tcb.acks.duplicate, tcb.sacks.first(_MOST_SACK_BLOCKS) if tcb.sacks else []
+    duplicate, blocks = tcb.duplicate_text, tcb.sacks.first(_MOST_SACK_BLOCKS) if tcb.sacks else []
     if not tcb.sack_permitted or not (duplicate or blocks):
         return ()
     return tuple([*([duplicate] if duplicate else []), *blocks][: _most_sack_blocks(tcb)])
@@ -308,7 +308,7 @@ def _advertise(tcb: Tcb, syn: bool) -> int:
         # RFC 7323 §2.2: a SYN's window is never scaled. Like Linux, we take what it cannot say.
         window = tcb.syn_ack.window if tcb.syn_ack is not None else tcb.rcv_wnd
         return min(window, MAX_UNSCALED)
-    tcb.rcv_wnd = 0 if tcb.acks.no_memory else select_window(tcb)
+    tcb.rcv_wnd = 0 if tcb.no_memory else select_window(tcb)
     tcb.rcv_wup = tcb.rcv_nxt
     return window_field(tcb)
 
@@ -316,9 +316,10 @@ def _advertise(tcb: Tcb, syn: bool) -> int:
 def _on_ack_sent(ctx: Context, tcb: Tcb) -> None:
     """Everything received is acknowledged now, and no ACK need wait any longer."""
     tcb.last_ack_sent = tcb.rcv_nxt
-    if tcb.acks.compressed:
-        ctx.counters["TcpExtTCPAckCompressed"] += tcb.acks.compressed
-        tcb.acks.compressed = 0
+    if tcb.compressed_acks:
+        ctx.counters["TcpExtTCPAckCompressed"] += tcb.compressed_acks
+        tcb.compressed_acks = 0
+    tcb.duplicate_text, tcb.no_memory = None, False
     tcb.compression_timer.cancel()
     tcb.acks.on_ack_sent()
     tcb.delayed_ack_timer.cancel()

@@ -38,9 +38,9 @@ def is_disturbed(tcb: Tcb) -> bool:
         or tcb.ecn
         or tcb.reassembly
         or tcb.sacks
-        or tcb.acks.duplicate
-        or tcb.acks.no_memory
-        or tcb.acks.compressed
+        or tcb.duplicate_text
+        or tcb.no_memory
+        or tcb.compressed_acks
         or tcb.fin_beyond is not None
         or tcb.more_coming
         or tcb.urgent_octet is not UrgentOctet.NONE

@@ -98,7 +98,7 @@ def _announce(ctx: Context, tcb: Tcb, seg: Segment) -> None:
         # The old mark is given up: its octet, lifted out, must not come back as common text.
         tcb.receive_queue.take(1)
         tcb.copied_seq = add(tcb.copied_seq, 1)
-        tcb.receive_memory.release(tcb.copied_seq)
+        tcb.receive_queue.release(tcb.copied_seq)
     tcb.urgent_octet = UrgentOctet.AWAITED
     tcb.rcv_up = mark
 

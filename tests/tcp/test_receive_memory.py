@@ -23,19 +23,19 @@ def test_a_segment_costs_what_it_was_measured_to_cost_on_linux(text: int, charge
 
 def test_small_text_goes_where_there_is_room_for_it() -> None:
     memory = ReceiveMemory()
-    memory.take(100, 100, Memory(832, 52))
-    memory.take(150, 50, Memory(832, 102))
+    memory.account(100, 100, Memory(832, 52))
+    memory.account(150, 50, Memory(832, 102))
     assert memory.charge == 832
-    memory.take(153, 3, Memory(832, 149))
+    memory.account(153, 3, Memory(832, 149))
     assert memory.charge == 1664
-    memory.take(160, 7, Memory(832, 145), alone=True)
+    memory.account(160, 7, Memory(832, 145), alone=True)
     assert memory.charge == 2496
 
 
 def test_memory_is_given_back_when_all_of_a_segment_is_taken() -> None:
     memory = ReceiveMemory()
     for right in (1000, 2000, 3000):
-        memory.take(right, 1000, memory_of(1040))
+        memory.account(right, 1000, memory_of(1040))
     memory.release(1999)
     assert memory.charge == 2 * 2304
     memory.release(3000)
@@ -45,7 +45,7 @@ def test_memory_is_given_back_when_all_of_a_segment_is_taken() -> None:
 def test_who_takes_whole_segments_is_told_where_the_first_ended() -> None:
     memory = ReceiveMemory()
     for right in (1000, 2000, 3000):
-        memory.take(right, 1000, memory_of(1040))
+        memory.account(right, 1000, memory_of(1040))
     assert memory.release(900) == 900
     assert memory.release(2100) == 1000
     assert memory.release(3000) == 3000
@@ -54,7 +54,7 @@ def test_who_takes_whole_segments_is_told_where_the_first_ended() -> None:
 def test_much_small_text_can_be_packed() -> None:
     memory = ReceiveMemory()
     for right in range(10, 10_010, 10):
-        memory.take(right, 10, Memory(832, 0))
+        memory.account(right, 10, Memory(832, 0))
     memory.release(500)
     memory.collapse(500, lambda charge: charge)
     assert memory.charge == 3 * 4352
