@@ -126,12 +126,13 @@ class Driver:
             if was_raised_by_signal_handler(error):
                 raise
             _log_defect()
-        if stack.events:
-            self._watchers.tell(stack)
-        if self.has_watch_off:
-            self.put_watch_on()
-        if self._is_asleep:
-            self._wake_for_deadline()
+        finally:  # whatever a signal handler raises
+            if stack.events:
+                self._watchers.tell(stack)
+            if self.has_watch_off:
+                self.put_watch_on()
+            if self._is_asleep:
+                self._wake_for_deadline()
 
     def _wake_for_deadline(self) -> None:
         """End the sleep of who drives, if there is a deadline before its end."""

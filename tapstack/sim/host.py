@@ -174,8 +174,10 @@ class Host:
 
     def flush(self) -> None:
         """Send what is to be sent, and wake who waits."""
-        self.stack.flush(self._clock.now)
-        self._leave()
+        try:
+            self.stack.flush(self._clock.now)
+        finally:
+            self._leave()
 
     def take_answers(self) -> None:
         """Take nothing: answers come as time goes on."""

@@ -3,6 +3,7 @@
 Not done here: protocol.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -37,7 +38,7 @@ class Context:
     keyed_hash: KeyedHash
     fast_open_keys: FastOpenKeys
     fast_open_peers: FastOpenPeers = field(default_factory=FastOpenPeers)
-    dirty: list[Tcb] = field(default_factory=list)
+    dirty: deque[Tcb] = field(default_factory=deque)
     """Connections that the flush will ask for output: `mark_dirty`."""
     replies: list[tuple[int, int, Segment, str]] = field(default_factory=list)
     """Segments that belong to no connection, for the flush: source, destination, why: `reply`."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.tcb import Tcb
 
+_BUSY = Limit.BUSY  # a member of an Enum is looked up at length, each time
+
 
 def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Send all that waits, if that is one unit which may leave; False: decline."""
@@ -61,12 +63,14 @@ def _send(ctx: Context, tcb: Tcb, lane: Lane, length: int, flags: int, now: Inst
     begins_rto, seq = runs_no_rto(tcb), tcb.snd_nxt
     ctx.counters["TcpExtTCPOrigDataSent"] += _note_sent(tcb, length, flags, now)
     flags |= ACK
-    if not send_plain(ctx, tcb, lane, seq, flags, length, now):
-        transmit(ctx, tcb, seq, flags, length, now, "new text", is_new=True)
-    note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
-    if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
-        rearm_retransmission(tcb, now)
-    tcb.statistics.note_limit(Limit.BUSY, now)
+    try:
+        if not send_plain(ctx, tcb, lane, seq, flags, length, now):
+            transmit(ctx, tcb, seq, flags, length, now, "new text", is_new=True)
+    finally:  # if a signal handler raises amid the write, it is in flight, or lost, all the same
+        note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
+        if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
+            rearm_retransmission(tcb, now)
+        tcb.statistics.note_limit(_BUSY, now)
 
 
 def _may_leave(ctx: Context, tcb: Tcb, length: int, now: Instant) -> bool:

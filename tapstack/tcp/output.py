@@ -160,18 +160,19 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant, *, only_one: bool = Fals
     mss = current_mss(tcb, now)
     if tcb.accecn is not None:
         tcb.accecn.burst_mss = mss
+    limited = False
     try:
         limited = (_send_one_unit if only_one else _send_units)(ctx, tcb, mss, now)
     finally:  # also if a signal handler raises amid a write
         if tcb.accecn is not None:
             tcb.accecn.burst_mss = 0
-    limited |= tcb.sent.in_flight >= tcb.window.cwnd
-    if tcb.snd_nxt != before or limited:
-        note_use(ctx, tcb, limited, now)
-    if tcb.snd_nxt != before:
-        probes = tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False)
-        if begins_rto and not probes:
-            rearm_retransmission(tcb, now)
+        limited |= tcb.sent.in_flight >= tcb.window.cwnd
+        if tcb.snd_nxt != before or limited:
+            note_use(ctx, tcb, limited, now)
+        if tcb.snd_nxt != before:
+            probes = tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False)
+            if begins_rto and not probes:
+                rearm_retransmission(tcb, now)
 
 
 def _send_one_unit(ctx: Context, tcb: Tcb, mss: int, now: Instant) -> bool:

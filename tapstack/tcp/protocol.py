@@ -158,11 +158,15 @@ class Tcp:
         while ctx.is_due:
             if ctx.replies or ctx.resets:
                 self._send_replies(now)
-            dirty, ctx.dirty = ctx.dirty, []
-            ctx.is_due = bool(ctx.replies or ctx.resets)
-            for tcb in dirty:
+            dirty = ctx.dirty
+            while (
+                dirty
+            ):  # if a signal handler raises amid one's turn, the others' are still to come
+                tcb = dirty[0]
                 tcb.dirty = False
+                dirty.popleft()
                 send_what_may_be_sent(ctx, tcb, now)
+            ctx.is_due = bool(ctx.replies or ctx.resets)
 
     def _send_replies(self, now: Instant) -> None:
         ctx = self._ctx

@@ -62,13 +62,15 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its
     if is_whole:
         taken = length
     _begin(tcb, now)
-    _send_pieces(tcb, lane, text[:taken], size, now, is_whole=is_whole)
-    _count(ctx, tcb, packets_of(taken, mss), taken)
-    if tcb.statistics.limit is _IDLE:
-        tcb.statistics.note_limit(_BUSY, now)  # the flush may come after the last ACK
-    note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
-    if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
-        rearm_retransmission(tcb, now)
+    try:
+        _send_pieces(tcb, lane, text[:taken], size, now, is_whole=is_whole)
+    finally:  # if a signal handler raises amid a write, all is in flight, or lost, all the same
+        _count(ctx, tcb, packets_of(taken, mss), taken)
+        if tcb.statistics.limit is _IDLE:
+            tcb.statistics.note_limit(_BUSY, now)  # the flush may come after the last ACK
+        note_use(ctx, tcb, tcb.sent.packets_out >= tcb.window.cwnd, now)
+        if not tail_loss_probe.schedule(ctx, tcb, now, rto_restarts=False) and begins_rto:
+            rearm_retransmission(tcb, now)
     return taken
 
 

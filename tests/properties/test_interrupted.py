@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from socket import MSG_WAITALL
 from typing import Any
 
 import pytest
@@ -65,6 +66,23 @@ def test_a_text_whose_sender_is_interrupted_is_on_its_way(interrupt: Any) -> Non
         client.send(b"two")
         client.close()
         assert b"".join(iter(partial(accepted.recv, 100), b"")) == b"onetwo"
+
+
+@pytest.mark.parametrize(("name", "length"), [("send", 2000), ("send_train", 200_000)])
+def test_what_is_interrupted_arrives_though_no_more_is_said(
+    interrupt: Any, name: str, length: int
+) -> None:
+    with connected() as (_, _, client, accepted):
+        for _ in range(20):  # until the windows let a train leave
+            client.send(bytes(100_000))
+            assert accepted.recv(100_000, MSG_WAITALL) == bytes(100_000)
+        accepted.send(b"acknowledged")
+        assert client.recv(100) == b"acknowledged"
+        interrupt(name)
+        with pytest.raises(InterruptionError):
+            client.send(b"x" * length)
+        accepted.settimeout(5)
+        assert accepted.recv(100) == b"x" * 100
 
 
 def test_a_connection_whose_syn_ack_is_interrupted_opens(interrupt: Any) -> None:

@@ -401,6 +401,27 @@ def test_a_call_that_fails_leaves_who_stands_by_awake(
     until(lambda: standing_by in reading.readers)
 
 
+def test_a_flush_that_is_interrupted_leaves_who_stands_by_awake(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = datagram_sockets(hosts)
+    standing_by = until_it_stands_by(hosts.here)
+    reading, flush = Reading(hosts.here, monkeypatch), hosts.here.stack.flush
+
+    def interrupted(now: Instant) -> None:
+        if threading.current_thread() is not standing_by:
+            raise KeyboardInterrupt
+        flush(now)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hosts.here.stack, "flush", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            hosts.here.call(lambda now: None)
+    assert not hosts.here._driver.has_watch_off  # else he would sleep until something is due
+    there.sendto(b"x", here.getsockname())
+    until(lambda: standing_by in reading.readers)
+
+
 def test_a_call_that_outlives_the_driving_ends_without_a_word() -> None:
     """It entered while somebody stood by, and waited until the stack was closed."""
     stack = Stack(SystemEntropy())

@@ -298,3 +298,26 @@ def test_a_segment_to_a_broadcast_address_is_dropped() -> None:
     peer.host.address = 0xFFFFFFFF
     assert peer.inject(SYN, 1) == []
     assert peer.host.counters.drops[Drop.TCP_BROADCAST] == 1
+
+
+def test_a_flush_that_is_interrupted_goes_on_with_the_next_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    listener = world.listen()
+    clients = [world.connect() for _ in range(3)]
+    world.run(lambda: len(listener.accept_queue) == 3)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for client in clients:
+        world.a.tcp.send(client, b"text", world.now)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.a, "send_datagram", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            world.a.tcp.flush(world.now)
+    world.a.tcp.flush(world.now)
+    assert [len(client.sent.segments) for client in clients] == [1, 1, 1]
+    world.run_for(SECOND)
+    assert [client.snd_una for client in clients] == [client.snd_nxt for client in clients]
