@@ -15,7 +15,7 @@ import select
 import selectors
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from errno import ENETDOWN
+from errno import EDEADLK, ENETDOWN
 from selectors import EVENT_READ, EVENT_WRITE, SelectorKey
 from typing import Any
 
@@ -67,23 +67,32 @@ class DefaultSelector(selectors.BaseSelector):
         readiness = find_readiness(number)
         if readiness is None:
             return False
-        if not self.drives(readiness.host) or self._stack is None:
+        stack = self.drive(readiness.host)
+        if stack is None:
             if readiness.has_mere_number and readiness.host.refuses:
                 self._ended[number] = readiness
             return number in self._ended
-        runtime, selection = self._stack
+        runtime, selection = stack
         if not runtime.look(selection.begin, readiness, _EVENTS[events]):
             return False
         self._driven[number] = readiness
         return True
 
-    def drives(self, host: SocketHost) -> bool:
-        """Tell whether it drives a stack: the first that this is asked of, until it is closed."""
-        if not isinstance(host, Runtime) or host.refuses:
-            return False
+    def drive(self, host: SocketHost) -> tuple[Runtime, Selection] | None:
+        """Give the stack, if it is the one to be driven: the first asked for, until it is closed.
+
+        Raises: ValueError for a host in a simulated world.
+        """
+        if not isinstance(host, Runtime):
+            raise ValueError(
+                "selectors and event loops wait in the system's time, which never passes in a "
+                "simulated world: use blocking calls in its processes"
+            )
+        if host.refuses:
+            return None
         if self._stack is None:
             self._stack = host, host.selection(self._descriptors)
-        return self._stack[0] is host
+        return self._stack if self._stack[0] is host else None
 
     def unregister(self, fileobj: Any) -> SelectorKey:
         """Wait for it no more, even if it is closed. Raises: KeyError, ValueError."""
@@ -138,6 +147,7 @@ class DefaultSelector(selectors.BaseSelector):
                 if error.errno != ENETDOWN:
                     raise
             self._leave_stack()
+            return self._wait_no_more(0 if selection.arrived else timeout)
         return self._descriptors.poll(timeout if timeout is None else max(timeout, 0))
 
     def _wait_no_more(self, timeout: float | None) -> list[Ready]:
@@ -151,9 +161,12 @@ class DefaultSelector(selectors.BaseSelector):
             try:
                 runtime.look(what, selection, *arguments)
             except OSError as error:
-                if error.errno != ENETDOWN:
+                if error.errno == EDEADLK:
+                    runtime.call_soon(what, selection, *arguments)
+                elif error.errno == ENETDOWN:
+                    self._leave_stack()
+                else:
                     raise
-                self._leave_stack()
 
     def _leave_stack(self) -> None:
         """Wait for sockets of a stack that has been closed as for any descriptors."""
@@ -169,6 +182,11 @@ class DefaultSelector(selectors.BaseSelector):
                     with suppress(OSError):  # its socket was closed
                         self._descriptors.register(number, _EVENTS[self._keys[number].events])
         self._driven.clear()
+
+    def __del__(self) -> None:
+        """Give back what nobody has closed, as other selectors do."""
+        if not self._descriptors.closed:
+            self.close()
 
     def close(self) -> None:
         """Give everything back."""

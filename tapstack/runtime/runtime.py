@@ -49,8 +49,12 @@ class Runtime:
         stack.epoch = epoch_offset()
         self._lock = StackLock()
         self._watchers = Watchers()
+        self.tell = self._watchers.add
+        """Begin to tell a watcher. This and the next two are called within the stack."""
         self.forget = self._watchers.remove
-        """Tell a waiter no more."""
+        """Tell a watcher no more."""
+        self.forget_all = self._watchers.remove_all
+        """Tell all those no more of which a function says so."""
         self.now = monotonic
         """Tell the time."""
         self._driver = Driver(stack, self._lock, self._watchers)

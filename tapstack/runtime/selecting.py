@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from math import ceil
 from threading import get_ident
+from typing import Any
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
 from tapstack.runtime.driving import Driver
@@ -103,8 +104,9 @@ class _Sleeper(Waiter):
 
     def close(self) -> None:
         """Give back what was taken for the sleep."""
-        self._leave_devices()
-        self._descriptors.unregister(self._kick)
+        if not self._descriptors.closed:  # as where its closing had to wait for that of a call
+            self._leave_devices()
+            self._descriptors.unregister(self._kick)
         os.close(self._kick)
 
 
@@ -119,6 +121,8 @@ class Selection:
         # What is waited for, by socket: a sum of POLLIN and POLLOUT.
         self._changed: dict[Readiness, None] = {}
         # Those that may be ready, in the order that they came to be.
+        self.arrived: dict[Any, int] = {}
+        """What has happened to whom that hears of events by himself, and ends the wait."""
         self._is_waited_for = False
 
     def begin(self, readiness: Readiness, events: int, *, now: Instant) -> bool:
@@ -144,12 +148,27 @@ class Selection:
         self._changed[readiness] = None
         self._sleeper.wake(0)
 
+    def hear(self, whom: Any, events: int) -> None:
+        """Note what has happened to somebody."""
+        arrived = self.arrived
+        if whom in arrived:
+            arrived[whom] |= events
+        else:
+            arrived[whom] = events
+            self._sleeper.wake(0)
+
+    def take_arrived(self) -> dict[Any, int]:
+        """Take all that has happened, in its order."""
+        arrived, self.arrived = self.arrived, {}
+        return arrived
+
     def is_quiet(self) -> bool:
         """Tell that there is nothing to do and nothing ready. From without the stack."""
         if self._is_waited_for:
             return False
         self._sleeper.begin()
-        return not (self._changed or self._sleeper.ask(0, _AT_ONCE) or self._sleeper.heard)
+        seen = self._changed or self.arrived
+        return not (seen or self._sleeper.ask(0, _AT_ONCE) or self._sleeper.heard)
 
     def wait(self, timeout: float | None, *, now: Instant) -> list[Ready]:
         """Wait until something is ready, for at most `timeout` seconds.
@@ -169,13 +188,15 @@ class Selection:
         leadership.tick = _LONG_TICK
         sleeper.begin()
         ready = self._ready(now)
-        if ready or (timeout is not None and timeout <= 0):
+        if ready or self.arrived or (timeout is not None and timeout <= 0):
             if sleeper.ask(0, _AT_ONCE):
                 leadership.take_answers()
                 ready = self._ready(now)
             return ready + sleeper.heard
         deadline = None if timeout is None else now + ceil(timeout * SECOND)
-        while not (ready or sleeper.heard) and leadership.wait(sleeper, deadline):
+        while not (ready or self.arrived or sleeper.heard):
+            if not leadership.wait(sleeper, deadline):
+                break
             ready = self._ready(now)
         if not sleeper.has_polled:
             sleeper.ask(0, _AT_ONCE)

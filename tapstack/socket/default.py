@@ -54,7 +54,8 @@ class socket(Socket):  # noqa: N801 - the standard library's name
             timeout=stdlib.getdefaulttimeout(),
         )
 
-    def _sibling(self, held: Held, timeout: float | None) -> socket:
+    def sibling(self, held: Held, timeout: float | None) -> socket:
+        """Make another socket of the kind that `accept` gives."""
         made = socket.__new__(socket)
         made._take_up(held, timeout)
         return made

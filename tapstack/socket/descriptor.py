@@ -192,7 +192,7 @@ class Readiness:
         self.number = self._descriptor.fileno() if self._descriptor else next(_mere_numbers)
         """The descriptor, or the mere number; −1 once closed."""
         _shown[self.number] = self
-        self._follow(now=now)
+        self.follow(now=now)
 
     @property
     def has_mere_number(self) -> bool:
@@ -206,7 +206,7 @@ class Readiness:
         try:
             return attempt(*arguments, now=now)
         finally:
-            self._follow(now=now)
+            self.follow(now=now)
 
     def take_text(self, size: int, now: Instant) -> bytes | None:
         """Do what the endpoint does, within the stack, and show what that has changed."""
@@ -216,21 +216,22 @@ class Readiness:
             return text
         finally:
             if text is not None:
-                self._follow(now=now)
+                self.follow(now=now)
 
     def send_text(self, text: bytes, now: Instant) -> bool:
         """Do what the endpoint does, within the stack, and show what that has changed."""
         try:
             return self.endpoint.send_text(text, now)
         finally:
-            self._follow(now=now)
+            self.follow(now=now)
 
     def refresh(self) -> None:
         """Show what a call has changed, unless it has closed the socket."""
         if self.number >= 0:
-            self.host.call(self._follow)
+            self.host.call(self.follow)
 
-    def _follow(self, *, now: Instant) -> None:
+    def follow(self, *, now: Instant) -> None:
+        """Show what has changed. Within the stack."""
         if self.number < 0:
             return
         watched = self.endpoint.watched()

@@ -87,9 +87,9 @@ class Socket(SocketObject):
                 raise os_error(EAGAIN)  # how an event loop's every turn ends: without a call
         endpoint, remote = self._block(listener, self._timeout, _ARRIVING, listener.accept)
         held = Held(self._host, OpenSocket(self._host, endpoint), self.type, self.proto, -1)
-        return self._sibling(held, stdlib.getdefaulttimeout()), write_address(remote)
+        return self.sibling(held, stdlib.getdefaulttimeout()), write_address(remote)
 
-    def _sibling(self, held: Held, timeout: float | None) -> Socket:
+    def sibling(self, held: Held, timeout: float | None) -> Socket:
         """Make another socket of the same kind: a plain one, whatever this one is."""
         made = Socket.__new__(Socket)
         made._take_up(held, timeout)

@@ -92,6 +92,11 @@ class SocketObject:
         """What drives the stack that it is a socket of."""
         return self._host
 
+    @property
+    def opened(self) -> OpenSocket:
+        """What it holds. Raises: OSError with EBADF."""
+        return self._holds().open
+
     # --- being an object ---
 
     def __enter__(self: S) -> S:

@@ -43,6 +43,11 @@ class OpenSocket:
         if self.readiness is None and self.holders:
             self.readiness = Readiness(self.host, self.endpoint, now, is_mere_number=is_mere_number)
 
+    def show(self, now: Instant) -> None:
+        """Show what an attempt has changed, if anybody may see it. Within the stack."""
+        if self.readiness is not None:
+            self.readiness.follow(now=now)
+
     def descriptor(self) -> int:
         """Give a descriptor to be copied, which tells from now on. Raises: OSError."""
         self.fileno()

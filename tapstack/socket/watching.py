@@ -61,6 +61,13 @@ class Watchers:
         if not watchers:
             del self._by_endpoint[watcher.endpoint]
 
+    def remove_all(self, which: Callable[[Watcher], bool]) -> None:
+        """Tell all those no more that `which` is true of."""
+        for watchers in list(self._by_endpoint.values()):
+            for watcher in list(watchers):
+                if which(watcher):
+                    self.remove(watcher)
+
     def tell(self, stack: Stack) -> None:
         """Wake who watches for what has happened; who hears of some may report others."""
         while happened := stack.events:

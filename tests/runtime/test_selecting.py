@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import selectors
 import signal
 import socket
@@ -168,8 +169,13 @@ def test_one_thread_at_a_time(hosts: Hosts, selector: DefaultSelector) -> None:
     assert ready(selecting.result()) == {client: READ}
 
 
-def test_a_stack_that_is_closed_meanwhile(hosts: Hosts, selector: DefaultSelector) -> None:
+@pytest.mark.parametrize("has_descriptor", [True, False])
+def test_a_stack_that_is_closed_meanwhile(
+    hosts: Hosts, selector: DefaultSelector, has_descriptor: bool
+) -> None:
     client, _ = hosts.connect()
+    if not has_descriptor:
+        client.use_mere_number()
     selector.register(client, READ)
     selecting = begin_to_drive(hosts, selector)
     hosts.here.close()
@@ -230,7 +236,7 @@ def test_what_a_signal_handler_raises(hosts: Hosts, selector: DefaultSelector) -
 
 
 def test_an_event_loop(hosts: Hosts) -> None:
-    """Servers, clients, long texts, timers and other threads, by asyncio's own transports."""
+    """Servers, clients, long texts, timers and other threads."""
     loop = EventLoop()
     text = bytes(range(256)) * 10_000
 
@@ -361,6 +367,46 @@ def test_a_child_that_closes_it_leaves_the_parent_s_devices_alone(
     selecting = begin_to_drive(hosts, selector)
     server.sendall(b"x")
     assert ready(selecting.result()) == {client: READ}
+
+
+def is_shown(client: Any) -> bool:
+    """Tell whether a descriptor shows that there is something to read."""
+    return bool(select.select([client], [], [], 0)[0])
+
+
+def test_one_that_nobody_has_closed_gives_everything_back(hosts: Hosts) -> None:
+    client, server = hosts.connect()
+    client.fileno()
+    before = os.listdir("/proc/self/fd")
+    selector = DefaultSelector()
+    selector.register(client, READ)
+    server.sendall(b"x")
+    assert ready(selector.select(PATIENCE)) == {client: READ}
+    assert not is_shown(client)
+    del selector
+    assert os.listdir("/proc/self/fd") == before
+    assert is_shown(client)
+
+
+def test_one_that_a_finalizer_closes_amid_a_call(hosts: Hosts) -> None:
+    """The call gives back what there is to be given back, as soon as it is over."""
+    (client, _), (other, peer) = hosts.connect(), hosts.connect()
+    client.fileno(), other.fileno()
+    before = os.listdir("/proc/self/fd")
+    closed = DefaultSelector()
+    closed.register(client, READ)
+    closed.register(other, READ)
+    peer.sendall(b"x")
+    assert ready(closed.select(PATIENCE)) == {other: READ}
+
+    def interrupted(*, now: int) -> None:
+        closed.unregister(client)
+        assert not is_shown(other)
+        closed.close()
+
+    hosts.here.call(interrupted)
+    assert os.listdir("/proc/self/fd") == before
+    assert is_shown(other)
 
 
 async def begin_transport(net: Net) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

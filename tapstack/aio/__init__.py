@@ -1,0 +1,1 @@
+"""Transports of the stack's own for asyncio's protocols."""
