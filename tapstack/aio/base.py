@@ -20,7 +20,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from tapstack.base.contracts import CLOSED, ENDED, ERROR, READABLE, WRITABLE
-from tapstack.socket.addresses import write_address
+from tapstack.socket.addresses import Address, write_address
 from tapstack.socket.open_socket import Held
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ TO_WRITE = WRITABLE | CLOSED | ENDED | ERROR
 """Events at which there may be room to write, or an error."""
 _RESETS = struct.pack("ii", 1, 0)
 """SO_LINGER that has `close` reset the connection."""
-_UNASKED: dict[str, Any] = {}
-"""The extra information of all those that nobody has asked for any."""
+_WATER_MARKS = 16 * 1024, 64 * 1024
+"""Octets at which a protocol is to write again, and beyond which no more: asyncio's defaults."""
 _log = logging.getLogger("asyncio")
 
 
-class BaseStreamTransport(transports._FlowControlMixin, transports.Transport):
+class BaseStreamTransport(transports._FlowControlMixin):
     """A transport whose connection nobody reads or writes yet."""
 
     __slots__ = (
@@ -54,6 +54,7 @@ class BaseStreamTransport(transports._FlowControlMixin, transports.Transport):
         "_crowd",
         "_feeds",
         "_is_watched",
+        "_known",
         "_origin",
         "_protocol",
         "_sock",
@@ -67,13 +68,15 @@ class BaseStreamTransport(transports._FlowControlMixin, transports.Transport):
 
     # Of asyncio's, the loop until the end:
     _loop: Any
-    _extra: dict[str, Any]
     _maybe_pause_protocol: Callable[[], None]
     _maybe_resume_protocol: Callable[[], None]
 
     def __init__(self, crowd: Crowd, opened: OpenSocket, connection: Tcb, origin: Socket) -> None:
         """`origin`: the listener that has taken the connection, or the socket itself."""
-        super().__init__(_UNASKED, crowd.loop)
+        # As asyncio's own constructors do, three calls deep.
+        self._loop = crowd.loop
+        self._low_water, self._high_water = _WATER_MARKS
+        self._protocol_paused = False
         self.endpoint = connection
         """What it hears of, as a `Watcher`; and of which events."""
         self.events = 0
@@ -88,12 +91,14 @@ class BaseStreamTransport(transports._FlowControlMixin, transports.Transport):
         self._sock = origin if origin.opened is opened else None
         # That of a connection that was taken is made when somebody asks for it.
         self._protocol: Any = None
+        self._buffer: bytes | bytearray = b""
+        # What waits to be sent.
+        self._known: dict[str, Any] | None = None
+        # The extra information, once somebody has asked for any.
         self._feeds = False
         # Whether the protocol has buffers of its own.
         self._text: Buffer | Exception | None = None
         # What was read, and the protocol has yet to get; b"" is the end, an error the last of all.
-        self._buffer: bytes | bytearray = b""
-        # What waits to be sent.
         self._is_watched = self._closing = False
         self._conn_lost = 0
         # 1 once `connection_lost` is to come; then it counts what is written in vain.
@@ -135,6 +140,10 @@ class BaseStreamTransport(transports._FlowControlMixin, transports.Transport):
         """Give the protocol."""
         return self._protocol
 
+    def get_write_buffer_size(self) -> int:
+        """Tell how many octets wait."""
+        return len(self._buffer)
+
     def report(self, message: str, error: BaseException) -> None:
         """Tell the loop's handler of what the protocol has raised."""
         told = {"message": message, "exception": error}
@@ -148,42 +157,39 @@ class BaseStreamTransport(transports._FlowControlMixin, transports.Transport):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Tell of "socket", "sockname" or "peername", as they were from the first."""
-        extra = self._extra
-        if extra is _UNASKED:
+        known = self._known
+        if known is None:
             local, remote = self.endpoint.local, self.endpoint.remote
-            extra = {"sockname": write_address(local), "peername": write_address(remote)}
-            self._extra = extra
-        if name == "socket" and name not in extra:
-            self._take_socket()
-        return extra.get(name, default)
+            known = {"sockname": write_address(local), "peername": write_address(remote)}
+            self._known = known
+        if name == "socket" and name not in known:
+            known[name] = self._take_socket()
+        return known.get(name, default)
 
     def own_socket(self, extra: dict[str, Any] | None) -> None:
         """Have the socket that it was made of for itself, and ask it what is to be told of it.
 
-        Raises: OSError; RuntimeError where another transport has it.
+        Raises: OSError.
         """
-        sock = self._origin
-        sock.use_mere_number()
-        self._loop._ensure_fd_no_transport(sock.fileno())
         if self.open.readiness is not None:
             self._crowd.runtime.look(self.open.readiness.tell, _hear_nothing)
-        self._extra = {"sockname": sock.getsockname(), "peername": None}
-        with suppress(OSError):
-            self._extra["peername"] = sock.getpeername()
-        self._extra |= extra or {}
-        self._take_socket()
+        self._known = {
+            "socket": self._take_socket(),
+            "sockname": _ask(self._origin.getsockname),
+            "peername": _ask(self._origin.getpeername),
+        } | (extra or {})
 
-    def _take_socket(self) -> None:
-        """Tell of the socket object, whose number this transport has for itself."""
+    def _take_socket(self) -> TransportSocket:
+        """Give the socket object, whose number this transport has for itself."""
         if self._sock is None:
             self._sock = self._make_socket()
             if self._loop is None:
                 self._sock.close()
-        self._extra["socket"] = TransportSocket(self._sock)  # type: ignore[arg-type]
         if self._loop is not None:
             with suppress(OSError):  # the stack is closed
                 self._sock.use_mere_number()
                 self._loop._transports[self._sock.fileno()] = self
+        return TransportSocket(self._sock)  # type: ignore[arg-type]
 
     def _make_socket(self) -> Socket:
         origin = self._origin
@@ -273,8 +279,8 @@ class BaseStreamTransport(transports._FlowControlMixin, transports.Transport):
     def part(self, now: Instant) -> None:
         """Hear of nothing any more, and close the socket, if nobody knows it. Within the stack."""
         self.leave()
-        endpoint = self.open.endpoint
-        if self._text and not isinstance(self._text, Exception):
+        endpoint, text = self.open.endpoint, self._text
+        if text and not isinstance(text, Exception) and self.open.holders:
             # As where what has come is left unread: the peer is to know (RFC 1122 4.2.2.13).
             endpoint.set_option(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS, now=now)
         if self._sock is None and not endpoint.linger():
@@ -285,6 +291,13 @@ class BaseStreamTransport(transports._FlowControlMixin, transports.Transport):
         self._loop = self._protocol = self._text = None
         if self.open.holders:
             (self._sock or self._make_socket()).close()
+
+
+def _ask(address: Callable[[], Address]) -> Address | None:
+    try:
+        return address()
+    except OSError:
+        return None
 
 
 _End = Callable[[BaseStreamTransport, "BaseException | None"], None]

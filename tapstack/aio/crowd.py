@@ -68,7 +68,12 @@ class Crowd:
     def adopt(
         self, sock: Socket, connection: Tcb, protocol: Any, waiter: Any, extra: Any, server: Any
     ) -> StreamTransport:
-        """Make a transport of a socket that has a connection. Raises: OSError."""
+        """Make a transport of a socket that has a connection.
+
+        Raises: OSError; RuntimeError where another transport has it.
+        """
+        sock.use_mere_number()
+        self.loop._ensure_fd_no_transport(sock.fileno())
         transport = StreamTransport(self, sock.opened, connection, sock)
         transport.own_socket(extra)
         if sock.proto == socket.IPPROTO_TCP:
@@ -80,16 +85,15 @@ class Crowd:
 
     def accept(self, listener: Socket, factory: Callable[[], Any], server: Any, most: int) -> None:
         """Take the connections that wait, and give each a protocol. Raises: OSError."""
-        taken = self.runtime.enter(self._take, (listener, max(most, 1)))
-        if self.loop.get_debug():
-            for each in taken:
-                address = each.get_extra_info("peername")
-                _log.debug("%r got a new connection from %r: %r", server, address, each)
-        self._give_protocols(taken, factory, server)
+        taken = deque[StreamTransport]()
+        try:
+            self.runtime.enter(self._take, (listener, max(most, 1), taken))
+        finally:  # even if a signal handler has raised
+            self._give_protocols(taken, factory, server)
 
-    def _take(self, wish: tuple[Socket, int], now: Instant) -> deque[StreamTransport]:
-        listener, most = wish
-        opened, taken = listener.opened, deque[StreamTransport]()
+    def _take(self, wish: tuple[Socket, int, deque[StreamTransport]], now: Instant) -> None:
+        listener, most, taken = wish
+        opened = listener.opened
         listening, without_delay = opened.endpoint, listener.proto == socket.IPPROTO_TCP
         while listening.accept_queue and len(taken) < most:
             endpoint, _ = listening.accept(now=now)
@@ -101,7 +105,6 @@ class Crowd:
             made.listen(TO_READ, now=now)
             taken.append(made)
         opened.show(now)
-        return taken
 
     def _give_protocols(
         self, taken: deque[StreamTransport], factory: Callable[[], Any], server: Any
@@ -117,6 +120,9 @@ class Crowd:
     def _give_protocol(
         self, transport: StreamTransport, factory: Callable[[], Any], server: Any
     ) -> None:
+        if self.loop.get_debug():
+            address = transport.get_extra_info("peername")
+            _log.debug("%r got a new connection from %r: %r", server, address, transport)
         try:
             protocol = factory()
         except BaseException as error:

@@ -256,10 +256,6 @@ class StreamTransport(BaseStreamTransport):
             elif self._eof:
                 self._end_sending()
 
-    def get_write_buffer_size(self) -> int:
-        """Tell how many octets wait."""
-        return len(self._buffer)
-
     def can_write_eof(self) -> bool:
         """Tell that one direction can be ended alone."""
         return True

@@ -6,7 +6,7 @@ Not done here: waiting, which each host does in its own kind of time (`runtime/w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from tapstack.base.contracts import CLOSED
@@ -46,40 +46,63 @@ class Watchers:
     """Every watcher, by endpoint."""
 
     def __init__(self) -> None:
-        self._by_endpoint: dict[object, list[Watcher]] = {}
+        self._first: dict[object, Watcher] = {}
+        # Mostly an endpoint has one, and so that is spared a list.
+        self._more: dict[object, list[Watcher]] = {}
+        # Those behind the first, of endpoints that have any.
         self.kept: Watcher | None = None
         """One more, which is there again and again: so it is not among the others."""
 
     def add(self, watcher: Watcher) -> None:
         """Begin to tell a watcher."""
-        self._by_endpoint.setdefault(watcher.endpoint, []).append(watcher)
+        endpoint = watcher.endpoint
+        if endpoint in self._first:
+            self._more.setdefault(endpoint, []).append(watcher)
+        else:
+            self._first[endpoint] = watcher
 
     def remove(self, watcher: Watcher) -> None:
         """Tell a watcher no more."""
-        watchers = self._by_endpoint[watcher.endpoint]
-        watchers.remove(watcher)
-        if not watchers:
-            del self._by_endpoint[watcher.endpoint]
+        endpoint = watcher.endpoint
+        more = self._more.get(endpoint)
+        if more is None:
+            del self._first[endpoint]
+            return
+        if self._first[endpoint] is watcher:
+            self._first[endpoint] = more.pop(0)
+        else:
+            more.remove(watcher)
+        if not more:
+            del self._more[endpoint]
 
     def remove_all(self, which: Callable[[Watcher], bool]) -> None:
         """Tell all those no more that `which` is true of."""
-        for watchers in list(self._by_endpoint.values()):
-            for watcher in list(watchers):
-                if which(watcher):
-                    self.remove(watcher)
+        for watcher in list(self._all()):
+            if which(watcher):
+                self.remove(watcher)
+
+    def _all(self) -> Iterator[Watcher]:
+        yield from self._first.values()
+        for watchers in self._more.values():
+            yield from watchers
 
     def tell(self, stack: Stack) -> None:
         """Wake who watches for what has happened; who hears of some may report others."""
         while happened := stack.events:
             stack.events = []
-            watching, kept = self._by_endpoint, self.kept
+            first, more, kept = self._first, self._more, self.kept
             if kept is not None:
                 for endpoint, events in happened:
                     if endpoint is kept.endpoint and events & kept.events:
                         kept.wake(events)
-            if watching:
+            if first:
                 for endpoint, events in happened:
-                    for watcher in watching.get(endpoint, ()):
+                    watcher = first.get(endpoint)
+                    if watcher is not None and watcher.events & events:
+                        watcher.wake(events)
+            if more:
+                for endpoint, events in happened:
+                    for watcher in more.get(endpoint, ()):
                         if watcher.events & events:
                             watcher.wake(events)
 
@@ -87,6 +110,5 @@ class Watchers:
         """Wake everybody: the stack goes down."""
         if self.kept is not None:
             self.kept.wake(CLOSED)
-        for watchers in self._by_endpoint.values():
-            for watcher in watchers:
-                watcher.wake(CLOSED)
+        for watcher in list(self._all()):
+            watcher.wake(CLOSED)
