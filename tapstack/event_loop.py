@@ -11,6 +11,7 @@ Not done here: waiting (`selectors.py`), and the transports of streams (`aio/`).
 from __future__ import annotations
 
 import asyncio
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from typing import Any
 
@@ -57,6 +58,39 @@ class EventLoop(asyncio.SelectorEventLoop):
         return loop._make_socket_transport(
             sock, protocol, waiter, extra=extra, server=server, **more
         )
+
+    def _make_ssl_transport(
+        self,
+        rawsock: Any,
+        protocol: Any,
+        sslcontext: Any,
+        waiter: Any = None,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        extra: Any = None,
+        server: Any = None,
+        **more: Any,
+    ) -> Any:
+        """Make a transport that speaks TLS over one of the stack's."""
+        if not isinstance(rawsock, Socket):
+            loop: Any = super()
+            return loop._make_ssl_transport(
+                rawsock,
+                protocol,
+                sslcontext,
+                waiter,
+                server_side=server_side,
+                server_hostname=server_hostname,
+                extra=extra,
+                server=server,
+                **more,
+            )
+        tls: Any = SSLProtocol(
+            self, protocol, sslcontext, waiter, server_side, server_hostname, **more
+        )
+        self._make_socket_transport(rawsock, tls, extra=extra, server=server)
+        return tls._app_transport
 
     def _accept_connection(
         self,

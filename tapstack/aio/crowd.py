@@ -248,6 +248,7 @@ class Crowd:
         self.runtime.call_soon(self._leave_all)
 
     def _leave_all(self, *, now: Instant) -> None:  # noqa: ARG002 - every attempt's form
+        self._selection.take_arrived()
         self.runtime.forget_all(self._has)
 
     def _has(self, watcher: object) -> bool:

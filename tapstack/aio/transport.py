@@ -8,6 +8,7 @@ Not done here: when its loop's turn is, and what transports do together in one (
 from __future__ import annotations
 
 import logging
+import select
 import socket
 from asyncio import constants
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _MAX_SIZE = 256 * 1024
 """Octets read at once, as by asyncio."""
+_TO_BE_READ = select.POLLIN | select.POLLERR | select.POLLHUP
 _OCTETS = (bytes, bytearray, memoryview)
 _log = logging.getLogger("asyncio")
 
@@ -99,19 +101,21 @@ class StreamTransport(BaseStreamTransport):
         return self._text is not None or self._has_sent
 
     def _read(self, now: Instant) -> bytes | Exception | None:
-        endpoint = self.open.endpoint
-        if endpoint.has_nothing_to_read():
-            return None
+        opened = self.open
+        endpoint = opened.endpoint
         try:
             text = endpoint.take_text(_MAX_SIZE, now)
             if text is None:
+                if not endpoint.readiness(now=now) & _TO_BE_READ:
+                    return None
                 text = endpoint.receive(_MAX_SIZE, MSG_DONTWAIT, now=now).data
         except (BlockingIOError, InterruptedError):
             return None
         except Exception as error:  # noqa: BLE001 - it is the protocol's, and not other transports'
             return error
         finally:
-            self.open.show(now)
+            if opened.readiness is not None:
+                opened.show(now)
         if text and not endpoint.has_nothing_to_read():
             self._crowd.hear(self, TO_READ)  # in its next turn
         return text
@@ -209,7 +213,8 @@ class StreamTransport(BaseStreamTransport):
         """Send what finds room; give the rest, if there is one. Within the stack."""
         endpoint = self.open.endpoint
         if type(data) is bytes and endpoint.send_text(data, now):
-            self.open.show(now)
+            if self.open.readiness is not None:
+                self.open.show(now)
             return None
         with octets_of(data) as octets:
             sent = 0

@@ -131,6 +131,9 @@ def test_tls(
             )
             assert writer.get_extra_info("peername") == listener.getsockname()
             assert writer.get_extra_info("cipher")
+            below: Any = writer.transport
+            kind = type(below._ssl_protocol._transport)
+            assert net.runtime is None or kind is StreamTransport
             writer.write(text)
             assert await asyncio.wait_for(reader.read(), PATIENCE) == text
             writer.close()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tapstack.event_loop import EventLoop
+from tapstack.socket.stream import StreamEndpoint
 from tests.aio.protocols import LOST, Notes, Server, turns, until
 from tests.aio.test_transports import Buffered, adopt
 from tests.socket.nets import Net
@@ -52,6 +53,23 @@ def test_a_connection_that_is_reset(net: Net, loop: asyncio.AbstractEventLoop) -
             await protocol.until(("lost", ConnectionResetError))
             assert protocol.notes == ["made", b"x", ("lost", ConnectionResetError)]
         assert not handler.told
+
+    loop.run_until_complete(run())
+
+
+def test_one_that_is_reset_before_it_is_taken(net: Net, loop: asyncio.AbstractEventLoop) -> None:
+    async def run() -> None:
+        async with Server(net) as server:
+            client = net.socket()
+            client.connect(server.address)
+            client.sendall(b"x")
+            address = client.getsockname()
+            reset(client)
+            await until(lambda: server.protocols)
+            [protocol] = server.protocols
+            await until(lambda: protocol.notes[-1:] == [("lost", ConnectionResetError)])
+            assert protocol.notes[0] == "made"
+            assert protocol.transport.get_extra_info("peername") == address
 
     loop.run_until_complete(run())
 
@@ -436,7 +454,9 @@ def test_how_it_shows_itself(ours: Net) -> None:
     loop.close()
 
 
-def test_a_signal_handler_that_raises_amid_the_reading(ours: Net) -> None:
+def test_a_signal_handler_that_raises_amid_the_reading(
+    ours: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was read by then is given when the loop is run again."""
     loop = EventLoop()
     protocols = [Notes() for _ in range(3)]
@@ -447,14 +467,15 @@ def test_a_signal_handler_that_raises_amid_the_reading(ours: Net) -> None:
     clients = loop.run_until_complete(run())
     for each in clients:
         each.sendall(b"x")
-    second = protocols[1].transport
-    endpoint, take_text = second.open.endpoint, second.open.endpoint.take_text
+    second, take_text = protocols[1].transport.open.endpoint, StreamEndpoint.take_text
 
-    def interrupted(size: int, now: int) -> bytes:
-        endpoint.take_text = take_text
-        raise KeyboardInterrupt
+    def interrupted(self: StreamEndpoint, size: int, now: int) -> bytes | None:
+        if self is second:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        return take_text(self, size, now)
 
-    endpoint.take_text = interrupted
+    monkeypatch.setattr(StreamEndpoint, "take_text", interrupted)
     with pytest.raises(KeyboardInterrupt):
         loop.run_until_complete(turns())
     loop.run_until_complete(turns())

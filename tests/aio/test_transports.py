@@ -177,6 +177,31 @@ def test_nothing_is_given_while_reading_is_paused(
     loop.run_until_complete(run())
 
 
+def test_text_waits_for_as_much_as_its_user_wants(
+    net: Net, loop: asyncio.AbstractEventLoop
+) -> None:
+    """SO_RCVLOWAT, which the end of the stream is not held back by."""
+
+    async def run() -> None:
+        client, transport = await adopt(net, protocol := Notes())
+        told = transport.get_extra_info("socket")
+        told.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 3)
+        for _ in range(2):
+            client.sendall(b"x")
+            await turns()
+            assert protocol.notes == ["made"]
+        client.sendall(b"x")
+        await protocol.until(b"xxx")
+        client.sendall(b"y")
+        await turns()
+        assert protocol.notes == ["made", b"xxx"]
+        client.close()
+        await protocol.until(LOST)
+        assert protocol.notes == ["made", b"xxxy", "eof", LOST]
+
+    loop.run_until_complete(run())
+
+
 def test_a_protocol_that_pauses_from_the_first(net: Net, loop: asyncio.AbstractEventLoop) -> None:
     class Pauses(Notes):
         def connection_made(self, transport: Any) -> None:
