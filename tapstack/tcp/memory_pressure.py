@@ -58,7 +58,7 @@ def _clamp_window(ctx: Context, tcb: Tcb) -> None:
     space = tcb.receive_space
     tcb.acks.quick = 0
     most = ctx.config.tcp_rmem[2]
-    if not space.locked and space.buffer < most:
+    if tcb.options.receive_buffer is None and space.buffer < most:
         space.buffer = min(held(tcb), most)
     if _is_overfull(tcb):
         space.threshold = min(space.clamp, 2 * tcb.advertised_mss)

@@ -64,7 +64,7 @@ class Mould:
     # --- what follows from that, and from a SYN ---
     rtt: tuple[Duration, Duration, Duration]
     """The arguments of `RttEstimator`."""
-    space: tuple[int, bool, int, bool, int, int]
+    space: tuple[int, int, bool, int, int]
     """The arguments of `ReceiveSpace`."""
     cwnd: int
     algorithm: type[CongestionControl]
@@ -185,7 +185,6 @@ def take_mould(ctx: Context, tcb: Tcb) -> Mould:
         rtt=(rtt.rto_min, rtt.rto_max, rtt.min_rtt_lifetime),
         space=(
             space.buffer,
-            space.locked,
             space.clamp,
             space.may_shrink,
             space.share,

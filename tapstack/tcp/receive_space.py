@@ -46,12 +46,13 @@ def shift_for(window: int) -> int:
 
 @dataclass(slots=True)
 class ReceiveSpace:
-    """The receive buffer of one connection, in octets."""
+    """The receive buffer of one connection, in octets.
+
+    One that the user has set (`UserOptions.receive_buffer`) never grows by itself.
+    """
 
     buffer: int
     """Octets of the buffer, overhead included, as SO_RCVBUF tells it."""
-    locked: bool
-    """The user has set the buffer: it never grows by itself."""
     clamp: int
     """Most that is ever offered (TCP_WINDOW_CLAMP)."""
     may_shrink: bool = False
@@ -102,11 +103,10 @@ class ReceiveSpace:
 
 def make_receive_space(config: TcpConfig, options: UserOptions, most: int = 0) -> ReceiveSpace:
     """Make the buffer of a new connection; `most` is what the route lets be offered, 0: any."""
-    locked = options.receive_buffer is not None
     buffer = size_at_first(config, options)
     clamp = options.window_clamp or most or MAX_UNSCALED << MAX_SHIFT
-    space = ReceiveSpace(buffer, locked, clamp, config.tcp_shrink_window)
-    if locked:
+    space = ReceiveSpace(buffer, clamp, config.tcp_shrink_window)
+    if options.receive_buffer is not None:
         space.clamp = min(clamp, space.full)
     return space
 
@@ -286,7 +286,7 @@ def grow(tcb: Tcb, taken: int, config: TcpConfig) -> None:
     """
     space = tcb.receive_space
     before, space.taken_before = space.taken_before, taken
-    if space.locked or not config.tcp_moderate_rcvbuf:
+    if tcb.options.receive_buffer is not None or not config.tcp_moderate_rcvbuf:
         return
     window = 2 * taken
     window += 2 * (window * (taken - before) // before)
@@ -319,5 +319,5 @@ def make_room_for(tcb: Tcb, octets: int) -> None:
     """See that so many octets fit the buffer, for a user who waits for them (SO_RCVLOWAT)."""
     space = tcb.receive_space
     memory = space.memory_for(octets)
-    if not space.locked and memory > space.buffer:
+    if tcb.options.receive_buffer is None and memory > space.buffer:
         _enlarge(tcb, memory, octets)

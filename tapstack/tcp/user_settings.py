@@ -64,7 +64,6 @@ def _set_quick(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
 def _set_receive_buffer(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
     if tcb.options.receive_buffer is not None:
         tcb.receive_space.buffer = tcb.options.receive_buffer
-        tcb.receive_space.locked = True
 
 
 def _set_send_buffer(ctx: Context, tcb: Tcb, now: Instant) -> None:

@@ -302,7 +302,7 @@ def test_whatever_is_free_the_window_is_what_is_wanted_or_was_offered(
 ) -> None:
     """Whether the window is chosen at one look or by all the rules: RFC 9293 SHLD-14."""
     tcb, _ = World().pair()
-    tcb.receive_space = ReceiveSpace(buffer, False, clamp, shrinks, share, threshold)
+    tcb.receive_space = ReceiveSpace(buffer, clamp, shrinks, share, threshold)
     tcb.receive_queue.charge = buffer * taken // 100
     tcb.rcv_wind_shift, tcb.rcv_wnd = shift, offered
     tcb.rcv_wup = (tcb.rcv_nxt - min(used, offered)) % 2**32
