@@ -9,7 +9,7 @@ Not done here: the text itself (`send_buffer.py`), and how many octets find room
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tapstack.tcp.seq import add, ge, gt, sub
 
@@ -30,6 +30,10 @@ class _Piece:
         self.pushed = False
 
 
+_NONE = cast("list[_Piece]", ())
+"""What stands for a list until the first piece: of thousands, many connections never have one."""
+
+
 class SendPieces:
     """The pieces that were not sent as a whole, in order."""
 
@@ -39,7 +43,7 @@ class SendPieces:
     """Octets of memory that text takes beside its own and its pieces'."""
 
     def __init__(self) -> None:
-        self._pieces: list[_Piece] = []
+        self._pieces = _NONE
         self.call_goes_on = False
         """What is queued is the rest of one call, whose user waited for room."""
 
@@ -56,10 +60,12 @@ class SendPieces:
         end = add(pieces[-1].end, length) if pieces else add(tcb.snd_nxt, tcb.unsent())
         if tcb.pushed_seq is None:
             tcb.pushed_seq = add(end, -length)
-        if begins:
-            self._pieces.append(_Piece(end))
+        if not begins:
+            pieces[-1].end = end
+        elif pieces:
+            pieces.append(_Piece(end))
         else:
-            self._pieces[-1].end = end
+            self._pieces = [_Piece(end)]
 
     def last_length(self, tcb: Tcb) -> int | None:
         """Give the octets of the last piece that wait; None: all have left."""
