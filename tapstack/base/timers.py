@@ -11,7 +11,7 @@ Not done here: waiting. A driver looks at `soonest`, and calls `expire`.
 
 from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from tapstack.base.units import Instant
 
@@ -19,17 +19,23 @@ Expiry = Callable[[Any, Instant], None]
 """Called with the timer's owner and the present time."""
 
 
+class Alarm(NamedTuple):
+    """What timers of different owners have in common: where they stand, and what they call."""
+
+    queue: "TimerQueue"
+    on_expiry: Expiry
+
+
 class Timer:
     """One deadline of one owner: at most one is set at a time."""
 
-    __slots__ = ("_queue", "deadline", "entry", "on_expiry", "owner")
+    __slots__ = ("alarm", "deadline", "entry", "owner")
 
-    def __init__(self, queue: "TimerQueue", owner: Any, on_expiry: Expiry) -> None:
-        self._queue = queue
+    def __init__(self, alarm: Alarm, owner: Any) -> None:
+        self.alarm = alarm
         self.entry: Instant | None = None
         """The earliest entry that stands for it: to arm it for no sooner is to set `deadline`."""
         self.owner = owner
-        self.on_expiry = on_expiry
         self.deadline: Instant | None = None
         """When it is due; None while it is not armed. To set it to None is to `cancel`."""
 
@@ -40,7 +46,7 @@ class Timer:
         if entry is None or deadline < entry:
             self.entry = deadline
             # Here rather than in a call: a connection that idled for long does it for each text.
-            queue = self._queue
+            queue = self.alarm.queue
             soonest = queue.soonest
             if soonest is None or deadline < soonest:
                 queue.soonest = deadline
@@ -60,7 +66,7 @@ class Timer:
     @property
     def kind(self) -> str:
         """The timer's name, as its function has it: `on_retransmission_timeout`."""
-        return self.on_expiry.__name__
+        return self.alarm.on_expiry.__name__
 
 
 class NeverArmed:
@@ -96,18 +102,29 @@ class TimerQueue:
 
         A driver that sleeps until then and expires what is due never misses one.
         """
+        self._alarms: dict[Expiry, Alarm] = {}
         self._many = FEW
         # Entries that the heap is cleared up for having more than.
 
     def timer(self, owner: Any, on_expiry: Expiry) -> Timer:
         """Make an unarmed timer that will call `on_expiry(owner, now)`."""
-        return Timer(self, owner, on_expiry)
+        return Timer(Alarm(self, on_expiry), owner)
+
+    def alarm(self, on_expiry: Expiry) -> Alarm:
+        """Give the alarm that calls a function: for thousands of timers, which have it in common.
+
+        It is kept for good, so the function is a module's, and no method of what comes and goes.
+        """
+        known = self._alarms.get(on_expiry)
+        if known is None:
+            known = self._alarms[on_expiry] = Alarm(self, on_expiry)
+        return known
 
     def arm(
         self, timer: Timer | NeverArmed, deadline: Instant, owner: Any, on_expiry: Expiry
     ) -> Timer:
         """Set a timer's deadline, and give the timer, which is made for its first one."""
-        armed = Timer(self, owner, on_expiry) if isinstance(timer, NeverArmed) else timer
+        armed = self.timer(owner, on_expiry) if isinstance(timer, NeverArmed) else timer
         armed.arm(deadline)
         return armed
 
@@ -184,7 +201,7 @@ class TimerQueue:
         timer = heappop(self._heap)[2]
         timer.entry = None
         timer.cancel()
-        timer.on_expiry(timer.owner, now)
+        timer.alarm.on_expiry(timer.owner, now)
         return True
 
     def armed(self) -> Iterator[Timer]:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tapstack.base.timers import Timer
+from tapstack.base.timers import Alarm, Timer
 from tapstack.base.units import Duration
-from tapstack.tcp import receive_space, send_space, timeouts
+from tapstack.tcp import receive_space, send_space
 from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.congestion.window import CongestionWindow
 from tapstack.tcp.mss import update_effective_mss
@@ -61,6 +61,10 @@ class Mould:
     settings: int
     """How often the engine's settings had been changed."""
 
+    # --- what all connections have in common ---
+    retransmission: Alarm
+    delayed_ack: Alarm
+
     # --- what follows from that, and from a SYN ---
     rtt: tuple[Duration, Duration, Duration]
     """The arguments of `RttEstimator`."""
@@ -99,9 +103,9 @@ class Mould:
         Its fields are given by their order, up to the last that is no default: it takes half the
         time of setting them afterwards.
         """
-        window, timers = CongestionWindow(self.cwnd), ctx.timers
-        retransmission = Timer(timers, None, timeouts.on_retransmission_timeout)
-        delayed_ack = Timer(timers, None, timeouts.on_delayed_ack_timeout)
+        window = CongestionWindow(self.cwnd)
+        retransmission = Timer(self.retransmission, None)
+        delayed_ack = Timer(self.delayed_ack, None)
         tcb = Tcb(
             pair,
             self.options,
@@ -182,6 +186,8 @@ def take_mould(ctx: Context, tcb: Tcb) -> Mould:
         route=tcb.route,
         path_mtu=tcb.path_mtu,
         settings=ctx.config.changes,
+        retransmission=tcb.retransmission_timer.alarm,
+        delayed_ack=tcb.delayed_ack_timer.alarm,
         rtt=(rtt.rto_min, rtt.rto_max, rtt.min_rtt_lifetime),
         space=(
             space.buffer,

@@ -84,8 +84,8 @@ def draft_tcb(
         receive_queue=ReceiveQueue(),
         acks=AckPolicy(),
         statistics=Statistics(),
-        retransmission_timer=Timer(timers, None, timeouts.on_retransmission_timeout),
-        delayed_ack_timer=Timer(timers, None, timeouts.on_delayed_ack_timeout),
+        retransmission_timer=Timer(timers.alarm(timeouts.on_retransmission_timeout), None),
+        delayed_ack_timer=Timer(timers.alarm(timeouts.on_delayed_ack_timeout), None),
     )
     tcb.send_pieces, tcb.recovery = SendPieces(), Recovery(reordering=config.tcp_reordering)
     tcb.binding, tcb.route = binding, route

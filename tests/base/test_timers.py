@@ -180,3 +180,17 @@ def test_an_empty_queue_has_no_deadline_and_expires_nothing(now: int) -> None:
     queue = TimerQueue()
     assert queue.next_deadline() is None
     assert queue.expire(now) == 0
+
+
+def test_timers_of_one_alarm_go_off_each_for_its_owner() -> None:
+    queue, rung = TimerQueue(), []
+
+    def on_alarm(name: str, now: int) -> None:
+        rung.append((now, name))
+
+    timers = [Timer(queue.alarm(on_alarm), name) for name in "ab"]
+    assert timers[0].alarm is timers[1].alarm
+    timers[0].arm(20)
+    timers[1].arm(10)
+    assert queue.expire(20) == 2
+    assert rung == [(20, "b"), (20, "a")]
