@@ -20,6 +20,7 @@ from bench.conversation import prepare_process, reply
 from bench.far_end import BLOCK, TOLD
 from tapstack.base.address import parse_network
 from tapstack.device import host
+from tapstack.device.host_addresses import add_address
 from tapstack.device.tap import TapDevice
 
 OURS, HOSTS = parse_network("10.0.0.1/24"), parse_network("10.0.0.2/24")
@@ -94,7 +95,7 @@ class Loop:
     def __init__(self, *, offload: bool) -> None:
         self.device = TapDevice("tap0", mac=MAC, offload=offload)
         host.silence_ipv6("tap0")
-        host.set_address("tap0", HOSTS)
+        add_address("tap0", HOSTS)
         host.bring_up("tap0")
         self.fd = self.device.fileno()
         self.offload = offload

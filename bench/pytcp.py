@@ -19,6 +19,7 @@ from bench.conversation import prepare_process, reply
 from bench.far_end import BLOCK, TOLD
 from tapstack.base.address import parse_network
 from tapstack.device import host
+from tapstack.device.host_addresses import add_address
 
 DEVICE, OURS, HOSTS = "tap7", "10.0.0.1/24", "10.0.0.2/24"
 SUPPLY = bytes(1 << 24)
@@ -33,7 +34,7 @@ async def start() -> None:
     stack.init()
     device = stack.initialize_interface__tap(interface_name=DEVICE)
     host.silence_ipv6(DEVICE)
-    host.set_address(DEVICE, parse_network(HOSTS))
+    add_address(DEVICE, parse_network(HOSTS))
     host.bring_up(DEVICE)
     stack.add_interface(**device, ip6_support=False, ip4_host=addresses.Ip4IfAddr(OURS))
     await stack.start()

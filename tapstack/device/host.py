@@ -1,9 +1,9 @@
-"""The host's side of a link: address, MTU and state of an interface, by ioctl (netdevice(7)).
+"""The host's side of a link: MTU and state of an interface, by ioctl (netdevice(7)).
 
 What already is as it should be is left alone, so that an interface that was prepared by root can
 be used without rights.
 
-Not done here: routes and rules of the host, which the address brings along or the user makes.
+Not done here: its addresses (`host_addresses.py`).
 """
 
 import errno
@@ -14,12 +14,10 @@ from fcntl import ioctl
 from pathlib import Path
 from struct import Struct
 
-from tapstack.base.address import MacAddress, Network
+from tapstack.base.address import MacAddress
 
 # <linux/sockios.h>
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
-_SIOCGIFADDR, _SIOCSIFADDR = 0x8915, 0x8916
-_SIOCGIFNETMASK, _SIOCSIFNETMASK = 0x891B, 0x891C
 _SIOCGIFMTU, _SIOCSIFMTU = 0x8921, 0x8922
 _SIOCGIFHWADDR = 0x8927
 _SIOCSIFTXQLEN = 0x8943
@@ -36,7 +34,6 @@ _IFF_UP = 1  # <linux/if.h>
 _REQUEST = Struct("=16s24s")
 _FLAGS = Struct("=H")
 _INTEGER = Struct("=i")
-_IPV4_SOCKADDR = Struct("=HH4s")
 _ETHERNET_SOCKADDR = Struct("=H6s")
 _POINTER = Struct("@P")
 
@@ -46,27 +43,6 @@ def bring_up(name: str) -> None:
     (flags,) = _FLAGS.unpack_from(_call(_SIOCGIFFLAGS, name))
     if not flags & _IFF_UP:
         _call(_SIOCSIFFLAGS, name, _FLAGS.pack(flags | _IFF_UP))
-
-
-def address_of(name: str) -> Network | None:
-    """Tell an interface's first IPv4 address. Raises: OSError when it does not exist."""
-    try:
-        address = _ipv4_of(_call(_SIOCGIFADDR, name))
-        mask = _ipv4_of(_call(_SIOCGIFNETMASK, name))
-    except OSError as error:
-        if error.errno == errno.EADDRNOTAVAIL:
-            return None
-        raise
-    return Network(address, mask.bit_count())
-
-
-def set_address(name: str, network: Network) -> None:
-    """Give an interface its IPv4 address, in place of its first one. Raises: as `bring_up`."""
-    if address_of(name) == network:
-        return
-    setting = f"the address {network}"
-    _call(_SIOCSIFADDR, name, _ipv4_sockaddr(network.address), setting)
-    _call(_SIOCSIFNETMASK, name, _ipv4_sockaddr(network.mask), setting)
 
 
 def mtu_of(name: str) -> int:
@@ -103,14 +79,6 @@ def silence_ipv6(name: str) -> None:
         Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
 
 
-def _ipv4_sockaddr(address: int) -> bytes:
-    return _IPV4_SOCKADDR.pack(socket.AF_INET, 0, address.to_bytes(4, "big"))
-
-
-def _ipv4_of(sockaddr: bytes) -> int:
-    return int.from_bytes(_IPV4_SOCKADDR.unpack_from(sockaddr)[2], "big")
-
-
 def _call(request: int, name: str, argument: bytes = b"", setting: str = "this") -> bytes:
     """Ask the kernel, and give the part of its answer that depends on the request.
 
@@ -121,11 +89,12 @@ def _call(request: int, name: str, argument: bytes = b"", setting: str = "this")
         try:
             answer = ioctl(any_socket, request, question)
         except OSError as error:
-            raise _explained(error, name, setting) from None
+            raise explained(error, name, setting) from None
     return answer[_REQUEST.size - 24 :]
 
 
-def _explained(error: OSError, name: str, setting: str) -> OSError:
+def explained(error: OSError, name: str, setting: str = "this") -> OSError:
+    """Give an error of the kernel's as one clear sentence about an interface, and a setting."""
     number = error.errno or 0
     no_right = f"no right to configure {name}: that takes root, or a namespace of your own"
     sentences = {

@@ -17,7 +17,7 @@ from typing import Any
 import pytun
 
 from tapstack.base.address import MacAddress
-from tapstack.device import host
+from tapstack.device import host, netlink
 from tapstack.device.descriptor import DescriptorDevice, derive_mac
 from tapstack.device.name import check_device_name
 
@@ -27,6 +27,9 @@ _TUN_F_CSUM = 1
 _TUN_F_TSO4 = 2
 _TUN_F_TSO_ECN = 8  # units that have CWR, too
 _TUN_F_USO = 0x20 | 0x40  # units of UDP, for both versions of IP or for none; since Linux 6.2
+
+# <linux/if_link.h>
+_IFLA_TUN_TYPE, _IFLA_TUN_MULTI_QUEUE, _IFLA_TUN_NUM_QUEUES = 3, 7, 8
 
 _QUEUE_WITHOUT_OFFLOAD = 10_000
 """Frames: the ring's usual 1000 lose a part of any window beyond 1.4 MB."""
@@ -129,11 +132,29 @@ def _check_tun() -> None:
 
 def _open(name: str, offload: bool) -> Any:
     flags = pytun.IFF_TAP | pytun.IFF_NO_PI | (pytun.IFF_VNET_HDR if offload else 0)
+    if _has_many_queues(name):
+        flags |= pytun.IFF_MULTI_QUEUE
     tap = _attach(name, flags)
     fd = tap.fileno()
     os.set_inheritable(fd, False)
     os.set_blocking(fd, False)
     return tap
+
+
+def _has_many_queues(name: str) -> bool:
+    """Tell whether a TAP was made for many queues, of which we are to take the only one.
+
+    The kernel deals frames out among those that are open. Raises: OSError with EBUSY for a second.
+    """
+    try:
+        info = netlink.read_attributes(netlink.link_attributes(name)[netlink.IFLA_LINKINFO])
+        tun = netlink.read_attributes(info[netlink.IFLA_INFO_DATA])
+        many = tun[_IFLA_TUN_TYPE] == bytes([pytun.IFF_TAP]) and any(tun[_IFLA_TUN_MULTI_QUEUE])
+    except (OSError, KeyError):  # no such device, or it is no TUN
+        return False
+    if many and any(tun[_IFLA_TUN_NUM_QUEUES]):
+        raise _explained(errno.EBUSY, name, "")
+    return many
 
 
 def _attach(name: str, flags: int) -> Any:

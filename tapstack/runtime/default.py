@@ -147,6 +147,7 @@ def _open_device(settings: Settings, undo: ExitStack) -> tuple[NetDevice, str]:
     """Open the link, and wrap it in what the settings ask for, the capture nearest to the wire."""
     link = open_link(
         settings.dev,
+        parse_network(settings.addr),
         parse_network(settings.host_addr),
         mtu=settings.mtu,
         offload=settings.offload,

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from tapstack.base.address import Network, format_ipv4, format_mac
 from tapstack.base.units import Instant
 from tapstack.device import host
+from tapstack.device.host_addresses import addresses_of
 from tapstack.interface import NetworkInterface
 from tapstack.runtime.default import Settings
 from tapstack.shell.start import Started
@@ -53,8 +54,8 @@ def _describe_link(settings: Settings, means: str, interface: NetworkInterface) 
     name = interface.name
     work = "left to the device" if settings.offload else "done here"
     yield f"{means}, mtu {interface.mtu}; checksums and segmentation are {work}"
-    host_mac, host_address = format_mac(host.mac_of(name)), host.address_of(name)
-    yield f"host:  {host_mac}, {_describe_network(host_address)} (set on {name})"
+    host_addresses = ", ".join(map(_describe_network, addresses_of(name))) or "no address"
+    yield f"host:  {format_mac(host.mac_of(name))}, {host_addresses} (set on {name})"
     yield f"stack: {format_mac(interface.mac)}, {_addresses(interface)} (taken)"
     if settings.pcap:
         yield f"every frame is written to {settings.pcap}"
@@ -66,9 +67,7 @@ def _addresses(interface: NetworkInterface) -> str:
     return ", ".join(map(_describe_network, interface.networks))
 
 
-def _describe_network(network: Network | None) -> str:
-    if network is None:
-        return "no address"
+def _describe_network(network: Network) -> str:
     return f"{format_ipv4(network.address)} mask {format_ipv4(network.mask)}"
 
 

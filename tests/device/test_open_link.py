@@ -12,7 +12,7 @@ from tapstack.base.address import parse_network
 from tapstack.device import open as opening
 from tapstack.device.tap import TunUnavailableError
 
-NETWORK = parse_network("10.0.0.2/24")
+OURS, HOSTS = parse_network("10.0.0.1/24"), parse_network("10.0.0.2/24")
 
 
 class Refusal:
@@ -45,5 +45,5 @@ def test_only_a_closed_tun_leads_to_another_means(
     monkeypatch.setattr(opening, "TapDevice", Refusal(refused))
     monkeypatch.setattr(opening, "PacketDevice", pair)
     with pytest.raises(OSError, match=str(refused.strerror)):
-        opening.open_link("tap0", NETWORK)
+        opening.open_link("tap0", OURS, HOSTS)
     assert pair.asked == pairs_asked_for

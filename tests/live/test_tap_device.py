@@ -113,13 +113,17 @@ def test_a_tap_device_lives_as_it_should(states: Any) -> None:
         "no name": "'' is not a device name: 1 to 15 letters and digits such as tap0",
         "an MTU": "tap1 does not take an MTU of 9",
         "nobody": "there is no interface tap9",
+        "an address of nobody": "there is no interface tap9",
         "left over": False,
     }
     assert states["host_side"] == {
-        "before": "None",
-        "after": "10.0.0.2/24",
-        "address": ["10.0.0.2/24", "brd", "10.0.0.255"],
-        "route": ["10.0.0.0/24", "dev", "tap0"],
+        "before": [],
+        "after": ["10.9.9.9/16", "10.0.0.2/24"],
+        "addresses": [
+            ["10.9.9.9/16", "brd", "10.9.255.255"],
+            ["10.0.0.2/24", "brd", "10.0.0.255"],
+        ],
+        "routes": [["10.0.0.0/24", "dev", "tap0"], ["10.9.0.0/16", "dev", "tap0"]],
         "up": True,
         "IPv6": "",
     }
@@ -131,6 +135,48 @@ def test_a_tap_device_lives_as_it_should(states: Any) -> None:
         "lost while gone and closed": 2,
     }
     assert states["prepared_by_another"] == {"mtu": 1400, "kept": True}
+    in_use = {"lost": 0, "second": "the device tap0 is in use by another program"}
+    assert states["made_for_many_queues"] == {
+        "once": in_use,
+        "again": in_use,
+        "a TUN": "tun0 exists and is not a TAP device",
+    }
+
+
+@pytest.mark.parametrize(
+    ("on_another_link", "warning"),
+    [
+        ("10.0.0.9/24", "the host sends to 10.0.0.1 by lan, where it has 10.0.0.0/24"),
+        ("10.9.9.9/8", "10.0.0.0/24 is part of 10.0.0.0/8, which the host has on lan"),
+        ("10.0.0.1/32", "10.0.0.1 is the host's own, which keeps what it sends there"),
+        ("192.168.1.1/24", ""),
+    ],
+)
+def test_a_network_that_the_host_has_elsewhere_is_told_of(
+    namespace: Namespace, on_another_link: str, warning: str
+) -> None:
+    for words in (
+        "link add lan type veth peer name far",
+        "link set lan up",
+        "link set far up",
+        f"addr add {on_another_link} dev lan",
+        "route add default dev lan",
+    ):
+        namespace.run("ip", *words.split())
+    process = namespace.tapstack("-c", "ifconfig")
+    assert process.wait() == 0, process
+    told = [line for line in process.stderr.splitlines() if "--host-addr" in line]
+    assert [line.startswith(warning) for line in told] == [True] * bool(warning), process
+
+
+def test_a_prepared_device_keeps_the_addresses_it_had(namespace: Namespace) -> None:
+    namespace.run("ip", "tuntap", "add", "dev", "tap0", "mode", "tap")
+    namespace.run("ip", "addr", "add", "192.168.9.1/24", "dev", "tap0")
+    for _ in range(2):
+        process = namespace.tapstack("-c", "ping -c 1 10.0.0.2")
+        assert process.wait() == 0, process
+        told = "192.168.9.1 mask 255.255.255.0, 10.0.0.2 mask 255.255.255.0 (set on tap0)"
+        assert told in process.stderr, process
 
 
 def test_a_stack_outlives_its_device_and_says_so_once(namespace: Namespace) -> None:

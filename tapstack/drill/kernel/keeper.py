@@ -24,6 +24,7 @@ from typing import Any
 
 from tapstack.base.address import format_ipv4
 from tapstack.device import host, netlink
+from tapstack.device.host_addresses import add_address
 from tapstack.device.tap import open_tun
 from tapstack.drill.contract import DEVICE
 from tapstack.drill.kernel import libc
@@ -78,7 +79,7 @@ def _set_up(setting: Setting) -> int:
     with suppress(PermissionError):  # that takes the machine's root
         host.set_queue_length(DEVICE, _QUEUE)
     host.silence_ipv6(DEVICE)
-    host.set_address(DEVICE, setting.addresses.local_network)
+    add_address(DEVICE, setting.addresses.local_network)
     host.bring_up(DEVICE)
     if not setting.addresses.is_remote_beside:
         _add_route(setting)

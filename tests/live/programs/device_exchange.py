@@ -20,6 +20,7 @@ from tapstack.base.contracts import Frame, NetDevice, Offload
 from tapstack.capture.pcap import PcapWriter
 from tapstack.device import host
 from tapstack.device.capture import CaptureDevice
+from tapstack.device.host_addresses import add_address
 from tapstack.device.open import open_link
 from tapstack.device.packet import PacketDevice
 from tapstack.device.segmentation import SoftwareOffload
@@ -31,7 +32,7 @@ from tapstack.tcp.options import Options, build_options
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN, Segment
 
 OURS, HOSTS = parse_ipv4("10.0.0.1"), parse_ipv4("10.0.0.2")
-NETWORK = parse_network("10.0.0.2/24")
+OUR_NETWORK, NETWORK = parse_network("10.0.0.1/24"), parse_network("10.0.0.2/24")
 MSS = 1460
 WINDOW_SCALE = 7
 TO_HOST = bytes(range(256)) * 240  # 61,440 octets: one unit
@@ -42,10 +43,10 @@ PATIENCE = 10
 def open_device(kind: str, *, offload: bool) -> tuple[NetDevice, str]:
     """Open a device with the host's side set up; the second is how `open_link` put it."""
     if kind == "link":
-        return open_link("tap0", NETWORK, offload=offload)
+        return open_link("tap0", OUR_NETWORK, NETWORK, offload=offload)
     device = (TapDevice if kind == "tap" else PacketDevice)("tap0", offload=offload)
     host.silence_ipv6("tap0")
-    host.set_address("tap0", NETWORK)
+    add_address("tap0", NETWORK)
     host.bring_up("tap0")
     return SoftwareOffload(device), ""
 

@@ -10,6 +10,7 @@ from tapstack.base.address import format_mac, parse_network
 from tapstack.base.contracts import Frame
 from tapstack.device import host
 from tapstack.device.descriptor import derive_mac
+from tapstack.device.host_addresses import add_address, addresses_of
 from tapstack.device.tap import TapDevice
 
 FRAME = Frame((bytes(60),))
@@ -68,6 +69,7 @@ def refused() -> dict[str, object]:
         "no name": refusal(lambda: TapDevice("")),
         "an MTU": refusal(lambda: TapDevice("tap1", mtu=9)),
         "nobody": refusal(lambda: host.bring_up("tap9")),
+        "an address of nobody": refusal(lambda: add_address("tap9", parse_network("10.0.0.2/24"))),
     }
     told["left over"] = "tap1" in ip("link")
     device.close()
@@ -76,17 +78,19 @@ def refused() -> dict[str, object]:
 
 def host_side() -> dict[str, object]:
     device = TapDevice("tap0")
-    before = str(host.address_of("tap0"))
-    for text in ("10.9.9.9/8", "10.0.0.2/24", "10.0.0.2/24"):
-        host.set_address("tap0", parse_network(text))
+    before = addresses_of("tap0")
+    for text in ("10.9.9.9/16", "10.0.0.2/24", "10.0.0.2/24"):
+        add_address("tap0", parse_network(text))
     host.bring_up("tap0")
     host.bring_up("tap0")
     host.silence_ipv6("tap0")
     told = {
         "before": before,
-        "after": str(host.address_of("tap0")),
-        "address": ip("-o", "-4", "addr", "show", "tap0").split()[3:6],
-        "route": ip("route").split()[:3],
+        "after": [str(each) for each in addresses_of("tap0")],
+        "addresses": [
+            line.split()[3:6] for line in ip("-o", "-4", "addr", "show", "tap0").splitlines()
+        ],
+        "routes": [line.split()[:3] for line in ip("route").splitlines()],
         "up": ",UP" in ip("link", "show", "tap0"),
         "IPv6": ip("-6", "addr", "show", "tap0"),
     }
@@ -124,7 +128,31 @@ def prepared_by_another() -> dict[str, object]:
     return told
 
 
+def made_for_many_queues() -> dict[str, object]:
+    ip("tuntap", "add", "dev", "tap0", "mode", "tap", "multi_queue")
+    ip("tuntap", "add", "dev", "tun0", "mode", "tun", "multi_queue")
+    told: dict[str, object] = {}
+    for times in ("once", "again"):
+        device = TapDevice("tap0")
+        host.bring_up("tap0")
+        device.write(FRAME, 0)
+        told[times] = {"lost": device.frames_lost, "second": refusal(lambda: TapDevice("tap0"))}
+        device.close()
+    told["a TUN"] = refusal(lambda: TapDevice("tun0"))
+    ip("link", "del", "tap0")
+    ip("link", "del", "tun0")
+    return told
+
+
 if __name__ == "__main__":
     host.bring_up("lo")
-    cases = (fresh, chosen, refused, host_side, lost_and_gone, prepared_by_another)
+    cases = (
+        fresh,
+        chosen,
+        refused,
+        host_side,
+        lost_and_gone,
+        prepared_by_another,
+        made_for_many_queues,
+    )
     print(json.dumps({case.__name__: case() for case in cases}))
