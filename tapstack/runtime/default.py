@@ -9,6 +9,7 @@ Not done here: making rights (`namespace.py`), and the devices themselves (`devi
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import threading
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from tapstack.device.impairment import ImpairedDevice, parse_impairments
 from tapstack.device.loopback import LoopbackDevice
 from tapstack.device.name import check_device_name
 from tapstack.device.open import open_link
+from tapstack.device.tap import TunUnavailableError
 from tapstack.ip.config import LEAST_MTU, IpConfig
 from tapstack.ip.routing import DEFAULT, Route
 from tapstack.runtime.clock import epoch_offset, monotonic
@@ -42,6 +44,10 @@ NO_DEVICE = "none"
 """As the device's name: loopback only, which takes no privileges."""
 _MAX_MTU = 65521
 """The kernel's limit for a TAP."""
+_WITHOUT_RIGHTS = (
+    "without rights, start the program by `unshare -Urn`, in a network of its own, "
+    "or with TAPSTACK_DEV=none, for the loopback alone"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,23 @@ def _record(device: NetDevice, settings: Settings, undo: ExitStack) -> NetDevice
     return CaptureDevice(device, PcapWriter(file), epoch_offset())
 
 
+def is_for_want_of_rights(error: OSError) -> bool:
+    """Tell whether a stack may come up where there are more rights: not for those over a file."""
+    # Without a /dev/net/tun a veth pair does, but that takes rights as well.
+    lacks_rights = error.errno in (errno.EPERM, errno.EACCES) and error.filename is None
+    return lacks_rights or isinstance(error, TunUnavailableError)
+
+
+def _bring_up_for_program(settings: Settings) -> Runtime:
+    """Bring a stack up, or say what else can be done for want of rights. Raises: as `bring_up`."""
+    try:
+        return bring_up(settings).runtime
+    except OSError as refused:
+        if not is_for_want_of_rights(refused):
+            raise
+        raise OSError(refused.errno, f"{refused.strerror}; {_WITHOUT_RIGHTS}") from None
+
+
 class DefaultStack:
     """The stack of this process, made when it is first asked for."""
 
@@ -189,7 +212,7 @@ class DefaultStack:
         with self._lock:
             if self._runtime is None:
                 settings = self._settings or Settings.from_environment(os.environ)
-                self._runtime = bring_up(settings).runtime
+                self._runtime = _bring_up_for_program(settings)
                 atexit.register(self._close_at_exit)
             return self._runtime
 

@@ -35,7 +35,7 @@ class Leave(Exception):  # noqa: N818 - it is a wish, not an error
     def __init__(self, status: int | None = None) -> None:
         super().__init__()
         self.status = status
-        """Exit status; None: the last command's."""
+        """Exit status; None: none was named."""
 
 
 @dataclass(slots=True)

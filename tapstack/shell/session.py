@@ -34,6 +34,8 @@ class Session:
         self.watch = Watch(runtime.stack.tracer)
         self.status = 0
         """Exit status of the last command."""
+        self.wished_status: int | None = None
+        """The one that the user has left with; None: he named none."""
 
     def close(self) -> None:
         """End what runs in the background."""
@@ -45,9 +47,8 @@ class Session:
             for line in lines:
                 self.run(line, stdin)
         except Leave as leave:
-            if leave.status is not None:
-                self.status = leave.status
-        return self.status
+            self.wished_status = leave.status
+        return self.status if self.wished_status is None else self.wished_status
 
     def run(self, line: str, stdin: int) -> None:
         """Run one line, and keep its exit status. Raises: Leave."""

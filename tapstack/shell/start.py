@@ -3,11 +3,15 @@
 Not done here: the stack itself (`runtime/default.py`).
 """
 
-import errno
 from typing import NamedTuple
 
-from tapstack.device.tap import TunUnavailableError
-from tapstack.runtime.default import BroughtUp, Settings, bring_up, default_stack
+from tapstack.runtime.default import (
+    BroughtUp,
+    Settings,
+    bring_up,
+    default_stack,
+    is_for_want_of_rights,
+)
 from tapstack.runtime.namespace import enter_private_namespace
 from tapstack.shell.command import UsageError
 
@@ -36,9 +40,7 @@ def _bring_up_somewhere(settings: Settings) -> Started:
     try:
         return Started(bring_up(settings), private=False)
     except OSError as refused:
-        lacks_rights = refused.errno in (errno.EPERM, errno.EACCES)
-        # Without a /dev/net/tun a veth pair does, but that takes rights as well.
-        if not lacks_rights and not isinstance(refused, TunUnavailableError):
+        if not is_for_want_of_rights(refused):
             raise
     enter_private_namespace()
     return Started(bring_up(settings), private=True)

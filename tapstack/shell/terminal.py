@@ -23,10 +23,14 @@ from tapstack.shell.table import COMMANDS
 
 
 def run_terminal(session: Session) -> int:
-    """Read lines at the prompt and run them until the user leaves."""
+    """Read lines at the prompt and run them until the user leaves; give the exit status.
+
+    Whatever the commands came to, he has seen: to leave is no failure, unless he says so.
+    """
     # Ctrl-C is for the line being typed or the command that runs, and means nothing in between.
     signal.signal(signal.SIGINT, lambda _number, _frame: None)
-    return session.run_each(_lines(session.runtime), sys.stdin.fileno())
+    session.run_each(_lines(session.runtime), sys.stdin.fileno())
+    return session.wished_status or 0
 
 
 def _lines(runtime: Runtime) -> Iterator[str]:

@@ -83,6 +83,34 @@ def test_nobody_gets_a_stack_in_a_namespace_of_their_own(
     assert "nsenter --preserve-credentials -U -n -t " in process.stderr, "how to join it"
 
 
+CONNECT = """
+from tapstack import socket
+try:
+    socket.create_connection(("10.0.0.2", 80), timeout=5)
+except OSError as refused:
+    print(type(refused).__name__, refused.strerror)
+"""
+
+
+@pytest.mark.parametrize(
+    ("tun_mode", "reason"),
+    [
+        pytest.param("0666", "no right to attach to tap0 by /dev/net/tun: ", id="tun open to all"),
+        pytest.param("0600", "no right to open /dev/net/tun: ", id="tun closed"),
+    ],
+)
+def test_nobodys_program_is_told_how_it_gets_a_stack(
+    tmp_path: Path, tun_mode: str, reason: str
+) -> None:
+    program = f"'{sys.executable}' -c '{CONNECT}'"
+    process = run_as_nobody(tmp_path, tun_mode, program)
+    assert process.stdout.startswith(f"PermissionError {reason}"), process
+    way = process.stdout.partition("start the program by `")[2].partition("`")[0]
+    (tmp_path / "again").mkdir()
+    process = run_as_nobody(tmp_path / "again", tun_mode, f"{way} {program}")
+    assert process.stdout == "ConnectionRefusedError Connection refused\n", process
+
+
 def test_nobody_gets_a_kernel_for_scripts(tmp_path: Path) -> None:
     program = f"'{sys.executable}' '{PROGRAMS / 'drill_kernel.py'}'"
     process = run_as_nobody(tmp_path, "0666", program)

@@ -141,6 +141,19 @@ def test_a_session_on_a_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("leave", "status"), [("exit\r", 0), ("\x04", 0), ("exit 3\r", 3)], ids=repr
+)
+def test_to_leave_after_a_failure_is_none(tmp_path: Path, leave: str, status: int) -> None:
+    terminal = Terminal(tmp_path)
+    terminal.wait_for(PROMPT)
+    terminal.type("xyzzy\r")
+    terminal.wait_for("xyzzy: no such command")
+    terminal.wait_for(PROMPT)
+    terminal.type(leave)
+    assert terminal.exit_status() == status
+
+
+@pytest.mark.parametrize(
     ("line", "shown"),
     [
         pytest.param("ping -i 0.1 127.0.0.1", "icmp_seq=1", id="prints"),

@@ -7,7 +7,10 @@ def run(context: Context, words: list[str]) -> int:  # noqa: ARG001 - a command'
     """Leave. Raises: Leave."""
     parser = CommandParser(prog="exit", description="Leave the shell and take the stack down.")
     parser.add_argument(
-        "status", nargs="?", type=number(0, 255), help="exit status; else the last command's"
+        "status",
+        nargs="?",
+        type=number(0, 255),
+        help="exit status; else 0 on a terminal, and the last command's in a script",
     )
     raise Leave(parser.parse_args(words).status)
 
