@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from tapstack.base.checks import check_chance, check_whole
 from tapstack.base.units import MILLISECOND, Duration, Instant
-from tapstack.device.parcel import Parcel, check_chance
+from tapstack.device.parcel import Parcel
 from tapstack.eth import wire as eth
 
 HELD_BACK: Duration = 2 * MILLISECOND
@@ -24,9 +25,12 @@ class Reordering:
     """Holds frames back, so that later ones overtake them."""
 
     def __init__(self, rate: float, by: Duration = HELD_BACK) -> None:
-        """Hold back so many frames of one on average, for `by` µs. Raises: ValueError."""
+        """Hold back so many frames of one on average, for `by` µs.
+
+        Raises: ValueError, TypeError.
+        """
         self.rate = check_chance(rate)
-        self.by = by
+        self.by = check_whole("how much later a frame comes", by, unit="µs")
 
     def __call__(self, parcel: Parcel, now: Instant, chance: Random) -> Sequence[Parcel]:  # noqa: ARG002
         """Hold the frame back or not."""
@@ -39,7 +43,7 @@ class Duplication:
     """Delivers frames twice, one right after the other."""
 
     def __init__(self, rate: float) -> None:
-        """Double so many frames of one on average. Raises: ValueError."""
+        """Double so many frames of one on average. Raises: ValueError, TypeError."""
         self.rate = check_chance(rate)
 
     def __call__(self, parcel: Parcel, now: Instant, chance: Random) -> Sequence[Parcel]:  # noqa: ARG002
@@ -51,7 +55,7 @@ class Corruption:
     """Flips one bit of a frame. A checksum that is left to a device cannot tell."""
 
     def __init__(self, rate: float) -> None:
-        """Spoil so many frames of one on average. Raises: ValueError."""
+        """Spoil so many frames of one on average. Raises: ValueError, TypeError."""
         self.rate = check_chance(rate)
 
     def __call__(self, parcel: Parcel, now: Instant, chance: Random) -> Sequence[Parcel]:  # noqa: ARG002

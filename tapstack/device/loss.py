@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
+from tapstack.base.checks import check_chance, check_function, check_whole
 from tapstack.base.units import Instant
-from tapstack.device.parcel import Parcel, check_chance
+from tapstack.device.parcel import Parcel
 from tapstack.eth.wire import HEADER_LENGTH
+from tapstack.ip.config import LEAST_MTU
 
 _LOST: Sequence[Parcel] = ()
 
@@ -21,7 +23,7 @@ class RandomLoss:
     """Loses each frame by the same chance."""
 
     def __init__(self, rate: float) -> None:
-        """Lose so many frames of one on average. Raises: ValueError."""
+        """Lose so many frames of one on average. Raises: ValueError, TypeError."""
         self.rate = check_chance(rate)
 
     def __call__(self, parcel: Parcel, now: Instant, chance: Random) -> Sequence[Parcel]:  # noqa: ARG002
@@ -45,7 +47,7 @@ class GilbertElliott:
     ) -> None:
         """Begin in the good state; `to_bad` and `to_good` are the chances to change at a frame.
 
-        Raises: ValueError.
+        Raises: ValueError, TypeError.
         """
         self.to_bad = check_chance(to_bad)
         self.to_good = check_chance(to_good)
@@ -56,6 +58,8 @@ class GilbertElliott:
     @property
     def stationary_loss(self) -> float:
         """The share of frames that it loses in the long run."""
+        if not self.to_bad:
+            return self.loss_when_good
         bad = self.to_bad / (self.to_bad + self.to_good)
         return bad * self.loss_when_bad + (1 - bad) * self.loss_when_good
 
@@ -73,9 +77,13 @@ class ListLoss:
     def __init__(
         self, numbers: Iterable[int], which: Callable[[bytes], bool] | None = None
     ) -> None:
-        """Lose the frames numbered so, among those that `which` is true for."""
-        self.numbers = frozenset(numbers)
-        self.which = which
+        """Lose the frames numbered so, among those that `which` is true for.
+
+        `which` is given a frame's octets, from the Ethernet header on.
+        Raises: ValueError, TypeError.
+        """
+        self.numbers = frozenset(check_whole("a frame's number", each) for each in numbers)
+        self.which = which and check_function("what tells which frames count", which)
         self.seen = 0
         """How many frames have been counted."""
 
@@ -91,8 +99,11 @@ class LossIf:
     """Loses the frames that a function is true for."""
 
     def __init__(self, which: Callable[[bytes], bool]) -> None:
-        """Lose what `which` says of a frame's octets, from the Ethernet header on."""
-        self.which = which
+        """Lose what `which` says of a frame's octets, from the Ethernet header on.
+
+        Raises: TypeError.
+        """
+        self.which = check_function("what tells which frames get lost", which)
 
     def __call__(self, parcel: Parcel, now: Instant, chance: Random) -> Sequence[Parcel]:  # noqa: ARG002
         """Lose the frame or not."""
@@ -103,8 +114,11 @@ class BlackHole:
     """Loses datagrams that are too big, and tells nobody (RFC 2923 §2.1)."""
 
     def __init__(self, mtu: int) -> None:
-        """Lose what is longer than `mtu` octets, from the IP header on."""
-        self.mtu = mtu
+        """Lose what is longer than `mtu` octets, from the IP header on.
+
+        Raises: ValueError, TypeError.
+        """
+        self.mtu = check_whole("the MTU of a black hole", mtu, LEAST_MTU, "octets")
 
     def __call__(self, parcel: Parcel, now: Instant, chance: Random) -> Sequence[Parcel]:  # noqa: ARG002
         """Lose the frame or not."""

@@ -32,10 +32,3 @@ class Impairment(Protocol):
 
         All randomness is to be drawn from `chance`, so that a run can be repeated.
         """
-
-
-def check_chance(chance: float) -> float:
-    """Give a chance back if it is one. Raises: ValueError."""
-    if not 0 <= chance <= 1:
-        raise ValueError(f"a chance of {chance} is not between 0 and 1")
-    return chance

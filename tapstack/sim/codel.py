@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from math import sqrt
 
+from tapstack.base.checks import check_whole
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.device.parcel import Parcel
 from tapstack.sim.ecn import mark
@@ -35,10 +36,13 @@ class CoDel(DropTail):
         ecn: bool = True,
         packets: int | None = DEFAULT_PACKETS,
     ) -> None:
-        """Begin empty; with `ecn`, mark what can be marked instead of dropping it."""
+        """Begin empty; `target` and `interval` are µs (RFC 8289 §3), the rest is as in `DropTail`.
+
+        With `ecn`, mark what can be marked instead of dropping it. Raises: ValueError, TypeError.
+        """
         super().__init__(packets)
-        self.target = target
-        self.interval = interval
+        self.target = check_whole("the target of CoDel", target, unit="µs")
+        self.interval = check_whole("the interval of CoDel", interval, unit="µs")
         self.ecn = ecn
         self._arrivals: deque[Instant] = deque()  # of those that wait
         self._above_until: Instant | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from tapstack.base.checks import check_function
 from tapstack.base.timers import TimerQueue
 from tapstack.capture.pcap import PcapWriter
 from tapstack.sim.pipe import Pipe
@@ -64,8 +65,9 @@ class Link:
     def watch(self, watch: Watch) -> Callable[[], None]:
         """Have a function called with every frame, as it leaves a host and as it arrives.
 
-        Give what ends that.
+        Give what ends that. Raises: TypeError.
         """
+        check_function("what watches a link", watch)
         for port in self.ports:
             port.watches.append(watch)
 
@@ -86,8 +88,10 @@ class Link:
 
         `at` is 0 for the first host's end and 1 for the second's. Times are the world's, which
         begins in 1970. The file is complete once the recording, or the world, is closed.
-        Raises: OSError.
+        Raises: OSError, ValueError.
         """
+        if at not in (0, 1):
+            raise ValueError(f"the ends of a link are 0 and 1, and not {at!r}")
         recording = Recording(PcapWriter(open(path, "wb")))  # noqa: SIM115 - the writer owns it
         self.ports[at].watches.append(recording.write)
         self._recordings.append(recording)

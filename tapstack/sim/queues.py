@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
+from tapstack.base.checks import check_whole
 from tapstack.base.units import Instant
 from tapstack.device.parcel import Parcel
 from tapstack.sim.ecn import mark
@@ -38,7 +39,13 @@ class DropTail:
     """A queue that drops what finds no room. The frame that is being sent is not in it."""
 
     def __init__(self, packets: int | None = DEFAULT_PACKETS, octets: int | None = None) -> None:
-        """Make room for so many frames, and for so many octets; None: without end."""
+        """Make room for so many frames, and for so many octets; None: without end.
+
+        Raises: ValueError, TypeError.
+        """
+        for room, unit in ((packets, "frames"), (octets, "octets")):
+            if room is not None:  # without any, nothing would ever leave: all is queued first
+                check_whole("the room of a queue", room, unit=unit)
         self.packets = packets
         self.octets = octets
         self.backlog = 0
@@ -81,9 +88,14 @@ class StepMarker(DropTail):
         packets: int | None = DEFAULT_PACKETS,
         octets: int | None = None,
     ) -> None:
-        """Mark what finds `threshold` frames or more waiting; the rest is as in `DropTail`."""
+        """Mark what finds `threshold` frames or more waiting; the rest is as in `DropTail`.
+
+        Raises: ValueError, TypeError.
+        """
         super().__init__(packets, octets)
-        self.threshold = threshold
+        self.threshold = check_whole("the threshold of a queue", threshold, unit="frames")
+        if packets is not None and threshold > packets:
+            raise ValueError(f"a queue of {packets} frames never has {threshold} waiting")
 
     def push(self, parcel: Parcel, now: Instant) -> None:
         """Take a frame, marked if it has to wait for too many."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tapstack.base.checks import check_function, check_whole
 from tapstack.base.units import Duration
 from tapstack.device.parcel import Impairment
 from tapstack.sim.queues import DropTail, Queue
@@ -33,13 +34,16 @@ class Way:
     """What befalls a frame once it is sent, in this order."""
 
     def __post_init__(self) -> None:
-        """See that the numbers make sense. Raises: ValueError, TypeError."""
-        for name in ("rate", "delay", "jitter"):
-            if not isinstance(getattr(self, name), int | None):
-                raise TypeError(
-                    f"the {name} of a way is a whole number, not {getattr(self, name)!r}"
-                )
-        if self.rate is not None and self.rate <= 0:
-            raise ValueError(f"a rate of {self.rate} bits a second is not above 0")
-        if self.delay < 0 or self.jitter < 0:
-            raise ValueError(f"a delay of {self.delay} ± {self.jitter} µs can be negative")
+        """See that it makes sense. Raises: ValueError, TypeError."""
+        if self.rate is not None:
+            check_whole("the rate of a way", self.rate, unit="bits a second")
+        check_whole("the delay of a way", self.delay, 0, "µs")
+        check_whole("the jitter of a way", self.jitter, 0, "µs")
+        if not hasattr(self.queue, "push") or isinstance(self.queue, type):
+            raise TypeError(f"the queue of a way is one such as DropTail(100), not {self.queue!r}")
+        if not isinstance(self.impairments, Sequence):
+            raise TypeError(
+                f"the impairments of a way are a list of them, not {self.impairments!r}"
+            )
+        for each in self.impairments:
+            check_function("an impairment", each)

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from tapstack.arp.config import ArpConfig
-from tapstack.base.address import parse_network
+from tapstack.base.address import Network, parse_network
+from tapstack.base.checks import check_whole
 from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.ip.config import LEAST_MTU, IpConfig
 from tapstack.sim.baton import Process
@@ -91,10 +92,16 @@ class World:
         `way` is from the first to the second, `back` the other; by default they are alike. The
         hosts know each other's Ethernet address from the beginning, unless they are to use `arp`.
         With `offload`, units of up to 64 KB cross whole and no checksum is computed: fast, but
-        not what a wire carries. Raises: ValueError.
+        not what a wire carries. Raises: ValueError, TypeError.
         """
         if not LEAST_MTU <= mtu <= _MOST_MTU:
             raise ValueError(f"an MTU of {mtu} is not between {LEAST_MTU} and {_MOST_MTU}")
+        self._check_ends(first, second)
+        networks = [parse_network(each) for each in addresses or self._next_addresses()]
+        _check_networks(networks)
+        for each in (way, back):
+            if not isinstance(each, Way | None):
+                raise TypeError(f"a link is made from a Way, and not from {each!r}")
         way = way or Way()
         link = Link(
             (_next_end(first), _next_end(second)),
@@ -105,7 +112,6 @@ class World:
             timers=self._clock.timers,
             seed=f"{self.seed} link {len(self.links)}",
         )
-        networks = [parse_network(each) for each in addresses or self._next_addresses()]
         config = ArpConfig(arp_notify=arp)
         for host, port, network in zip((first, second), link.ports, networks, strict=True):
             host.plug_in(port, network, config)
@@ -114,6 +120,14 @@ class World:
             second.know_neighbour(link.ports[1].name, networks[0].address, link.ports[0].mac)
         self.links.append(link)
         return link
+
+    def _check_ends(self, first: Host, second: Host) -> None:
+        """See that there can be a link between two hosts. Raises: ValueError."""
+        if first is second:
+            raise ValueError(f"a link has two ends, and not {first.name} at both")
+        for host in (first, second):
+            if host not in self.hosts.values():
+                raise ValueError(f"{host!r} is no host of this world")
 
     def _next_addresses(self) -> tuple[str, str]:
         high, low = divmod(len(self.links), 256)
@@ -135,19 +149,25 @@ class World:
         """Have a function run in the world, as a process of its own: it may block as it likes.
 
         It begins when the main program, or the process that calls this, waits next.
+        Raises: TypeError.
         """
+        if not callable(function):
+            raise TypeError(f"a process is a function and its arguments, not {function!r}")
         name = getattr(function, "__name__", type(function).__name__)
         return self._clock.baton.spawn(name, function, arguments)
 
     def sleep(self, seconds: float) -> None:
-        """Wait for some time to pass, as `time.sleep` does."""
+        """Wait for some time to pass, as `time.sleep` does. Raises: ValueError."""
+        if seconds < 0:
+            raise ValueError(f"a sleep of {seconds} s is less than none")
         self._clock.wait(round(seconds * SECOND), lambda: "time to pass")
 
     def run(self, until: Instant | Callable[[], bool] | None = None) -> None:
         """Run until all processes have ended, or until an instant, or until something holds.
 
         What happens at the instant still happens. Whatever a process raises is raised here, once
-        all others have been ended. Raises: StandstillError when what it waits for never comes.
+        all others have been ended. An instant that has passed is as good as now.
+        Raises: StandstillError when what it waits for never comes; TypeError.
         """
         baton, clock = self._clock.baton, self._clock
         if until is None:
@@ -156,11 +176,13 @@ class World:
             instant = until
             baton.wait_until(lambda: clock.reach(instant), lambda: "time to pass")
         else:
+            if not callable(until):
+                raise TypeError(f"until is an instant in whole µs, or a function, not {until!r}")
             baton.wait_until(until, lambda: "what it was told to run for")
 
     def run_for(self, duration: Duration) -> None:
-        """Run for some time, µs. Raises: as `run`."""
-        self.run(self.now + duration)
+        """Run for some time, µs. Raises: as `run`, and ValueError, TypeError."""
+        self.run(self.now + check_whole("a duration", duration, 0, "µs"))
 
     def close(self) -> None:
         """End the processes that still run, and complete the capture files. A second call does
@@ -177,3 +199,14 @@ class World:
 
 def _next_end(host: Host) -> End:
     return End(host.name, f"eth{len(host.interfaces)}")
+
+
+def _check_networks(networks: list[Network]) -> None:
+    """See that two addresses can be those of a link's ends. Raises: ValueError."""
+    if len(networks) != 2:
+        raise ValueError(f"a link has two addresses, and not {len(networks)}")
+    first, second = networks
+    if first.address == second.address:
+        raise ValueError(f"both ends of a link cannot be {first}")
+    if first.address not in second or second.address not in first:
+        raise ValueError(f"{first} and {second} are not of one network")

@@ -250,7 +250,7 @@ def test_a_host_can_talk_to_itself(kind: int) -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     for wrong in ({"rate": 0}, {"rate": -1}, {"delay": -1}, {"jitter": -1}):
-        with pytest.raises(ValueError, match=r"is not|negative"):
+        with pytest.raises(ValueError, match=r"at least"):
             Way(**wrong)
     for chance in (-0.1, 1.1):
         with pytest.raises(ValueError, match="chance"):
@@ -286,5 +286,5 @@ def test_an_mtu_that_no_link_can_have(mtu: int) -> None:
 @pytest.mark.parametrize("name", ["rate", "delay", "jitter"])
 def test_a_way_has_whole_numbers(name: str) -> None:
     fraction: Any = 2.5
-    with pytest.raises(TypeError, match=f"the {name} of a way is a whole number, not 2.5"):
+    with pytest.raises(TypeError, match=f"the {name} of a way is a whole number of .*, not 2.5"):
         Way(**{name: fraction})
