@@ -8,8 +8,11 @@ Not done here: playing (`crew/crew.py`).
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +39,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="collect *.pkt files: play these scripts on this machine's Linux kernel; "
         "not those whose second line is the comment '// not live: REASON'",
     )
+    group.addoption(
+        "--drill-timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        help="of real time, for each script [60; live: 300]",
+    )
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) < inf:
+            return float(text)
+    raise ArgumentTypeError(f"'{text}' is not a number of seconds above 0")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -117,7 +133,9 @@ class ScriptItem(pytest.Item):
         here = Path.cwd()
         path = self.path.relative_to(here) if self.path.is_relative_to(here) else self.path
         printed: list[str] = []
-        for told in self._crew().play(Request([path], Manner(live=is_live)).tasks()):
+        timeout = self.config.getoption("drill_timeout")
+        request = Request([path], Manner(live=is_live), timeout=timeout)
+        for told in self._crew().play(request.tasks()):
             if isinstance(told.what, Result):
                 self.add_report_section("call", "stdout", "".join(printed))
                 return told.what

@@ -223,6 +223,7 @@ class Runtime:
         The stack is the parent's: two that answer for one address would answer twice. The lock is
         as whoever had it left it.
         """
+        self._driver.leave_to_parent()
         self._lock = StackLock()
         self._closing = self._closed = self.refuses = self.is_parents = True
 

@@ -10,6 +10,7 @@ Not done here: the attempts (`stream.py`, `messages.py`), and what every object 
 from __future__ import annotations
 
 import socket as stdlib
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from errno import EAGAIN, EALREADY, EINPROGRESS
@@ -44,6 +45,7 @@ from tapstack.socket.scattered import (
     room_of,
     scatter,
 )
+from tapstack.socket.tls import refuse_to_be_wrapped
 
 T = TypeVar("T")
 
@@ -308,6 +310,8 @@ class Socket(SocketObject):
 
     def getsockopt(self, level: int, optname: int, buflen: int = 0) -> int | bytes:
         """Read an option: an int, or `buflen` octets. Raises: OSError with ENOPROTOOPT."""
+        if optname == stdlib.SO_TYPE and level == stdlib.SOL_SOCKET:
+            refuse_to_be_wrapped(sys._getframe(1))
         value = self._call(self._attempts().get_option, level, optname)
         if buflen:
             octets = value if isinstance(value, bytes) else value.to_bytes(4, "little", signed=True)

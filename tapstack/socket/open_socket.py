@@ -105,8 +105,13 @@ _detached: dict[int, Held] = {}
 
 
 def detach(held: Held) -> int:
-    """Leave it to its number, for `attach` to find."""
+    """Leave it to its number, for `attach` to find. Raises: OSError."""
     number = held.fileno()
+    readiness = held.open.readiness
+    if held.number < 0 and readiness is not None and readiness.has_mere_number:
+        # Nobody but the selector that it was for could wait on that, or knows it from a descriptor.
+        number = os.dup(held.open.descriptor())
+        held = held._replace(number=number)
     _detached[number] = held
     return number
 

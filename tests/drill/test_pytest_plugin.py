@@ -59,6 +59,29 @@ def test_scripts_are_collected_everywhere(tmp_path: Path) -> None:
     assert "FAILED b/none.pkt::none - line 8: there is no system call writ" in out
 
 
+def test_a_script_that_hangs_fails_when_its_time_is_up(tmp_path: Path) -> None:
+    write(tmp_path, endless=PASSING + "+0 %{\nwhile True: pass\n}%\n", good=PASSING)
+    status, out = run_pytest(tmp_path, "--drill", "--drill-timeout", "0.5")
+    assert status == 1
+    assert "1 failed, 1 passed" in out
+    assert "0.5 s of real time" in out
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "soon", "inf", "nan"])
+def test_a_timeout_is_a_number_of_seconds(tmp_path: Path, wrong: str) -> None:
+    words = ["-m", "pytest", "-p", "tapstack.drill.pytest_plugin", f"--drill-timeout={wrong}"]
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=60,
+        text=True,
+    )
+    assert done.returncode == 4
+    assert f"argument --drill-timeout: '{wrong}' is not a number of seconds above 0" in done.stderr
+
+
 def test_a_failure_shows_the_report_and_no_traceback(tmp_path: Path) -> None:
     write(tmp_path, bad=FAILING + "+0 %{ print('seen') }%\n")
     status, out = run_pytest(tmp_path, "--drill", "bad.pkt")

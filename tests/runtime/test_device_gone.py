@@ -5,6 +5,7 @@ Two stacks share a link: a socket pair that keeps message boundaries stands for 
 
 import errno
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -57,6 +58,25 @@ def hosts() -> Iterator[tuple[Runtime, Runtime]]:
     yield pair
     for each in pair:
         each.close()
+
+
+def test_a_child_of_fork_does_not_keep_a_device_beyond_its_end() -> None:
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    runtime = start_host(here, "ours", OURS)
+    begin, end = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(end)
+        os.read(begin, 1)
+        os._exit(0)
+    runtime.close()
+    there.settimeout(PATIENCE)
+    while there.recv(2048):  # what it had sent before its end
+        pass
+    os.close(end)
+    assert os.waitpid(child, 0)[1] == 0
+    os.close(begin)
+    there.close()
 
 
 def unplug(hosts: tuple[Runtime, Runtime]) -> None:

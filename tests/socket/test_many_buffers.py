@@ -195,6 +195,29 @@ def test_a_duplicate_that_nobody_closed_is_warned_of(ours: Net) -> None:
     assert os.listdir("/proc/self/fd") == before
 
 
+def test_wrap_socket_is_refused_and_changes_nothing() -> None:
+    assert_runs("""
+import errno, select, ssl, warnings
+from tapstack import socket
+with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_connection(server.getsockname()) as client, server.accept()[0] as accepted:
+        select.select([client], [], [], 0)  # it has a descriptor
+        for end, side in ((client, ssl.PROTOCOL_TLS_CLIENT), (accepted, ssl.PROTOCOL_TLS_SERVER)):
+            context = ssl.SSLContext(side)
+            context.check_hostname = False
+            try:
+                context.wrap_socket(end, server_side=end is accepted)
+            except OSError as refused:
+                assert refused.errno == errno.EOPNOTSUPP
+                assert "SSLContext.wrap_bio with ssl.MemoryBIO" in refused.strerror
+            else:
+                raise AssertionError
+            assert end.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_STREAM
+        client.sendall(b"in plain text")
+        assert accepted.recv(99) == b"in plain text"
+""")
+
+
 def test_a_number_stands_for_a_detached_socket() -> None:
     assert_runs("""
 import os

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import tapstack.socket
 from tapstack.runtime.default import NO_DEVICE, Settings, bring_up
 from tapstack.selectors import DefaultSelector
 from tests.socket.nets import LOOPBACK, PATIENCE, Net, fill, wait_readable
@@ -354,6 +355,23 @@ def test_a_copy_of_one_with_a_mere_number_has_a_descriptor(
     assert now(selector) == {server: READ}
     copy.recv(1)
     assert now(selector) == {}
+
+
+def test_a_socket_with_a_mere_number_is_detached_with_a_descriptor(ours: Net) -> None:
+    client, server = ours.pair()
+    server.use_mere_number()
+    mere_number = server.fileno()
+    number = server.detach()
+    assert os.fstat(number), "anybody can wait on it"
+    again = ours.keep(tapstack.socket.socket(fileno=number))
+    client.send(b"x")
+    wait_readable(again)
+    assert again.recv(9) == b"x"
+    again.close()
+    for closed in (number, mere_number):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(closed)
+    assert client.recv(9) == b""
 
 
 def test_a_descriptor_that_was_given_out_stays(ours: Net) -> None:
