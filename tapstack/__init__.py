@@ -8,7 +8,8 @@ def configure(**settings: Any) -> None:
 
         tapstack.configure(dev="tap1", addr="10.1.0.1/24", host_addr="10.1.0.2/24")
 
-    Raises: TypeError for an unknown setting, ValueError for a bad one, RuntimeError once it is up.
+    Raises: TypeError for an unknown setting or one of the wrong type, ValueError for a bad one,
+    RuntimeError once it is up.
     """
     from tapstack.runtime.default import Settings, default_stack
 

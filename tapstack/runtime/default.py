@@ -81,7 +81,11 @@ class Settings:
         )
 
     def check(self) -> None:
-        """See that the settings make sense together. Raises: ValueError with one sentence."""
+        """See that the settings make sense together.
+
+        Raises: ValueError or TypeError, with one sentence.
+        """
+        self._check_types()
         check_device_name(self.dev)
         ours, host = parse_network(self.addr), parse_network(self.host_addr)
         for network in (ours, host):
@@ -99,6 +103,21 @@ class Settings:
             parse_impairments(self.impair)
             if self.dev == NO_DEVICE:
                 raise ValueError("there is no link to impair without a device")
+
+    def _check_types(self) -> None:
+        for name, kinds, what in _TYPES:
+            value = getattr(self, name)
+            if not isinstance(value, kinds):
+                raise TypeError(f"{name} is {what}, not {value!r}")
+
+
+_TYPES = (
+    ("dev", str, "a text"),
+    ("addr", str, "a text"),
+    ("host_addr", str, "a text"),
+    ("mtu", int | None, "a whole number of octets"),
+    ("impair", str | None, "a text"),
+)
 
 
 def _check_host_address(network: Network) -> None:

@@ -10,9 +10,12 @@ A plain `socket.socket()` belongs to the default stack, which comes up on first 
 Not done here: IPv6, name resolution, UNIX sockets.
 """
 
-# The constants are the system's own: they mean the same here.
+# The constants are the system's own: they mean the same here. Some mean what there is not here, and
+# are for programs that ask which of them a socket has.
 from socket import (
     AF_INET as AF_INET,
+    AF_INET6 as AF_INET6,
+    AF_UNIX as AF_UNIX,
     AF_UNSPEC as AF_UNSPEC,
     AI_ADDRCONFIG as AI_ADDRCONFIG,
     AI_ALL as AI_ALL,
@@ -21,6 +24,8 @@ from socket import (
     AI_NUMERICSERV as AI_NUMERICSERV,
     AI_PASSIVE as AI_PASSIVE,
     AI_V4MAPPED as AI_V4MAPPED,
+    CMSG_LEN as CMSG_LEN,
+    CMSG_SPACE as CMSG_SPACE,
     EAI_ADDRFAMILY as EAI_ADDRFAMILY,
     EAI_AGAIN as EAI_AGAIN,
     EAI_BADFLAGS as EAI_BADFLAGS,
@@ -42,10 +47,12 @@ from socket import (
     INADDR_UNSPEC_GROUP as INADDR_UNSPEC_GROUP,
     IP_HDRINCL as IP_HDRINCL,
     IP_MULTICAST_TTL as IP_MULTICAST_TTL,
+    IP_RECVTOS as IP_RECVTOS,
     IP_TOS as IP_TOS,
     IP_TTL as IP_TTL,
     IPPROTO_ICMP as IPPROTO_ICMP,
     IPPROTO_IP as IPPROTO_IP,
+    IPPROTO_IPV6 as IPPROTO_IPV6,
     IPPROTO_RAW as IPPROTO_RAW,
     IPPROTO_TCP as IPPROTO_TCP,
     IPPROTO_UDP as IPPROTO_UDP,

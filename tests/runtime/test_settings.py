@@ -33,6 +33,20 @@ def test_what_cannot_be_is_refused(wrong: dict[str, object], sentence: str) -> N
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"dev": 5}, "dev is a text, not 5"),
+        ({"addr": None}, "addr is a text, not None"),
+        ({"impair": 0.05}, "impair is a text, not 0.05"),
+        ({"mtu": "big"}, "mtu is a whole number of octets, not 'big'"),
+    ],
+)
+def test_what_is_of_the_wrong_type_is_refused(wrong: dict[str, object], sentence: str) -> None:
+    with pytest.raises(TypeError, match=sentence):
+        tapstack.configure(**wrong)
+
+
 def test_a_network_of_two_has_two_hosts() -> None:
     Settings(addr="10.0.0.0/31", host_addr="10.0.0.1/31").check()
 
