@@ -382,6 +382,7 @@ def test_our_own_mistake_is_told_with_its_traceback(folder: Path) -> None:
 @pytest.fixture
 def hanging(folder: Path) -> Iterator["subprocess.Popen[str]"]:
     """The program, in the middle of a script that hangs; what it has printed ends with its pid."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it inherits what nohup has left us
     telling = PASSING + "+0 `echo $PACKETDRILL_PID`\n"
     write(folder, a=telling + "+0 `while :; do :; done`\n", b=PASSING)
     with subprocess.Popen(
@@ -393,6 +394,7 @@ def hanging(folder: Path) -> Iterator["subprocess.Popen[str]"]:
     ) as program:
         yield program
         program.kill()
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(

@@ -198,11 +198,7 @@ def test_an_interrupt_ends_the_command_and_not_the_session(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_being_told_to_end_ends_the_program_after_the_command(
-    number: signal.Signals, request: pytest.FixtureRequest
-) -> None:
-    before = signal.signal(number, signal.SIG_DFL)  # these tests may run under nohup
-    request.addfinalizer(lambda: signal.signal(number, before))
+def test_being_told_to_end_ends_the_program_after_the_command(number: signal.Signals) -> None:
     ended = []
 
     def told_to_end(interrupt: Interrupt) -> int:

@@ -268,8 +268,9 @@ def test_settings_are_shown_and_set_by_linuxs_names(shell: Shell) -> None:
 
 
 def test_a_setting_that_is_none_is_told_with_the_nearest(shell: Shell) -> None:
-    assert shell.run("sysctl", "net.ipv4.tcp_sak", "net.ipv4.tcp_sack=x") == 1
+    assert shell.run("sysctl", "tcp_sack", "net.ipv4.tcp_sak", "net.ipv4.tcp_sack=x") == 1
     assert shell.err.getvalue().splitlines() == [
+        "sysctl: tcp_sack: there is no such setting; did you mean net.ipv4.tcp_sack?",
         "sysctl: net.ipv4.tcp_sak: there is no such setting; did you mean net.ipv4.tcp_sack?",
         "sysctl: net.ipv4.tcp_sack=x: Invalid argument",
     ]

@@ -79,7 +79,7 @@ class Terminal:
         self.text = ""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has left otherwise
             environment = {**os.environ, "XDG_STATE_HOME": str(folder), "TERM": "xterm"}
             environment["PROMPT_TOOLKIT_NO_CPR"] = "1"  # nobody answers where the cursor is
             code = "from tapstack.cli import run; raise SystemExit(run(['up', '--dev', 'none']))"

@@ -18,7 +18,8 @@ def run(context: Context, words: list[str]) -> int:
         prog="sysctl",
         usage="sysctl [-n] -a | [-n] NAME[=VALUE]...",
         description="Show the stack's settings, or set them for as long as it is up. They have "
-        "Linux's names, units and defaults; what each is for is told with the Config classes.",
+        "Linux's names, units and defaults; its documentation of them (ip-sysctl) says what "
+        "each is for.",
     )
     parser.add_argument("-a", dest="all", action="store_true", help="show every one")
     parser.add_argument("-n", dest="bare", action="store_true", help="show only the value")
@@ -51,9 +52,11 @@ def _heed(sysctls: Sysctls, wish: str, *, now: Instant) -> str:  # noqa: ARG001
 
 
 def _no_such(name: str, sysctls: Sysctls) -> str:
-    near = get_close_matches(name, sysctls, 1, 0.7)
-    hint = f"did you mean {near[0]}?" if near else "'sysctl -a' lists what there is"
-    return f"there is no such setting; {hint}"
+    by_last_part = {each.rpartition(".")[2]: each for each in sysctls}
+    near = get_close_matches(name, [*sysctls, *by_last_part], 1, 0.7)
+    if near:
+        return f"there is no such setting; did you mean {by_last_part.get(near[0], near[0])}?"
+    return "there is no such setting; 'sysctl -a' lists what there is"
 
 
 def complete(runtime: "Runtime", words: Sequence[str]) -> Iterable[str]:
