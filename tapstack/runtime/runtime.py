@@ -131,7 +131,8 @@ class Runtime:
             self._lock.leave(
                 Bell().sleep, None
             )  # for ever: as in the kernel, till the process ends
-        return OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN))
+        whose = ": a stack stays with the parent of a fork" if self.is_parents else ""
+        return OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN) + whose)
 
     def call_soon(self, attempt: Callable[..., object], *arguments: Any) -> None:
         """Have an attempt made soon, by whoever is in the stack. For finalizers: it never waits.

@@ -513,6 +513,7 @@ for _ in range(20):
                 use()
             except OSError as error:
                 assert error.errno == errno.ENETDOWN
+                assert error.strerror == "Network is down: a stack stays with the parent of a fork"
             else:
                 raise AssertionError
         client.close()
