@@ -88,8 +88,8 @@ def _warn_of_other_ways(
         _log.warning("the host sends to %s by %s, and not by %s: %s", ours, way, name, _CHOOSE)
     elif before is not None and before.device != name and before.network.prefix_length:
         hidden = Network(network.prefix, network.prefix_length)
-        whole = f"{before.network}, which the host has on {_device_of(before)}"
-        _log.warning("%s is part of %s: to reach it there, %s", hidden, whole, _CHOOSE)
+        there = f"{before.network} on {_device_of(before)}, too, but while {name} is up"
+        _log.warning("the host has %s it reaches none of %s there: %s", there, hidden, _CHOOSE)
 
 
 def _device_of(route: HostRoute) -> str:

@@ -147,7 +147,8 @@ def test_a_tap_device_lives_as_it_should(states: Any) -> None:
     ("on_another_link", "warning"),
     [
         ("10.0.0.9/24", "the host sends to 10.0.0.1 by lan, where it has 10.0.0.0/24"),
-        ("10.9.9.9/8", "10.0.0.0/24 is part of 10.0.0.0/8, which the host has on lan"),
+        ("10.9.9.9/8", "the host has 10.0.0.0/8 on lan, too, but while tap0 is up it reaches none"),
+        ("10.0.0.9/24 metric 100", "the host has 10.0.0.0/24 on lan, too, but while tap0 is up "),
         ("10.0.0.1/32", "10.0.0.1 is the host's own, which keeps what it sends there"),
         ("192.168.1.1/24", ""),
     ],
@@ -159,7 +160,7 @@ def test_a_network_that_the_host_has_elsewhere_is_told_of(
         "link add lan type veth peer name far",
         "link set lan up",
         "link set far up",
-        f"addr add {on_another_link} dev lan",
+        f"addr add dev lan {on_another_link}",
         "route add default dev lan",
     ):
         namespace.run("ip", *words.split())
