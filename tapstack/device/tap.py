@@ -168,7 +168,8 @@ def _explained(number: int, name: str, reason: str) -> OSError:
     sentences = {
         errno.EPERM: f"no right to attach to {name} by {_TUN}: that takes root, "
         "a namespace of your own, or a device that is yours",
-        errno.EBUSY: f"the device {name} is in use by another program",
+        errno.EBUSY: f"the device {name} is in use by another program: "
+        "end that, or choose another device (--dev or TAPSTACK_DEV)",
         errno.EINVAL: f"{name} exists and is not a TAP device",
     }
     return OSError(number, sentences.get(number, f"cannot open the TAP device {name}: {reason}"))

@@ -11,6 +11,10 @@ from tests.live.netns import PROGRAMS, Namespace
 from tests.live.test_wire import VALIDATION, WRONG
 
 LONGEST_FRAME = 1514
+IN_USE = (
+    "the device tap0 is in use by another program: "
+    "end that, or choose another device (--dev or TAPSTACK_DEV)"
+)
 NO_TUN = "mount -t tmpfs tmpfs /dev/net"
 
 
@@ -106,7 +110,7 @@ def test_a_tap_device_lives_as_it_should(states: Any) -> None:
         "capabilities": [False, False],
     }
     assert states["refused"] == {
-        "twice": "the device tap0 is in use by another program",
+        "twice": IN_USE,
         "not a TAP": "lo exists and is not a TAP device",
         "a long name": "'a-name-too-long0' is not a device name: "
         "1 to 15 letters and digits such as tap0",
@@ -135,7 +139,7 @@ def test_a_tap_device_lives_as_it_should(states: Any) -> None:
         "lost while gone and closed": 2,
     }
     assert states["prepared_by_another"] == {"mtu": 1400, "kept": True}
-    in_use = {"lost": 0, "second": "the device tap0 is in use by another program"}
+    in_use = {"lost": 0, "second": IN_USE}
     assert states["made_for_many_queues"] == {
         "once": in_use,
         "again": in_use,
