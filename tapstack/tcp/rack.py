@@ -193,7 +193,9 @@ def detect_losses(ctx: Context, tcb: Tcb, now: Instant) -> Duration:
 
 
 def mark_lost(ctx: Context, tcb: Tcb, segment: SentSegment) -> None:
-    """Deem a segment lost, or its retransmission."""
+    """Deem a segment lost, or its retransmission; not what has arrived, and was sent to probe."""
+    if segment.sacked:
+        return
     if segment.retransmitted:
         ctx.counters["TcpExtTCPLostRetransmit"] += segment.packets
     tcb.sent.mark_lost(segment)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.config import TcpConfig
@@ -65,6 +65,10 @@ RATES = st.integers(0, 30)
     mtu=st.sampled_from([576, 1500, 9000]),
     options=st.tuples(st.booleans(), st.booleans(), st.booleans()),
     seed=st.integers(0, 2**32),
+)
+# A tail that was SACKed is sent again as a probe, and is overdue for RACK then.
+@example(
+    rates=(19, 18, 10, 1), sizes=(118921, 64281), mtu=9000, options=(True, True, False), seed=64283
 )
 def test_a_prefix_arrives_always_and_everything_once_the_link_heals(
     rates: tuple[int, int, int, int],
