@@ -382,16 +382,6 @@ class Driver:
         interface.device.close()
         self.guard(give_up_interface, self._stack, interface)
 
-    def leave_to_parent(self) -> None:
-        """Let go of the devices, in a child of fork(2), that they end when the parent is done.
-
-        Their numbers stay taken: what closes them closes nothing else's. Raises: OSError.
-        """
-        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        for fd in self._interfaces:
-            os.dup2(nothing, fd, inheritable=False)
-        os.close(nothing)
-
     def close(self) -> None:
         """Give the descriptors back; nobody may drive any more."""
         for interface in self._stack.interfaces.values():

@@ -1,10 +1,11 @@
-"""What becomes of a stack when one of its devices goes away while it runs.
+"""What becomes of a stack when one of its devices goes away, and of its devices in a fork.
 
-Not done here: noticing it (`driving.py`).
+Not done here: noticing it (`driving.py`, `runtime.py`).
 """
 
 from __future__ import annotations
 
+import os
 from errno import ENETDOWN
 
 from tapstack.base.contracts import READABLE, WRITABLE
@@ -28,3 +29,15 @@ def give_up_interface(stack: Stack, interface: NetworkInterface) -> None:
         if socket.local.address in addresses and not stack.ip.is_local(socket.remote.address):
             socket.error = ENETDOWN
             stack.report(socket, READABLE | WRITABLE)
+
+
+def let_go_of_devices(stack: Stack) -> None:
+    """Let go of the devices, in a child of fork(2), that they end as the parent is done.
+
+    Their numbers stay taken: what closes them closes nothing else's. Raises: OSError.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for interface in stack.interfaces.values():
+        if interface.device.fileno() >= 0:
+            os.dup2(nothing, interface.device.fileno(), inheritable=False)
+    os.close(nothing)

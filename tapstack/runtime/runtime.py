@@ -23,6 +23,7 @@ from tapstack.base.contracts import CLOSED, WRITABLE
 from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.runtime.clock import epoch_offset, monotonic
 from tapstack.runtime.driving import Driver
+from tapstack.runtime.gone import let_go_of_devices
 from tapstack.runtime.leading import Leadership
 from tapstack.runtime.lock import StackLock, had_already
 from tapstack.runtime.selecting import Selection
@@ -224,7 +225,7 @@ class Runtime:
         The stack is the parent's: two that answer for one address would answer twice. The lock is
         as whoever had it left it.
         """
-        self._driver.leave_to_parent()
+        let_go_of_devices(self.stack)
         self._lock = StackLock()
         self._closing = self._closed = self.refuses = self.is_parents = True
 
