@@ -101,6 +101,7 @@ class SynLane:
             listener is None
             or pair in ctx.connections.tcbs
             or listener.options.min_ttl
+            or listener.options.paced
             or listener.options.save_syn
         ):
             return False

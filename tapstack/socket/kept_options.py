@@ -10,6 +10,7 @@ import socket as constants
 from dataclasses import dataclass, field, replace
 from errno import EINVAL
 from struct import Struct
+from typing import Protocol
 
 from tapstack.base.errors import os_error
 from tapstack.socket import options
@@ -21,7 +22,7 @@ from tapstack.socket.timestamping import TIMESTAMPING_OPTIONS, Timestamping
 _SO = constants.SOL_SOCKET
 _DEFAULT_BUFFER = 212_992
 """Octets of a buffer that nobody has set (net.core.wmem_default)."""
-_NO_RATE = (1 << 64) - 1
+NO_RATE = (1 << 64) - 1
 """SO_MAX_PACING_RATE of who is not paced."""
 _rate = Struct("@Q")
 
@@ -61,7 +62,7 @@ class Kept:
     """Tell when things happened."""
     inq: bool = False
     """Tell how much text is left behind what was received (TCP_INQ)."""
-    max_pacing_rate: int = _NO_RATE
+    max_pacing_rate: int = NO_RATE
     """Octets a second."""
     zerocopy: bool = False
     """Heed MSG_ZEROCOPY (SO_ZEROCOPY)."""
@@ -99,17 +100,24 @@ class Kept:
         )
 
 
-def _get_rate(kept: Kept) -> Value:
-    return _rate.pack(kept.max_pacing_rate)
+class _HasRate(Protocol):
+    """What keeps a rate."""
+
+    max_pacing_rate: int
 
 
-def _set_rate(kept: Kept, value: Value) -> None:
+def get_rate(keeper: _HasRate) -> Value:
+    """Give SO_MAX_PACING_RATE as an unsigned long."""
+    return _rate.pack(keeper.max_pacing_rate)
+
+
+def set_rate(keeper: _HasRate, value: Value) -> None:
     """Take an unsigned int, or an unsigned long; the largest int means no limit, too."""
     if isinstance(value, bytes) and len(value) == _rate.size:
-        kept.max_pacing_rate = _rate.unpack(value)[0]
+        keeper.max_pacing_rate = _rate.unpack(value)[0]
         return
     wanted = options.number(value) & 0xFFFFFFFF
-    kept.max_pacing_rate = _NO_RATE if wanted == 0xFFFFFFFF else wanted
+    keeper.max_pacing_rate = NO_RATE if wanted == 0xFFFFFFFF else wanted
 
 
 def _set_zerocopy(kept: Kept, value: Value) -> None:
@@ -158,7 +166,7 @@ KEPT_OPTIONS: Table = {
     ),
     (_SO, constants.SO_SNDLOWAT): options.read_only(lambda _: 1),
     (_SO, SO_BSDCOMPAT): Option(lambda _: 0, _set_nothing),
-    (_SO, SO_MAX_PACING_RATE): Option(_get_rate, _set_rate),
+    (_SO, SO_MAX_PACING_RATE): Option(get_rate, set_rate),
     (_SO, SO_ZEROCOPY): Option(lambda kept: int(kept.zerocopy), _set_zerocopy),
     **REMEMBERED_OPTIONS,
 }

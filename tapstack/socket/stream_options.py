@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import socket as constants
 from collections.abc import Callable
-from errno import EINVAL, ENOENT, ENOTCONN, EOPNOTSUPP
+from errno import EINVAL, ENOENT, ENOTCONN
 from typing import TYPE_CHECKING
 
 from tapstack.base.errors import os_error
-from tapstack.base.siphash import KEY_LENGTH
 from tapstack.base.units import MILLISECOND, SECOND
-from tapstack.socket import options
+from tapstack.socket import fast_open_options, options
 from tapstack.socket.ip_options import IP, IP_MTU, IP_OPTIONS, number, type_of_service
-from tapstack.socket.kept_options import KEPT_BY_STREAMS
+from tapstack.socket.kept_options import (
+    KEPT_BY_STREAMS,
+    NO_RATE,
+    SO_MAX_PACING_RATE,
+    get_rate,
+    set_rate,
+)
 from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.stream_text import TCP_INQ
 from tapstack.socket.timestamping import (
@@ -30,7 +35,6 @@ from tapstack.socket.timestamping import (
 )
 from tapstack.tcp import transmit_timestamps
 from tapstack.tcp.congestion import ALGORITHMS
-from tapstack.tcp.fast_open_client import CLIENT_ENABLED
 from tapstack.tcp.receive_space import LEAST_CLAMP, size_at_first
 from tapstack.tcp.segment import ECN_MASK
 from tapstack.tcp.state import State
@@ -117,6 +121,11 @@ def _set_min_ttl(target: UserOptions, value: Value) -> None:
     if not 0 <= wanted <= _MAX_TTL:
         raise os_error(EINVAL)
     target.min_ttl = wanted
+
+
+def _set_max_pacing_rate(target: UserOptions, value: Value) -> None:
+    set_rate(target, value)
+    target.paced |= target.max_pacing_rate != NO_RATE
 
 
 def _take_saved_syn(target: StreamEndpoint) -> bytes:
@@ -209,45 +218,6 @@ def _deferral(target: StreamEndpoint) -> int:
     return seconds_of(target.options.defer_accept, target.config.tcp_rto_max)
 
 
-def _fast_opens(target: StreamEndpoint) -> int:
-    """Give TCP_FASTOPEN: a connection has no queue, and none from its listener."""
-    return target.options.fastopen if target.tcb is None else 0
-
-
-def _check_fast_open(target: StreamEndpoint, wanted: int) -> int:
-    """Check TCP_FASTOPEN: it is for who listens, or may still."""
-    if wanted < 0 or target.tcb is not None:
-        raise os_error(EINVAL)
-    return min(wanted, target.config.somaxconn)
-
-
-def _check_fast_open_connect(target: StreamEndpoint, wanted: int) -> bool:
-    """Check TCP_FASTOPEN_CONNECT: it is for who has not connected yet."""
-    if wanted not in (0, 1):
-        raise os_error(EINVAL)
-    if not target.config.tcp_fastopen & CLIENT_ENABLED:
-        raise os_error(EOPNOTSUPP)
-    if target.tcb is not None or target.listening:
-        raise os_error(EINVAL)
-    return bool(wanted)
-
-
-def _check_no_cookie(target: StreamEndpoint, wanted: int) -> bool:
-    if wanted not in (0, 1) or target.tcb is not None:
-        raise os_error(EINVAL)
-    return bool(wanted)
-
-
-def _get_fast_open_key(target: UserOptions) -> bytes:
-    return target.fastopen_key
-
-
-def _set_fast_open_key(target: UserOptions, value: Value) -> None:
-    if isinstance(value, int) or len(value) not in (KEY_LENGTH, 2 * KEY_LENGTH):
-        raise os_error(EINVAL)
-    target.fastopen_key = value
-
-
 def _set_congestion(target: UserOptions, value: Value) -> None:
     if isinstance(value, bytes) and not value:
         raise os_error(EINVAL)
@@ -308,17 +278,19 @@ SOCKET_OPTIONS: Table = {
         options.read_only(_segment_size), "maxseg", _check_segment_size
     ),
     (_TCP, constants.TCP_FASTOPEN): _set(
-        options.read_only(_fast_opens), "fastopen", _check_fast_open
+        options.read_only(fast_open_options.queue_length),
+        "fastopen",
+        fast_open_options.check_queue_length,
     ),
     (_TCP, TCP_FASTOPEN_CONNECT): _set(
         options.read_only(lambda target: int(target.options.fastopen_connect)),
         "fastopen_connect",
-        _check_fast_open_connect,
+        fast_open_options.check_connect,
     ),
     (_TCP, TCP_FASTOPEN_NO_COOKIE): _set(
         options.read_only(lambda target: int(target.options.fastopen_no_cookie)),
         "fastopen_no_cookie",
-        _check_no_cookie,
+        fast_open_options.check_no_cookie,
     ),
     (_TCP, constants.TCP_LINGER2): _set(
         options.read_only(_fin_patience),
@@ -368,6 +340,7 @@ USER_OPTIONS: Table = {
     (IP, constants.IP_TOS): type_of_service(lambda tos: tos & ~ECN_MASK),
     (IP, IP_MINTTL): Option(lambda target: int(target.min_ttl), _set_min_ttl),
     (_SO, SO_PEEK_OFF): Option(lambda target: int(target.peek_off), _set_peek_offset),
+    (_SO, SO_MAX_PACING_RATE): Option(get_rate, _set_max_pacing_rate, "max_pacing_rate"),
     (_TCP, TCP_SAVE_SYN): options.integer("save_syn", 0, 2),
     (_SO, constants.SO_KEEPALIVE): options.flag("keepalive"),
     (_SO, constants.SO_LINGER): options.LINGER,
@@ -382,7 +355,9 @@ USER_OPTIONS: Table = {
     (_TCP, constants.TCP_NOTSENT_LOWAT): Option(
         _get_unsent_low_water, _set_unsent_low_water, "notsent_lowat"
     ),
-    (_TCP, TCP_FASTOPEN_KEY): Option(_get_fast_open_key, _set_fast_open_key, "fastopen_key"),
+    (_TCP, TCP_FASTOPEN_KEY): Option(
+        fast_open_options.get_key, fast_open_options.set_key, "fastopen_key"
+    ),
     (_TCP, constants.TCP_CONGESTION): Option(_get_congestion, _set_congestion, "congestion"),
 }
 """Options that are attributes of `UserOptions`."""

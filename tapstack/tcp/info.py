@@ -17,7 +17,8 @@ from tapstack.tcp.rtt import INITIAL_RTO
 from tapstack.tcp.segment import CE, ECT_0, ECT_1
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
-from tapstack.tcp.tcb import UNPACED, Tcb
+from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.user_options import UNPACED
 
 if TYPE_CHECKING:
     from tapstack.tcp.config import TcpConfig
@@ -95,7 +96,7 @@ class TcpInfo(NamedTuple):
     rcv_space: int = 0
     total_retrans: int = 0
     pacing_rate: int = UNPACED
-    """Octets a second; it only decides how large units are."""
+    """Octets a second; while nobody limits it, it only decides how large units are."""
     max_pacing_rate: int = UNPACED
     bytes_acked: int = 0
     bytes_received: int = 0
@@ -322,6 +323,7 @@ def _rate(tcb: Tcb) -> dict[str, int]:
         "delivery_rate": octets_per_second(tcb),
         "app_limited": int(tcb.rate_app_limited),
         "pacing_rate": tcb.pacing_rate,
+        "max_pacing_rate": tcb.options.max_pacing_rate,
     }
 
 

@@ -20,7 +20,13 @@ _UNCOUNTED = frozenset({State.CLOSED, State.TIME_WAIT})
 def timers_of(tcb: Tcb) -> list[Timer]:
     """List every timer of a connection that was ever armed, and the two that nearly all need."""
     timers = [tcb.retransmission_timer, tcb.delayed_ack_timer]
-    rare = (tcb.persist_timer, tcb.compression_timer, tcb.keepalive_timer, tcb.wait_timer)
+    rare = (
+        tcb.persist_timer,
+        tcb.compression_timer,
+        tcb.keepalive_timer,
+        tcb.pacing_timer,
+        tcb.wait_timer,
+    )
     return timers + [each for each in rare if isinstance(each, Timer)]
 
 
@@ -31,6 +37,7 @@ def _retire_timers(tcb: Tcb) -> None:
     tcb.persist_timer.retire()
     tcb.compression_timer.retire()
     tcb.keepalive_timer.retire()
+    tcb.pacing_timer.retire()
     tcb.wait_timer.retire()
 
 

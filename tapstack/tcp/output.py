@@ -14,6 +14,7 @@ from tapstack.tcp import (
     delivery_rate,
     fast_open_client,
     mtu_probing,
+    pacing,
     path_mtu,
     send_space,
     tail_loss_probe,
@@ -220,6 +221,8 @@ def _send_next_unit(
     """
     if not unsent and not _fin_waits(tcb):
         return Wait.NO
+    if tcb.options.paced and pacing.is_held(ctx, tcb, now):
+        return Wait.NO
     if len(tcb.send_pieces) > 1:
         tcb.send_pieces.grow_first(tcb, _unit_quota(ctx, tcb, mss) * mss)
     reason = _reason_to_wait(ctx, tcb, unsent, mss, now) if waits else Wait.NO
@@ -359,10 +362,10 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.send_pieces.grow_first(tcb, mss)
     length = tcb.send_pieces.octets_in_piece(tcb, min(unsent, mss))
     has_new_text = 0 < length <= _window_room(tcb)
-    if has_new_text:
+    if has_new_text and not (tcb.options.paced and pacing.is_held(ctx, tcb, now)):
         fin = _fin_may_follow(tcb, length, unsent)
         _send_unit(ctx, tcb, length, fin, now)
-    elif not retransmit_last(ctx, tcb, now):
+    elif has_new_text or not retransmit_last(ctx, tcb, now):
         rearm_retransmission(tcb, now)
         return
     ctx.counters["TcpExtTCPLossProbes"] += 1

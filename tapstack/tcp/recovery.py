@@ -280,7 +280,8 @@ def _go_on_after_timeout(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) ->
 def on_reordering_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """What might have been merely late is lost (RFC 8985 §6.3)."""
     lost_before = tcb.sent.in_flight
-    rack.detect_losses(ctx, tcb, now)
+    # Right behind this instant, for at it what left last of one burst may not be late yet.
+    rack.detect_losses(ctx, tcb, now + 1)
     if tcb.sent.in_flight != lost_before:
         if tcb.recovery.phase is not Phase.RECOVERY:
             _enter_recovery(ctx, tcb, now)

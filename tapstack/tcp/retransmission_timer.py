@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
+from tapstack.tcp import pacing
 
 if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
@@ -33,6 +34,8 @@ class Purpose(Enum):
 def arm_retransmission(tcb: Tcb, now: Instant) -> None:
     """Start the RTO anew (RFC 6298 §5.1, 5.3); TCP_USER_TIMEOUT cuts the last one short."""
     deadline = now + tcb.rto()
+    if tcb.options.paced:
+        deadline += pacing.delay(tcb, now)
     has_timed_out = tcb.retransmits or (tcb.backoff and not tcb.snd_wnd)
     if has_timed_out and tcb.options.user_timeout:
         end = tcb.retransmitting_since + tcb.options.user_timeout * MILLISECOND
@@ -59,7 +62,10 @@ def rearm_retransmission(tcb: Tcb, now: Instant) -> None:
     if not tcb.sent.segments:
         tcb.retransmission_timer.cancel()
     elif tcb.timer_purpose is not Purpose.RETRANSMISSION:
-        arm_for(tcb, Purpose.RETRANSMISSION, now + max(time_to_rto(tcb, now), 1))
+        deadline = now + max(time_to_rto(tcb, now), 1)
+        if tcb.options.paced:
+            deadline += pacing.delay(tcb, now)
+        arm_for(tcb, Purpose.RETRANSMISSION, deadline)
     else:
         arm_retransmission(tcb, now)
 

@@ -6,7 +6,7 @@ Not done here: deciding what is lost (`recovery.py`, `loss_phase.py`).
 from __future__ import annotations
 
 from tapstack.base.units import Instant
-from tapstack.tcp import delivery_rate
+from tapstack.tcp import delivery_rate, pacing
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.mss import FIXED_HEADERS
@@ -28,6 +28,8 @@ def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
     sent.begin_burst()
     index = sent.first_lost()
     while index is not None:
+        if tcb.options.paced and pacing.is_held(ctx, tcb, now):
+            return
         segment = sent.segments[index]
         room = tcb.window.cwnd - sent.in_flight
         if room <= 0 or not _fits_window(tcb, segment):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import Instant
+from tapstack.tcp import pacing
 from tapstack.tcp.recovery_state import PROBING
 from tapstack.tcp.retransmission_timer import (
     Purpose,
@@ -57,7 +58,10 @@ def schedule(ctx: Context, tcb: Tcb, now: Instant, *, rto_restarts: bool) -> boo
     else:
         pto = INITIAL_RTO
     rto = tcb.rto() if rto_restarts else segments[0].sent_at + tcb.rto() - now
-    arm_for(tcb, _PROBE, now + (rto if 0 < rto < pto else pto))
+    deadline = now + (rto if 0 < rto < pto else pto)
+    if tcb.options.paced:
+        deadline += pacing.delay(tcb, now)
+    arm_for(tcb, _PROBE, deadline)
     return True
 
 

@@ -38,7 +38,7 @@ from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.tcb_exceptions import Exceptions
 from tapstack.tcp.text_followers import TextFollower
 from tapstack.tcp.urgent import UrgentOctet
-from tapstack.tcp.user_options import UserOptions
+from tapstack.tcp.user_options import UNPACED, UserOptions
 
 if TYPE_CHECKING:
     from tapstack.tcp.connections import PortBinding, SocketPair
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from tapstack.tcp.syn_ack import SynAck
 
 _STAMP_MASK = 0xFFFFFFFF
-UNPACED = 2**64 - 1
-"""A pacing rate that limits nothing: while nothing was acknowledged."""
 
 
 @dataclass(slots=True, eq=False)
@@ -306,9 +304,10 @@ class Tcb(Exchange, Exceptions):
 
     @property
     def pacing_rate(self) -> int:
-        """Octets a second that the congestion window lets leave."""
-        paced = self.paced_in_round_trip
-        return paced if paced == UNPACED else paced // (self.rtt.srtt_8 or 1)
+        """Octets a second that the congestion window lets leave, and the user."""
+        paced, most = self.paced_in_round_trip, self.options.max_pacing_rate
+        rate = paced if paced == UNPACED else paced // (self.rtt.srtt_8 or 1)
+        return rate if rate < most else most
 
     @property
     def passive(self) -> bool:

@@ -25,6 +25,8 @@ class Exceptions:
     # --- sending ---
     record_ends: tuple[int, ...] = ()
     """The sequence numbers behind records that the user has ended. Written by `records.py`."""
+    paced_until: Instant = 0
+    """When the next unit may leave, of who limits their rate. Written by `pacing.py`."""
     cwr_due: bool = False
     """The window was reduced: the next new text says so with CWR (RFC 3168 §6.1.2)."""
 
@@ -33,6 +35,8 @@ class Exceptions:
     """Armed by `timeouts.py`."""
     compression_timer: Timer | NeverArmed = NEVER_ARMED
     """Runs while ACKs of text beyond gaps wait for each other. Armed by `ack_compression.py`."""
+    pacing_timer: Timer | NeverArmed = NEVER_ARMED
+    """Runs while text waits as its rate is limited. Armed by `pacing.py`."""
     wait_timer: Timer | NeverArmed = NEVER_ARMED
     """2·MSL in TIME-WAIT; the orphan's patience in FIN-WAIT-2. Armed by `lifetime.py`."""
     first_timeout_at: Instant = 0

@@ -12,7 +12,7 @@ from errno import ETIMEDOUT
 from typing import TYPE_CHECKING, TypeAlias
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
-from tapstack.tcp import fast_open_path, loss_phase, mtu_probing, recovery, syn_ack
+from tapstack.tcp import fast_open_path, loss_phase, mtu_probing, pacing, recovery, syn_ack
 from tapstack.tcp.ack_policy import ATO_MIN
 from tapstack.tcp.congestion.window import INFINITE_SSTHRESH
 from tapstack.tcp.lifetime import destroy
@@ -223,6 +223,8 @@ def arm_persist(ctx: Context, tcb: Tcb, now: Instant) -> None:
 def _arm_persist(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Have the next probe sent after a backed-off RTO, or when the user's patience ends."""
     deadline = now + max(tcb.rto(), ctx.config.tcp_rto_min)
+    if tcb.options.paced:
+        deadline += pacing.delay(tcb, now)
     if tcb.options.user_timeout and tcb.probing_since is not None:
         end = tcb.probing_since + tcb.options.user_timeout * MILLISECOND
         deadline = min(deadline, max(end, now + 1))

@@ -13,7 +13,7 @@ from functools import lru_cache
 from tapstack.base.checksum import pseudo_header_sum
 from tapstack.base.contracts import Buffer, Offload
 from tapstack.base.units import Instant
-from tapstack.tcp import accecn_option, ecn, path_mtu
+from tapstack.tcp import accecn_option, ecn, pacing, path_mtu
 from tapstack.tcp.context import Context
 from tapstack.tcp.mss import LEAST_TEXT
 from tapstack.tcp.options import build_options, counters_length, max_sack_blocks, sack_length
@@ -103,6 +103,9 @@ def transmit(
     `is_new` tells that the text was never sent before. `uncut` sends one segment, though it be
     larger than a full one: to probe for the path's MTU.
     """
+    if tcb.options.paced:
+        packets = 1 if uncut else packets_of(length, current_mss(tcb, now))
+        pacing.on_transmitted(tcb, packets, length, now)
     lane = tcb.lane
     if lane is not None and not uncut and send_plain(ctx, tcb, lane, seq, flags, length, now):
         return

@@ -64,5 +64,6 @@ def is_disturbed(tcb: Tcb) -> bool:
         or tcb.text_followers
         or tcb.record_ends
         or tcb.options.min_ttl
+        or tcb.options.paced
         or tcb.mtu_probing is not None
     )

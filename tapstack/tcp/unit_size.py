@@ -74,7 +74,8 @@ def wait_for_more(
     """
     by_congestion = quota * mss
     limit = min(room, by_congestion)
-    if tcb.recovery.is_repairing or now - tcb.transmitted_at > _RECENTLY:
+    due = tcb.paced_until if tcb.options.paced else tcb.transmitted_at
+    if tcb.recovery.is_repairing or now - due > _RECENTLY:
         return Wait.NO
     divisor = ctx.config.tcp_tso_win_divisor
     if divisor and limit >= min(tcb.snd_wnd, tcb.window.cwnd * mss) // divisor:

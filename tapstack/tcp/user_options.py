@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 FOLLOWS_PATH_MTU = frozenset({1, 2})
 """Values of IP_MTU_DISCOVER with which segments are fitted to the path."""
+UNPACED = (1 << 64) - 1
+"""A pacing rate that limits nothing."""
 _HEEDS_TOO_BIG = FOLLOWS_PATH_MTU | {3}
 """Those with which what was too large is sent again at once."""
 
@@ -83,6 +85,10 @@ class UserOptions:
     """IP_TOS."""
     discovery: int = 1
     """IP_MTU_DISCOVER: 0 never, 1 if the host does, 2 always; other numbers are for datagrams."""
+    max_pacing_rate: int = UNPACED
+    """SO_MAX_PACING_RATE, octets a second."""
+    paced: bool = False
+    """It was limited once: text leaves at the pacing rate since, whatever that is."""
     min_ttl: int = 0
     """IP_MINTTL: what comes with less is not taken (RFC 5082)."""
     peek_off: int = -1

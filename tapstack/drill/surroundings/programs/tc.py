@@ -17,7 +17,7 @@ from tapstack.drill.surroundings.programs.words import Words, not_simulated, pic
 
 _IDLE = frozenset("pfifo bfifo pfifo_fast pfifo_head_drop fq fq_codel noqueue mq codel".split())
 """Those that pass everything on at once where nothing queues up."""
-_REASON = "a device has no speed here, so that nothing queues up; and nothing is paced"
+_REASON = "a device has no speed here, so that nothing queues up; and fq paces nothing"
 _FIRST = "pfifo_fast"
 """What a device has at first, as net.core.default_qdisc says."""
 _CHANGES = "add delete change replace link".split()
