@@ -33,6 +33,9 @@ class IpConfig:
     Deviation: RFC 1191 §3 goes down to 68. Like Linux, a forged message is to cost little; but
     Linux then leaves DF out, and we do not: a path that is narrower still takes only what fits it.
     """
+    ip_no_pmtu_disc: int = 0
+    """Whether new sockets leave the path's MTU alone: 1 to 3 do. ICMP then tells with 1 that it is
+    the least, with 2 nothing, with 3 what it says."""
     mtu_expires: int = 600
     """Seconds until a lowered path MTU is forgotten (RFC 1191 §6.3: at least 5 minutes)."""
     icmp_echo_ignore_all: bool = False

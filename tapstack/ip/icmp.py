@@ -57,6 +57,9 @@ OUT_COUNTERS = {
     icmp_wire.TIMESTAMP_REPLY: "IcmpOutTimestampReps",
 }
 
+_DISCOVERS_LEAST, _DISCOVERS_NOTHING = 1, 2
+"""Values of ip_no_pmtu_disc with which what ICMP says of an MTU is not taken as it is."""
+
 
 class Icmp:
     """Takes ICMP messages, and sends errors for the rest of the stack."""
@@ -143,7 +146,9 @@ class Icmp:
             return
         mtu = 0
         if (message.type, message.code) == (DESTINATION_UNREACHABLE, FRAGMENTATION_NEEDED):
-            mtu = message.rest & 0xFFFF
+            if self._config.ip_no_pmtu_disc == _DISCOVERS_NOTHING:
+                return
+            mtu = message.rest & 0xFFFF if self._config.ip_no_pmtu_disc != _DISCOVERS_LEAST else 0
         error = IcmpError(
             type=message.type,
             code=message.code,

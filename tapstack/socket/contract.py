@@ -130,8 +130,11 @@ class SocketEndpoint(Protocol):
     def remote(self, *, now: Instant) -> Endpoint:
         """Give the other end's address. Raises: OSError with ENOTCONN."""
 
-    def get_option(self, level: int, name: int, *, now: Instant) -> int | bytes:
-        """Read an option. Raises: OSError with ENOPROTOOPT."""
+    def get_option(self, level: int, name: int, size: int, *, now: Instant) -> int | bytes:
+        """Read an option, for who has room for `size` octets: what is longer he cuts.
+
+        Raises: OSError with ENOPROTOOPT, EOPNOTSUPP, or EINVAL where the room has to do.
+        """
 
     def set_option(self, level: int, name: int, value: int | bytes, *, now: Instant) -> None:
         """Set an option. Raises: OSError with ENOPROTOOPT or EINVAL."""

@@ -50,6 +50,8 @@ from tapstack.socket.tls import refuse_to_be_wrapped
 T = TypeVar("T")
 
 _NOTHING: Ancillary = []
+_INT = 4
+"""Octets of an option that is asked for as a number."""
 _INCOMING = READABLE | CLOSED
 _OUTGOING = WRITABLE | CLOSED
 _ARRIVING = ACCEPTABLE | CLOSED
@@ -78,7 +80,7 @@ class Socket(SocketObject):
 
     def listen(self, backlog: int = 128) -> None:
         """Take connections. Raises: OSError."""
-        self._change(self._attempts().listen, backlog)
+        self._change(self._attempts().listen, max(backlog, 0))
 
     def accept(self) -> tuple[Socket, Address]:
         """Wait for a connection. Raises: OSError."""
@@ -312,7 +314,7 @@ class Socket(SocketObject):
         """Read an option: an int, or `buflen` octets. Raises: OSError with ENOPROTOOPT."""
         if optname == stdlib.SO_TYPE and level == stdlib.SOL_SOCKET:
             refuse_to_be_wrapped(sys._getframe(1))
-        value = self._call(self._attempts().get_option, level, optname)
+        value = self._call(self._attempts().get_option, level, optname, buflen or _INT)
         if buflen:
             octets = value if isinstance(value, bytes) else value.to_bytes(4, "little", signed=True)
             return octets[:buflen]

@@ -20,7 +20,7 @@ from tapstack.base.error_queue import completion
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.ip.raw import RawSockets
-from tapstack.socket import options
+from tapstack.socket import bound_device, options
 from tapstack.socket.any_endpoint import AnyEndpoint
 from tapstack.socket.contract import Message, SocketEndpoint
 from tapstack.socket.flags import (
@@ -179,11 +179,13 @@ class MessageEndpoint(AnyEndpoint):
             self._closed = True
             self._engine.close(self._socket)
 
-    def get_option(self, level: int, name: int, *, now: Instant) -> Value:
-        """Read an option. Raises: OSError with ENOPROTOOPT."""
+    def get_option(self, level: int, name: int, size: int, *, now: Instant) -> Value:
+        """Read an option. Raises: OSError with ENOPROTOOPT, EOPNOTSUPP."""
         self._check_open()
         if (level, name) == (constants.SOL_SOCKET, constants.SO_ERROR):
             return int(self._engine.take_error(self._socket))
+        if (level, name) == bound_device.KEY:
+            return bound_device.name_of(self.kept, self._stack, size)
         if (level, name) == (IP, IP_MTU):
             return self._stack.ip.path_to(self.remote(now=now).address).mtu
         return options.get_option(*self._table_for(level, name), level, name)
@@ -191,6 +193,9 @@ class MessageEndpoint(AnyEndpoint):
     def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:  # noqa: ARG002
         """Set an option. Raises: OSError with ENOPROTOOPT, EINVAL."""
         self._check_open()
+        if (level, name) == bound_device.KEY:
+            bound_device.bind_to(self.kept, self._stack, value)
+            return
         before = self._socket.tos
         options.set_option(*self._table_for(level, name), level, name, value)
         self._follow_type_of_service(self._socket.tos, before)
@@ -309,12 +314,12 @@ class DatagramEndpoint(MessageEndpoint):
             self._socket.error = error  # as in Linux, that is for the next call
             self._tell_departure(gathered.said, flags, data, now)
 
-    def get_option(self, level: int, name: int, *, now: Instant) -> Value:
-        """Read an option. Raises: OSError with ENOPROTOOPT."""
+    def get_option(self, level: int, name: int, size: int, *, now: Instant) -> Value:
+        """Read an option. Raises: OSError with ENOPROTOOPT, EOPNOTSUPP."""
         if (level, name) == (SOL_UDP, UDP_CORK):
             self._check_open()
             return int(self._corks)
-        return super().get_option(level, name, now=now)
+        return super().get_option(level, name, size, now=now)
 
     def set_option(self, level: int, name: int, value: Value, *, now: Instant) -> None:
         """Set an option; without UDP_CORK, what it held leaves. Raises: OSError."""

@@ -6,7 +6,7 @@ Not done here: what the options do.
 from __future__ import annotations
 
 from collections.abc import Callable
-from errno import EDOM, EINVAL, ENOPROTOOPT
+from errno import EDOM, EINVAL, ENOPROTOOPT, EOPNOTSUPP
 from typing import Any, NamedTuple, TypeAlias
 
 from tapstack.base.errors import os_error
@@ -16,6 +16,7 @@ from tapstack.socket import structs
 Value: TypeAlias = "int | bytes"
 
 _IP = 0  # IPPROTO_IP, whose options may be a char
+_SOCKET = 1  # SOL_SOCKET
 TICK = 4000
 """µs to which Linux rounds a timeout up (a jiffy of CONFIG_HZ=250)."""
 LEAST_RECEIVE_BUFFER, LEAST_SEND_BUFFER = 2304, 4608
@@ -142,10 +143,11 @@ LINGER = Option(_get_linger, _set_linger)
 
 
 def get_option(table: Table, target: object, level: int, name: int) -> Value:
-    """Read an option. Raises: OSError with ENOPROTOOPT."""
+    """Read an option. Raises: OSError with ENOPROTOOPT, or EOPNOTSUPP of a level there is not."""
     option = table.get((level, name))
     if option is None or option.get is None:
-        raise os_error(ENOPROTOOPT)
+        is_level = level == _SOCKET or any(level == each for each, _ in table)
+        raise os_error(ENOPROTOOPT if is_level else EOPNOTSUPP)
     return option.get(target)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tapstack.base.units import Instant
     from tapstack.socket.kept_options import Kept
     from tapstack.stack import Stack
+    from tapstack.tcp.config import TcpConfig
     from tapstack.tcp.protocol import Tcp
     from tapstack.tcp.tcb import Tcb
 
@@ -36,6 +37,16 @@ class PlainStream(AnyEndpoint):
         super().__init__(stack, kept)
         self._tcp = tcp
         self._tcb: Tcb | None = None
+
+    @property
+    def tcb(self) -> Tcb | None:
+        """The connection, if there is one."""
+        return self._tcb
+
+    @property
+    def config(self) -> TcpConfig:
+        """The engine's settings."""
+        return self._tcp.config
 
     def take_text(self, size: int, now: Instant) -> bytes | None:
         """Take all the text that is there, if it is plain and no more than `size` octets.

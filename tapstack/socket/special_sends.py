@@ -12,7 +12,7 @@ told (`received.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from errno import EALREADY, EINPROGRESS, EINVAL, EISCONN, EOPNOTSUPP
+from errno import EINPROGRESS, EINVAL, EISCONN, EOPNOTSUPP
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import Buffer
@@ -80,8 +80,9 @@ def _open(endpoint: StreamEndpoint, to: Endpoint | None, now: Instant) -> None:
         raise os_error(EOPNOTSUPP)
     if endpoint.tcb and is_deferred(endpoint.tcb):
         return
-    if endpoint.connects:
-        raise os_error(EALREADY)
+    if endpoint.tcb and endpoint.is_news:  # as Linux: that it has opened is told by taking text
+        endpoint.finish_connect(now=now)
+        return
     if endpoint.listening or endpoint.tcb:
         raise os_error(EISCONN)
     if to is None:

@@ -25,7 +25,7 @@ from tapstack.base.address import ANY_ENDPOINT, Endpoint, ourselves_for_any
 from tapstack.base.contracts import CLOSED, ENDED, ERROR, READABLE, WRITABLE, Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import MILLISECOND, Instant
-from tapstack.socket import options, stream_text
+from tapstack.socket import bound_device, options, stream_text
 from tapstack.socket.contract import Message
 from tapstack.socket.flags import MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK
 from tapstack.socket.options import Value
@@ -33,10 +33,9 @@ from tapstack.socket.received import take_error_message
 from tapstack.socket.scattered import Item
 from tapstack.socket.sent_control import read_control
 from tapstack.socket.special_sends import SPECIAL, send_specially
-from tapstack.socket.stream_options import TCP_TIMESTAMP, table_for
+from tapstack.socket.stream_options import TCP_SAVED_SYN, TCP_TIMESTAMP, table_for, take_saved_syn
 from tapstack.socket.stream_state import StreamState
 from tapstack.socket.tcp_info import read_info
-from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.fast_open_client import is_deferred
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
 from tapstack.tcp.tcb import Tcb
@@ -93,7 +92,7 @@ class StreamEndpoint(StreamState):
         if self._tcb:
             raise os_error(EINVAL)
         if self._listener:
-            self._listener.backlog = max(backlog, 0)
+            self._listener.backlog = self._tcp.limit_backlog(backlog)
             return
         if self._binding is None:
             self.bind(ANY_ENDPOINT, now=now)
@@ -329,9 +328,13 @@ class StreamEndpoint(StreamState):
 
     # --- options ---
 
-    def get_option(self, level: int, name: int, *, now: Instant) -> Value:
-        """Read an option. Raises: OSError with ENOPROTOOPT."""
+    def get_option(self, level: int, name: int, size: int, *, now: Instant) -> Value:
+        """Read an option. Raises: OSError with ENOPROTOOPT, EOPNOTSUPP."""
         self._check_open()
+        if (level, name) == (constants.IPPROTO_TCP, TCP_SAVED_SYN):
+            return take_saved_syn(self._tcb, size)
+        if (level, name) == bound_device.KEY:
+            return bound_device.name_of(self.kept, self._stack, size)
         if (level, name) == (constants.IPPROTO_TCP, constants.TCP_INFO):
             return read_info(self._tcp, self._tcb or self._listener, self._past, now)
         if (level, name) == (constants.IPPROTO_TCP, TCP_TIMESTAMP):
@@ -342,9 +345,15 @@ class StreamEndpoint(StreamState):
         """Set an option. Raises: OSError with ENOPROTOOPT, EINVAL."""
         self._check_open()
         self._own_options()
+        if (level, name) == bound_device.KEY:
+            bound_device.bind_to(self.kept, self._stack, value)
+            return
         before = self.options.tos
         changed = options.set_option(*table_for(self, level, name), level, name, value)
         self._follow_type_of_service(self.options.tos, before)
+        if self._binding:  # as Linux: it may be shared since, or no more
+            self._binding.reuse_address = self.reuse_address
+            self._binding.reuse_port = self.reuse_port
         if self._tcb:
             self._tcp.option_changed(self._tcb, changed, now)
 
@@ -360,20 +369,9 @@ class StreamEndpoint(StreamState):
         return (self._tcp.take_error(tcb) or self._tcp.take_soft_error(tcb)) if tcb else 0
 
     @property
-    def tcb(self) -> Tcb | None:
-        """The connection, if there is one."""
-        return self._tcb
-
-    @property
-    def config(self) -> TcpConfig:
-        """The engine's settings."""
-        return self._tcp.config
-
-    @property
-    def connects(self) -> bool:
-        """Tell whether `connect` has begun a connection that is not made yet."""
-        opening = self._tcb is not None and self._tcb.state in _CONNECTING
-        return opening and not self._connect_reported
+    def is_news(self) -> bool:
+        """Tell whether the user was not told yet how the connection that he began came out."""
+        return not self._connect_reported
 
     @property
     def listening(self) -> bool:

@@ -128,12 +128,13 @@ def _set_max_pacing_rate(target: UserOptions, value: Value) -> None:
     target.paced |= target.max_pacing_rate != NO_RATE
 
 
-def _take_saved_syn(target: StreamEndpoint) -> bytes:
-    """Give the headers of the peer's SYN, once (TCP_SAVED_SYN)."""
-    tcb = target.tcb
-    if tcb is None:
-        return b""
-    saved, tcb.saved_syn = tcb.saved_syn, b""
+def take_saved_syn(tcb: Tcb | None, size: int) -> bytes:
+    """Give the headers of the peer's SYN, once (TCP_SAVED_SYN); who has no room has EINVAL."""
+    saved = b"" if tcb is None else tcb.saved_syn
+    if size < len(saved):
+        raise os_error(EINVAL)
+    if tcb is not None and saved:
+        tcb.saved_syn = b""
     return saved
 
 
@@ -320,7 +321,6 @@ SOCKET_OPTIONS: Table = {
     (_SO, SO_TIMESTAMPING): Option(
         lambda target: get_flags(target.kept.timestamping), _set_timestamping
     ),
-    (_TCP, TCP_SAVED_SYN): options.read_only(_take_saved_syn),
     (_TCP, TCP_INQ): Option(lambda target: int(target.kept.inq), _set_inq),
     (_TCP, TCP_CC_INFO): options.read_only(lambda _: b""),
     (_TCP, constants.TCP_QUICKACK): _set(

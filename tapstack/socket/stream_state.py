@@ -18,7 +18,7 @@ from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.user_options import UserOptions
+from tapstack.tcp.user_options import NO_DISCOVERY, UserOptions
 
 
 class StreamState(PlainStream):
@@ -44,6 +44,8 @@ class StreamState(PlainStream):
         self._connect_reported = self.reuse_address = self.reuse_port = False
         # If the algorithm changes later, it does not count.
         self.options: UserOptions = UserOptions(congestion=tcp.config.tcp_congestion_control)
+        if stack.ip.config.ip_no_pmtu_disc:
+            self.options.discovery = NO_DISCOVERY
 
     def _begin(self) -> None:
         """Have nothing that only listening and connecting bring."""

@@ -104,6 +104,8 @@ class TcpConfig(_Watched):
     """Whether a window that is scaled may shrink where memory runs short (RFC 9293 SHLD-14)."""
     tcp_rmem: tuple[int, int, int] = (4096, 131072, 6291456)
     """Octets of the receive buffer: least, at first, and most that it grows to by itself."""
+    tcp_app_win: int = 31
+    """The share of the receive buffer that is never offered, as a shift; 0: all of it is."""
     tcp_moderate_rcvbuf: bool = True
     """Whether the receive buffer grows by itself."""
     tcp_wmem: tuple[int, int, int] = (4096, 16384, 4194304)

@@ -166,7 +166,7 @@ class Mould:
         space = tcb.receive_space
         update_effective_mss(tcb)
         guess_segment_size(tcb)
-        receive_space.on_established(tcb, now)
+        receive_space.on_established(ctx.config, tcb, now)
         send_space.grow(ctx, tcb)
         update_pacing_rate(ctx.config, tcb)
         if len(self.settled) >= _MOST_SETTLED:

@@ -239,10 +239,8 @@ def _send_next_unit(
 def _reason_to_wait(ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant) -> Wait:
     """Tell why text of several segments waits although a window has room, if it does."""
     piece = tcb.send_pieces.octets_in_piece(tcb, unsent)
-    if piece <= mss:
-        return Wait.NO
     quota = tcb.window.cwnd - tcb.sent.in_flight
-    if quota <= 0:
+    if piece <= mss or quota <= 0:
         return Wait.NO
     room = _window_room(tcb)
     if piece < unsent and piece <= min(room, quota * mss):
@@ -278,11 +276,11 @@ def _sendable(ctx: Context, tcb: Tcb, unsent: int, mss: int) -> int:
     # that there was, or, as in Linux, than a small one.
     if room < min(unsent, mss):
         return 0  # wait for more window, or for the persist timer
-    length = min(unsent, room)
-    if length > mss:
-        length = min(length, _unit_quota(ctx, tcb, mss) * mss)
+    most = _unit_quota(ctx, tcb, mss) * mss if unsent > mss else room
+    length = min(unsent, room, most)
     partial = length % mss
-    if partial and unsent == waiting and not _may_send_partial(tcb, is_last=length == unsent):
+    is_asked = unsent == waiting or room < most  # as Linux: also where the window cuts a piece
+    if partial and is_asked and not _may_send_partial(tcb, is_last=length == waiting):
         length -= partial
     return length
 
@@ -358,6 +356,7 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if not tcb.sent:
         rearm_retransmission(tcb, now)
         return
+    path_mtu.refresh(ctx, tcb, now)
     unsent, mss = tcb.unsent(), current_mss(tcb, now)
     tcb.send_pieces.grow_first(tcb, mss)
     length = tcb.send_pieces.octets_in_piece(tcb, min(unsent, mss))

@@ -222,6 +222,10 @@ class Tcp:
         """Listen on a bound port. Raises: OSError with EADDRINUSE."""
         return user_calls.open_passive(self._ctx, binding, backlog, options)
 
+    def limit_backlog(self, backlog: int) -> int:
+        """Give the backlog that a listener gets who asks for this one."""
+        return user_calls.limit_backlog(self._ctx, backlog)
+
     def open_active(
         self,
         remote: Endpoint,

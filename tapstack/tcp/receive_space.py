@@ -152,26 +152,36 @@ def first_window(
     return threshold, shift, min(clamp, MAX_UNSCALED << shift)
 
 
-def on_established(tcb: Tcb, now: Instant) -> None:
-    """Begin to measure, with one segment of the buffer kept back."""
+def on_established(config: TcpConfig, tcb: Tcb, now: Instant) -> None:
+    """Begin to measure, with one segment of the buffer kept back, or more (tcp_app_win)."""
     # As Linux, which takes the timestamps' part from what was advertised when all is agreed.
     space, mss = tcb.receive_space, tcb.advertised_mss if tcb.opens_early else text_in_segment(tcb)
     space.clamp, space.threshold, space.taken_before = _in_transfer(
-        space.clamp, space.threshold, space.full, tcb.rcv_wnd, mss, tcb.window_scaling
+        space.clamp,
+        space.threshold,
+        space.full,
+        tcb.rcv_wnd,
+        mss,
+        tcb.window_scaling,
+        config.tcp_app_win,
     )
     space.measured_seq, space.measured_at = tcb.copied_seq, now
 
 
 @lru_cache(maxsize=64)
 def _in_transfer(
-    clamp: int, threshold: int, full: int, rcv_wnd: int, mss: int, scaling: bool
+    clamp: int, threshold: int, full: int, rcv_wnd: int, mss: int, scaling: bool, kept_back: int
 ) -> tuple[int, int, int]:
     """Hold back one segment of a buffer whose window that would be.
 
+    And of a larger one the share that `kept_back` says as a shift; 0: not even that segment.
+
     Gives the clamp, the threshold, and what the user is thought to take in the first round trip.
     """
+    if kept_back and full > 4 * mss and clamp >= full:
+        clamp = max(full - (full >> kept_back), 4 * mss)
     clamp = min(clamp, full) if scaling else min(clamp, full, MAX_UNSCALED)
-    if clamp > 2 * mss and clamp + mss > full:
+    if kept_back and clamp > 2 * mss and clamp + mss > full:
         clamp = max(2 * mss, full - mss)
     threshold = min(threshold, clamp)
     return clamp, threshold, min(threshold, rcv_wnd, _INITIAL_SEGMENTS * mss)

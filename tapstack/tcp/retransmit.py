@@ -6,7 +6,7 @@ Not done here: deciding what is lost (`recovery.py`, `loss_phase.py`).
 from __future__ import annotations
 
 from tapstack.base.units import Instant
-from tapstack.tcp import delivery_rate, pacing
+from tapstack.tcp import delivery_rate, pacing, path_mtu
 from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.mss import FIXED_HEADERS
@@ -26,6 +26,7 @@ def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send again what is deemed lost, oldest first, as the congestion window allows."""
     sent = tcb.sent
     sent.begin_burst()
+    path_mtu.refresh(ctx, tcb, now)
     index = sent.first_lost()
     while index is not None:
         if tcb.options.paced and pacing.is_held(ctx, tcb, now):

@@ -120,7 +120,7 @@ def begin_transfer(
 
 def start_transfer(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Begin to look after what a connection that carries text has."""
-    receive_space.on_established(tcb, now)
+    receive_space.on_established(ctx.config, tcb, now)
     send_space.grow(ctx, tcb)
     mtu_probing.start(ctx, tcb, now)
     arm_keepalive(ctx, tcb, now)

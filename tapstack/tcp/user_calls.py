@@ -58,12 +58,17 @@ def bind(ctx: Context, local: Endpoint, reuse_address: bool, reuse_port: bool) -
     return ctx.connections.bind(PortBinding(local, reuse_address, reuse_port))
 
 
+def limit_backlog(ctx: Context, backlog: int) -> int:
+    """Give the backlog that a listener gets; a negative one counts as unsigned (as Linux)."""
+    return min(backlog & 0xFFFFFFFF, ctx.config.somaxconn)
+
+
 def open_passive(
     ctx: Context, binding: PortBinding, backlog: int, options: UserOptions
 ) -> Listener:
     """Listen on a bound port. Raises: OSError with EADDRINUSE."""
     ctx.connections.listen(binding)
-    listener = Listener(binding, min(max(backlog, 0), ctx.config.somaxconn), options)
+    listener = Listener(binding, limit_backlog(ctx, backlog), options)
     fast_open_server.tune(ctx, listener)
     ctx.connections.listeners[binding.local] = listener
     return listener

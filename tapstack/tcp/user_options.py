@@ -13,6 +13,8 @@ FOLLOWS_PATH_MTU = frozenset({1, 2})
 """Values of IP_MTU_DISCOVER with which segments are fitted to the path."""
 UNPACED = (1 << 64) - 1
 """A pacing rate that limits nothing."""
+NO_DISCOVERY = 0
+"""The value that leaves the path alone (IP_PMTUDISC_DONT)."""
 _HEEDS_TOO_BIG = FOLLOWS_PATH_MTU | {3}
 """Those with which what was too large is sent again at once."""
 

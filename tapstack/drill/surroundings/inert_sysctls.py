@@ -98,7 +98,7 @@ tcp_mem=287898+383867+575796 tcp_workaround_signed_windows=0[0..255]
 tcp_available_ulp=mptcp!
 tcp_fwmark_accept=0[0..255] tcp_l3mdev_accept=0[0..1] tcp_migrate_req=0[0..1]
 tcp_plb_cong_thresh=128[0..256] tcp_plb_enabled=0[0..1] tcp_plb_idle_rehash_rounds=3[0..31]
-tcp_plb_rehash_rounds=12[0..31] tcp_plb_suspend_rto_sec=60[0..255] tcp_app_win=31[0..31]
+tcp_plb_rehash_rounds=12[0..31] tcp_plb_suspend_rto_sec=60[0..255]
 tcp_challenge_ack_limit=2147483647
 tcp_comp_sack_slack_ns=100000[0..18446744073709551615]
 tcp_dsack=1[0..255] tcp_min_rtt_wlen=300[0..86400] tcp_no_metrics_save=0[0..255]
@@ -118,7 +118,7 @@ icmp_ignore_bogus_error_responses=1[0..1] igmp_link_local_mcast_reports=1[0..255
 igmp_max_memberships=20 igmp_max_msf=10 igmp_qrv=2[1..2147483647] inet_peer_maxttl=600
 inet_peer_minttl=120 inet_peer_threshold=65664 ip_autobind_reuse=0[0..1] ip_dynaddr=0[0..255]
 ip_early_demux=1[0..255] ip_forward_update_priority=1[0..1] ip_forward_use_pmtu=0[0..255]
-ip_no_pmtu_disc=0[0..255] ip_nonlocal_bind=0[0..255] ip_unprivileged_port_start=1024[0..32768]
+ip_nonlocal_bind=0[0..255] ip_unprivileged_port_start=1024[0..32768]
 ipfrag_low_thresh=3145728[0..4194304] ipfrag_max_dist=64[0..2147483647] ipfrag_secret_interval=0
 nexthop_compat_mode=1[0..1] ping_group_range=65534+0 raw_l3mdev_accept=1[0..1]
 route/error_burst=1250 route/error_cost=250 route/gc_elasticity=8 route/gc_interval=60

@@ -19,7 +19,7 @@ def get(file: SocketFile, level: int, name: int, size: int) -> bytes:
     """Read an option, cut to `size` octets. Raises: OSError."""
     if size < 0:
         raise os_error(EINVAL)
-    value = file.call(file.endpoint.get_option, level, name)
+    value = file.call(file.endpoint.get_option, level, name, size)
     if isinstance(value, bytes):
         return value[:size]
     if level == constants.IPPROTO_IP and 0 < size < _INT and 0 <= value <= 255:
