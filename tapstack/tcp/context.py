@@ -40,7 +40,7 @@ class Context:
     fast_open_peers: FastOpenPeers = field(default_factory=FastOpenPeers)
     dirty: deque[Tcb] = field(default_factory=deque)
     """Connections that the flush will ask for output: `mark_dirty`."""
-    replies: list[tuple[int, int, Segment, str]] = field(default_factory=list)
+    replies: list[tuple[int, int, Segment, str, int]] = field(default_factory=list)
     """Segments that belong to no connection, for the flush: source, destination, why: `reply`."""
     resets: list[tuple[Tcb, str]] = field(default_factory=list)
     """Connections that the flush is to reset, and why: `reset`. They may have ended by then."""
@@ -72,10 +72,12 @@ class Context:
             tcb.dirty = self.is_due = True
             self.dirty.append(tcb)
 
-    def reply(self, source: Ipv4Address, destination: Ipv4Address, seg: Segment, why: str) -> None:
-        """Have the flush send a segment that belongs to no connection."""
+    def reply(
+        self, source: Ipv4Address, destination: Ipv4Address, seg: Segment, why: str, ttl: int = 0
+    ) -> None:
+        """Have the flush send a segment that belongs to no connection; a TTL of 0 is the host's."""
         self.is_due = True
-        self.replies.append((source, destination, seg, why))
+        self.replies.append((source, destination, seg, why, ttl))
 
     def reset(self, tcb: Tcb, why: str) -> None:
         """Have the flush reset a connection."""

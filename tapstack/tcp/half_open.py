@@ -19,7 +19,7 @@ from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener, Verdict, judge
 from tapstack.tcp.mss import update_effective_mss
-from tapstack.tcp.receive_space import MAX_UNSCALED
+from tapstack.tcp.receive_space import MAX_UNSCALED, make_receive_space
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.retransmission_timer import arm_retransmission
 from tapstack.tcp.segment import ACK, SYN, Options, Segment
@@ -107,8 +107,9 @@ def _answer_with_cookie(
     iss = syn_cookies.make_cookie(ctx.keyed_hash, local, remote, seg.seq, draft.peer_mss, now)
     window = min(draft.receive_space.threshold, MAX_UNSCALED)
     flags |= ecn.flags_of_syn(ctx.config, draft, flags)
-    answer = Segment(local.port, remote.port, iss, draft.rcv_nxt, flags, window, 0, options, b"")
-    ctx.reply(local.address, remote.address, answer, "SYN cookie")
+    ports, tos = (local.port, remote.port), draft.options.tos
+    answer = Segment(*ports, iss, draft.rcv_nxt, flags, window, 0, options, b"", tos)
+    ctx.reply(local.address, remote.address, answer, "SYN cookie", draft.options.ttl)
     listener.cookie_sent_at = now
     ctx.counters["TcpExtSyncookiesSent"] += 1
 
@@ -142,6 +143,7 @@ def reopen_from_cookie(
             tcb.options = tcb.options.own()
             tcb.options.defer_accept = 0  # like Linux: who remembers nothing cannot wait
         # Linux offers whole segments of the peer's then, rather than of ours.
+        tcb.receive_space = make_receive_space(ctx.config, tcb.options, tcb.route.window)
         most, scaling = ctx.config.tcp_rmem[2], tcb.window_scaling
         receive_space.offer_first_window(tcb, most, tcb.peer_mss, scaling=scaling)
         listener.take_in(tcb)

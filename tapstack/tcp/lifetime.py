@@ -57,6 +57,9 @@ def enter_time_wait(ctx: Context, tcb: Tcb, now: Instant) -> None:
     become(ctx, tcb, State.TIME_WAIT)
     ctx.connections.time_wait += 1
     tcb.undisturbed = False  # what it sends goes by no short way
+    if tcb.options.ttl:  # as Linux: what is left of a connection has the host's own
+        tcb.options = tcb.options.changeable()
+        tcb.options.ttl = 0
     for timer in timers_of(tcb):
         timer.cancel()
     tcb.sent.clear()

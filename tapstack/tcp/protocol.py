@@ -30,7 +30,7 @@ from tapstack.tcp.isn import KeyedHash
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.lone_fin import close_at_once
 from tapstack.tcp.output import send_what_may_be_sent
-from tapstack.tcp.segment import ACK, RST, Segment
+from tapstack.tcp.segment import ACK, ECN_MASK, RST, Segment
 from tapstack.tcp.segment_arrives import segment_arrives
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.short_text import send_short_text
@@ -171,15 +171,15 @@ class Tcp:
     def _send_replies(self, now: Instant) -> None:
         ctx = self._ctx
         replies, ctx.replies = ctx.replies, []
-        for source, destination, segment, why in replies:
-            self._send_reply(source, destination, segment, why, now)
+        for source, destination, segment, why, ttl in replies:
+            self._send_reply(source, destination, segment, why, ttl, now)
         resets, ctx.resets = ctx.resets, []
         for tcb, why in resets:
             ctx.counters["TcpOutRsts"] += 1
             transmit(ctx, tcb, sequence_of_ack(tcb), RST | ACK, 0, now, why)
 
     def _send_reply(
-        self, source: int, destination: int, segment: Segment, why: str, now: Instant
+        self, source: int, destination: int, segment: Segment, why: str, ttl: int, now: Instant
     ) -> None:
         ctx = self._ctx
         ctx.counters["TcpOutSegs"] += 1
@@ -197,6 +197,8 @@ class Tcp:
                 destination,
                 [header],
                 now,
+                ttl=ttl,
+                tos=segment.tos & ~ECN_MASK,
                 dont_fragment=True,
                 offload=offload_for(0),
             )

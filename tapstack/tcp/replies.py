@@ -21,15 +21,15 @@ def reset_in_reply_to(
     """Answer a segment from `source` to our `destination` with a reset, unless it is one itself.
 
     RFC 9293 §3.10.7.1: with an ACK, <SEQ=SEG.ACK><CTL=RST>; without one,
-    <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>.
+    <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>. It has the type of service of what it answers.
     """
     if seg.flags & RST:
         return
     ports = seg.destination_port, seg.source_port
     if seg.flags & ACK:
-        reset = Segment(*ports, seg.ack, 0, RST, 0, 0, NO_OPTIONS, b"")
+        reset = Segment(*ports, seg.ack, 0, RST, 0, 0, NO_OPTIONS, b"", seg.tos)
     else:
-        reset = Segment(*ports, 0, seg.end, RST | ACK, 0, 0, NO_OPTIONS, b"")
+        reset = Segment(*ports, 0, seg.end, RST | ACK, 0, 0, NO_OPTIONS, b"", seg.tos)
     ctx.reply(destination, source, reset, why)
 
 

@@ -143,7 +143,7 @@ def _acknowledge(
     stamps = Timestamps(tcb.timestamp_now(now), tcb.ts_recent) if tcb.timestamps else None
     window = min(request.window, MAX_UNSCALED) >> tcb.rcv_wind_shift
     ports, options = (tcb.local.port, tcb.remote.port), Options(timestamps=stamps)
-    answer = Segment(*ports, tcb.snd_nxt, tcb.rcv_nxt, ACK, window, 0, options, b"")
+    answer = Segment(*ports, tcb.snd_nxt, tcb.rcv_nxt, ACK, window, 0, options, b"", seg.tos)
     ctx.reply(tcb.local.address, tcb.remote.address, answer, why)
 
 
