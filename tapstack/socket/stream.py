@@ -37,6 +37,7 @@ from tapstack.socket.stream_options import TCP_SAVED_SYN, TCP_TIMESTAMP, table_f
 from tapstack.socket.stream_state import StreamState
 from tapstack.socket.tcp_info import read_info
 from tapstack.tcp.fast_open_client import is_deferred
+from tapstack.tcp.listener import limit_backlog
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
 from tapstack.tcp.tcb import Tcb
 
@@ -92,7 +93,7 @@ class StreamEndpoint(StreamState):
         if self._tcb:
             raise os_error(EINVAL)
         if self._listener:
-            self._listener.backlog = self._tcp.limit_backlog(backlog)
+            self._listener.backlog = limit_backlog(self._tcp.config, backlog)
             return
         if self._binding is None:
             self.bind(ANY_ENDPOINT, now=now)

@@ -8,7 +8,7 @@ Not done here: what happens to the segment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from errno import EADDRINUSE, EADDRNOTAVAIL
 from functools import partial
@@ -70,6 +70,8 @@ class Connections:
         """By their socket pairs."""
         self.listeners: dict[tuple[int, int], Listener] = {}
         """By local endpoint, whose address may be IPV4_ANY."""
+        self._next_listeners: dict[tuple[int, int], list[Listener]] = {}
+        """Who listen behind them at the same endpoint, in turn (SO_REUSEPORT)."""
         self.time_wait = 0
         """How many connections stand in TIME-WAIT."""
 
@@ -83,6 +85,36 @@ class Connections:
         """Find who listens on an address and port: the address itself before the wildcard."""
         listeners = self.listeners
         return listeners.get((local, port)) or listeners.get((IPV4_ANY, port))
+
+    def add_listener(self, listener: Listener) -> None:
+        """Register who listens; behind who listens there already (SO_REUSEPORT).
+
+        Deviation: Linux spreads new connections over all of them. The first has them all here.
+        """
+        if self.listeners.setdefault(listener.local, listener) is not listener:
+            self._next_listeners.setdefault(listener.local, []).append(listener)
+
+    def remove_listener(self, listener: Listener) -> bool:
+        """Forget who listens, so that the next one's turn comes; False: it was not known."""
+        local = listener.local
+        following = self._next_listeners.get(local, [])
+        if listener in following:
+            following.remove(listener)
+        elif self.listeners.get(local) is not listener:
+            return False
+        elif following:
+            self.listeners[local] = following.pop(0)
+        else:
+            del self.listeners[local]
+        if not following:
+            self._next_listeners.pop(local, None)
+        return True
+
+    def all_listeners(self) -> Iterator[Listener]:
+        """Give all who listen, also those who wait for their turn."""
+        for local, listener in self.listeners.items():
+            yield listener
+            yield from self._next_listeners.get(local, ())
 
     def add(self, tcb: Tcb) -> None:
         """Register a connection. Raises: OSError with EADDRNOTAVAIL when there is one already."""
@@ -144,7 +176,8 @@ class Connections:
         """Turn a hold into one that listens. Raises: OSError with EADDRINUSE."""
         others = [b for b in self._ports[binding.local.port] if b is not binding]
         taken = any(binding.conflicts(other) and other.listening for other in others)
-        if taken or binding.local in self.listeners:
+        first = self.listeners.get(binding.local)
+        if taken or (first is not None and binding.conflicts(first.binding)):
             raise os_error(EADDRINUSE)
         binding.listening = True
 

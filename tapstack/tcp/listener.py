@@ -17,6 +17,7 @@ from tapstack.tcp.fast_open_server import PendingOpens
 from tapstack.tcp.user_options import UserOptions
 
 if TYPE_CHECKING:
+    from tapstack.tcp.config import TcpConfig
     from tapstack.tcp.connections import PortBinding
     from tapstack.tcp.context import Context
     from tapstack.tcp.mould import Mould
@@ -88,6 +89,11 @@ class Verdict(Enum):
     TAKE = 0
     COOKIE = 1
     DROP = 2
+
+
+def limit_backlog(config: TcpConfig, backlog: int) -> int:
+    """Give the backlog that a listener gets; a negative one counts as unsigned (as Linux)."""
+    return min(backlog & 0xFFFFFFFF, config.somaxconn)
 
 
 def judge(ctx: Context, listener: Listener) -> Verdict:

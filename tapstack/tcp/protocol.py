@@ -224,10 +224,6 @@ class Tcp:
         """Listen on a bound port. Raises: OSError with EADDRINUSE."""
         return user_calls.open_passive(self._ctx, binding, backlog, options)
 
-    def limit_backlog(self, backlog: int) -> int:
-        """Give the backlog that a listener gets who asks for this one."""
-        return user_calls.limit_backlog(self._ctx, backlog)
-
     def open_active(
         self,
         remote: Endpoint,
@@ -384,7 +380,7 @@ class Tcp:
     @property
     def listeners(self) -> Iterable[Listener]:
         """Every listener."""
-        return self._ctx.connections.listeners.values()
+        return self._ctx.connections.all_listeners()
 
     @property
     def fast_open_peers(self) -> FastOpenPeers:

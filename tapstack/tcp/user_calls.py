@@ -27,7 +27,7 @@ from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.lifetime import destroy, leave_orphaned
-from tapstack.tcp.listener import Listener
+from tapstack.tcp.listener import Listener, limit_backlog
 from tapstack.tcp.mss import guess_effective_mss
 from tapstack.tcp.queueing import queue_text
 from tapstack.tcp.reading import raise_error
@@ -58,19 +58,14 @@ def bind(ctx: Context, local: Endpoint, reuse_address: bool, reuse_port: bool) -
     return ctx.connections.bind(PortBinding(local, reuse_address, reuse_port))
 
 
-def limit_backlog(ctx: Context, backlog: int) -> int:
-    """Give the backlog that a listener gets; a negative one counts as unsigned (as Linux)."""
-    return min(backlog & 0xFFFFFFFF, ctx.config.somaxconn)
-
-
 def open_passive(
     ctx: Context, binding: PortBinding, backlog: int, options: UserOptions
 ) -> Listener:
     """Listen on a bound port. Raises: OSError with EADDRINUSE."""
     ctx.connections.listen(binding)
-    listener = Listener(binding, limit_backlog(ctx, backlog), options)
+    listener = Listener(binding, limit_backlog(ctx.config, backlog), options)
     fast_open_server.tune(ctx, listener)
-    ctx.connections.listeners[binding.local] = listener
+    ctx.connections.add_listener(listener)
     return listener
 
 
@@ -333,9 +328,8 @@ def stop_listening(ctx: Context, listener: Listener) -> bool:
 
     The port is still held.
     """
-    if ctx.connections.listeners.get(listener.local) is not listener:
+    if not ctx.connections.remove_listener(listener):
         return False
-    del ctx.connections.listeners[listener.local]
     listener.binding.listening = False
     for tcb in list(listener.syn_queue):
         destroy(ctx, tcb)
