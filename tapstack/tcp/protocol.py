@@ -159,9 +159,8 @@ class Tcp:
             if ctx.replies or ctx.resets:
                 self._send_replies(now)
             dirty = ctx.dirty
-            while (
-                dirty
-            ):  # if a signal handler raises amid one's turn, the others' are still to come
+            while dirty:
+                # If a signal handler raises amid this one's turn, the others' are still to come.
                 tcb = dirty[0]
                 tcb.dirty = False
                 dirty.popleft()
