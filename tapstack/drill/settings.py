@@ -187,7 +187,8 @@ _READERS: dict[str, Reader] = {
 }
 _UNSUPPORTED: dict[str, tuple[str | None, ...]] = {
     # the option: the values that change nothing
-    "ip_version": ("ipv4",),
+    # What IPv6's sockets send to IPv4's hosts is IPv4: IPv4's own sockets stand for them.
+    "ip_version": ("ipv4", "ipv4_mapped_ipv6"),
     "is_anyip": ("0", "false"),
     "wire_client": (),
     "wire_server": (),

@@ -64,4 +64,4 @@ def on_timeout(owner: tuple[Context, Tcb], now: Instant) -> None:  # noqa: ARG00
     if tcb.compressed_acks:
         tcb.compressed_acks -= 1
         tcb.acks.due = True
-        ctx.mark_dirty(tcb)
+        ctx.mark_owing(tcb)

@@ -31,6 +31,7 @@ from tapstack.tcp.sack import look_for_filled_hole, note_arrivals, take_sack
 from tapstack.tcp.segment import ACK, PSH, Segment
 from tapstack.tcp.sent_segment import Acknowledged, SentSegment
 from tapstack.tcp.seq import gt, lt, sub
+from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.text_followers import hear_acknowledged
 from tapstack.tcp.timeouts import on_probe_answered
@@ -54,7 +55,7 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     news = AckNews(tcb.snd_una, now, una_advanced=seg.ack != tcb.snd_una, echo=echo_of(tcb, seg))
     news.plain = not (seg.length or news.una_advanced or updates_window(tcb, seg))
     predicted = is_predicted(tcb, seg)
-    looks_at_unsent = _looks_at_unsent(tcb, seg, news, predicted=predicted)
+    looks_at_unsent = not is_text_alone(tcb, seg)
     if looks_at_unsent:
         tcb.more_coming = False
     tcb.acks.fresh |= tcb.acks.owed and not predicted
@@ -82,22 +83,24 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     return True
 
 
-def _looks_at_unsent(tcb: Tcb, seg: Segment, news: AckNews, *, predicted: bool) -> bool:
-    """Tell whether a segment has us look at what waits to be sent, if anything does.
+def is_text_alone(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a segment is nothing but the text that is predicted, and costs no new page.
 
-    As in Linux, text alone has nothing sent but an ACK, if it is predicted and costs no new page.
+    As in Linux, an ACK may be sent for it then, but what else waits to be sent is not looked at.
     """
-    if news.una_advanced or not seg.text or not predicted:
-        return True
-    waits = tcb.more_coming or tcb.persist_timer.deadline is not None
-    return waits and not is_paid_for(tcb, seg)
+    if not seg.text or seg.ack != tcb.snd_una:
+        return False
+    return is_predicted(tcb, seg) and is_paid_for(tcb, seg)
 
 
 def is_predicted(tcb: Tcb, seg: Segment) -> bool:
     """Tell whether a segment is what Linux predicts: next in order, and nothing new in its header.
 
-    What an ACK that waits, or text that is held back, has to do with it is not asked then.
+    What an ACK that waits, or text that is held back, has to do with it is not asked then. Nothing
+    is predicted once either end has closed.
     """
+    if tcb.state is not State.ESTABLISHED:
+        return False
     flags = ACK | ecn.expected_flags(tcb) if tcb.ecn else ACK
     expected = seg.flags & ~PSH == flags and seg.seq == tcb.rcv_nxt and not tcb.reassembly
     return expected and seg.wnd << tcb.snd_wind_shift == tcb.snd_wnd and not seg.options.sack
@@ -230,4 +233,4 @@ def measure_round_trip(
 def _take_sample(tcb: Tcb, rtt: Duration) -> None:
     """Let a round trip set the RTO. Only a sample takes the backing off back (RFC 6298 §5)."""
     tcb.rtt.sample(rtt, tcb.snd_una, tcb.snd_nxt)
-    tcb.backoff = 0
+    tcb.backoff = tcb.rto_backoff = 0

@@ -71,6 +71,17 @@ class Context:
         if not tcb.dirty:
             tcb.dirty = self.is_due = True
             self.dirty.append(tcb)
+        elif tcb.only_owes:
+            tcb.only_owes = False
+
+    def mark_owing(self, tcb: Tcb) -> None:
+        """Ask the flush for what a connection owes: an ACK, or what is lost.
+
+        As in Linux, a reason for these is none to send new text, even if that might leave by now.
+        """
+        if not tcb.dirty:
+            tcb.dirty = tcb.only_owes = self.is_due = True
+            self.dirty.append(tcb)
 
     def reply(
         self, source: Ipv4Address, destination: Ipv4Address, seg: Segment, why: str, ttl: int = 0

@@ -183,7 +183,7 @@ def count_marks(tcb: Tcb, seg: Segment, segment_size: int = 0) -> None:
     packets = packets_of(len(seg.text), segment_size) if segment_size else 1
     if seg.ecn != NOT_ECT:
         # With RFC 3168's feedback Linux knows that of text it has taken (`on_text`).
-        tcb.ecn_seen |= not tcb.ecn or tcb.accecn is not None or bool(seg.text)
+        tcb.ecn_seen |= not tcb.ecn or tcb.accecn is not None
         tcb.statistics.received_ce += packets * (seg.ecn == CE)
         octets = list(tcb.statistics.received_octets)
         octets[seg.ecn] += len(seg.text)
@@ -205,6 +205,8 @@ def on_text(tcb: Tcb, seg: Segment) -> None:
     if echoes and seg.flags & CWR:
         tcb.ecn_echo = False
         tcb.acks.due = True  # the sender's window may be one segment
+    if echoes and seg.ecn != NOT_ECT:
+        tcb.ecn_seen = True
     if echoes and seg.ecn == CE and not tcb.ecn_echo:
         tcb.ecn_echo = True
         tcb.acks.enter_quick_mode(tcb.rcv_wnd, _QUICK_ACKS)

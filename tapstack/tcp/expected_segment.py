@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import READABLE
 from tapstack.tcp import delivery_rate, mtu_probing, rack, tail_loss_probe
 from tapstack.tcp.acknowledgment import set_send_window
+from tapstack.tcp.memory_pressure import room_in_page
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
 from tapstack.tcp.receive_space import measure_by_echo
@@ -85,6 +86,7 @@ def take_expected(
     if acked and not covered:
         return False
     tcb.statistics.segs_in += packets
+    owes_only = bool(length) and not acked and _looks_at_nothing(tcb, wnd, memory)
     _take_window(tcb, seq, ack, acked, wnd)
     if covered:
         _take_acknowledgment(ctx, tcb, ack, acked, *covered, now)
@@ -101,8 +103,15 @@ def take_expected(
         pushed = bool(flags & PSH)
         note_text(ctx, tcb, length, segment_size, TIMESTAMPS_LENGTH, pushed, memory, now)
         ctx.report(tcb, READABLE)
-    ctx.mark_dirty(tcb)
+    (ctx.mark_owing if owes_only else ctx.mark_dirty)(tcb)
     return True
+
+
+def _looks_at_nothing(tcb: Tcb, wnd: int, memory: Memory) -> bool:
+    """Tell whether text waits that is not looked at (`acknowledgment.is_text_alone`)."""
+    if not tcb.unsent() or wnd != tcb.snd_wnd or tcb.state is not _ESTABLISHED:
+        return False
+    return memory.charge <= room_in_page(tcb)
 
 
 def _ends_something(tcb: Tcb, ack: int, acked: int, length: int) -> bool:

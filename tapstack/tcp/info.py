@@ -214,7 +214,7 @@ def _sending(tcb: Tcb) -> dict[str, int]:
         "ca_state": tcb.recovery.phase.value,
         "retransmits": tcb.retransmits,
         "probes": tcb.probes_out,
-        "backoff": 0 if tcb.state is State.CLOSED else tcb.backoff,  # but the RTO stays
+        "backoff": tcb.backoff,
         "unacked": sent.packets_out,
         "sacked": sent.sacked_out,
         "lost": sent.lost_out,
@@ -285,8 +285,7 @@ def _negotiated(tcb: Tcb) -> dict[str, int]:
 def _round_trips(tcb: Tcb) -> dict[str, int]:
     rtt = tcb.rtt
     return {
-        # As in Linux, it is the time between probes of a window that backs off, not the RTO.
-        "rto": tcb.rto() if tcb.persist_timer.deadline is None else rtt.rto,
+        "rto": tcb.rto(),
         "rtt": rtt.srtt,
         "rttvar": rtt.rttvar if rtt.srtt else rtt.rto // 4,
         "min_rtt": UNKNOWN_RTT if rtt.min_rtt is None else rtt.min_rtt,

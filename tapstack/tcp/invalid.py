@@ -50,7 +50,7 @@ def answer_invalid(ctx: Context, tcb: Tcb, seg: Segment, now: Instant, why: str)
     if why == "challenge":
         ctx.counters["TcpExtTCPChallengeACK"] += 1
     tcb.acks.due = True
-    ctx.mark_dirty(tcb)
+    ctx.mark_owing(tcb)
 
 
 def challenge_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:

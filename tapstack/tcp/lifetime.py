@@ -95,8 +95,8 @@ def destroy(ctx: Context, tcb: Tcb, error: int = 0) -> None:
         fast_open_path.on_end(ctx, tcb)
     if tcb.syn_ack is not None:
         fast_open_server.forget(tcb)
-    if tcb.probes_out:
-        tcb.backoff = 0  # it was the probes' alone
+    if error or tcb.state is not State.LAST_ACK:
+        tcb.backoff = 0  # as Linux, unless all was said; but the RTO stays
     _retire_timers(tcb)
     _forget_orphan(ctx, tcb)
     was_over = tcb.state is State.TIME_WAIT  # that is when its user was told

@@ -100,7 +100,7 @@ def _has_room_for_units(ctx: Context, tcb: Tcb, length: int, mss: int) -> bool:
 
 def may_be_small(tcb: Tcb) -> bool:
     """Ask Nagle's algorithm, as Minshall changed it, of what is not to wait for the user."""
-    if tcb.options.nodelay or tcb.push_pending:
+    if tcb.options.nodelay or tcb.push_pending or tcb.pushes_once:
         return True
     return ge(tcb.snd_una, tcb.small_sent_end)
 

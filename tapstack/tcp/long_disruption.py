@@ -26,4 +26,5 @@ def on_icmp_error(tcb: Tcb, error: IcmpError, seq: int, now: Instant) -> None:
         return
     if tcb.sent and tcb.retransmits and tcb.backoff:
         tcb.backoff -= 1
+        tcb.rto_backoff = tcb.backoff
         arm_for(tcb, Purpose.RETRANSMISSION, now + max(time_to_rto(tcb, now), 0))

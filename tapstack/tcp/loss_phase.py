@@ -52,7 +52,7 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     recovery.repairs_held = False
     probing = tcb.mtu_probing is not None and tcb.mtu_probing.probe_size > 0
     recovery.frto = bool(ctx.config.tcp_frto) and (calm_before or not first) and not probing
-    ctx.mark_dirty(tcb)
+    ctx.mark_owing(tcb)
 
 
 def _deem_all_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:

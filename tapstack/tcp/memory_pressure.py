@@ -46,7 +46,12 @@ def is_paid_for(tcb: Tcb, seg: Segment) -> bool:
 
     Where it is what is expected, Linux does not look at the size of the buffer then.
     """
-    return memory_of_segment(seg).charge <= -(held(tcb) + send_space.charge(tcb)) % PAGE
+    return memory_of_segment(seg).charge <= room_in_page(tcb)
+
+
+def room_in_page(tcb: Tcb) -> int:
+    """Give the octets that are left of the pages that are charged to a connection."""
+    return -(held(tcb) + send_space.charge(tcb)) % PAGE
 
 
 def _is_overfull(tcb: Tcb) -> bool:

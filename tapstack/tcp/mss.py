@@ -29,11 +29,13 @@ LEAST_TEXT = 8
 def on_peer_mss(ctx: Context, tcb: Tcb, mss: int | None) -> None:
     """Take the MSS that the peer's SYN named; RFC 9293 MUST-15: 536 where it named none.
 
-    TCP_MAXSEG counts here, too; set later, it changes nothing.
+    TCP_MAXSEG counts here, too; set later, it changes nothing. As in Linux, a listener's limits
+    what a SYN names, and not the default.
     """
     default = ctx.config.tcp_mss_default if tcb.fast_open is None else tcb.advertised_mss
     named = mss or default  # as Linux, 0 is none
-    tcb.peer_mss = within(tcb.options.maxseg, named, ctx.config.tcp_min_snd_mss)
+    most = tcb.options.maxseg if mss or not tcb.passive else 0
+    tcb.peer_mss = within(most, named, ctx.config.tcp_min_snd_mss)
     update_effective_mss(tcb)
 
 

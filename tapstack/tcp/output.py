@@ -32,15 +32,16 @@ from tapstack.tcp.retransmission_timer import (
 )
 from tapstack.tcp.retransmit import retransmit_last, retransmit_lost
 from tapstack.tcp.segment import ACK, FIN, PSH, SYN
+from tapstack.tcp.send_room import sendable, unit_quota, window_room
 from tapstack.tcp.sent_segment import SentSegment
-from tapstack.tcp.seq import add, ge, gt, sub
+from tapstack.tcp.seq import add, gt
 from tapstack.tcp.state import CAN_SEND, HAS_SENT_FIN, State
 from tapstack.tcp.statistics import Limit, watch_limit
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.timeouts import arm_persist, stop_probing
 from tapstack.tcp.train import send_waiting_train
 from tapstack.tcp.transmission import current_mss, transmit
-from tapstack.tcp.unit_size import Wait, unit_segments, wait_for_more
+from tapstack.tcp.unit_size import Wait, wait_for_more
 from tapstack.tcp.window_validation import note_use, restart
 
 _CAN_SEND_TEXT = frozenset({State.ESTABLISHED, State.CLOSE_WAIT}) | (
@@ -52,6 +53,11 @@ _CAN_SEND_TEXT = frozenset({State.ESTABLISHED, State.CLOSE_WAIT}) | (
 def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send everything that a connection may send now."""
     if tcb.state is State.CLOSED:
+        return
+    if tcb.only_owes:
+        tcb.only_owes = False
+        repair(ctx, tcb, now)
+        acknowledge(ctx, tcb, now)
         return
     if tcb.syn_due and tcb.syn_ack is not None and tcb.syn_ack.pending is None:
         send_syn_ack(ctx, tcb, now)  # before it is acknowledged, nothing else is
@@ -136,7 +142,7 @@ def repair(ctx: Context, tcb: Tcb, now: Instant) -> None:
     recovery = tcb.recovery
     if recovery.new_text_first:
         recovery.new_text_first = False
-        tcb.push_pending = True  # it is to bring an ACK: Nagle's algorithm does not hold it back
+        tcb.pushes_once = True  # it is to bring an ACK: Nagle's algorithm does not hold it back
         send_new_text(ctx, tcb, now)
         if gt(tcb.snd_nxt, recovery.high_seq):
             return
@@ -165,6 +171,7 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant, *, only_one: bool = Fals
     try:
         limited = (_send_one_unit if only_one else _send_units)(ctx, tcb, mss, now)
     finally:  # also if a signal handler raises amid a write
+        tcb.pushes_once = False
         if tcb.accecn is not None:
             tcb.accecn.burst_mss = 0
         limited |= tcb.sent.in_flight >= tcb.window.cwnd
@@ -224,11 +231,11 @@ def _send_next_unit(
     if tcb.options.paced and pacing.is_held(ctx, tcb, now):
         return Wait.NO
     if len(tcb.send_pieces) > 1:
-        tcb.send_pieces.grow_first(tcb, _unit_quota(ctx, tcb, mss) * mss)
+        tcb.send_pieces.grow_first(tcb, unit_quota(ctx, tcb, mss) * mss)
     reason = _reason_to_wait(ctx, tcb, unsent, mss, now) if waits else Wait.NO
     if reason is not Wait.NO:
         return reason
-    length = _sendable(ctx, tcb, unsent, mss)
+    length = sendable(ctx, tcb, unsent, mss)
     fin = _fin_may_follow(tcb, length, unsent)
     if length or (fin and tcb.sent.in_flight < tcb.window.cwnd):
         _send_unit(ctx, tcb, length, fin, now)
@@ -242,7 +249,7 @@ def _reason_to_wait(ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant)
     quota = tcb.window.cwnd - tcb.sent.in_flight
     if piece <= mss or quota <= 0:
         return Wait.NO
-    room = _window_room(tcb)
+    room = window_room(tcb)
     if piece < unsent and piece <= min(room, quota * mss):
         return Wait.NO  # a piece that another follows gets no more text
     return wait_for_more(ctx, tcb, piece, room, quota, mss, now)
@@ -255,56 +262,7 @@ def _fin_waits(tcb: Tcb) -> bool:
 
 def _fin_may_follow(tcb: Tcb, length: int, unsent: int) -> bool:
     """Tell whether a unit that takes `length` of the unsent octets takes our FIN along."""
-    return _fin_waits(tcb) and length == unsent and _window_room(tcb) > length
-
-
-def _window_room(tcb: Tcb) -> int:
-    """Give the usable window (RFC 9293 §3.8.6.2.1): U = SND.UNA + SND.WND − SND.NXT.
-
-    It is 0, rather than negative, while a peer that shrank its window has more in flight.
-    """
-    return max(0, tcb.snd_wnd - sub(tcb.snd_nxt, tcb.snd_una))
-
-
-def _sendable(ctx: Context, tcb: Tcb, unsent: int, mss: int) -> int:
-    """Tell how many octets the next unit may carry: SWS avoidance and Nagle's algorithm."""
-    if tcb.sent.in_flight >= tcb.window.cwnd:
-        return 0
-    room, waiting = _window_room(tcb), unsent
-    unsent = tcb.send_pieces.octets_in_piece(tcb, unsent)
-    # RFC 9293 §3.8.6.2.1, (1) to (3): a full segment is no larger than half of the largest window
-    # that there was, or, as in Linux, than a small one.
-    if room < min(unsent, mss):
-        return 0  # wait for more window, or for the persist timer
-    most = _unit_quota(ctx, tcb, mss) * mss if unsent > mss else room
-    length = min(unsent, room, most)
-    partial = length % mss
-    is_asked = unsent == waiting or room < most  # as Linux: also where the window cuts a piece
-    if partial and is_asked and not _may_send_partial(tcb, is_last=length == waiting):
-        length -= partial
-    return length
-
-
-def _unit_quota(ctx: Context, tcb: Tcb, mss: int) -> int:
-    """Give the most segments that one unit may have now, whatever the peer's window.
-
-    Like Linux, no unit is more than half a window, so that one comes while another is acked.
-    """
-    cwnd = tcb.window.cwnd
-    units = unit_segments(ctx, tcb, mss)
-    return min(max(cwnd - tcb.sent.in_flight, 0), max(cwnd // 2, 1), units)
-
-
-def _may_send_partial(tcb: Tcb, *, is_last: bool) -> bool:
-    """Apply Nagle's algorithm (RFC 9293 §3.7.4), as Minshall changed it and Linux has it.
-
-    A segment that is not full waits while another such segment is not acknowledged.
-    """
-    if (is_last and tcb.fin_queued) or urgent.is_sending(tcb) or tcb.push_pending:
-        return True
-    if tcb.options.cork or tcb.more_coming:
-        return False
-    return tcb.options.nodelay or not tcb.sent or ge(tcb.snd_una, tcb.small_sent_end)
+    return _fin_waits(tcb) and length == unsent and window_room(tcb) > length
 
 
 def _send_unit(
@@ -360,10 +318,11 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     unsent, mss = tcb.unsent(), current_mss(tcb, now)
     tcb.send_pieces.grow_first(tcb, mss)
     length = tcb.send_pieces.octets_in_piece(tcb, min(unsent, mss))
-    has_new_text = 0 < length <= _window_room(tcb)
+    has_new_text = 0 < length <= window_room(tcb)
     if has_new_text and not (tcb.options.paced and pacing.is_held(ctx, tcb, now)):
         fin = _fin_may_follow(tcb, length, unsent)
         _send_unit(ctx, tcb, length, fin, now)
+        note_use(ctx, tcb, tcb.sent.in_flight >= tcb.window.cwnd, now)
     elif has_new_text or not retransmit_last(ctx, tcb, now):
         rearm_retransmission(tcb, now)
         return
@@ -386,7 +345,7 @@ def _send_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     lies outside the window, so that the peer must answer.
     """
     tcb.probe_due = False
-    length = min(tcb.unsent(), _window_room(tcb), tcb.effective_mss)
+    length = min(tcb.unsent(), window_room(tcb), tcb.effective_mss)
     length = tcb.send_pieces.octets_in_piece(tcb, length)
     if length and not tcb.sent:
         tcb.send_pieces.push_first()  # it is not to wait any longer

@@ -120,7 +120,7 @@ def _on_taken(ctx: Context, tcb: Tcb, octets: int, now: Instant) -> None:
 def _acknowledge_taken(ctx: Context, tcb: Tcb) -> None:
     if tcb.state not in _OVER and ack_after_taking_is_due(tcb):
         tcb.acks.due = True
-        ctx.mark_dirty(tcb)
+        ctx.mark_owing(tcb)
 
 
 def raise_error(tcb: Tcb) -> None:

@@ -286,6 +286,6 @@ def on_reordering_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
         if tcb.recovery.phase is not Phase.RECOVERY:
             _enter_recovery(ctx, tcb, now)
             tcb.recovery.reduce(tcb.window, tcb.sent.in_flight, 1, False)
-        ctx.mark_dirty(tcb)
+        ctx.mark_owing(tcb)
     if not is_armed_for(tcb, Purpose.RETRANSMISSION):
         rearm_retransmission(tcb, now)

@@ -17,7 +17,12 @@ from tapstack.base.units import Instant
 from tapstack.tcp import ecn, fast_open_path
 from tapstack.tcp.accecn import tell_again
 from tapstack.tcp.acknowledging import acknowledge
-from tapstack.tcp.acknowledgment import echo_of, is_predicted, process_acknowledgment
+from tapstack.tcp.acknowledgment import (
+    echo_of,
+    is_predicted,
+    is_text_alone,
+    process_acknowledgment,
+)
 from tapstack.tcp.context import Context
 from tapstack.tcp.fin_wait_2 import wait_for_fin
 from tapstack.tcp.half_open import complete_passive_open, establish
@@ -70,6 +75,7 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
         # As Linux, whatever it acknowledges; and in no other state.
         ecn.count_marks(tcb, seg, segment_size)
     text_first = seg.length and tcb.recovery.phase is not Phase.OPEN and _text_comes_first(tcb, seg)
+    owes_only = not going_on or is_text_alone(tcb, seg)
     if going_on and check_ack(ctx, tcb, seg, now):
         tcb.last_received_at = now
         if echo is not None:
@@ -82,13 +88,14 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
         process_text(ctx, tcb, seg, segment_size, now)
         check_fin(ctx, tcb, seg, now)
         tcb.statistics.bytes_received += sub(tcb.rcv_nxt, expected)
-    ctx.mark_dirty(tcb)
+    else:
+        owes_only = True
+    (ctx.mark_owing if owes_only else ctx.mark_dirty)(tcb)
 
 
 def _text_comes_first(tcb: Tcb, seg: Segment) -> bool:
     """Tell whether a segment is such that Linux takes its text before what it acknowledges."""
-    expected = tcb.state is State.ESTABLISHED and is_predicted(tcb, seg) and tcb.rcv_wnd
-    return bool(expected and is_paid_for(tcb, seg))
+    return bool(is_predicted(tcb, seg) and tcb.rcv_wnd and is_paid_for(tcb, seg))
 
 
 def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
@@ -201,7 +208,7 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     if not seg.flags & ACK:
         ctx.counters.drop(Drop.TCP_NO_ACK)
         return False
-    overtaken = lt(seg.ack, tcb.snd_una)
+    believed = not lt(seg.ack, tcb.snd_una) or _is_believed_unasked(tcb, seg)
     was_shut_early = tcb.state is State.SYN_RECEIVED and tcb.fin_queued
     if not seg.options.sack and end_if_all_arrived(ctx, tcb, seg.ack):
         return False
@@ -211,12 +218,22 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         taken = process_acknowledgment(ctx, tcb, seg, now)
     if not taken:
         return False
-    if not overtaken:
+    if believed:
         # Only who knows what we sent is believed: who guesses would have the rest rejected.
         update_ts_recent(tcb, seg, now)
     if was_shut_early:
         send_what_may_be_sent(ctx, tcb, now)  # as Linux: the FIN, before the text is looked at
     return _check_ack_of_fin(ctx, tcb, seg, now)
+
+
+def _is_believed_unasked(tcb: Tcb, seg: Segment) -> bool:
+    """Tell whether a segment is so much what is expected that even an old ACK number is believed.
+
+    As Linux, which looks at that only behind the timestamp then.
+    """
+    if tcb.rcv_nxt != tcb.rcv_wup or not is_predicted(tcb, seg):
+        return False
+    return not seg.text or is_paid_for(tcb, seg)
 
 
 def end_if_all_arrived(ctx: Context, tcb: Tcb, ack: int) -> bool:
@@ -277,7 +294,8 @@ def check_fin(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Take the peer's FIN once all the text before it is here."""
     if tcb.state is State.CLOSED or tcb.state in HAS_RECEIVED_FIN:
         return
-    fin, waited = add(seg.seq, len(seg.text)), tcb.fin_beyond is not None
+    fin = add(seg.seq, len(seg.text))
+    waited = tcb.fin_beyond is not None and not seg.flags & FIN
     right = right_edge(tcb)
     if seg.flags & FIN and seg.seq == right != tcb.rcv_nxt:
         # As Linux: where the window ends, a FIN is taken only if nothing before it is missing.

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
-_HEADROOM = 576
-"""Octets that Linux keeps beside each segment's text: headers and its bookkeeping."""
+_LONGEST_HEADERS = 192
+"""Octets that Linux leaves for headers, be it in the largest unit (MAX_TCP_HEADER)."""
+_SHARED_RECORD = 320
+"""Octets of what Linux keeps behind a segment's text."""
 _BOOKKEEPING = 256
 """Octets of Linux's own record of a segment."""
-_PIECE_OVERHEAD = _HEADROOM + _BOOKKEEPING
-"""Octets of memory that Linux takes for a piece of text besides the text."""
+_PIECE_OVERHEAD = 832
+"""Octets of memory that Linux takes for a piece of text besides the text: all these, rounded up."""
 _LEAST_SEGMENTS = 10
 """Segments that any buffer is made for (Linux's TCP_INIT_CWND)."""
-_LONGEST_HEADERS = 256
-"""Octets that Linux leaves for headers in the largest unit (MAX_TCP_HEADER)."""
 _SMALL_WINDOW = 536
 """A window up to this size is filled by one piece (Linux's TCP_MSS_DEFAULT)."""
 
@@ -57,7 +57,8 @@ def _space_for(cwnd: int, reordering: int, mss: int, most: int) -> int:
     Most connections that begin share it, to the very number.
     """
     segments = max(_LEAST_SEGMENTS, cwnd, reordering)
-    cost = (1 << (mss + _HEADROOM - 1).bit_length()) + _BOOKKEEPING
+    octets = mss + _LONGEST_HEADERS + _SHARED_RECORD
+    cost = (1 << (octets - 1).bit_length()) + _BOOKKEEPING
     return min(2 * segments * cost, most)
 
 

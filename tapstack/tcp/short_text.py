@@ -104,7 +104,7 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
         tcb.small_sent_end = end
     tcb.send_buffer.hold(chunk, length)
     tcb.pushed_seq = end
-    tcb.push_pending = tcb.more_coming = False
+    tcb.push_pending = tcb.pushes_once = tcb.more_coming = False
     delivered = statistics.delivered
     tcb.app_limited_until = delivered or 1
     tcb.first_sent_at = tcb.delivered_at = tcb.transmitted_at = tcb.last_sent_at = now

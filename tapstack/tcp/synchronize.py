@@ -52,12 +52,13 @@ def take_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
 
 def guess_segment_size(tcb: Tcb) -> None:
     """Guess how much the peer's segments carry, for when to acknowledge them."""
-    tcb.acks.start(first_guess(tcb.advertised_mss, tcb.effective_mss, tcb.rcv_wnd))
+    largest = receive_space.text_in_segment(tcb)
+    tcb.acks.start(first_guess(largest, tcb.effective_mss, tcb.rcv_wnd))
 
 
-def first_guess(advertised_mss: int, effective_mss: int, rcv_wnd: int) -> int:
+def first_guess(largest: int, effective_mss: int, rcv_wnd: int) -> int:
     """Guess from what both ends take, and from what is offered."""
-    return min(advertised_mss, effective_mss, _MAX_MSS_HINT, rcv_wnd // 2)
+    return min(largest, effective_mss, _MAX_MSS_HINT, rcv_wnd // 2)
 
 
 def _negotiate(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
@@ -106,7 +107,7 @@ def begin_transfer(
         measure_round_trip(tcb, echo_of(tcb, seg), acked, (), now)
     tcb.recovery.undo.retransmit_stamp = None
     tcb.snd_up = tcb.snd_una
-    tcb.retransmits = tcb.backoff = 0
+    tcb.retransmits = tcb.backoff = tcb.rto_backoff = 0
     tcb.statistics.delivered += 1
     tcb.statistics.on_timeout_recovered(now)
     tcb.statistics.established_at = now

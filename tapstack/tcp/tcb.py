@@ -244,6 +244,8 @@ class Tcb(Exchange, Exceptions):
     """Octets that the send buffer takes (SO_SNDBUF). Written by `send_space.py`."""
     blocked_at: int = 0
     """Segments that had come when the user last found it full: room is looked for with another."""
+    pushes_once: bool = False
+    """What waits is to leave, though it be small, when new text is looked at next."""
     probe_due: bool = False
     """Whether the flush is to send a window or keep-alive probe."""
     syn_due: bool = False
@@ -253,7 +255,10 @@ class Tcb(Exchange, Exceptions):
     persist_timer: Timer | NeverArmed = NEVER_ARMED
     """Runs while text waits for a closed window (RFC 9293 §3.8.6.1). Armed by `timeouts.py`."""
     backoff: int = 0
-    """Doublings of the RTO since a round trip was last measured (RFC 6298 §5)."""
+    """Doublings since a round trip was last measured (RFC 6298 §5): of the RTO, and of the time
+    between window probes."""
+    rto_backoff: int = 0
+    """Those of the RTO: what probes add, they do not add to it (as Linux)."""
     retransmits: int = 0
     """Timeouts in a row of what is at SND.UNA."""
     probes_out: int = 0
@@ -277,6 +282,8 @@ class Tcb(Exchange, Exceptions):
     # --- the user ---
     dirty: bool = False
     """Whether it waits for the flush. Written by `context.py`."""
+    only_owes: bool = False
+    """And the flush has no reason to look at new text. Written by `context.py` and `output.py`."""
     orphaned: bool = False
     """The user has closed it, and will not hear of it again."""
     soft_error: int = 0
@@ -337,7 +344,7 @@ class Tcb(Exchange, Exceptions):
     def rto(self) -> Duration:
         """Give the retransmission timeout, backed off, µs (RFC 6298 §5.5)."""
         rtt = self.rtt
-        return min(rtt.rto << self.backoff, rtt.rto_max) if self.backoff else rtt.rto
+        return min(rtt.rto << self.rto_backoff, rtt.rto_max) if self.rto_backoff else rtt.rto
 
     def timestamp_now(self, now: Instant) -> int:
         """Give TSval: a clock of 1 ms with the connection's own offset (RFC 7323 §5.4)."""

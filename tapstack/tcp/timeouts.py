@@ -105,9 +105,10 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
     else:
         loss_phase.on_timeout(ctx, tcb, now)
     if _is_thin(ctx.config, tcb):
-        tcb.backoff = 0
+        tcb.backoff = tcb.rto_backoff = 0
     elif tcb.state is not State.SYN_SENT or tcb.retransmits > ctx.config.tcp_syn_linear_timeouts:
         tcb.backoff += 1
+        tcb.rto_backoff += 1
     arm_retransmission(tcb, now)
 
 
@@ -154,7 +155,9 @@ def _is_given_up(ctx: Context, tcb: Tcb, now: Instant) -> bool:
             return True
     if tcb.state in _OPENING:
         return _opening_is_given_up(config, tcb, now)
-    retries = _orphan_retries(config) if tcb.orphaned else config.tcp_retries2
+    retries = config.tcp_retries2
+    if tcb.orphaned:
+        retries = _orphan_retries(config, hopes=tcb.rto() < tcb.rtt.rto_max)
     return not options.user_timeout and _is_exhausted(ctx, tcb, retries, now)
 
 
@@ -188,8 +191,9 @@ def _shut_window_is_given_up(tcb: Tcb, now: Instant) -> bool:
     return unacknowledged > longest and now - tcb.last_received_at > longest
 
 
-def _orphan_retries(config: TcpConfig) -> int:
-    return config.tcp_orphan_retries or _ORPHAN_RETRIES
+def _orphan_retries(config: TcpConfig, *, hopes: bool) -> int:
+    """Tell how often to try for nobody: by itself only while the time between can grow."""
+    return config.tcp_orphan_retries or _ORPHAN_RETRIES * hopes
 
 
 def patience(retries: int, rto_min: Duration, rto_max: Duration) -> Duration:
@@ -217,12 +221,21 @@ def arm_persist(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.persist_timer.deadline is None:
         # What backed off while text was in flight stays so, until a round trip is measured.
         tcb.probes_out, tcb.probing_since = 0, None
-        _arm_persist(ctx, tcb, now)
+        _arm_persist(ctx, tcb, _least_wait(ctx, tcb), now)
 
 
-def _arm_persist(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """Have the next probe sent after a backed-off RTO, or when the user's patience ends."""
-    deadline = now + max(tcb.rto(), ctx.config.tcp_rto_min)
+def _least_wait(ctx: Context, tcb: Tcb) -> Duration:
+    return max(tcb.rto(), ctx.config.tcp_rto_min)
+
+
+def _backed_off_wait(ctx: Context, tcb: Tcb) -> Duration:
+    """Give the time between probes. As in Linux, what the RTO was backed off by counts twice."""
+    return min(_least_wait(ctx, tcb) << tcb.backoff, tcb.rtt.rto_max)
+
+
+def _arm_persist(ctx: Context, tcb: Tcb, wait: Duration, now: Instant) -> None:
+    """Have the next probe sent after a time, or when the user's patience ends."""
+    deadline = now + wait
     if tcb.options.paced:
         deadline += pacing.delay(tcb, now)
     if tcb.options.user_timeout and tcb.probing_since is not None:
@@ -246,7 +259,7 @@ def on_probe_answered(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if room >= min(tcb.unsent(), tcb.effective_mss) and tcb.snd_wnd:
         stop_probing(tcb)
     elif not tcb.sent:
-        _arm_persist(ctx, tcb, now)
+        _arm_persist(ctx, tcb, _backed_off_wait(ctx, tcb), now)
 
 
 def on_persist_timeout(owner: Owner, now: Instant) -> None:
@@ -264,7 +277,7 @@ def on_persist_timeout(owner: Owner, now: Instant) -> None:
     tcb.probes_out += 1
     tcb.probe_due = True
     tcb.backoff = min(tcb.backoff + 1, ctx.config.tcp_retries2)
-    _arm_persist(ctx, tcb, now)
+    _arm_persist(ctx, tcb, _backed_off_wait(ctx, tcb), now)
     ctx.counters["TcpExtTCPWinProbe"] += 1
     ctx.mark_dirty(tcb)
 
@@ -278,8 +291,9 @@ def _has_probed_enough(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     if limit and tcb.probing_since is not None and now - tcb.probing_since >= limit:
         return True
     if tcb.orphaned:
-        backed_off = tcb.rto() >= tcb.rtt.rto_max
-        return backed_off or tcb.probes_out >= _orphan_retries(ctx.config)
+        hopes = tcb.rto() << tcb.backoff < tcb.rtt.rto_max
+        most = _orphan_retries(ctx.config, hopes=hopes)
+        return tcb.probes_out >= most or (not hopes and tcb.backoff >= most)
     return tcb.probes_out >= ctx.config.tcp_retries2
 
 
@@ -316,7 +330,7 @@ def on_delayed_ack_timeout(owner: Owner, now: Instant) -> None:  # noqa: ARG001 
     ctx, tcb = owner
     ctx.counters["TcpExtDelayedACKs"] += 1
     tcb.acks.on_timeout(tcb.rto())
-    ctx.mark_dirty(tcb)
+    ctx.mark_owing(tcb)
 
 
 # --- keep-alive ---------------------------------------------------------------------------------

@@ -168,7 +168,7 @@ def send(
     if not (plainly or _may_send(tcb)):
         _note_blocked(tcb)
         return 0
-    tcb.push_pending = False
+    tcb.push_pending = tcb.pushes_once = False
     taken = queue_text(ctx, tcb, data, now, held=out_of_band, goes_on=more or ends_record)
     if taken < len(data):
         _note_blocked(tcb)
@@ -177,7 +177,7 @@ def send(
                 _push_what_waits(ctx, tcb)
             return 0
         more = ends_record = False
-        tcb.push_pending = True
+        tcb.pushes_once = True
     tcb.more_coming = more
     tcb.undisturbed = tcb.undisturbed and not more
     if not more or tcb.send_pieces.push_is_due(tcb):
@@ -204,7 +204,7 @@ def _may_send(tcb: Tcb) -> bool:
 
 def _push_what_waits(ctx: Context, tcb: Tcb) -> None:
     """Let go of what one call has queued, as the rest of it finds no room."""
-    tcb.more_coming, tcb.push_pending = False, True
+    tcb.more_coming, tcb.pushes_once = False, True
     tcb.send_pieces.push(tcb)
     ctx.mark_dirty(tcb)
 
@@ -293,6 +293,7 @@ def _close_both_ways(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Queue a FIN; but text that the user never took resets the connection (RFC 2525 §2.17)."""
     if len(tcb.receive_queue):
         ctx.counters["TcpExtTCPAbortOnClose"] += 1
+        tcb.receive_queue.release(tcb.rcv_nxt)  # as Linux: what the reset offers has room again
         reset_peer(ctx, tcb, "closed with text unread")
         destroy(ctx, tcb)
     elif tcb.options.linger == 0:

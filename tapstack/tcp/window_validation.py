@@ -63,8 +63,7 @@ def decay_after_idle(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """
     if tcb.sent.segments or not tcb.last_sent_at:
         return
-    # While a window is probed it is the time between probes that backs off.
-    rto = tcb.rto() if tcb.persist_timer.deadline is None else tcb.rtt.rto
+    rto = tcb.rto()
     idle = now - tcb.last_sent_at
     if idle > rto and ctx.config.tcp_slow_start_after_idle:
         decay(ctx, tcb, idle, rto, now)

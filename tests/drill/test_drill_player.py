@@ -226,6 +226,10 @@ def test_a_mistake_is_shown_with_its_place(script: Path) -> None:
     assert "is write meant?" in report
 
 
+def test_sockets_that_speak_ipv4_alone_are_ipv4_s(script: Path) -> None:
+    assert play(script, "--ip_version=ipv4_mapped_ipv6\n" + SERVER) == (Verdict.PASSED, "")
+
+
 def test_what_there_is_not_is_unsupported(script: Path) -> None:
     verdict, report = play(script, "--ip_version=ipv6\n" + SERVER)
     assert verdict is Verdict.UNSUPPORTED
