@@ -288,6 +288,7 @@ class BaseStreamTransport(transports._FlowControlMixin):
 
     def finish(self) -> None:
         """Close the socket, if it is open still, and let go of everything else."""
+        self.events = 0  # what it was told of before counts no more
         self._loop = self._protocol = self._text = None
         if self.open.holders:
             (self._sock or self._make_socket()).close()

@@ -89,7 +89,9 @@ class Crowd:
         try:
             self.runtime.enter(self._take, (listener, max(most, 1), taken))
         finally:  # even if a signal handler has raised
-            self._give_protocols(taken, factory, server)
+            for each in taken:  # before a protocol may close the server
+                self._join(each, server)
+            self._give_protocols(taken, factory)
 
     def _take(self, wish: tuple[Socket, int, deque[StreamTransport]], now: Instant) -> None:
         listener, most, taken = wish
@@ -106,23 +108,19 @@ class Crowd:
             taken.append(made)
         opened.show(now)
 
-    def _give_protocols(
-        self, taken: deque[StreamTransport], factory: Callable[[], Any], server: Any
-    ) -> None:
+    def _give_protocols(self, taken: deque[StreamTransport], factory: Callable[[], Any]) -> None:
         try:
             while taken:
                 transport = taken.popleft()
-                transport.context.run(self._give_protocol, transport, factory, server)
+                transport.context.run(self._give_protocol, transport, factory)
         finally:
             if taken:
-                self.loop.call_soon(self._give_protocols, taken, factory, server)
+                self.loop.call_soon(self._give_protocols, taken, factory)
 
-    def _give_protocol(
-        self, transport: StreamTransport, factory: Callable[[], Any], server: Any
-    ) -> None:
+    def _give_protocol(self, transport: StreamTransport, factory: Callable[[], Any]) -> None:
         if self.loop.get_debug():
             address = transport.get_extra_info("peername")
-            _log.debug("%r got a new connection from %r: %r", server, address, transport)
+            _log.debug("%r got a new connection from %r: %r", transport.server, address, transport)
         try:
             protocol = factory()
         except BaseException as error:
@@ -134,7 +132,6 @@ class Crowd:
                 self.loop.call_exception_handler({"message": message, "exception": error})
             return
         transport.set_protocol(protocol)
-        self._join(transport, server)
         self._guard(transport, "connection_made", transport)
 
     def _guard(self, transport: BaseStreamTransport, method: str, argument: Any) -> None:
@@ -249,10 +246,9 @@ class Crowd:
 
     def _leave_all(self, *, now: Instant) -> None:  # noqa: ARG002 - every attempt's form
         self._selection.take_arrived()
-        self.runtime.forget_all(self._has)
-
-    def _has(self, watcher: object) -> bool:
-        return isinstance(watcher, BaseStreamTransport) and watcher.is_of(self)
+        for each in self.runtime.all_told():
+            if isinstance(each, BaseStreamTransport) and each.is_of(self):
+                each.leave()
 
 
 def _part(transports: list[BaseStreamTransport], now: Instant) -> None:

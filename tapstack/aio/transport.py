@@ -123,7 +123,9 @@ class StreamTransport(BaseStreamTransport):
     def deliver(self) -> None:
         """Tell the protocol the news."""
         text = self._text
-        if text is not None and not (self._paused or self._closing):
+        # An error is news also for what waits to be sent, which it has in its way.
+        is_due = self.is_reading() or (self._buffer and isinstance(text, Exception))
+        if text is not None and is_due:
             self._text = None
             if type(text) is bytes and text and not self._feeds:
                 self._guard("data_received", text)

@@ -54,8 +54,8 @@ class Runtime:
         """Begin to tell a watcher. This and the next two are called within the stack."""
         self.forget = self._watchers.remove
         """Tell a watcher no more."""
-        self.forget_all = self._watchers.remove_all
-        """Tell all those no more of which a function says so."""
+        self.all_told = self._watchers.all
+        """Give all who are told."""
         self.now = monotonic
         """Tell the time."""
         self._driver = Driver(stack, self._lock, self._watchers)

@@ -6,7 +6,8 @@ Not done here: waiting, which each host does in its own kind of time (`runtime/w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from tapstack.base.contracts import CLOSED
@@ -75,16 +76,9 @@ class Watchers:
         if not more:
             del self._more[endpoint]
 
-    def remove_all(self, which: Callable[[Watcher], bool]) -> None:
-        """Tell all those no more that `which` is true of."""
-        for watcher in list(self._all()):
-            if which(watcher):
-                self.remove(watcher)
-
-    def _all(self) -> Iterator[Watcher]:
-        yield from self._first.values()
-        for watchers in self._more.values():
-            yield from watchers
+    def all(self) -> list[Watcher]:
+        """Give all watchers, but for what is kept."""
+        return [*self._first.values(), *chain.from_iterable(self._more.values())]
 
     def tell(self, stack: Stack) -> None:
         """Wake who watches for what has happened; who hears of some may report others."""
@@ -110,5 +104,5 @@ class Watchers:
         """Wake everybody: the stack goes down."""
         if self.kept is not None:
             self.kept.wake(CLOSED)
-        for watcher in list(self._all()):
+        for watcher in self.all():
             watcher.wake(CLOSED)

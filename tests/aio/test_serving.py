@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -58,6 +59,35 @@ def test_a_server_takes_no_more_than_its_backlog_a_turn(ours: Net) -> None:
 
     loop.run_until_complete(run())
     loop.close()
+
+
+def test_a_server_that_its_first_connection_closes(
+    net: Net, loop: asyncio.AbstractEventLoop
+) -> None:
+    """Those that were taken together with that one go on."""
+
+    class Closes(Notes):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            servers[0].server.close()
+
+    servers: list[Server] = []
+
+    async def run() -> None:
+        async with Server(net, Closes) as server:
+            servers.append(server)
+            clients = [net.socket() for _ in range(3)]
+            for each in clients:
+                each.connect(server.address)
+                each.sendall(b"x")
+                each.shutdown(socket.SHUT_WR)
+            await asyncio.wait_for(server.server.wait_closed(), PATIENCE)
+            await until(lambda: len(server.protocols) == 3)
+            for protocol in server.protocols:
+                await protocol.until(LOST)
+            assert [each.notes for each in server.protocols] == [["made", b"x", "eof", LOST]] * 3
+
+    loop.run_until_complete(run())
 
 
 def test_each_connection_has_a_context_of_its_own(

@@ -90,6 +90,33 @@ def test_one_that_is_reset_while_text_waits(net: Net, loop: asyncio.AbstractEven
     loop.run_until_complete(run())
 
 
+@pytest.mark.parametrize("call", ["pause_reading", "close"])
+def test_one_that_is_reset_and_stopped_by_another_in_the_same_turn(
+    net: Net, loop: asyncio.AbstractEventLoop, call: str
+) -> None:
+    """What waits can no longer be sent, and so its protocol is told of the end."""
+
+    class Stops(Notes):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            getattr(stopped.transport, call)()
+
+    stopped = Notes()
+
+    async def run() -> None:
+        first, transport = await adopt(net, protocol := Stops())
+        second, _ = await adopt(net, stopped)
+        stopped.transport.write(bytes(20_000_000))
+        first.sendall(b"x")
+        reset(second)
+        await stopped.until(("lost", ConnectionResetError))
+        assert protocol.notes == ["made", b"x"]
+        transport.abort()
+        await turns()
+
+    loop.run_until_complete(run())
+
+
 def test_what_is_written_to_one_that_was_reset(net: Net, loop: asyncio.AbstractEventLoop) -> None:
     async def run() -> None:
         client, transport = await adopt(net, protocol := Notes())
@@ -252,8 +279,9 @@ def test_a_protocol_that_raises_when_it_is_lost(net: Net, loop: asyncio.Abstract
 
 
 @pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("text", [b"", b"is heard by nobody"])
 def test_a_protocol_that_is_not_made(
-    net: Net, loop: asyncio.AbstractEventLoop, debug: bool
+    net: Net, loop: asyncio.AbstractEventLoop, debug: bool, text: bytes
 ) -> None:
     """The connection is closed, of which one hears in debug mode."""
 
@@ -266,6 +294,7 @@ def test_a_protocol_that_is_not_made(
         async with Server(net, fail) as server:
             client = net.socket()
             client.connect(server.address)
+            client.sendall(text)
             await turns()
             with contextlib.suppress(ConnectionResetError):
                 assert client.recv(1) == b""
@@ -400,6 +429,20 @@ def test_those_that_a_loop_leaves_when_it_is_closed(net: Net) -> None:
         client.settimeout(5)
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(1) == b""
+
+
+@pytest.mark.filterwarnings("ignore:unclosed transport <")
+def test_one_that_is_paused_when_its_loop_is_closed(net: Net) -> None:
+    """That asks for nothing any more, and whoever has a socket of it may close that."""
+    loop = asyncio.SelectorEventLoop() if net.runtime is None else EventLoop()
+    client, transport = loop.run_until_complete(adopt(net, Notes()))
+    loop.close()
+    transport.pause_reading()
+    assert not transport.is_reading()
+    del transport
+    gc.collect()
+    client.settimeout(5)
+    assert client.recv(1) == b""
 
 
 def test_debug_mode_tells_what_happens(
