@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from asyncio import base_events
+from asyncio import Handle, base_events
 from collections import deque
 from collections.abc import Callable
 from errno import ENETDOWN
@@ -58,8 +58,10 @@ class Crowd:
         self.hear = selection.hear
         """Note that something has happened to a transport. Within the stack."""
         self._selection = selection
-        self._is_called = False
-        # Whether the loop is to serve soon.
+        self._called: Handle | None = None
+        # By which the loop is to serve soon.
+        self._news: deque[StreamTransport] = deque()
+        # Those whose protocols are to be told something.
         self._ended: deque[BaseStreamTransport] = deque()
         # Those that have come to their end in this turn, by themselves.
 
@@ -155,28 +157,33 @@ class Crowd:
 
     def look(self) -> None:
         """Serve in this turn those to whom something has happened, if there are any."""
-        if self._selection.arrived and not self._is_called:
-            self._is_called = True
-            self.loop.call_soon(self._serve)
+        if self._selection.arrived:
+            if self._called is not None:
+                self._called.cancel()  # if a signal handler has raised, that is never run
+            self._called = self.loop.call_soon(self._serve)
 
     def recall(self, transport: BaseStreamTransport) -> None:
         """Serve a transport in the next turn, whatever happens to it."""
         self._selection.arrived[transport] = TO_READ
-        self.look()
+        if self._called is None:
+            self.look()
 
     def _serve(self) -> None:
-        self._is_called = False
+        self._called = None
         try:
-            news = self.runtime.enter(self._attend, self._selection)
+            self.runtime.enter(self._attend, self._selection)
         except OSError as error:
             if error.errno != ENETDOWN:
                 raise
             arrived = self._selection.take_arrived()
-            news = deque(each for each in arrived if each.fail(error))
-        self._deliver(news)
+            self._news.extend(each for each in arrived if each.fail(error))
+        except BaseException:  # what a signal handler has raised: what was read by then is kept
+            self.loop.call_soon(self._deliver)
+            raise
+        self._deliver()
 
-    def _attend(self, selection: Selection, now: Instant) -> deque[StreamTransport]:
-        arrived, news = selection.take_arrived(), deque[StreamTransport]()
+    def _attend(self, selection: Selection, now: Instant) -> None:
+        arrived, news = selection.take_arrived(), self._news
         try:
             for transport, events in arrived.items():
                 if transport.attend(events, now):
@@ -184,16 +191,17 @@ class Crowd:
         except BaseException:  # what a signal handler has raised
             selection.arrived = {**arrived, **selection.arrived}
             raise
-        return news
 
-    def _deliver(self, news: deque[StreamTransport]) -> None:
+    def _deliver(self) -> None:
+        news = self._news
         try:
             while news:
-                transport = news.popleft()
+                transport = news[0]
                 transport.context.run(transport.deliver)
+                news.popleft()  # then: whatever that raises, it is told the rest when it is over
         finally:
             if news:
-                self.loop.call_soon(self._deliver, news)
+                self.loop.call_soon(self._deliver)
             if self._ended:
                 ended, self._ended = self._ended, deque()
                 self.loop.call_soon(self._end_all, ended)

@@ -200,24 +200,23 @@ class StreamTransport(BaseStreamTransport):
             self._buffer += octets_of(data)
         else:
             try:
-                rest = self._crowd.runtime.enter(self._put, data)
+                self._crowd.runtime.enter(self._put, data)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:  # noqa: BLE001 - as asyncio
                 self._fatal_error(error, "Fatal write error on socket transport")
                 return
-            if rest is None:
+            if not self._buffer:
                 return
-            self._buffer = rest
         self._maybe_pause_protocol()
 
-    def _put(self, data: Buffer, now: Instant) -> bytearray | None:
-        """Send what finds room; give the rest, if there is one. Within the stack."""
+    def _put(self, data: Buffer, now: Instant) -> None:
+        """Send what finds room, and keep the rest, if there is one. Within the stack."""
         endpoint = self.open.endpoint
         if type(data) is bytes and endpoint.send_text(data, now):
             if self.open.readiness is not None:
                 self.open.show(now)
-            return None
+            return
         with octets_of(data) as octets:
             sent = 0
             try:
@@ -226,10 +225,9 @@ class StreamTransport(BaseStreamTransport):
                 pass
             finally:
                 self.open.show(now)
-            if sent == len(octets):
-                return None
-            self.listen(self.events | TO_WRITE, now=now)
-            return bytearray(octets[sent:])
+            if sent < len(octets):
+                self._buffer = bytearray(octets[sent:])
+                self.listen(self.events | TO_WRITE, now=now)
 
     def _flush(self, now: Instant) -> None:
         """Send of what waits what finds room. Within the stack."""

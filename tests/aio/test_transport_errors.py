@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from tapstack.aio.crowd import Crowd
 from tapstack.event_loop import EventLoop
 from tapstack.socket.stream import StreamEndpoint
-from tests.aio.protocols import LOST, Notes, Server, turns, until
+from tapstack.stack import Stack
+from tests.aio.protocols import LOST, Notes, Server, elsewhere, turns, until
 from tests.aio.test_transports import Buffered, adopt
-from tests.socket.nets import Net
+from tests.socket.nets import Net, receive_all
 
 RESETS = struct.pack("ii", 1, 0)
 
@@ -497,10 +499,11 @@ def test_how_it_shows_itself(ours: Net) -> None:
     loop.close()
 
 
-def test_a_signal_handler_that_raises_amid_the_reading(
-    ours: Net, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("when", ["called", "reading", "read"])
+def test_a_signal_handler_that_raises_amid_a_turn(
+    ours: Net, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    """What was read by then is given when the loop is run again."""
+    """What was read by then, or is still to be, is given when the loop is run again."""
     loop = EventLoop()
     protocols = [Notes() for _ in range(3)]
 
@@ -512,13 +515,21 @@ def test_a_signal_handler_that_raises_amid_the_reading(
         each.sendall(b"x")
     second, take_text = protocols[1].transport.open.endpoint, StreamEndpoint.take_text
 
-    def interrupted(self: StreamEndpoint, size: int, now: int) -> bytes | None:
+    def interrupted(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    def interrupted_at_second(self: StreamEndpoint, size: int, now: int) -> bytes | None:
         if self is second:
-            monkeypatch.undo()
-            raise KeyboardInterrupt
+            if when == "reading":
+                interrupted()
+            monkeypatch.setattr(Stack, "flush", interrupted)
         return take_text(self, size, now)
 
-    monkeypatch.setattr(StreamEndpoint, "take_text", interrupted)
+    if when == "called":
+        monkeypatch.setattr(Crowd, "_serve", interrupted)
+    else:
+        monkeypatch.setattr(StreamEndpoint, "take_text", interrupted_at_second)
     with pytest.raises(KeyboardInterrupt):
         loop.run_until_complete(turns())
     loop.run_until_complete(turns())
@@ -528,3 +539,28 @@ def test_a_signal_handler_that_raises_amid_the_reading(
     loop.run_until_complete(turns())
     loop.close()
     gc.collect()
+
+
+def test_a_signal_handler_that_raises_amid_a_write(
+    ours: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was to be written then is written, with no hole in it."""
+    text = bytes(range(250)) * 80_000
+    loop = EventLoop()
+
+    def interrupted(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    async def run() -> None:
+        client, transport = await adopt(ours, Notes())
+        monkeypatch.setattr(Stack, "flush", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            transport.write(text)
+        transport.write(b"!")
+        transport.close()
+        assert await elsewhere(receive_all, client) == text + b"!"
+
+    loop.run_until_complete(run())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
