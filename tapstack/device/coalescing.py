@@ -34,8 +34,6 @@ _PROTOCOL = eth.HEADER_LENGTH + 9  # RFC 791 §3.1
 _DATA_OFFSET, _FLAGS = _TCP_START + 12, _TCP_START + 13  # RFC 9293 §3.1
 _CHECKSUM = _TCP_START + tcp.CHECKSUM_OFFSET
 _DATA_OFFSET_SHIFT = tcp.CODEC.bit_fields["data_offset"].shift
-_VALID = 0xFFFF
-"""What a checksum and all that it covers sum to (RFC 1071 §1)."""
 
 
 class _Segment(NamedTuple):

@@ -11,7 +11,7 @@ from errno import EBADF
 
 from tapstack.base.datagram_socket import DatagramSocket
 from tapstack.base.errors import os_error
-from tapstack.base.units import Duration, Instant
+from tapstack.base.units import Instant
 from tapstack.socket.ip_options import priority_of
 from tapstack.socket.kept_options import Kept
 from tapstack.stack import Stack
@@ -68,7 +68,3 @@ class AnyEndpoint:
     def send_timeout(self) -> float | None:
         """Tell how many seconds sending and connecting may wait (SO_SNDTIMEO)."""
         return self.kept.send_timeout
-
-    @property
-    def _epoch(self) -> Duration:
-        return self._stack.epoch
