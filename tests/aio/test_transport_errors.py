@@ -25,6 +25,11 @@ class FailureError(Exception):
     """What a protocol raises."""
 
 
+def fail(*_: object) -> None:
+    """Stand for a method of a protocol, or for what makes one."""
+    raise FailureError
+
+
 class Handler:
     """Keeps what a loop's exception handler is told."""
 
@@ -160,9 +165,6 @@ def test_a_protocol_that_raises_is_told_so(
     class Raises(Notes):
         pass
 
-    def fail(*_: object) -> None:
-        raise FailureError
-
     async def run() -> None:
         handler = Handler(loop)
         async with Server(net, Raises) as server:
@@ -184,9 +186,6 @@ def test_a_protocol_that_raises_is_told_so(
 def test_a_protocol_with_buffers_that_raises(
     net: Net, loop: asyncio.AbstractEventLoop, method: str
 ) -> None:
-    def fail(*_: object) -> None:
-        raise FailureError
-
     async def run() -> None:
         handler = Handler(loop)
         client, _ = await adopt(net, protocol := Buffered())
@@ -287,9 +286,6 @@ def test_a_protocol_that_is_not_made(
 ) -> None:
     """The connection is closed, of which one hears in debug mode."""
 
-    def fail() -> None:
-        raise FailureError
-
     async def run() -> None:
         handler = Handler(loop)
         loop.set_debug(debug)
@@ -314,9 +310,6 @@ def test_a_protocol_that_is_not_made(
 def test_flow_control_that_raises_is_told_to_the_loop(
     net: Net, loop: asyncio.AbstractEventLoop, method: str
 ) -> None:
-    def fail(*_: object) -> None:
-        raise FailureError
-
     async def run() -> None:
         handler = Handler(loop)
         client, transport = await adopt(net, protocol := Notes())
