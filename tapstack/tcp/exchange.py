@@ -265,5 +265,5 @@ def read_exchange(ctx: Context, tcb: Tcb, now: Instant) -> bytes | None:
     ) and ack_after_taking_is_due(tcb):
         acks.due = True
         if tcb.send_buffer.octets or tcb.send_blocked or not _acknowledge(ctx, tcb, now):
-            ctx.mark_dirty(tcb)
+            ctx.mark_owing(tcb)
     return b"".join(pieces)
