@@ -113,19 +113,21 @@ def play(scenario: Scenario, taken: list[int], *, express: bool) -> History:
     history = History()
     with pytest.MonkeyPatch.context() as patch, World(scenario.seed) as world:
         take, flush, before = ExpressLane.receive, Stack.flush, iter(list(taken))
-        noting = False
+        served: Stack | None = None  # whose frames the lane takes, as is noted
 
         def receive(lane: ExpressLane, *arguments: object) -> int:
             frames = take(lane, *arguments) if express else 0  # type: ignore[arg-type]
-            if noting:
+            if served is not None:
                 taken.append(frames)
+                if not served.tcp.context.is_due:
+                    history.look_at_connections(served)  # as no flush follows
             return frames
 
         def deliver(
             stack: Stack, interface: NetworkInterface, frames: list[Frame], now: Instant
         ) -> None:
-            nonlocal noting
-            noting = express
+            nonlocal served
+            served = stack if express else None
             if express:
                 stack.receive_all(interface, frames, now)
                 frames = []
@@ -133,7 +135,7 @@ def play(scenario: Scenario, taken: list[int], *, express: bool) -> History:
                 length = max(next(before), 1)
                 run, frames = frames[:length], frames[length:]
                 stack.receive(interface, united(stack, run) if length > 1 else run[0], now)
-            noting = False
+            served = None
 
         def flush_and_look(stack: Stack, now: Instant) -> None:
             flush(stack, now)
