@@ -129,11 +129,6 @@ class NeighbourLane:
         self._usual_ttl = 0  # what the host's was then
         self._most = 0  # octets of text that fit one segment's datagram
 
-    def path_mtu(self, remote: int) -> int:
-        """Give the MTU of the path to the peer if it is as when it was last found; 0: ask anew."""
-        hop = self._hop
-        return self._most + _IP_AND_TCP if hop and self._known_hop(remote) is hop else 0
-
     def is_clear(self, pair: SocketPair, options: UserOptions, length: int, size: int) -> bool:
         """Tell whether a segment can be sent this way now: everything is as it was, or as good."""
         neighbour = self._neighbour

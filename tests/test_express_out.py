@@ -30,7 +30,6 @@ def set_default_ttl(host: Host, _: Socket) -> None:
 def narrow(host: Host, _: Socket) -> None:
     host.interfaces[0].mtu = 576
     host.stack.ip.on_mtu_changed()
-    host.stack.tcp.on_routes_changed()
 
 
 def sent_after(change: Callable[[Host, Socket], None], text: bytes) -> list[bytes]:

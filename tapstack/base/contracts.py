@@ -136,6 +136,9 @@ class Entropy(Protocol):
 class DatagramSender(Protocol):
     """What a transport asks of the network layer below it."""
 
+    path_changes: int
+    """How often a path may have become another one: `path_to` need not be asked before it grows."""
+
     def path_to(self, destination: Ipv4Address, source: Ipv4Address = 0) -> Path:
         """Find the way to a destination, with our `source` kept unless it is 0.
 

@@ -54,13 +54,17 @@ class Hop(NamedTuple):
 class Paths:
     """Finds the way to any destination."""
 
-    def __init__(self, *, timers: TimerQueue, config: IpConfig) -> None:
+    def __init__(
+        self, *, timers: TimerQueue, config: IpConfig, on_change: Callable[[], None]
+    ) -> None:
+        """`on_change` hears that a path may be another one now."""
+        self._on_change = on_change
         self._cache: dict[Ipv4Address, Hop] = {}
         self.known: Callable[[Ipv4Address], Hop | None] = self._cache.get
         """Give the way to a destination that is remembered; None: it is to be found anew."""
         self.addresses = Addresses()
-        self.routes = RoutingTable(self._cache.clear, self.addresses.may_be_gateway)
-        self._mtus = PathMtus(timers=timers, config=config, on_change=self._cache.clear)
+        self.routes = RoutingTable(self.look_up_anew, self.addresses.may_be_gateway)
+        self._mtus = PathMtus(timers=timers, config=config, on_change=self.look_up_anew)
 
     def find(self, destination: Ipv4Address, source: Ipv4Address = IPV4_ANY) -> Hop | None:
         """Find the way to a destination. A `source` decides where a group is addressed."""
@@ -78,7 +82,7 @@ class Paths:
     def add_address(self, interface: Interface, network: Network) -> None:
         """Take an address as ours."""
         self.addresses.add(interface, network)
-        self._cache.clear()
+        self.look_up_anew()
 
     def learn_mtu(self, destination: Ipv4Address, mtu: int, now: Instant) -> None:
         """Lower what is known of a path's MTU, which is never raised so."""
@@ -89,6 +93,7 @@ class Paths:
     def look_up_anew(self) -> None:
         """Forget all ways that are remembered, as something that they were found by has changed."""
         self._cache.clear()
+        self._on_change()
 
     def forget_mtus(self) -> None:
         """Forget all that was learned of paths' MTUs."""

@@ -70,7 +70,11 @@ class Ip:
         self._tracer = tracer
         self._transports: dict[int, Transport] = {}
         self._identifications = Identifications(entropy)
-        self._paths = Paths(timers=timers, config=self.config)
+        self.path_changes = 0
+        """How often a path may have become another one."""
+        self._paths = Paths(
+            timers=timers, config=self.config, on_change=self._note_that_paths_changed
+        )
         self.known_hop = self._paths.known
         """Give the way to a destination if it was looked up lately, and is still the same."""
         self._addresses = self._paths.addresses
@@ -273,6 +277,9 @@ class Ip:
     def learn_path_mtu(self, destination: Ipv4Address, mtu: int, now: Instant) -> None:
         """Lower the path's MTU after a 'fragmentation needed'."""
         self._paths.learn_mtu(destination, mtu, now)
+
+    def _note_that_paths_changed(self) -> None:
+        self.path_changes += 1
 
     def on_mtu_changed(self) -> None:
         """Hear that an interface takes longer datagrams, or shorter ones, than it did."""

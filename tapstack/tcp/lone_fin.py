@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import ENDED, WRITABLE
 from tapstack.tcp import path_mtu
 from tapstack.tcp.delivery_rate import make_departure
-from tapstack.tcp.path_mtu import FRESH
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import ACK, FIN
@@ -99,8 +98,8 @@ def close_at_once(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
 def _send(ctx: Context, tcb: Tcb, lane: Lane, now: Instant) -> bool:
     """Send our FIN, and note it as what is in flight; False: decline."""
-    if now - tcb.path_asked_at >= FRESH:
-        path_mtu.refresh(ctx, tcb, now)
+    if tcb.path_changes != ctx.ip.path_changes:
+        path_mtu.refresh(ctx, tcb)
     window, is_sent = select_window(tcb), True
     field = window >> tcb.rcv_wind_shift
     if field > MAX_UNSCALED:

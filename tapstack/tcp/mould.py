@@ -126,8 +126,8 @@ class Mould:
             snd_nxt, snd_nxt, snd_nxt, self.snd_wnd, 0, 0,
             # RCV.NXT, RCV.WND, and RCV.NXT when that was last advertised
             rcv_nxt, self.rcv_wnd, rcv_nxt,
-            # Eff.snd.MSS; the path, when it was asked for, and what it said
-            self.effective_mss, self.path_mtu, now, self.route,
+            # Eff.snd.MSS; the path, how often one had changed by then, and what it said
+            self.effective_mss, self.path_mtu, ctx.ip.path_changes, self.route,
             # both shifts; SACK is agreed on
             self.snd_wind_shift, self.rcv_wind_shift, True,
             # TS.Recent, and since when; Last.ACK.sent; the offset of our timestamps

@@ -163,7 +163,7 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant, *, only_one: bool = Fals
         return
     before, begins_rto = tcb.snd_nxt, runs_no_rto(tcb)
     tcb.sent.begin_burst()
-    path_mtu.refresh(ctx, tcb, now)
+    path_mtu.refresh(ctx, tcb)
     mss = current_mss(tcb, now)
     if tcb.accecn is not None:
         tcb.accecn.burst_mss = mss
@@ -314,7 +314,7 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if not tcb.sent:
         rearm_retransmission(tcb, now)
         return
-    path_mtu.refresh(ctx, tcb, now)
+    path_mtu.refresh(ctx, tcb)
     unsent, mss = tcb.unsent(), current_mss(tcb, now)
     tcb.send_pieces.grow_first(tcb, mss)
     length = tcb.send_pieces.octets_in_piece(tcb, min(unsent, mss))

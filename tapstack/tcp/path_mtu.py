@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapstack.base.sharing import about
-from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.episode import current_ssthresh
 from tapstack.tcp.mss import guess_effective_mss, update_effective_mss
@@ -17,14 +15,10 @@ from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
+    from tapstack.base.units import Instant
     from tapstack.tcp.context import Context
-    from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.sent_segment import SentSegment
     from tapstack.tcp.tcb import Tcb
-
-FRESH: Duration = 1 * SECOND
-"""How long the network layer is not asked again whether the path has changed; less, as the time is
-not kept exactly."""
 
 
 def learn(ctx: Context, tcb: Tcb, mtu: int, now: Instant) -> None:
@@ -33,53 +27,19 @@ def learn(ctx: Context, tcb: Tcb, mtu: int, now: Instant) -> None:
     A user who does not follow the path has what comes later cut anew, at most (IP_MTU_DISCOVER).
     """
     ctx.ip.learn_path_mtu(tcb.remote.address, mtu, now)
-    if tcb.options.heeds_too_big:
-        send_again_if_narrower(ctx, tcb, now)
-    else:
-        doubt(tcb)
-
-
-def send_again_if_narrower(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    """See whether the path has become narrower, and send what is too large for it again at once.
-
-    Also for what the network layer has refused: another connection to the same peer may have heard
-    of it a moment ago.
-    """
+    if not tcb.options.heeds_too_big:
+        return
     before = tcb.path_mtu
-    _follow(ctx, tcb, now)
+    refresh(ctx, tcb)
     if tcb.path_mtu < before:
         retransmit_what_is_too_large(ctx, tcb)
 
 
-def refresh(ctx: Context, tcb: Tcb, now: Instant) -> None:
+def refresh(ctx: Context, tcb: Tcb) -> None:
     """Follow a path that others found narrower, or that is thought wide again (RFC 1191 §6.3)."""
-    if is_to_ask(tcb, now):
-        _follow(ctx, tcb, now)
-
-
-def is_as_before(ctx: Context, tcb: Tcb, lane: Lane, now: Instant) -> bool:
-    """Tell whether the path is as before; False: `refresh` is to follow it.
-
-    The network layer is asked where the connection's lane does not know.
-    """
-    if lane.path_mtu(tcb.pair.remote) != tcb.path_mtu and _ask(ctx, tcb) != tcb.path_mtu:
-        return False
-    tcb.path_asked_at = about(now)
-    return True
-
-
-def is_to_ask(tcb: Tcb, now: Instant) -> bool:
-    """Tell whether `refresh` would ask the network layer."""
-    return now - tcb.path_asked_at >= FRESH
-
-
-def doubt(tcb: Tcb) -> None:
-    """Have the network layer asked again at the next occasion: its routes have changed."""
-    tcb.path_asked_at -= FRESH
-
-
-def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:
-    tcb.path_asked_at = about(now)
+    if not is_to_ask(ctx, tcb):
+        return
+    tcb.path_changes = ctx.ip.path_changes
     mtu = _ask(ctx, tcb)
     if mtu is not None and mtu != tcb.path_mtu:
         tcb.path_mtu = mtu
@@ -89,6 +49,11 @@ def _follow(ctx: Context, tcb: Tcb, now: Instant) -> None:
             guess_effective_mss(ctx, tcb)
         else:
             update_effective_mss(tcb)
+
+
+def is_to_ask(ctx: Context, tcb: Tcb) -> bool:
+    """Tell whether `refresh` would ask the network layer."""
+    return tcb.path_changes != ctx.ip.path_changes
 
 
 def _ask(ctx: Context, tcb: Tcb) -> int | None:

@@ -48,9 +48,6 @@ class Lane(Protocol):
     def heard(self) -> bytes:
         """Give the two link addresses that what comes this way has."""
 
-    def path_mtu(self, remote: int) -> int:
-        """Give the MTU of the path to the peer if it is as when it was last found; 0: ask anew."""
-
     def is_clear(self, pair: SocketPair, options: UserOptions, length: int, size: int) -> bool:
         """Tell whether a segment with `length` octets of text can be sent this way now.
 

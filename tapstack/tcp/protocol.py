@@ -14,7 +14,7 @@ from tapstack.base.errors import Drop, MalformedPacket
 from tapstack.base.timers import TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
-from tapstack.tcp import fast_open_client, path_mtu, reading, transmit_timestamps, user_calls
+from tapstack.tcp import fast_open_client, reading, transmit_timestamps, user_calls
 from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.connections import Connections, PortBinding
 from tapstack.tcp.context import Context
@@ -144,11 +144,6 @@ class Tcp:
     def on_icmp_error(self, error: IcmpError, now: Instant) -> None:
         """Hear of an error that a segment of ours met (§3.9.2.2)."""
         icmp_error_arrives(self._ctx, error, now)
-
-    def on_routes_changed(self) -> None:
-        """Hear that paths may be wider or narrower now."""
-        for tcb in self.connections:
-            path_mtu.doubt(tcb)
 
     # --- output ---
 

@@ -26,7 +26,7 @@ def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send again what is deemed lost, oldest first, as the congestion window allows."""
     sent = tcb.sent
     sent.begin_burst()
-    path_mtu.refresh(ctx, tcb, now)
+    path_mtu.refresh(ctx, tcb)
     index = sent.first_lost()
     while index is not None:
         if tcb.options.paced and pacing.is_held(ctx, tcb, now):

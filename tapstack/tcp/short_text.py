@@ -17,9 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.sharing import shared
-from tapstack.tcp import path_mtu
 from tapstack.tcp.delivery_rate import make_departure
-from tapstack.tcp.path_mtu import FRESH
 from tapstack.tcp.receive_space import MAX_UNSCALED, SHARE_BITS
 from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import ACK, PSH
@@ -57,7 +55,7 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
         or ctx.is_due
         or not ctx.config.tcp_notsent_lowat
         or (not tcb.undisturbed and look_for_disturbance(tcb))
-        or (now - tcb.path_asked_at >= FRESH and not path_mtu.is_as_before(ctx, tcb, lane, now))
+        or tcb.path_changes != ctx.ip.path_changes
     ):
         return False
     chunk, space, shift = bytes(text), tcb.receive_space, tcb.rcv_wind_shift

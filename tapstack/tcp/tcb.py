@@ -113,8 +113,8 @@ class Exchange:
     """Eff.snd.MSS (RFC 9293 §3.7.1): octets of text in a full segment, options deducted."""
     path_mtu: int = 576
     """Octets of the largest datagram that the path is known to take."""
-    path_asked_at: Instant = 0
-    """When the network layer was last asked for that."""
+    path_changes: int = 0
+    """How often paths had changed when the network layer was last asked for that."""
     route: RouteMetrics = NO_METRICS
     """What the route said when the connection began."""
     snd_wind_shift: int = 0

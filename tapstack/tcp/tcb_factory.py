@@ -90,7 +90,7 @@ def draft_tcb(
     tcb.send_pieces, tcb.recovery = SendPieces(), Recovery(reordering=config.tcp_reordering)
     tcb.binding, tcb.route = binding, route
     tcb.retransmission_timer.owner = tcb.delayed_ack_timer.owner = (ctx, tcb)
-    tcb.path_mtu, tcb.path_asked_at = path.mtu, now
+    tcb.path_mtu, tcb.path_changes = path.mtu, ctx.ip.path_changes
     tcb.advertised_mss = offered_mss(path.mtu, route.advmss, options.maxseg)
     tcb.iss, tcb.ts_offset = ctx.first_numbers(tcb.pair, now)
     tcb.last_received_at = now

@@ -47,7 +47,7 @@ def send_train(ctx: Context, tcb: Tcb, text: memoryview, now: Instant, *, to_its
     0: decline, as where anything waits already.
     """
     mss, lane, length = tcb.effective_mss, tcb.lane, len(text)
-    if lane is None or tcb.unsent() or _is_anything_else(tcb, now):
+    if lane is None or tcb.unsent() or _is_anything_else(ctx, tcb, now):
         return 0
     size, pieces = send_space.pieces_taken(ctx, tcb)
     largest = unit_segments(ctx, tcb, mss)
@@ -132,7 +132,7 @@ def send_waiting_train(
     They are one burst. What is to be done once, behind new text, is the caller's.
     """
     mss, lane, pieces = tcb.effective_mss, tcb.lane, tcb.send_pieces
-    if lane is None or tcb.fin_queued or _is_anything_else(tcb, now):
+    if lane is None or tcb.fin_queued or _is_anything_else(ctx, tcb, now):
         return False
     largest = unit_segments(ctx, tcb, mss)
     size = largest * mss
@@ -160,13 +160,13 @@ def send_waiting_train(
     return True
 
 
-def _is_anything_else(tcb: Tcb, now: Instant) -> bool:
+def _is_anything_else(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Tell whether anything is under way, or due, but the sending of new text."""
     return bool(
         (tcb.state is not _ESTABLISHED and tcb.state is not _CLOSE_WAIT)
         or (not tcb.undisturbed and look_for_disturbance(tcb))
         or not tcb.rcv_wind_shift  # without, a window may change with each segment that leaves
-        or path_mtu.is_to_ask(tcb, now)
+        or path_mtu.is_to_ask(ctx, tcb)
         or is_left_unused(tcb, now)
     )
 

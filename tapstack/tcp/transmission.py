@@ -13,7 +13,7 @@ from functools import lru_cache
 from tapstack.base.checksum import pseudo_header_sum
 from tapstack.base.contracts import Buffer, Offload
 from tapstack.base.units import Instant
-from tapstack.tcp import accecn_option, ecn, pacing, path_mtu
+from tapstack.tcp import accecn_option, ecn, pacing
 from tapstack.tcp.context import Context
 from tapstack.tcp.mss import LEAST_TEXT
 from tapstack.tcp.options import build_options, counters_length, max_sack_blocks, sack_length
@@ -213,7 +213,6 @@ def send_segment(
         # RFC 9293 MUST-56 forbids to abort for a soft error; the retransmission tries again.
         tcb.soft_error = error.errno or 0
         tcb.undisturbed = False
-        path_mtu.send_again_if_narrower(ctx, tcb, now)
 
 
 def build_segment_header(segment: Segment, source: int, destination: int, length: int) -> bytes:

@@ -95,6 +95,10 @@ class Host:
     def report(self, endpoint: object, events: int) -> None:
         self.events.append(SocketEvent(endpoint, events))
 
+    @property
+    def path_changes(self) -> int:
+        return self.mtu  # it changes with that
+
     def path_to(self, destination: int, source: int = 0) -> Path:
         return Path(source or self.address, self.mtu, self.metrics)
 

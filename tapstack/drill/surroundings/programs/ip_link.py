@@ -62,7 +62,6 @@ def _set_mtu(machine: Machine, interface: NetworkInterface, mtu: int) -> None:
         raise WrongUse("Error: mtu greater than device maximum.", 2)
     interface.mtu = interface.device.mtu = mtu
     machine.host.stack.ip.on_mtu_changed()
-    machine.host.stack.tcp.on_routes_changed()
 
 
 def _show_links(machine: Machine, words: Words) -> str:

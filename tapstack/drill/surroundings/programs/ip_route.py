@@ -32,9 +32,7 @@ _EFFECTLESS = "Linux heeds it with peers that it has learnt metrics of, and noth
 
 def route(machine: Machine, words: Words) -> str:
     """Show or change routes; give what is printed. Raises: WrongUse."""
-    printed = run_command(machine, words, _COMMANDS, "ip route")
-    machine.host.stack.tcp.on_routes_changed()
-    return printed
+    return run_command(machine, words, _COMMANDS, "ip route")
 
 
 def _add(machine: Machine, words: Words) -> str:
