@@ -6,6 +6,7 @@ turns.
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from statistics import mean
 from time import sleep
 
 from bench.figures import Samples
@@ -15,7 +16,9 @@ from bench.trials import FEW, FRAMES_AN_ECHO, KERNEL, TIME, TIMES
 Say = Callable[[str], None]
 
 IDLE_SECONDS = 1.0
-ECHO_SECONDS = 0.3
+ECHO_SECONDS = 0.05
+TURNS = 6
+"""Of either side in a round: the machine's speed changes within seconds."""
 _SETTLING = 0.3
 """Seconds until what opening the connections left to do is done: delayed ACKs, for one."""
 
@@ -27,6 +30,8 @@ class Crowd:
         self.peer = peer
         self.many = many
         self.sides = {count: exits.enter_context(Side(peer)) for count in (FEW, many)}
+        for side in self.sides.values():
+            side.have_texts_acknowledged_at_once()  # so that an echo is always three frames
 
     def open(self, samples: Samples) -> None:
         """Open them all, and note what they cost while nothing happens."""
@@ -58,7 +63,10 @@ class Crowd:
 
     def echo(self, samples: Samples, in_round: int) -> None:
         """Note what a frame costs on either side."""
-        costs = {count: self._cost_of_a_frame(count) for count in self.sides}
+        turns = [
+            {count: self._cost_of_a_frame(count) for count in self.sides} for _ in range(TURNS)
+        ]
+        costs = {count: mean(turn[count] for turn in turns) for count in self.sides}
         for count, cost in costs.items():
             measure = f"a frame among {count:,} connections"
             samples.add(measure, TIME, self.peer, in_round, cost)
