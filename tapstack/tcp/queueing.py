@@ -24,25 +24,25 @@ _ENOUGH_PIECES = 3
 
 
 def queue_text(
-    ctx: Context, tcb: Tcb, data: Buffer, now: Instant, *, held: bool, goes_on: bool
+    ctx: Context, tcb: Tcb, data: Buffer, now: Instant, *, is_urgent: bool, goes_on: bool
 ) -> int:
     """Queue text piece by piece, and tell how much found room.
 
     Whenever the last piece is full and more follows, a unit of it leaves, if nothing waits before
     it, and all that may when it is pushed: what has left makes room, in that piece too, so that
-    much more may be taken than the buffer holds at once. What is `held` leaves only with all of it.
+    much more may be taken than the buffer holds at once. What is urgent leaves only with all of it.
     The end is the flush's, unless a train takes it along: it is not to if the user `goes_on`, or
     ends a record.
     """
     text = memoryview(data)
-    taken, size, may_leave = 0, len(text), not held
+    taken, size, may_leave = 0, len(text), not is_urgent
     while taken < size:
         if may_leave and size - taken > tcb.effective_mss:
             taken += send_train(ctx, tcb, text[taken:], now, to_its_end=not goes_on)
             if taken == size:
                 break
-        in_last = send_space.room_in_last(ctx, tcb)
-        room = in_last or send_space.room_for_another(ctx, tcb)
+        in_last = send_space.room_in_last(ctx, tcb, is_urgent=is_urgent)
+        room = in_last or send_space.room_for_another(ctx, tcb, is_urgent=is_urgent)
         if not room:
             break
         if not (in_last or tcb.sent.segments):
@@ -53,7 +53,7 @@ def queue_text(
         tcb.send_buffer.append(part)
         tcb.send_pieces.take(tcb, len(part), begins=not in_last)
         taken += len(part)
-        pushed = taken < size and tcb.send_pieces.push_is_due(tcb)
+        pushed = taken < size and not is_urgent and tcb.send_pieces.push_is_due(tcb)
         if pushed:
             tcb.send_pieces.push(tcb)
         if taken < size and may_leave:

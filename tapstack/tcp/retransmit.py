@@ -20,6 +20,7 @@ from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.transmission import current_mss, transmit
 from tapstack.tcp.unit_size import unit_segments
+from tapstack.tcp.urgent import is_sending
 
 
 def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
@@ -36,7 +37,10 @@ def retransmit_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
         if room <= 0 or not _fits_window(tcb, segment):
             return
         _cut_anew(tcb, segment, now)
-        _cut_to_fit(tcb, index, min(room, unit_segments(ctx, tcb, segment.segment_size)))
+        # Deviation: Linux sends units in urgent mode, too; but the pointer counts from the start of
+        # each segment, and that of the second would name another octet.
+        unit = 1 if is_sending(tcb) else unit_segments(ctx, tcb, segment.segment_size)
+        _cut_to_fit(tcb, index, min(room, unit))
         _fill_segment(ctx, tcb, index, now)
         _retransmit(ctx, tcb, segment, now)
         if index == 0 and not is_armed_for(tcb, Purpose.REORDERING):

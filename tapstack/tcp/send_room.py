@@ -25,7 +25,10 @@ def window_room(tcb: Tcb) -> int:
 
 
 def sendable(ctx: Context, tcb: Tcb, unsent: int, mss: int) -> int:
-    """Tell how many octets the next unit may carry: SWS avoidance and Nagle's algorithm."""
+    """Tell how many octets the next unit may carry: SWS avoidance and Nagle's algorithm.
+
+    In urgent mode that is one segment: the pointer counts from the start of each.
+    """
     if tcb.sent.in_flight >= tcb.window.cwnd:
         return 0
     room, waiting = window_room(tcb), unsent
@@ -34,7 +37,9 @@ def sendable(ctx: Context, tcb: Tcb, unsent: int, mss: int) -> int:
     # that there was, or, as in Linux, than a small one.
     if room < min(unsent, mss):
         return 0  # wait for more window, or for the persist timer
-    most = unit_quota(ctx, tcb, mss) * mss if unsent > mss else room
+    most = room
+    if unsent > mss:
+        most = mss if urgent.is_sending(tcb) else unit_quota(ctx, tcb, mss) * mss
     length = min(unsent, room, most)
     partial = length % mss
     is_asked = unsent == waiting or room < most  # as Linux: also where the window cuts a piece

@@ -68,12 +68,12 @@ def charge(tcb: Tcb) -> int:
     return tcb.send_buffer.octets + tcb.send_pieces.padding + _PIECE_OVERHEAD * pieces
 
 
-def room_in_last(ctx: Context, tcb: Tcb) -> int:
+def room_in_last(ctx: Context, tcb: Tcb, *, is_urgent: bool) -> int:
     """Tell how many octets still fit the last piece, if it waits: that much memory it has."""
     length = tcb.send_pieces.last_length(tcb)
     if length is None or _record_has_ended(tcb):
         return 0
-    return max(piece_size(ctx, tcb) - length, 0)
+    return max(piece_size(ctx, tcb, is_urgent=is_urgent) - length, 0)
 
 
 def _record_has_ended(tcb: Tcb) -> bool:
@@ -81,11 +81,11 @@ def _record_has_ended(tcb: Tcb) -> bool:
     return bool(tcb.record_ends) and tcb.record_ends[-1] == add(tcb.snd_nxt, tcb.unsent())
 
 
-def room_for_another(ctx: Context, tcb: Tcb) -> int:
+def room_for_another(ctx: Context, tcb: Tcb, *, is_urgent: bool) -> int:
     """Tell how many octets another piece takes; 0: there is no room for any."""
     if charge(tcb) >= tcb.send_space or _reaches(tcb, unsent_limit(ctx, tcb)):
         return 0
-    return piece_size(ctx, tcb)
+    return piece_size(ctx, tcb, is_urgent=is_urgent)
 
 
 def pieces_taken(ctx: Context, tcb: Tcb) -> tuple[int, int]:
@@ -96,11 +96,16 @@ def pieces_taken(ctx: Context, tcb: Tcb) -> tuple[int, int]:
     return size, -((charge(tcb) - tcb.send_space) // (size + _PIECE_OVERHEAD))
 
 
-def piece_size(ctx: Context, tcb: Tcb) -> int:
-    """Give the octets of a full piece: whole segments, up to half of the peer's largest window."""
+def piece_size(ctx: Context, tcb: Tcb, *, is_urgent: bool = False) -> int:
+    """Give the octets of a full piece: whole segments, up to half of the peer's largest window.
+
+    As in Linux, one of urgent text is one segment.
+    """
     most, window, mss = ctx.config.max_segment_unit, tcb.max_snd_wnd, tcb.effective_mss
     if tcb.sacks or tcb.duplicate_text is not None or (tcb.ecn and tcb.accecn is not None):
         mss = current_mss(tcb, tcb.transmitted_at)  # options take their part of each
+    if is_urgent:
+        return mss
     half = window // 2 if window > _SMALL_WINDOW else window
     most = min(most - _LONGEST_HEADERS, half or most)
     return max(most // mss, 1) * mss

@@ -40,7 +40,7 @@ from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, ge, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.urgent import is_sending as is_sending_urgent, pointer_for
+from tapstack.tcp.urgent import pointer_for
 from tapstack.tcp.wire import CHECKSUM_OFFSET, HEADER_LENGTH, PROTOCOL_TCP, build_header
 
 _MOST_SACK_BLOCKS = 4
@@ -55,12 +55,7 @@ def offload_for(segment_size: int) -> Offload:
 
 
 def max_unit(ctx: Context, tcb: Tcb) -> int:
-    """Give the octets of text in the largest unit: whole segments, within one IP datagram.
-
-    In urgent mode it is one segment: the pointer counts from the start of each.
-    """
-    if is_sending_urgent(tcb):
-        return tcb.effective_mss
+    """Give the octets of text in the largest unit: whole segments, within one IP datagram."""
     most = ctx.config.max_segment_unit - _LARGEST_HEADERS
     return max(most // tcb.effective_mss, 1) * tcb.effective_mss
 

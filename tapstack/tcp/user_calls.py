@@ -169,7 +169,7 @@ def send(
         _note_blocked(tcb)
         return 0
     tcb.push_pending = tcb.pushes_once = False
-    taken = queue_text(ctx, tcb, data, now, held=out_of_band, goes_on=more or ends_record)
+    taken = queue_text(ctx, tcb, data, now, is_urgent=out_of_band, goes_on=more or ends_record)
     if taken < len(data):
         _note_blocked(tcb)
         if not taken:
