@@ -66,15 +66,14 @@ def up(context: click.Context, /, commands: Sequence[str], no_offload: bool, **g
 
     Without root, the device is made in a namespace of our own; how to join it is said at the start.
     """
-    from dataclasses import replace
-
     from tapstack.runtime.default import Settings
     from tapstack.shell.command import UsageError
     from tapstack.shell.up import up as bring_up_with_shell
 
-    base = Settings.from_environment(os.environ)
     chosen = {name: value for name, value in given.items() if value is not None}
-    settings = replace(base, offload=not no_offload, ip_forward=True, **chosen)
+    settings = Settings.from_environment(
+        os.environ, offload=not no_offload, ip_forward=True, **chosen
+    )
     try:
         context.exit(bring_up_with_shell(settings, commands))
     except UsageError as mistake:

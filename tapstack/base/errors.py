@@ -102,6 +102,14 @@ class MalformedPacket(Exception):  # noqa: N818 - it names the packet, not a fai
         self.reason = reason
 
 
+def explain(error: ValueError | OSError) -> str:
+    """Give an error as a sentence: what it is about, and what is wrong."""
+    if not isinstance(error, OSError):
+        return str(error)
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{error.filename or repr('')}: {reason}"
+
+
 def os_error(number: int) -> OSError:
     """Make the real error of an errno: the right subclass, with the C library's words."""
     return OSError(number, strerror(number))

@@ -6,7 +6,10 @@ Not done here: pcapng, and what the captured octets mean.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from contextlib import suppress
+from io import BufferedWriter, FileIO
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
 from construct import Construct, Int16ub, Int16ul, Int32ub, Int32ul, Struct
 
@@ -65,10 +68,15 @@ class PcapWriter:
     """Writes a capture file, which it owns."""
 
     def __init__(self, file: BinaryIO, linktype: int = LINKTYPE_ETHERNET) -> None:
-        """Write the file's header. Raises: OSError."""
+        """Write the file's header. Raises: OSError, and closes the file then."""
         self._file = file
-        file.write(_LITTLE.file.pack(_MAGIC_MICROSECONDS, *_VERSION, 0, 0, _SNAPLEN, linktype))
-        file.flush()
+        try:
+            file.write(_LITTLE.file.pack(_MAGIC_MICROSECONDS, *_VERSION, 0, 0, _SNAPLEN, linktype))
+            file.flush()
+        except OSError:
+            with suppress(OSError):  # what could not be written is tried once more
+                file.close()
+            raise
 
     def write(self, time: Instant, parts: Sequence[Buffer]) -> None:
         """Write a packet, seen at `time` µs since 1970, UTC. Raises: OSError."""
@@ -83,6 +91,22 @@ class PcapWriter:
     def close(self) -> None:
         """Close the file. A second call does nothing. Raises: OSError."""
         self._file.close()
+
+
+def create_capture(path: str | Path, linktype: int = LINKTYPE_ETHERNET) -> PcapWriter:
+    """Begin a capture file. Raises: OSError, which names it, as do those of the writer."""
+    return PcapWriter(BufferedWriter(_NamedFile(str(path), "wb")), linktype)
+
+
+class _NamedFile(FileIO):
+    """A file that is named in what its writes raise, as the system's own errors name it."""
+
+    def write(self, octets: Any, /) -> int:
+        """Write what a buffer has, or some of it. Raises: OSError."""
+        try:
+            return super().write(octets)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.name) from None
 
 
 class Record(NamedTuple):

@@ -93,4 +93,5 @@ class CaptureDevice(Middleware):
         """Keep and tell the first failure: what the writer says after it is more of the same."""
         if self.failure is None:
             self.failure = error
-            _log.warning("the capture of %s ended early: %s", self.name, error.strerror)
+            where = f" in {error.filename}" if error.filename else ""
+            _log.warning("the capture of %s%s ended early: %s", self.name, where, error.strerror)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from tapstack.base.errors import explain
 from tapstack.drill.contract import TestedHost
 from tapstack.drill.crew.time_limit import TimeUpError
 from tapstack.drill.language.parser import parse
@@ -60,6 +61,9 @@ def _run(path: Path, manner: Manner, say: Say) -> Result:
     try:
         return _run_source(source, path, manner, say)
     except Exception as error:  # noqa: BLE001 - ours, and other scripts shall not suffer from it
+        if isinstance(error, OSError) and manner.capture and error.filename == str(manner.capture):
+            reason = f"the packets cannot be written: {explain(error)}"
+            return Result(name, Verdict.FAILED, f"{name}: {reason}", 0, reason)
         report = report_bug(name, traceback.format_exc())
         return Result(name, Verdict.BROKEN, report, 0, f"{type(error).__name__}: {error}")
 
@@ -175,4 +179,4 @@ def _make_host(settings: Settings, directory: Path, manner: Manner) -> TestedHos
         return KernelHost(settings.addresses, settings.mtu, directory, manner.capture)
     except OSError as error:
         where = "the Linux kernel" if manner.live else "the stack"
-        raise _NoHostError(f"it cannot be played on {where}: {error.strerror or error}") from None
+        raise _NoHostError(f"it cannot be played on {where}: {explain(error)}") from None

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 from tapstack.arp.config import ArpConfig
 from tapstack.base.address import format_ipv4
 from tapstack.base.units import Duration, Instant
-from tapstack.capture.pcap import PcapWriter
+from tapstack.capture.pcap import create_capture
 from tapstack.device.parcel import Parcel
 from tapstack.drill.contract import DEVICE, Addresses, Calls, Captured, Shell
 from tapstack.drill.language.syntax import UnsupportedError
@@ -121,7 +121,7 @@ class SimulatedHost:
         self._port = Port(self._tape, self._host.name, DEVICE, mtu, offload=False)
         self._recording: Recording | None = None
         if capture is not None:
-            self._recording = Recording(PcapWriter(open(capture, "wb")))  # noqa: SIM115
+            self._recording = Recording(create_capture(capture))
             self._port.watches.append(self._recording.write)
         self._plug_in(addresses)
         self._host.stack.tracer.watch(frozenset({"tcp"}), self._tape.hear)

@@ -12,10 +12,10 @@ import atexit
 import errno
 import os
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tapstack.base.address import (
     LOOPBACK_NETWORK,
@@ -25,7 +25,7 @@ from tapstack.base.address import (
     parse_network,
 )
 from tapstack.base.contracts import NetDevice
-from tapstack.capture.pcap import PcapWriter
+from tapstack.capture.pcap import create_capture
 from tapstack.device.capture import CaptureDevice
 from tapstack.device.impairment import ImpairedDevice, parse_impairments
 from tapstack.device.loopback import LoopbackDevice
@@ -44,6 +44,8 @@ NO_DEVICE = "none"
 """As the device's name: loopback only, which takes no privileges."""
 _MAX_MTU = 65521
 """The kernel's limit for a TAP."""
+_VARIABLES = {"dev": "TAPSTACK_DEV", "addr": "TAPSTACK_ADDR", "host_addr": "TAPSTACK_HOST_ADDR"}
+"""The environment's names of settings."""
 _WITHOUT_RIGHTS = (
     "without rights, start the program by `unshare -Urn`, in a network of its own, "
     "or with TAPSTACK_DEV=none, for the loopback alone"
@@ -71,14 +73,18 @@ class Settings:
     ip_forward: bool = False
     """Whether datagrams for others are passed on."""
 
+    from_outside: frozenset[str] = frozenset()
+    """Which of these the environment has set: who reads of a mistake there is told so."""
+
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read TAPSTACK_DEV, TAPSTACK_ADDR and TAPSTACK_HOST_ADDR."""
-        return cls(
-            dev=environment.get("TAPSTACK_DEV", cls().dev),
-            addr=environment.get("TAPSTACK_ADDR", cls().addr),
-            host_addr=environment.get("TAPSTACK_HOST_ADDR", cls().host_addr),
-        )
+    def from_environment(cls, environment: Mapping[str, str], **chosen: Any) -> Settings:
+        """Read TAPSTACK_DEV, TAPSTACK_ADDR and TAPSTACK_HOST_ADDR for what was not chosen."""
+        read: dict[str, Any] = {
+            name: environment[variable]
+            for name, variable in _VARIABLES.items()
+            if name not in chosen and variable in environment
+        }
+        return cls(**read, **chosen, from_outside=frozenset(read))
 
     def check(self) -> None:
         """See that the settings make sense together.
@@ -86,23 +92,31 @@ class Settings:
         Raises: ValueError or TypeError, with one sentence.
         """
         self._check_types()
-        check_device_name(self.dev)
-        ours, host = parse_network(self.addr), parse_network(self.host_addr)
-        for network in (ours, host):
-            _check_host_address(network)
-        if ours.address == host.address:
-            raise ValueError(f"the stack and the host cannot both be {format_ipv4(host.address)}")
-        if ours.prefix_length != host.prefix_length or host.address not in ours:
-            raise ValueError(
-                f"the stack's {ours} and the host's {host} are not of one network: give both the "
-                "same prefix, and the same length of it"
-            )
+        with self._telling_variables("dev"):
+            check_device_name(self.dev)
+        with self._telling_variables("addr"):
+            ours = _parse_host_address(self.addr)
+        with self._telling_variables("host_addr"):
+            host = _parse_host_address(self.host_addr)
+        with self._telling_variables("addr", "host_addr"):
+            _check_neighbours(ours, host)
         if self.mtu is not None and not LEAST_MTU <= self.mtu <= _MAX_MTU:
             raise ValueError(f"an MTU of {self.mtu} is not between {LEAST_MTU} and {_MAX_MTU}")
         if self.impair is not None:
             parse_impairments(self.impair)
             if self.dev == NO_DEVICE:
                 raise ValueError("there is no link to impair without a device")
+
+    @contextmanager
+    def _telling_variables(self, *names: str) -> Iterator[None]:
+        """Have a mistake in these settings begin with the environment's names of them."""
+        try:
+            yield
+        except ValueError as mistake:
+            variables = [_VARIABLES[name] for name in names if name in self.from_outside]
+            if not variables:
+                raise
+            raise ValueError(f"{' and '.join(variables)}: {mistake}") from None
 
     def _check_types(self) -> None:
         for name, kinds, what in _TYPES:
@@ -120,8 +134,9 @@ _TYPES = (
 )
 
 
-def _check_host_address(network: Network) -> None:
-    """See that a host can have the address (RFC 1122 §3.2.1.3). Raises: ValueError."""
+def _parse_host_address(text: str) -> Network:
+    """Read an address that a host can have (RFC 1122 §3.2.1.3). Raises: ValueError."""
+    network = parse_network(text)
     if network.prefix_length == 0:
         raise ValueError(f"{network} has all addresses for neighbours: give a length of 1 to 31")
     address = network.address
@@ -130,6 +145,18 @@ def _check_host_address(network: Network) -> None:
     outermost = network.prefix_length < 31 and address in (network.prefix, network.broadcast)
     if special or outermost:
         raise ValueError(f"{network} is not an address that a host can have")
+    return network
+
+
+def _check_neighbours(ours: Network, host: Network) -> None:
+    """See that two hosts can be at the two ends of one link. Raises: ValueError."""
+    if ours.address == host.address:
+        raise ValueError(f"the stack and the host cannot both be {format_ipv4(host.address)}")
+    if ours.prefix_length != host.prefix_length or host.address not in ours:
+        raise ValueError(
+            f"the stack's {ours} and the host's {host} are not of one network: give both the "
+            "same prefix, and the same length of it"
+        )
 
 
 class BroughtUp(NamedTuple):
@@ -188,9 +215,9 @@ def _record(device: NetDevice, settings: Settings, undo: ExitStack) -> NetDevice
     """Wrap a device in a capture, if one is wanted."""
     if settings.pcap is None:
         return device
-    file = open(settings.pcap, "wb")  # noqa: SIM115 - the device owns it
-    undo.callback(file.close)
-    return CaptureDevice(device, PcapWriter(file), epoch_offset())
+    writer = create_capture(settings.pcap)
+    undo.callback(writer.close)
+    return CaptureDevice(device, writer, epoch_offset())
 
 
 def is_for_want_of_rights(error: OSError) -> bool:

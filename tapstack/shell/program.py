@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
+from tapstack.base.errors import explain
 from tapstack.shell.interrupt import INTERRUPTED
 
 FAILED = 1
@@ -61,5 +62,5 @@ def _tell_failure(name: str, error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
         return 0
     with suppress(OSError):  # the terminal may be gone altogether
-        print(f"{name}: {error.strerror or error}", file=sys.stderr, flush=True)
+        print(f"{name}: {explain(error)}", file=sys.stderr, flush=True)
     return FAILED

@@ -5,6 +5,7 @@ Not done here: the stack itself (`runtime/default.py`).
 
 from typing import NamedTuple
 
+from tapstack.base.errors import explain
 from tapstack.runtime.default import (
     BroughtUp,
     Settings,
@@ -44,11 +45,3 @@ def _bring_up_somewhere(settings: Settings) -> Started:
             raise
     enter_private_namespace()
     return Started(bring_up(settings), private=True)
-
-
-def explain(error: ValueError | OSError) -> str:
-    """Give an error as a sentence: what it is about, and what is wrong."""
-    if not isinstance(error, OSError):
-        return str(error)
-    reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tapstack.base.checks import check_function
 from tapstack.base.timers import TimerQueue
-from tapstack.capture.pcap import PcapWriter
+from tapstack.capture.pcap import create_capture
 from tapstack.sim.pipe import Pipe
 from tapstack.sim.port import Port, Watch
 from tapstack.sim.recording import Recording
@@ -92,7 +92,7 @@ class Link:
         """
         if at not in (0, 1):
             raise ValueError(f"the ends of a link are 0 and 1, and not {at!r}")
-        recording = Recording(PcapWriter(open(path, "wb")))  # noqa: SIM115 - the writer owns it
+        recording = Recording(create_capture(path))
         self.ports[at].watches.append(recording.write)
         self._recordings.append(recording)
         return recording

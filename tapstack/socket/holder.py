@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket as stdlib
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from errno import EBADF, EDEADLK, ENETDOWN
 from types import TracebackType
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from tapstack.base.contracts import ACCEPTABLE, CLOSED, READABLE, WRITABLE
 from tapstack.base.datagram_socket import Arrival, DatagramSocket
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
+from tapstack.socket.addresses import write_address
 from tapstack.socket.blocking import block, read, repeat, repeat_accept, repeat_read
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 from tapstack.socket.descriptor import Readiness
@@ -113,11 +115,21 @@ class SocketObject:
         self.close()
 
     def __repr__(self) -> str:
-        """Show what `socket.socket` shows, without making a descriptor."""
-        words = [f"family={self.family!s}, type={self.type!s}, proto={self.proto}"]
-        if self._number is None:
-            words.insert(0, "[closed]")
-        return f"<tapstack.socket.socket {', '.join(words)}>"
+        """Show what `socket.socket` shows, without making a descriptor, whatever the state.
+
+        A finalizer may ask while its thread has the stack, and whoever debugs while another has:
+        so nothing is entered for it. The addresses may be others by then, but are never halves.
+        """
+        words = f"family={self.family!s}"
+        if hasattr(self, "proto"):  # else it has not even been opened
+            words += f", type={self.type!s}, proto={self.proto}"
+        if getattr(self, "_number", None) is None:
+            return f"<tapstack.socket.socket [closed] {words}>"
+        endpoint = self._open.endpoint
+        for name, ask in (("laddr", endpoint.local), ("raddr", endpoint.remote)):
+            with suppress(OSError):
+                words += f", {name}={write_address(ask(now=0))}"
+        return f"<tapstack.socket.socket {words}>"
 
     def __del__(self) -> None:
         """Warn of a socket that nobody closed, and close it."""

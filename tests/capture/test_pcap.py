@@ -1,12 +1,20 @@
 """What was written is read back, and so is what other programs write."""
 
+import os
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
-from tapstack.capture.pcap import LINKTYPE_ETHERNET, LINKTYPE_RAW, PcapReader, PcapWriter, Record
+from tapstack.capture.pcap import (
+    LINKTYPE_ETHERNET,
+    LINKTYPE_RAW,
+    PcapReader,
+    PcapWriter,
+    Record,
+    create_capture,
+)
 
 packets = st.lists(
     st.tuples(st.integers(0, 2**32 * 10**6 - 1), st.lists(st.binary(max_size=100), max_size=4))
@@ -88,4 +96,26 @@ def test_what_is_flushed_outlives_the_process(tmp_path: Path) -> None:
         assert path.stat().st_size == 24 + 16 + 3
         writer.close()
         assert file.closed
+        writer.close()
+
+
+@pytest.mark.parametrize("path", ["/dev/full", "/nonexistent/x.pcap", "/proc/self"])
+def test_a_file_that_cannot_be_begun_is_named_and_closed(path: str) -> None:
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match=f": '{path}'$"):
+        create_capture(Path(path))
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_file_that_takes_no_more_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writer = create_capture(path)
+    os.close(reader)
+    writer.write(0, [b"abc"])
+    with pytest.raises(BrokenPipeError) as gone:
+        writer.flush()
+    assert gone.value.filename == str(path)
+    with pytest.raises(BrokenPipeError):
         writer.close()

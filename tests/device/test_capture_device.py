@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tapstack.base.contracts import Buffer, Frame, NetDevice
-from tapstack.capture.pcap import PcapReader, PcapWriter, Record
+from tapstack.capture.pcap import PcapReader, PcapWriter, Record, create_capture
 from tapstack.device.capture import CaptureDevice
 from tapstack.device.loopback import LoopbackDevice
 from tests.device.units import ListDevice, joined, read_wire, tcp_unit
@@ -120,6 +120,17 @@ def test_the_reader_of_a_pipe_may_go(caplog: pytest.LogCaptureFixture) -> None:
     assert isinstance(device.failure, BrokenPipeError)
     assert below.sent == [frame, frame]
     assert len(caplog.messages) == 1
+
+
+def test_the_warning_names_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    device = CaptureDevice(ListDevice(), create_capture(path), EPOCH)
+    os.close(reader)
+    device.write(Frame((b"frame",)), 0)
+    assert caplog.messages == [f"the capture of list0 in {path} ended early: Broken pipe"]
+    device.close()
 
 
 def test_what_is_written_after_the_end_is_not_recorded(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -52,9 +52,9 @@ def write(folder: Path, **scripts: str) -> None:
 class Done:
     """How a run of the program came out."""
 
-    def __init__(self, *words: str, seconds: float = 30) -> None:
+    def __init__(self, *words: str, seconds: float = 30, under: Sequence[str] = ()) -> None:
         done = subprocess.run(
-            [*PROGRAM, *words],
+            [*under, *PROGRAM, *words],
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -139,6 +139,34 @@ def test_a_capture_can_be_read(folder: Path) -> None:
         times = [record.time for record in PcapReader(file)]
     tenth = 100_000
     assert times == [0, 0, tenth, tenth, tenth], "SYN, SYN-ACK, ACK, text, the reset at the end"
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--pcap", ("good.pkt: it cannot be played on the stack: ", "")),
+        ("--junit", ("", "tapstack: ")),
+    ],
+)
+def test_a_full_disk_is_told_by_the_name_of_the_file(
+    folder: Path, option: str, told: tuple[str, str]
+) -> None:
+    write(folder, good=PASSING)
+    done = Done(option, "/dev/full", "good.pkt")
+    full = "/dev/full: No space left on device"
+    told_out, told_err = (f"{begin}{full}" if begin else "" for begin in told)
+    assert done.status == 1
+    assert (done.out.split("\n")[0], done.err.rstrip("\n")) == (told_out, told_err)
+
+
+def test_a_capture_that_ends_early_is_no_fault_of_the_tool(folder: Path) -> None:
+    write(folder, good=PASSING)
+    # No file may have more octets than so many, as on a disk that is full.
+    under = ["env", "PYTHONDONTWRITEBYTECODE=1", "prlimit", "--fsize=30"]
+    done = Done("--pcap", "wire.pcap", "good.pkt", under=under)
+    assert (done.status, done.err) == (1, "")
+    reason = "the packets cannot be written: wire.pcap: File too large"
+    assert done.out.split("\n")[0] == f"good.pkt: {reason}"
 
 
 # --- the options of the language ------------------------------------------------------------------

@@ -60,3 +60,34 @@ def test_the_environment_says_what_programs_do_not() -> None:
     settings = Settings.from_environment({"TAPSTACK_DEV": "none", "TAPSTACK_ADDR": "10.1.0.1/16"})
     assert (settings.dev, settings.addr) == ("none", "10.1.0.1/16")
     assert settings.host_addr == Settings().host_addr
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"TAPSTACK_DEV": "tap%d"}, "TAPSTACK_DEV: 'tap%d' is not a device name"),
+        ({"TAPSTACK_ADDR": "bad"}, "TAPSTACK_ADDR: 'bad' is not an address with a prefix length"),
+        ({"TAPSTACK_ADDR": "0.0.0.0/8"}, "TAPSTACK_ADDR: 0.0.0.0/8 is not an address that a host"),
+        ({"TAPSTACK_HOST_ADDR": "10.0.0.2/0"}, "TAPSTACK_HOST_ADDR: 10.0.0.2/0 has all addresses"),
+        ({"TAPSTACK_HOST_ADDR": "10.0.0.1/24"}, "TAPSTACK_HOST_ADDR: the stack and the host cann"),
+        ({"TAPSTACK_ADDR": "10.1.0.1/24"}, "TAPSTACK_ADDR: the stack's 10.1.0.1/24 and the host's"),
+        (
+            {"TAPSTACK_ADDR": "10.1.0.1/24", "TAPSTACK_HOST_ADDR": "10.2.0.2/24"},
+            "TAPSTACK_ADDR and TAPSTACK_HOST_ADDR: the stack's 10.1.0.1/24 and the host's 10.2.0.2",
+        ),
+    ],
+)
+def test_a_mistake_in_the_environment_is_told_by_the_names_there(
+    environment: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        Settings.from_environment(environment).check()
+
+
+def test_what_is_chosen_is_not_looked_for_in_the_environment() -> None:
+    settings = Settings.from_environment({"TAPSTACK_ADDR": "bad"}, addr="10.0.0.3/24", mtu=1400)
+    settings.check()
+    assert (settings.addr, settings.mtu) == ("10.0.0.3/24", 1400)
+    mistaken = Settings.from_environment({"TAPSTACK_ADDR": "10.1.0.1/24"}, addr="worse")
+    with pytest.raises(ValueError, match=r"^'worse' is not an address"):
+        mistaken.check()

@@ -2,7 +2,9 @@
 
 import gc
 import os
+import re
 import socket
+import struct
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ import pytest
 
 from tapstack.runtime.default import Settings, bring_up
 from tapstack.socket.facade import Socket
-from tests.socket.nets import LOOPBACK, Background, Net
+from tests.socket.nets import LOOPBACK, Background, Net, wait_readable
 
 
 @pytest.fixture
@@ -37,6 +39,70 @@ def test_what_it_is(net: Net) -> None:
     assert (client.family, client.type, client.proto) == (socket.AF_INET, socket.SOCK_STREAM, 0)
     assert isinstance(client.type, socket.SocketKind)
     assert net.socket(socket.SOCK_DGRAM, socket.IPPROTO_UDP).proto == socket.IPPROTO_UDP
+
+
+def shown(what: Any) -> str:
+    """Give what a socket shows, but for whose it is, and a descriptor: ours comes on demand."""
+    return re.sub(r" fd=-?\d+,", "", repr(what)).replace("<tapstack.", "<")
+
+
+def test_what_a_socket_shows(net: Net) -> None:
+    kind = f"family={socket.AF_INET!s}, type={{!s}}, proto={{}}"
+    stream, datagram = kind.format(socket.SOCK_STREAM, 0), kind.format(socket.SOCK_DGRAM, 17)
+    fresh = net.socket()
+    assert shown(fresh) == f"<socket.socket {stream}, laddr=('0.0.0.0', 0)>"
+    udp = net.socket(socket.SOCK_DGRAM, socket.IPPROTO_UDP)
+    udp.bind((LOOPBACK, 0))
+    assert shown(udp) == f"<socket.socket {datagram}, laddr={udp.getsockname()}>"
+    udp.connect((LOOPBACK, 9))
+    assert (
+        shown(udp)
+        == f"<socket.socket {datagram}, laddr={udp.getsockname()}, raddr=('{LOOPBACK}', 9)>"
+    )
+    udp.close()
+    assert shown(udp) == f"<socket.socket [closed] {datagram}>"
+    listener = net.listener()
+    assert shown(listener) == f"<socket.socket {stream}, laddr={listener.getsockname()}>"
+
+
+def test_what_the_ends_of_a_connection_show(net: Net) -> None:
+    client, server = net.pair()
+    ours, theirs = client.getsockname(), server.getsockname()
+    assert shown(client).endswith(f", laddr={ours}, raddr={theirs}>")
+    assert shown(server).endswith(f", laddr={theirs}, raddr={ours}>")
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.close()  # by a reset
+    wait_readable(client)
+    assert shown(client).endswith(f", proto=0, laddr={ours}>")
+    client.detach()
+    assert "[closed]" in shown(client)
+
+
+def test_a_socket_shows_itself_whoever_has_the_stack(ours: Net) -> None:
+    """So it may be asked by a finalizer, and by a debugger that has stopped everything else."""
+    runtime = ours.runtime
+    assert runtime
+    client, _ = ours.pair()
+    before = repr(client)
+    assert ", raddr=" in before
+
+    def within(*, now: int) -> tuple[str, str]:
+        return repr(client), Background(repr, client).result()
+
+    assert runtime.call(within) == (before, before)
+
+
+def test_a_socket_shows_itself_without_a_stack() -> None:
+    runtime = bring_up(Settings(dev="none")).runtime
+    client = Socket(runtime)
+    runtime.close()
+    assert repr(client).startswith("<tapstack.socket.socket family=")
+    client.close()
+    assert repr(client).startswith("<tapstack.socket.socket [closed] family=")
+    with pytest.raises(OSError, match="Network is down"):
+        Socket(runtime)
+    unborn = Socket.__new__(Socket)  # as one that could not be opened
+    assert repr(unborn).startswith("<tapstack.socket.socket [closed] family=")
 
 
 def test_an_accepted_socket_is_a_plain_one(ours: Net) -> None:

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from tapstack.base.units import Instant
-from tapstack.capture.pcap import LINKTYPE_RAW, PcapWriter
+from tapstack.capture.pcap import LINKTYPE_RAW, create_capture
 from tapstack.drill.contract import Addresses, Calls, Captured, Shell
 from tapstack.drill.kernel import libc
 from tapstack.drill.kernel.calls import KernelCalls
@@ -59,7 +59,7 @@ class KernelHost:
         self._wire = KernelWire(self._namespace.tun, socket.socket(fileno=sniffer), self.now)
         self._process = KernelProcess(KernelCalls(self._namespace), self.now)
         if capture is not None:
-            self._recording = PcapWriter(open(capture, "wb"), LINKTYPE_RAW)  # noqa: SIM115
+            self._recording = create_capture(capture, LINKTYPE_RAW)
         self._promptness = Promptness()
         self._origin = monotonic()
         self.epoch = self._origin + epoch_offset()

@@ -18,7 +18,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_junit(path: Path, results: Sequence[Result]) -> None:
-    """Write a file with a suite for each folder. Raises: OSError."""
+    """Write a file with a suite for each folder. Raises: OSError, which names the file."""
     folders: defaultdict[str, list[Result]] = defaultdict(list)
     for each in results:
         folders[str(Path(each.name).parent)].append(each)
@@ -28,7 +28,10 @@ def write_junit(path: Path, results: Sequence[Result]) -> None:
         for each in its:
             _add_case(suite, folder, each)
     ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    try:
+        ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _counts(results: Sequence[Result]) -> dict[str, str]:
