@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.receive_space import text_in_segment
+from tapstack.tcp.segment import FIN, PSH, URG
 
 if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
@@ -30,6 +31,8 @@ CERTAIN_LENGTH = 536
 """Octets of text and options of a segment that is hardly a small one: Linux's TCP_MSS_DEFAULT."""
 MIN_RCV_MSS = 88
 """Least estimate of the peer's segment size (Linux's TCP_MIN_MSS)."""
+_MAY_BE_SHORT = PSH | FIN | URG
+"""Flags of a segment that need not be a full one."""
 
 
 @dataclass(slots=True)
@@ -80,10 +83,10 @@ class AckPolicy:
         self.interactive = False
         self.ato = ATO_MIN
 
-    def on_text(self, tcb: Tcb, length: int, options: int, pushed: bool, now: Instant) -> None:
+    def on_text(self, tcb: Tcb, length: int, options: int, flags: int, now: Instant) -> None:
         """Note that text came in order: `length` octets a segment, beside those of `options`."""
         self.owed = self.fresh = True
-        self.estimate_size(tcb, length, options, pushed)
+        self.estimate_size(tcb, length, options, flags)
         gap, self.last_text_at = now - self.last_text_at, now
         # The timeout follows the gaps between arrivals.
         if gap <= HALF_ATO_MIN and self.ato:
@@ -102,7 +105,7 @@ class AckPolicy:
             # The peer was silent so long that it starts slowly again.
             self.be_quick(tcb.rcv_wnd)
 
-    def estimate_size(self, tcb: Tcb, length: int, options: int, pushed: bool) -> None:
+    def estimate_size(self, tcb: Tcb, length: int, options: int, flags: int) -> None:
         """Tell full segments from what ends a message of the peer's user, as Linux does.
 
         What is smaller than they were is told by its text and its options.
@@ -110,10 +113,10 @@ class AckPolicy:
         last, self.last_length = self.last_length, 0
         if length >= self.rcv_mss:
             self.rcv_mss = max(min(length, text_in_segment(tcb)), MIN_RCV_MSS)
-            self.pushed |= pushed and length == self.rcv_mss
+            self.pushed |= bool(flags & PSH) and length == self.rcv_mss
             return
         length += options
-        if length >= CERTAIN_LENGTH or (length >= MIN_RCV_MSS and not pushed):
+        if length >= CERTAIN_LENGTH or (length >= MIN_RCV_MSS and not flags & _MAY_BE_SHORT):
             # Without PSH it should be full: two of a size say that full ones are smaller now.
             length -= TIMESTAMPS_LENGTH * tcb.timestamps
             self.last_length = length

@@ -24,7 +24,6 @@ from tapstack.tcp.memory_pressure import room_in_page
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
 from tapstack.tcp.receive_space import measure_by_echo
-from tapstack.tcp.segment import PSH
 from tapstack.tcp.state import State
 from tapstack.tcp.text_arrives import note_text
 from tapstack.tcp.undisturbed import look_for_disturbance
@@ -100,8 +99,7 @@ def take_expected(
         measure_by_echo(tcb, length, echo, now)
     if length:
         _queue(tcb, seq, texts, length, packets, memory)
-        pushed = bool(flags & PSH)
-        note_text(ctx, tcb, length, segment_size, TIMESTAMPS_LENGTH, pushed, memory, now)
+        note_text(ctx, tcb, length, segment_size, TIMESTAMPS_LENGTH, flags, memory, now)
         ctx.report(tcb, READABLE)
     (ctx.mark_owing if owes_only else ctx.mark_dirty)(tcb)
     return True

@@ -105,9 +105,8 @@ def _receive_in_order(
     append_text(tcb, text, memory, alone=seg.seq != tcb.rcv_nxt)
     if seg.flags & FIN:
         tcb.reassembly = None  # as Linux does: nothing can lie beyond the end of the stream
-    pushed = bool(seg.flags & PSH)
     options = seg.header_length - HEADER_LENGTH
-    note_text(ctx, tcb, len(seg.text), segment_size, options, pushed, memory, now)
+    note_text(ctx, tcb, len(seg.text), segment_size, options, seg.flags, memory, now)
     ecn.on_text(tcb, seg)
     if tcb.reassembly:
         _fill_gap(ctx, tcb, tcb.reassembly)
@@ -136,7 +135,7 @@ def note_text(
     length: int,
     segment_size: int,
     options: int,
-    pushed: bool,
+    flags: int,
     memory: Memory,
     now: Instant,
 ) -> None:
@@ -145,7 +144,7 @@ def note_text(
     size = segment_size or length
     if size > acks.rcv_mss:
         receive_space.learn_share(tcb, length, memory.charge)
-    acks.on_text(tcb, size, options, pushed, now)
+    acks.on_text(tcb, size, options, flags, now)
     receive_space.measure_by_window(tcb, now)
     if length >= GROWING_LENGTH:
         receive_space.offer_more(tcb, ctx.config, length, memory.charge, held(tcb))
@@ -163,6 +162,8 @@ def _fill_gap(ctx: Context, tcb: Tcb, queue: ReassemblyQueue) -> None:
             surplus = sub(tcb.rcv_nxt, piece.left)
             text = memoryview(piece.text)[surplus:]
             append_text(tcb, text, piece.memory, alone=bool(surplus))
+    if tcb.fin_beyond == tcb.rcv_nxt:
+        return  # the FIN forgets it all, once the ACK has left that is due to it
     if not queue:
         # RFC 5681 §4.2: an ACK is sent at once "when the incoming segment fills in all or part of
         # a gap in the sequence space". Like Linux: all of the gaps.
@@ -184,7 +185,7 @@ def _receive_out_of_order(
     if size > tcb.acks.rcv_mss:
         receive_space.learn_share(tcb, length, memory.charge)
     options = seg.header_length - HEADER_LENGTH
-    tcb.acks.estimate_size(tcb, size, options, bool(seg.flags & PSH))
+    tcb.acks.estimate_size(tcb, size, options, seg.flags)
     ecn.on_text(tcb, seg)
     if not make_room(ctx, tcb, seg.seq):
         ctx.counters["TcpExtTCPOFODrop"] += 1
@@ -196,10 +197,10 @@ def _receive_out_of_order(
     ack_compression.before_block(ctx, tcb, seg.seq, seg.end, now)
     queue = tcb.reassembly = tcb.reassembly or ReassemblyQueue()
     in_use, octets = held(tcb), queue.octets
-    duplicate = queue.insert(seg.seq, seg.text, memory, tcb.rcv_nxt)
+    duplicate = _with_fin(tcb, seg, queue.insert(seg.seq, seg.text, memory, tcb.rcv_nxt))
     tcb.duplicate_text = None
     if duplicate:
-        report_duplicate(ctx, tcb, _with_fin(tcb, seg, duplicate))
+        report_duplicate(ctx, tcb, duplicate)
     if tcb.sack_permitted:
         note_range(tcb, seg.seq, seg.end)
         if (held(tcb), queue.octets) != (in_use, octets):
@@ -209,9 +210,9 @@ def _receive_out_of_order(
         receive_space.grow(tcb, tcb.receive_space.taken_before, ctx.config)
 
 
-def _with_fin(tcb: Tcb, seg: Segment, duplicate: SackBlock) -> SackBlock:
-    """Count a FIN that came again, too, with the text in front of it."""
-    end = seg.end
-    if seg.flags & FIN and tcb.fin_beyond == duplicate.right == add(end, -1):
-        return duplicate._replace(right=end)
-    return duplicate
+def _with_fin(tcb: Tcb, seg: Segment, duplicate: SackBlock | None) -> SackBlock | None:
+    """Count the number of a FIN, too, that a segment brings again, or text in its place."""
+    fin = tcb.fin_beyond
+    if fin is None or lt(fin, seg.seq) or not gt(seg.end, fin):
+        return duplicate
+    return extended(duplicate, SackBlock(fin, add(fin, 1)))
