@@ -183,7 +183,7 @@ class ExpressLane:
         now: Instant,
     ) -> bool:
         """Hand a segment that is not what was expected to the layer of TCP; False: decline."""
-        if tcb.state is State.TIME_WAIT or tcb.options.min_ttl:
+        if tcb.state is State.TIME_WAIT or tcb.options.min_ttl or tcb.text_followers:
             return False
         options = Options(None, None, False, Timestamps(stamp, echo), ())
         seg = Segment(*ends, options, memoryview(octets)[_LENGTH:], tos, _TCP_LENGTH)

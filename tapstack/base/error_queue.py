@@ -37,6 +37,8 @@ class QueuedError(NamedTuple):
     """What met the error, as far as it is known."""
     at: Instant | None = None
     """When it happened, if somebody asked for that."""
+    tells_statistics: bool = False
+    """Whether the payload is how the connection stood then (SOF_TIMESTAMPING_OPT_STATS)."""
 
     def follows(self, other: QueuedError) -> bool:
         """Tell whether both are completions, and the other's numbers come before."""

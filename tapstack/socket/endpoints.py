@@ -7,7 +7,8 @@ from errno import EPROTONOSUPPORT, ESOCKTNOSUPPORT
 
 from tapstack.base.errors import os_error
 from tapstack.socket.contract import SocketEndpoint
-from tapstack.socket.messages import DatagramEndpoint, RawEndpoint
+from tapstack.socket.datagrams import DatagramEndpoint
+from tapstack.socket.raw_messages import RawEndpoint
 from tapstack.socket.stream import StreamEndpoint
 from tapstack.stack import Stack
 

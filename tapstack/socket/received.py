@@ -20,7 +20,7 @@ from tapstack.socket.flags import MSG_ERRQUEUE, MSG_TRUNC
 from tapstack.socket.ip_options import IP, IP_PKTINFO, IP_RECVERR
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.scattered import Item
-from tapstack.socket.timestamping import Timestamping
+from tapstack.socket.timestamping import SCM_TIMESTAMPING_OPT_STATS, Timestamping
 from tapstack.socket.udp_options import SOL_UDP, UDP_GRO
 from tapstack.stack import Stack
 
@@ -78,7 +78,10 @@ def _control_of_error(
     at = error.at if error.origin != ORIGIN_ICMP or timestamping.is_of_arrivals else None
     if at is not None or timestamping.unit:
         # As Linux: where nobody took the time when it happened, it is when the user hears of it.
-        yield from timestamping.tell_of_error((now if at is None else at) + epoch)
+        times = timestamping.tell_of_error((now if at is None else at) + epoch)
+        yield from times
+        if error.tells_statistics and times:
+            yield constants.SOL_SOCKET, SCM_TIMESTAMPING_OPT_STATS, error.payload
     told = structs.EXTENDED_ERROR.pack(
         error.errno, error.origin, error.type, error.code, error.info, error.data
     )

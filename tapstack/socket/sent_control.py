@@ -15,11 +15,12 @@ from tapstack.base.datagram_socket import Manner
 from tapstack.base.errors import os_error
 from tapstack.socket.ip_options import IP, IP_PKTINFO
 from tapstack.socket.scattered import Item
-from tapstack.socket.timestamping import SO_TIMESTAMPING, TX_KINDS
+from tapstack.socket.timestamping import SCM_TS_OPT_ID, SO_TIMESTAMPING, TX_KINDS
 from tapstack.socket.udp_options import SOL_UDP, UDP_SEGMENT
 
 _SO = constants.SOL_SOCKET
 _INT, _SHORT, _CHAR, _PKTINFO = 4, 2, 1, 12
+_UNSIGNED = 0xFFFFFFFF
 _PASSED_OVER = (
     constants.SCM_RIGHTS,
     constants.SCM_CREDENTIALS,
@@ -41,6 +42,8 @@ class SentControl:
     """Octets of each datagram that it is cut into (UDP_SEGMENT); None: the socket's."""
     timestamps: int | None = None
     """Of which SOF_TIMESTAMPING_TX_… its user wants to be told; None: as of others."""
+    number: int | None = None
+    """By which number he is to be told of it (SCM_TS_OPT_ID); None: the next one."""
 
     @property
     def manner(self) -> Manner:
@@ -57,7 +60,9 @@ def read_control(items: Sequence[Item], *, of_datagram: bool) -> SentControl:
         return NOTHING_SAID
     said = SentControl()
     for level, kind, data in items:
-        if level == _SO:
+        if (level, kind) == (_SO, SCM_TS_OPT_ID) and of_datagram:
+            said.number = _int(data) & _UNSIGNED
+        elif level == _SO:
             _read_of_socket(said, kind, data)
         elif level == IP and of_datagram:
             _read_of_ip(said, kind, data)

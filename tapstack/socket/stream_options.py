@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket as constants
 from collections.abc import Callable
 from errno import EINVAL, ENOENT, ENOTCONN
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tapstack.base.errors import os_error
@@ -30,7 +31,9 @@ from tapstack.socket.timestamping import (
     OPT_ID,
     OPT_ID_TCP,
     SO_TIMESTAMPING,
+    SO_TIMESTAMPING_NEW,
     get_flags,
+    get_flags_if_new,
     read_flags,
 )
 from tapstack.tcp import transmit_timestamps
@@ -199,7 +202,7 @@ def _set_inq(target: StreamEndpoint, value: Value) -> None:
     target.kept.inq = _yes_or_no(target, options.number(value))
 
 
-def _set_timestamping(target: StreamEndpoint, value: Value) -> None:
+def _set_timestamping(target: StreamEndpoint, value: Value, *, is_new: bool = False) -> None:
     """Set SO_TIMESTAMPING; octets can only be counted on a connection."""
     stamps, wanted, tcb = target.kept.timestamping, read_flags(value), target.tcb
     if wanted & OPT_ID and not stamps.flags & OPT_ID:
@@ -208,7 +211,7 @@ def _set_timestamping(target: StreamEndpoint, value: Value) -> None:
         transmit_timestamps.count_from(tcb, next_octet=bool(wanted & OPT_ID_TCP))
     elif stamps.flags & ~wanted & OPT_ID and tcb is not None:
         transmit_timestamps.count_no_more(tcb)
-    stamps.flags = wanted
+    stamps.flags, stamps.is_new = wanted, is_new
 
 
 def _fin_patience(target: StreamEndpoint) -> int:
@@ -320,6 +323,10 @@ SOCKET_OPTIONS: Table = {
     (_TCP, TCP_THIN_DUPACK): Option(lambda _: 0, _pass_over),
     (_SO, SO_TIMESTAMPING): Option(
         lambda target: get_flags(target.kept.timestamping), _set_timestamping
+    ),
+    (_SO, SO_TIMESTAMPING_NEW): Option(
+        lambda target: get_flags_if_new(target.kept.timestamping),
+        partial(_set_timestamping, is_new=True),
     ),
     (_TCP, TCP_INQ): Option(lambda target: int(target.kept.inq), _set_inq),
     (_TCP, TCP_CC_INFO): options.read_only(lambda _: b""),

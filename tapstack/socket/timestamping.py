@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket as constants
 from dataclasses import dataclass
 from errno import EINVAL, ENOMSG, EOPNOTSUPP
+from functools import partial
 from struct import Struct
 
 from tapstack.base.contracts import Buffer
@@ -23,6 +24,9 @@ from tapstack.tcp.transmit_timestamps import Moment, Wish
 
 _SO = constants.SOL_SOCKET
 SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING = 29, 35, 37  # <asm-generic/socket.h>
+SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW, SO_TIMESTAMPING_NEW = 63, 64, 65
+"""The same, with times of 64 bits on any machine: what is told by them is laid out alike here."""
+SCM_TIMESTAMPING_OPT_STATS, SCM_TS_OPT_ID = 54, 81
 # <linux/net_tstamp.h>: SOF_TIMESTAMPING_…
 TX_HARDWARE, TX_SOFTWARE, RX_SOFTWARE, SOFTWARE = 1 << 0, 1 << 1, 1 << 3, 1 << 4
 OPT_ID, TX_SCHED, TX_ACK, OPT_TSONLY = 1 << 7, 1 << 8, 1 << 9, 1 << 11
@@ -32,6 +36,7 @@ TX_KINDS = TX_HARDWARE | TX_SOFTWARE | TX_SCHED | TX_ACK
 _ALL = (1 << 19) - 1
 _settings = Struct("@ii")  # struct so_timestamping
 _MICROSECONDS, _NANOSECONDS = 1, 1000
+_LENIENT = _MICROSECONDS, True
 
 
 _MOMENTS = (
@@ -49,6 +54,8 @@ class Timestamping:
     """SO_TIMESTAMP (1) or SO_TIMESTAMPNS (1000), in units a µs; 0: neither."""
     flags: int = 0
     """SO_TIMESTAMPING."""
+    is_new: bool = False
+    """Whether what is told goes by the names of SO_TIMESTAMP…_NEW: one option decides for all."""
     next_number: int = 0
     """The number of the next datagram that is told of (SOF_TIMESTAMPING_OPT_ID)."""
 
@@ -63,16 +70,24 @@ class Timestamping:
         if not asked & TX_KINDS:
             return None
         moments = frozenset(moment for flag, moment in _MOMENTS if asked & flag)
-        return Wish(moments, with_text=not self.flags & OPT_TSONLY)
+        return Wish(
+            moments,
+            with_text=not self.flags & OPT_TSONLY,
+            with_statistics=bool(self.flags & OPT_STATS),
+        )
 
-    def departures(self, kinds: int | None, data: Buffer, now: Instant) -> list[QueuedError]:
-        """Make what is told of a datagram that was sent: it leaves as soon as it is scheduled."""
+    def departures(
+        self, kinds: int | None, number: int | None, data: Buffer, now: Instant
+    ) -> list[QueuedError]:
+        """Make what is told of a datagram that was sent: it leaves as soon as it is scheduled.
+
+        By the number that its sender gave it; None: the next one.
+        """
         wish = self.wish(kinds)
         if wish is None:
             return []
-        number = 0
-        if self.flags & OPT_ID:
-            number, self.next_number = self.next_number, self.next_number + 1
+        if number is None:
+            number = self._take_number() if self.flags & OPT_ID else 0
         payload = bytes(data) if wish.with_text else b""
         return [
             QueuedError(
@@ -81,6 +96,10 @@ class Timestamping:
             for moment in (Moment.SCHEDULED, Moment.SENT)
             if moment in wish.moments
         ]
+
+    def _take_number(self) -> int:
+        number, self.next_number = self.next_number, self.next_number + 1
+        return number
 
     @property
     def is_of_arrivals(self) -> bool:
@@ -98,30 +117,50 @@ class Timestamping:
     def _items(self, at: Instant, wanted: int) -> list[Item]:
         items: list[Item] = []
         if self.unit:
-            kind = SO_TIMESTAMP if self.unit == _MICROSECONDS else SO_TIMESTAMPNS
             seconds, rest = divmod(at, SECOND)
-            items.append((_SO, kind, structs.TIMEVAL.pack(seconds, rest * self.unit)))
+            stamp = structs.TIMEVAL.pack(seconds, rest * self.unit)
+            items.append((_SO, _KINDS[self.unit, self.is_new], stamp))
         if self.flags & wanted == wanted:
-            items.append(_report(at))
+            items.append(self._report(at))
         return items
 
+    def _report(self, at: Instant) -> Item:
+        """Make SCM_TIMESTAMPING of an instant: in software, and twice nothing for the hardware."""
+        stamps = structs.pack_timespec(at) + bytes(2 * structs.TIMESPEC.size)
+        return _SO, SO_TIMESTAMPING_NEW if self.is_new else SO_TIMESTAMPING, stamps
 
-def _report(at: Instant) -> Item:
-    """Make SCM_TIMESTAMPING of an instant: in software, and twice nothing for the hardware's."""
-    stamps = structs.pack_timespec(at) + bytes(2 * structs.TIMESPEC.size)
-    return _SO, SO_TIMESTAMPING, stamps
+
+_KINDS = {
+    (_MICROSECONDS, False): SO_TIMESTAMP,
+    (_MICROSECONDS, True): SO_TIMESTAMP_NEW,
+    (_NANOSECONDS, False): SO_TIMESTAMPNS,
+    (_NANOSECONDS, True): SO_TIMESTAMPNS_NEW,
+}
+"""What tells when something was received, by its unit, and whether it is a new one."""
 
 
-def _unit_option(unit: int) -> Option:
+def _unit_option(unit: int, is_new: bool) -> Option:
     def set_it(target: Timestamping, value: Value) -> None:
         target.unit = unit if options.number(value) else 0
+        if target.unit:
+            target.is_new = is_new
 
-    return Option(lambda target: int(target.unit == unit), set_it)
+    def get_it(target: Timestamping) -> int:
+        # As Linux: the new one of microseconds does not ask which of both was set.
+        of_unit = target.unit == unit or (target.unit != 0 and (unit, is_new) == _LENIENT)
+        return int(of_unit and target.is_new == is_new)
+
+    return Option(get_it, set_it)
 
 
 def get_flags(target: Timestamping) -> Value:
     """Tell SO_TIMESTAMPING."""
     return _settings.pack(target.flags, 0)
+
+
+def get_flags_if_new(target: Timestamping) -> Value:
+    """Tell SO_TIMESTAMPING_NEW: like Linux, only who set the new one finds something there."""
+    return _settings.pack(target.flags if target.is_new else 0, 0)
 
 
 def read_flags(value: Value) -> int:
@@ -136,15 +175,15 @@ def read_flags(value: Value) -> int:
     return wanted
 
 
-def _set_flags(target: Timestamping, value: Value) -> None:
+def _set_flags(target: Timestamping, value: Value, *, is_new: bool = False) -> None:
     wanted = read_flags(value)
     if wanted & ~target.flags & OPT_ID:
         target.next_number = 0
-    target.flags = wanted
+    target.flags, target.is_new = wanted, is_new
 
 
 TIMESTAMPING_OPTIONS: Table = {
-    (_SO, SO_TIMESTAMP): _unit_option(_MICROSECONDS),
-    (_SO, SO_TIMESTAMPNS): _unit_option(_NANOSECONDS),
+    **{(_SO, kind): _unit_option(*of_it) for of_it, kind in _KINDS.items()},
     (_SO, SO_TIMESTAMPING): Option(get_flags, _set_flags),
+    (_SO, SO_TIMESTAMPING_NEW): Option(get_flags_if_new, partial(_set_flags, is_new=True)),
 }

@@ -199,7 +199,7 @@ def _let_go(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> Acknowledged
     tcb.retransmits = 0
     tcb.soft_error = 0
     if tcb.text_followers:
-        hear_acknowledged(ctx, tcb, news.now)
+        hear_acknowledged(ctx, tcb, news.now, news.delivered, acked.segments)
     return acked
 
 

@@ -154,7 +154,14 @@ class HeldPieces(SendPieces):
         """Give the ends of what will be told of."""
         return [mark.end for mark in self._marks if le(mark.end, ack)]
 
-    def on_acknowledged(self, ctx: Context, tcb: Tcb, ack: int, now: Instant) -> None:  # noqa: ARG002
+    def on_acknowledged(
+        self,
+        ctx: Context,
+        tcb: Tcb,
+        ack: int,
+        arrived: int,  # noqa: ARG002
+        now: Instant,  # noqa: ARG002
+    ) -> None:
         """Tell of text that was acknowledged."""
         while self._paddings and le(self._paddings[0][0], ack):
             self.padding -= self._paddings.popleft()[1]

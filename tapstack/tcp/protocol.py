@@ -36,6 +36,7 @@ from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.short_text import send_short_text
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.time_to_live import came_too_far
 from tapstack.tcp.time_wait import time_wait_state
 from tapstack.tcp.transmission import (
     build_segment_header,
@@ -43,7 +44,7 @@ from tapstack.tcp.transmission import (
     sequence_of_ack,
     transmit,
 )
-from tapstack.tcp.transmit_timestamps import Wish
+from tapstack.tcp.transmit_timestamps import Wish, note_ttl
 from tapstack.tcp.urgent import UrgentOctet, is_at_mark
 from tapstack.tcp.user_options import UserOptions
 from tapstack.tcp.user_settings import option_changed
@@ -106,8 +107,10 @@ class Tcp:
             tcb = self._dispatch_to_listener(datagram, seg, now)
             if tcb is None:
                 return
-        elif _came_too_far(ctx, tcb.options, datagram):
+        elif came_too_far(ctx, tcb.options, datagram):
             return
+        if tcb.text_followers:
+            note_ttl(tcb, datagram.ttl)
         if tcb.state is State.TIME_WAIT:
             time_wait_state(ctx, tcb, datagram, seg, now)
         else:
@@ -135,7 +138,7 @@ class Tcp:
         ctx = self._ctx
         listener = ctx.connections.find_listener(datagram.destination, seg.destination_port)
         if listener is not None:
-            if _came_too_far(ctx, listener.options, datagram):
+            if came_too_far(ctx, listener.options, datagram):
                 return None
             return listen_state(ctx, listener, datagram, seg, now)
         closed_state(ctx, datagram, seg)
@@ -385,11 +388,3 @@ class Tcp:
     def bound_ports(self) -> int:
         """Count the local ports that are held."""
         return self._ctx.connections.bound_ports
-
-
-def _came_too_far(ctx: Context, options: UserOptions, datagram: Datagram) -> bool:
-    """Tell whether a datagram crossed more routers than its user takes text from (RFC 5082)."""
-    if datagram.ttl >= options.min_ttl:
-        return False
-    ctx.counters["TcpExtTCPMinTTLDrop"] += 1
-    return True

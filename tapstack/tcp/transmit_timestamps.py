@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import Buffer
 from tapstack.base.error_queue import ORIGIN_TIMESTAMPING, QueuedError
 from tapstack.base.units import Instant
+from tapstack.tcp import timestamp_statistics
 from tapstack.tcp.seq import add, ge, le, lt, sub
 from tapstack.tcp.text_followers import tell
 
@@ -43,6 +44,8 @@ class Wish:
     moments: frozenset[Moment]
     with_text: bool = True
     """Whether with a copy of what was sent."""
+    with_statistics: bool = False
+    """Whether with how the connection stands, instead."""
 
 
 @dataclass(slots=True)
@@ -52,6 +55,8 @@ class _Mark:
     wish: Wish
     text: bytes = b""
     """What was last sent of it, for who wants a copy."""
+    departed: Instant = 0
+    """When it was last sent."""
 
 
 @dataclass(slots=True)
@@ -61,6 +66,8 @@ class TransmitTimestamps:
     base: int | None = None
     """The sequence number that octets are counted from; None: they are not."""
     marks: deque[_Mark] = field(default_factory=deque)
+    ttl: int = 0
+    """Of the datagram that came last."""
 
     def on_transmitted(
         self, ctx: Context, tcb: Tcb, seq: int, text: list[Buffer], now: Instant
@@ -69,18 +76,25 @@ class TransmitTimestamps:
         end = add(seq, sum(map(len, text)))
         for mark in self.marks:
             if le(seq, mark.seq) and lt(mark.seq, end):
-                mark.text = b"".join(text) if mark.wish.with_text else b""
-                self._tell(ctx, tcb, mark, Moment.SCHEDULED, now)
-                self._tell(ctx, tcb, mark, Moment.SENT, now)
+                mark.text, mark.departed = b"".join(text) if mark.wish.with_text else b"", now
+                told = mark.text
+                if mark.wish.with_statistics:
+                    told = timestamp_statistics.of_departure(tcb, seq, now)
+                self._tell(ctx, tcb, mark, Moment.SCHEDULED, told, now)
+                self._tell(ctx, tcb, mark, Moment.SENT, told, now)
 
-    def stops_before(self, ack: int) -> Sequence[int]:  # noqa: ARG002
-        """Hold nobody up."""
-        return ()
+    def stops_before(self, ack: int) -> Sequence[int]:
+        """Give the ends of what will be told of, as what had arrived by then is told, too."""
+        return [add(mark.seq, 1) for mark in self.marks if lt(mark.seq, ack)]
 
-    def on_acknowledged(self, ctx: Context, tcb: Tcb, ack: int, now: Instant) -> None:
+    def on_acknowledged(self, ctx: Context, tcb: Tcb, ack: int, arrived: int, now: Instant) -> None:
         """Tell of text that was acknowledged."""
         while self.marks and lt(self.marks[0].seq, ack):
-            self._tell(ctx, tcb, self.marks.popleft(), Moment.ACKNOWLEDGED, now)
+            mark = self.marks.popleft()
+            told = mark.text
+            if mark.wish.with_statistics:
+                told = timestamp_statistics.of_arrival(tcb, arrived, mark.departed, self.ttl, now)
+            self._tell(ctx, tcb, mark, Moment.ACKNOWLEDGED, told, now)
 
     def on_joined(self, seq: int, end: int) -> None:
         """Forget all but the last octet that would be told of: it is told of for all of them."""
@@ -91,12 +105,20 @@ class TransmitTimestamps:
     def on_end(self, ctx: Context, tcb: Tcb) -> None:
         """Tell nothing: nothing happens to the text any more."""
 
-    def _tell(self, ctx: Context, tcb: Tcb, mark: _Mark, moment: Moment, now: Instant) -> None:
+    def _tell(
+        self, ctx: Context, tcb: Tcb, mark: _Mark, moment: Moment, payload: bytes, now: Instant
+    ) -> None:
         if moment not in mark.wish.moments:
             return
         number = 0 if self.base is None else sub(mark.seq, self.base)
         told = QueuedError(
-            ENOMSG, ORIGIN_TIMESTAMPING, info=moment, data=number, payload=mark.text, at=now
+            ENOMSG,
+            ORIGIN_TIMESTAMPING,
+            info=moment,
+            data=number,
+            payload=payload,
+            at=now,
+            tells_statistics=mark.wish.with_statistics,
         )
         tell(ctx, tcb, told)
 
@@ -110,6 +132,13 @@ def count_from(tcb: Tcb, *, next_octet: bool) -> None:
 def count_no_more(tcb: Tcb) -> None:
     """Count octets no more."""
     _of(tcb).base = None
+
+
+def note_ttl(tcb: Tcb, ttl: int) -> None:
+    """Hear what TTL a datagram came with, for who tells of it."""
+    for follower in tcb.text_followers:
+        if isinstance(follower, TransmitTimestamps):
+            follower.ttl = ttl
 
 
 def expect_wish(tcb: Tcb) -> None:

@@ -14,7 +14,9 @@ from tests.socket.both_calls import Recorder, compare
 
 SO, IP, TIMESTAMP, TIMESTAMPNS, TIMESTAMPING, RECVERR = socket.SOL_SOCKET, 0, 29, 35, 37, 11
 TX_SOFTWARE, RX_SOFTWARE, SOFTWARE, OPT_ID, TX_SCHED = 1 << 1, 1 << 3, 1 << 4, 1 << 7, 1 << 8
-TX_ACK, OPT_TSONLY, OPT_ID_TCP = 1 << 9, 1 << 11, 1 << 16
+TX_ACK, OPT_TSONLY, OPT_STATS, OPT_ID_TCP = 1 << 9, 1 << 11, 1 << 12, 1 << 16
+TIMESTAMP_NEW, TIMESTAMPNS_NEW, TIMESTAMPING_NEW = 63, 64, 65
+STATISTICS, TS_OPT_ID = 54, 81
 EVERYTHING = TX_SOFTWARE | TX_SCHED | TX_ACK | SOFTWARE | OPT_ID | OPT_TSONLY
 SENT, SCHEDULED, ACKNOWLEDGED = 0, 1, 2
 ERRQUEUE, MORE, ERR = socket.MSG_ERRQUEUE, socket.MSG_MORE, 8
@@ -111,6 +113,84 @@ def of_datagrams(do: Recorder) -> None:
     drain(do, one, 2)
 
 
+def by_number(do: Recorder) -> None:
+    one, _ = do.datagrams()
+    number = SO, TS_OPT_ID, struct.pack("I", 0xFFFFFFF0)
+    do.sendmsg(one, [b"abc"], [number], 0, None)
+    do.setsockopt(one, SO, TIMESTAMPING, flags(TX_SOFTWARE | OPT_TSONLY | OPT_ID))
+    for control in ([number], [], [(SO, TS_OPT_ID, b"\1")]):
+        do.sendmsg(one, [b"abc"], control, 0, None)
+    drain(do, one, 2)
+    client, _ = do.pair()
+    do.setsockopt(client, SO, TIMESTAMPING, flags(TX_SOFTWARE | OPT_TSONLY | OPT_ID))
+    do.sendmsg(client, [b"abc"], [number], 0, None)
+
+
+def new_names(do: Recorder) -> None:
+    names = TIMESTAMP, TIMESTAMPNS, TIMESTAMP_NEW, TIMESTAMPNS_NEW
+    both = TIMESTAMPING, TIMESTAMPING_NEW
+    for kind in (1, 2):
+        fd = do.socket(2, kind, 0)
+        settings = [(name, on) for name in names for on in (1, 0)]
+        settings += [(name, 1) for name in names[::-1]] + [(name, 0) for name in names]
+        settings += [(name, SOFTWARE | RX_SOFTWARE) for name in (*both, *both[:1])]
+        for name, value in settings:
+            do.setsockopt(fd, SO, name, flags(value))
+            for each in (*names, *both):
+                do.getsockopt(fd, SO, each, 8)
+
+
+def told_by_new_names(do: Recorder) -> None:
+    for name in (TIMESTAMP, TIMESTAMP_NEW, TIMESTAMPNS, TIMESTAMPNS_NEW):
+        for flags_name in (TIMESTAMPING, TIMESTAMPING_NEW):
+            one, other = do.datagrams()
+            do.setsockopt(other, SO, name, flags(1))
+            do.setsockopt(other, SO, flags_name, flags(RX_SOFTWARE | SOFTWARE | TX_SOFTWARE))
+            do.send(one, b"abc", 0)
+            do.arrived(other)
+            received = do._calls.recvmsg(other, 3, 400, 0)
+            do.note([(level, kind, len(data)) for level, kind, data in received[2]])
+            do.send(other, b"", 0)
+            do.arrived(other, events=ERR)
+            received = do._calls.recvmsg(other, 0, 400, ERRQUEUE)
+            do.note([(level, kind, len(data)) for level, kind, data in received[2]])
+
+
+DEPEND_ON_TIME = {1, 2, 3, 6, 7, 8, 10, 22, 25}
+"""TCP_NLA_BUSY, _RWND_LIMITED, _SNDBUF_LIMITED, _PACING_RATE, _DELIVERY_RATE, _SND_CWND, ..."""
+
+
+def statistics(octets: bytes) -> list[tuple[int, int, int]]:
+    """Read netlink attributes: the number, the length and the value of each."""
+    read = []
+    while octets:
+        length, number = struct.unpack_from("HH", octets)
+        read.append((number, length, int.from_bytes(octets[4:length], "little")))
+        octets = octets[(length + 3) & ~3 :]
+    return read
+
+
+def with_statistics(do: Recorder) -> None:
+    client, server = do.pair()
+    do.setsockopt(client, SO, TIMESTAMPING, flags(EVERYTHING | OPT_STATS))
+    for size in (1000, 100):
+        do.write(client, bytes(size))
+        do.arrived(server)
+        do.read(server, size)
+        do.acknowledged(client)
+    for _ in range(6):
+        data, name, control, told = do._calls.recvmsg(client, 400, 800, ERRQUEUE)
+        do.note((name, told, [(level, kind, len(data)) for level, kind, data in control]))
+        (octets,) = (each for _, kind, each in control if kind == STATISTICS)
+        assert bytes(data) == octets
+        for number, length, value in statistics(octets):
+            do.note((number, length, None if number in DEPEND_ON_TIME else value))
+    one, _ = do.datagrams()
+    do.setsockopt(one, SO, TIMESTAMPING, flags(EVERYTHING | OPT_STATS))
+    do.send(one, b"abc", 0)
+    drain(do, one, 2)
+
+
 def what_cannot_be(do: Recorder) -> None:
     fresh, listener = do.socket(2, 1, 0), do.listener()
     udp = do.socket(2, 2, 0)
@@ -131,6 +211,10 @@ def what_cannot_be(do: Recorder) -> None:
         counted_from_the_next,
         joined,
         of_datagrams,
+        by_number,
+        new_names,
+        told_by_new_names,
+        with_statistics,
         what_cannot_be,
     ],
 )
@@ -195,6 +279,29 @@ def test_what_is_sent_is_acknowledged_a_round_trip_later(ends: Ends) -> None:
     moment, number, at = told[2]
     assert (moment, number) == (ACKNOWLEDGED, 999)
     assert at >= now + 2 * DELAY
+
+
+def test_how_the_connection_stands_is_told_with_each_time(ends: Ends) -> None:
+    fd, _ = ends.connect()
+    ends.world.run_for(DELAY)
+    ends.client.setsockopt(fd, SO, TIMESTAMPING, flags(EVERYTHING | OPT_STATS))
+    now = ends.world.now
+    ends.client.write(fd, bytes(1000))
+    ends.world.run_for(SECOND)
+    told = []
+    for _ in (SCHEDULED, SENT, ACKNOWLEDGED):
+        octets = ends.client.recvmsg(fd, 0, 400, ERRQUEUE).control[1][2]
+        told.append({number: value for number, _, value in statistics(octets)})
+    scheduled, sent, acknowledged = told
+    busy, min_rtt, queued, delivered, srtt, unsent, departure, ttl = 1, 10, 13, 16, 22, 24, 25, 26
+    assert scheduled == sent
+    assert (sent[busy], sent[queued], sent[unsent], sent[delivered]) == (0, 1000, 1000, 1)
+    assert sent[min_rtt] == sent[srtt] == 2 * DELAY
+    assert sent[departure] == acknowledged[departure] == now * 1000
+    assert acknowledged[busy] >= 2 * DELAY
+    assert (acknowledged[queued], acknowledged[unsent], acknowledged[delivered]) == (0, 0, 2)
+    assert ttl not in sent
+    assert acknowledged[ttl] == 64
 
 
 def test_each_write_is_told_of_by_its_last_octet(ends: Ends) -> None:

@@ -30,8 +30,8 @@ _ERROR_FIELDS = {
 """Of a struct sock_extended_err, with their bits."""
 _TIMESTAMPS = 3 * TIMESPEC.size
 """Octets of a struct scm_timestamping: the first of its times is the software's."""
-_ANY = 64
-"""Octets for data that do not matter."""
+_ANY = 400
+"""Octets for data that do not matter: none are longer (SCM_TIMESTAMPING_OPT_STATS has 256)."""
 
 Cmsg = tuple[int, int, bytes]
 

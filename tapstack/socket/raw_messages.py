@@ -1,0 +1,86 @@
+"""SOCK_RAW: the attempts of a raw socket (raw(7)).
+
+Not done here: what UDP sockets have, too (`messages.py`); IP.
+"""
+
+from __future__ import annotations
+
+import socket as constants
+from collections.abc import Sequence
+from errno import ENOTCONN, EOPNOTSUPP
+from typing import ClassVar
+
+from tapstack.base.address import Endpoint
+from tapstack.base.contracts import Buffer
+from tapstack.base.errors import os_error
+from tapstack.base.units import Instant
+from tapstack.ip.raw import RawSockets
+from tapstack.socket import options
+from tapstack.socket.ip_options import number
+from tapstack.socket.kept_options import SO_ZEROCOPY
+from tapstack.socket.messages import MESSAGE_OPTIONS, MessageEndpoint
+from tapstack.socket.options import Option, Table, Value
+from tapstack.socket.scattered import Item
+from tapstack.stack import Stack
+
+_SO = constants.SOL_SOCKET
+
+
+def _refuse_zerocopy(_: object, value: Value) -> None:
+    """Linux has it for UDP and TCP alone. Raises: OSError with EOPNOTSUPP, EINVAL."""
+    number(value)
+    raise os_error(EOPNOTSUPP)
+
+
+class RawEndpoint(MessageEndpoint):
+    """One raw socket; its addresses have no port."""
+
+    _options: ClassVar[Table] = {
+        **MESSAGE_OPTIONS,
+        (_SO, constants.SO_TYPE): options.read_only(lambda _: int(constants.SOCK_RAW)),
+        (_SO, SO_ZEROCOPY): Option(lambda _: 0, _refuse_zerocopy),
+        (_SO, constants.SO_PROTOCOL): options.read_only(lambda socket: int(socket.protocol)),
+        (constants.IPPROTO_IP, constants.IP_HDRINCL): options.flag("header_included"),
+    }
+
+    def __init__(self, raw: RawSockets, stack: Stack, protocol: int) -> None:
+        super().__init__(raw, raw.open(protocol), stack)
+        self._raw = raw
+
+    def bind(self, local: Endpoint, *, now: Instant) -> None:  # noqa: ARG002
+        """Receive only what is sent to an address. Raises: OSError."""
+        self._check_open()
+        self._raw.bind(self._socket, local.address)
+
+    def connect(self, remote: Endpoint | None, *, now: Instant) -> None:  # noqa: ARG002
+        """Set the other end. Raises: OSError."""
+        self._check_open()
+        self._raw.connect(self._socket, remote.address if remote else None)
+
+    def send(
+        self,
+        data: Buffer,
+        flags: int,
+        to: Endpoint | None,
+        control: Sequence[Item] = (),
+        *,
+        now: Instant,
+    ) -> int:
+        """Send one datagram. Raises: OSError."""
+        said = self._prepare(flags, control)
+        address = to.address if to else None
+        sent = self._raw.send(self._socket, data, address, now, said.manner)
+        self._tell_departure(said, flags, data, now)
+        return sent
+
+    def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
+        """Give the local address."""
+        self._check_open()
+        return Endpoint(self._socket.local, 0)
+
+    def remote(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
+        """Give the other end. Raises: OSError with ENOTCONN."""
+        self._check_open()
+        if not self._socket.remote:
+            raise os_error(ENOTCONN)
+        return Endpoint(self._socket.remote, 0)
