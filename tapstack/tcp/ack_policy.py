@@ -57,7 +57,7 @@ class AckPolicy:
     rcv_mss: int = MIN_RCV_MSS
     """Estimate of the size of the peer's full segments, octets."""
     last_text_at: Instant = 0
-    """When text last arrived."""
+    """When text last arrived, or the SYN-ACK."""
     pushed: bool = False
     """A segment smaller than a full one, or a full one with PSH, came since the last ACK."""
     pushed_again: bool = False

@@ -164,6 +164,7 @@ def _ask_again_soon(tcb: Tcb, now: Instant) -> None:
 def _complete_active_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Take the SYN-ACK: SYN-SENT to ESTABLISHED."""
     become(ctx, tcb, State.ESTABLISHED)
+    tcb.acks.last_text_at = now  # as Linux: who delays its ACK soon answers the SYN-ACK, too
     on_our_syn_acknowledged(ctx, tcb, seg, now)
     if fast_open_client.on_syn_ack(ctx, tcb, seg, now) and seg.flags & FIN:
         take_fin(ctx, tcb, now)

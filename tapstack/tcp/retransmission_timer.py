@@ -33,7 +33,7 @@ class Purpose(Enum):
 
 def arm_retransmission(tcb: Tcb, now: Instant) -> None:
     """Start the RTO anew (RFC 6298 §5.1, 5.3); TCP_USER_TIMEOUT cuts the last one short."""
-    deadline = now + tcb.rto()
+    deadline = now + min(tcb.rto(), tcb.rtt.rto_max)
     if tcb.options.paced:
         deadline += pacing.delay(tcb, now)
     has_timed_out = tcb.retransmits or (tcb.backoff and not tcb.snd_wnd)

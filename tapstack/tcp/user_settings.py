@@ -93,6 +93,8 @@ def _set_congestion(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG0
 
 
 def _set_rto_bounds(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
+    """Heed other bounds from here on; as in Linux, an RTO that is backed off stays as it is."""
+    tcb.rtt.rto, tcb.rto_backoff = tcb.rto(), 0
     tcb.rtt.rto_min = tcb.route.rto_min or tcb.options.rto_min or ctx.config.tcp_rto_min
     tcb.rtt.rto_max = tcb.options.rto_max or ctx.config.tcp_rto_max
 
