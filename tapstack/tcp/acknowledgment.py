@@ -66,6 +66,7 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     sacked = take_sack(ctx, tcb, seg, news)
     _advance(ctx, tcb, seg, news, sacked, now)
     if tcb.ecn:
+        ecn.take_cwr(tcb, seg)
         ecn.take_echo(tcb, seg, news, sacked, predicted=predicted)
     if outstanding and (news.una_advanced or sacked or news.plain):  # a duplicate tells it, too
         tcb.next_hop_confirmed = True

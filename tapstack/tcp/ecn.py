@@ -197,14 +197,22 @@ def hurries(tcb: Tcb) -> bool:
     return tcb.accecn is not None and tcb.accecn.hurries
 
 
+def take_cwr(tcb: Tcb, seg: Segment) -> None:
+    """See whether the peer says that it has reduced its window: our echo ends with that.
+
+    As in Linux, any segment whose ACK is believed may say so, and not new text alone: RFC 3168
+    §6.1.2 has CWR on new text, but who has none to send would be slowed down for good.
+    """
+    if tcb.accecn is None and seg.flags & CWR:
+        tcb.ecn_echo = False
+        tcb.acks.due |= seg.length > 0  # the sender's window may be one segment
+
+
 def on_text(tcb: Tcb, seg: Segment) -> None:
-    """Look at the mark of text that was received for the first time, and at CWR."""
+    """Look at the mark of text that was received for the first time."""
     if not tcb.ecn:
         return
     echoes = tcb.accecn is None
-    if echoes and seg.flags & CWR:
-        tcb.ecn_echo = False
-        tcb.acks.due = True  # the sender's window may be one segment
     if echoes and seg.ecn != NOT_ECT:
         tcb.ecn_seen = True
     if echoes and seg.ecn == CE and not tcb.ecn_echo:
