@@ -100,4 +100,4 @@ def retransmit_without_blame(ctx: Context, tcb: Tcb, segments: list[SentSegment]
         recovery.undo.marker = None
         recovery.frto = False
         recovery.phase = Phase.LOSS
-    ctx.mark_dirty(tcb)
+    ctx.mark_owing(tcb)
