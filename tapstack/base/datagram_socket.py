@@ -75,6 +75,8 @@ class DatagramSocket:
     """As `DatagramSender.send_datagram` has it: what IP_MTU_DISCOVER means."""
     error: int = 0
     """errno of an ICMP error that nobody was told yet."""
+    peek_off: int = -1
+    """SO_PEEK_OFF: octets behind which the next look begins; below 0: it begins at the front."""
     queue: DatagramQueue[Arrival] = field(default_factory=DatagramQueue)
     recverr: bool = False
     """Whether every error is to be queued and told, the soft ones too (IP_RECVERR)."""

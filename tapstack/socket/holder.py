@@ -159,7 +159,7 @@ class SocketObject:
         who waits for datagrams waits for them to come. The queue allows for it (`DatagramQueue`).
         """
         inbox = self._inbox
-        if inbox is None or inbox.error or self._host.refuses:
+        if inbox is None or inbox.error or inbox.peek_off >= 0 or self._host.refuses:
             return None
         arrived = inbox.queue.items
         try:

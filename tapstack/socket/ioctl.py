@@ -11,3 +11,4 @@ SIOCOUTQNSD = 0x894B
 """Octets that were never sent."""
 SIOCATMARK = 0x8905
 """1 when the next octet of the stream is the urgent one: sockatmark(3)."""
+UNACKNOWLEDGED = frozenset({SIOCOUTQ, SIOCOUTQNSD})

@@ -27,7 +27,7 @@ NO_RATE = (1 << 64) - 1
 _rate = Struct("@Q")
 
 # Of <asm-generic/socket.h>: Python 3.10 has no names for them.
-SO_BSDCOMPAT, SO_MAX_PACING_RATE, SO_ZEROCOPY = 14, 47, 60
+SO_BSDCOMPAT, SO_PEEK_OFF, SO_MAX_PACING_RATE, SO_ZEROCOPY = 14, 42, 47, 60
 SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW = 66, 67
 
 
@@ -66,6 +66,8 @@ class Kept:
     """Octets a second."""
     zerocopy: bool = False
     """Heed MSG_ZEROCOPY (SO_ZEROCOPY)."""
+    listened: int = 0
+    """How often it was a listener, and is none any more."""
     remembered: dict[tuple[int, int], int] = field(default_factory=dict)
     """Values of options that nothing here depends on, by level and name."""
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from tapstack.base.address import Endpoint
 from tapstack.base.contracts import READABLE, Buffer
+from tapstack.base.datagram_socket import Arrival
 from tapstack.base.error_queue import completion
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
@@ -54,6 +55,11 @@ class MessageEndpoint(AnyEndpoint):
         self.inbox = socket
         self._read_shut = False
         self._write_shut = False
+
+    @property
+    def is_gathering(self) -> bool:
+        """Tell whether a datagram waits to become complete."""
+        return False
 
     def watched(self) -> object:
         """Give the engine's socket."""
@@ -105,17 +111,25 @@ class MessageEndpoint(AnyEndpoint):
         self._check_open()
         if flags & MSG_ERRQUEUE:
             return take_error_message(self._socket, size, self.kept, self._stack, now)
-        arrival = self._engine.receive_next(self._socket, peek=bool(flags & MSG_PEEK))
+        arrival, begin = self._next_arrival(flags)
         if arrival is None:
             if self._read_shut and not flags & MSG_DONTWAIT:
                 return Message(b"")  # as Linux, only for who would wait
             raise os_error(EAGAIN)
-        cut = arrival.data[:size]
+        cut = arrival.data[begin : begin + size]
+        # As Linux: from behind its front a datagram is cut unless more than its rest is asked for.
+        is_cut = size < len(arrival.data) and size <= len(arrival.data) - begin
         if flags & MSG_TRUNC:
             cut = cut.ljust(len(arrival.data), b"\0")  # its length tells how long it was
         control = control_of(arrival, self.kept, self._stack)
-        told = MSG_TRUNC if size < len(arrival.data) else 0
-        return Message(cut, arrival.origin.source, told, control)
+        return Message(cut, arrival.origin.source, MSG_TRUNC if is_cut else 0, control)
+
+    def _next_arrival(self, flags: int) -> tuple[Arrival | None, int]:
+        """Give the next datagram, or look at it; and the octets of it that are to be passed over.
+
+        Raises: OSError with the pending error, once.
+        """
+        return self._engine.receive_next(self._socket, peek=bool(flags & MSG_PEEK)), 0
 
     def receive_all(
         self,

@@ -16,8 +16,7 @@ from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.ip.raw import RawSockets
 from tapstack.socket import options
-from tapstack.socket.ip_options import number
-from tapstack.socket.kept_options import SO_ZEROCOPY
+from tapstack.socket.kept_options import SO_PEEK_OFF, SO_ZEROCOPY
 from tapstack.socket.messages import MESSAGE_OPTIONS, MessageEndpoint
 from tapstack.socket.options import Option, Table, Value
 from tapstack.socket.scattered import Item
@@ -26,9 +25,14 @@ from tapstack.stack import Stack
 _SO = constants.SOL_SOCKET
 
 
-def _refuse_zerocopy(_: object, value: Value) -> None:
+def _refuse(_: object, value: Value) -> None:
     """Linux has it for UDP and TCP alone. Raises: OSError with EOPNOTSUPP, EINVAL."""
-    number(value)
+    options.number(value)
+    raise os_error(EOPNOTSUPP)
+
+
+def _refuse_to_tell(_: object) -> Value:
+    """Raises: OSError with EOPNOTSUPP."""
     raise os_error(EOPNOTSUPP)
 
 
@@ -38,7 +42,8 @@ class RawEndpoint(MessageEndpoint):
     _options: ClassVar[Table] = {
         **MESSAGE_OPTIONS,
         (_SO, constants.SO_TYPE): options.read_only(lambda _: int(constants.SOCK_RAW)),
-        (_SO, SO_ZEROCOPY): Option(lambda _: 0, _refuse_zerocopy),
+        (_SO, SO_ZEROCOPY): Option(lambda _: 0, _refuse),
+        (_SO, SO_PEEK_OFF): Option(_refuse_to_tell, _refuse),
         (_SO, constants.SO_PROTOCOL): options.read_only(lambda socket: int(socket.protocol)),
         (constants.IPPROTO_IP, constants.IP_HDRINCL): options.flag("header_included"),
     }

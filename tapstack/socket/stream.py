@@ -28,6 +28,7 @@ from tapstack.base.units import MILLISECOND, Instant
 from tapstack.socket import bound_device, options, stream_text
 from tapstack.socket.contract import Message
 from tapstack.socket.flags import MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK
+from tapstack.socket.ioctl import UNACKNOWLEDGED
 from tapstack.socket.options import Value
 from tapstack.socket.received import take_error_message
 from tapstack.socket.scattered import Item
@@ -37,6 +38,7 @@ from tapstack.socket.stream_options import TCP_SAVED_SYN, TCP_TIMESTAMP, table_f
 from tapstack.socket.stream_state import StreamState
 from tapstack.socket.tcp_info import read_info
 from tapstack.tcp.fast_open_client import is_deferred
+from tapstack.tcp.info import skipped_by_listening
 from tapstack.tcp.listener import limit_backlog
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
 from tapstack.tcp.tcb import Tcb
@@ -149,6 +151,8 @@ class StreamEndpoint(StreamState):
             self._stack.report(self._listener, CLOSED)
             self._tcp.stop_listening(self._listener)
             self._listener = self.accept_queue = None
+            self.kept = self.kept.own()
+            self.kept.listened += 1
             if self._binding and self._chosen == ANY_ENDPOINT:
                 self._tcp.release(self._binding)
                 self._binding = None
@@ -277,6 +281,8 @@ class StreamEndpoint(StreamState):
     def ioctl(self, request: int, *, now: Instant) -> int:  # noqa: ARG002
         """Answer what tcp(7) lists. Raises: OSError with EINVAL of a listener, ENOTTY."""
         self._check_open()
+        if request in UNACKNOWLEDGED and not (self._tcb or self._listener or self._past):
+            return skipped_by_listening(self.kept.listened)
         return stream_text.answer(request, self._tcp, self._tcb, self._past, listens=self.listening)
 
     # --- the end ---
@@ -337,7 +343,8 @@ class StreamEndpoint(StreamState):
         if (level, name) == bound_device.KEY:
             return bound_device.name_of(self.kept, self._stack, size)
         if (level, name) == (constants.IPPROTO_TCP, constants.TCP_INFO):
-            return read_info(self._tcp, self._tcb or self._listener, self._past, now)
+            endpoint, listened = self._tcb or self._listener, self.kept.listened
+            return read_info(self._tcp, endpoint, self._past, listened, now)
         if (level, name) == (constants.IPPROTO_TCP, TCP_TIMESTAMP):
             return self._tcb.timestamp_now(now) if self._tcb else now // MILLISECOND
         return options.get_option(*table_for(self, level, name), level, name)

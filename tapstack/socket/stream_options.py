@@ -22,6 +22,7 @@ from tapstack.socket.kept_options import (
     KEPT_BY_STREAMS,
     NO_RATE,
     SO_MAX_PACING_RATE,
+    SO_PEEK_OFF,
     get_rate,
     set_rate,
 )
@@ -38,6 +39,7 @@ from tapstack.socket.timestamping import (
 )
 from tapstack.tcp import transmit_timestamps
 from tapstack.tcp.congestion import ALGORITHMS
+from tapstack.tcp.fast_open_client import is_deferred
 from tapstack.tcp.receive_space import LEAST_CLAMP, size_at_first
 from tapstack.tcp.segment import ECN_MASK
 from tapstack.tcp.state import State
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 _SO, _TCP = constants.SOL_SOCKET, constants.IPPROTO_TCP
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 """Of <asm-generic/socket.h>: like SO_SNDBUF and SO_RCVBUF, without a limit."""
-SO_PEEK_OFF, IP_MINTTL, TCP_TIMESTAMP, TCP_SAVE_SYN, TCP_SAVED_SYN = 42, 21, 24, 27, 28
+IP_MINTTL, TCP_TIMESTAMP, TCP_SAVE_SYN, TCP_SAVED_SYN = 21, 24, 27, 28
 TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE = 30, 33, 34
 TCP_THIN_LINEAR_TIMEOUTS, TCP_THIN_DUPACK, TCP_CC_INFO = 16, 17, 26
 TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_DELACK_MAX_US = 44, 45, 46
@@ -154,10 +156,12 @@ def _set_unsent_low_water(target: UserOptions, value: Value) -> None:
 
 def _segment_size(target: StreamEndpoint) -> int:
     tcb = target.tcb
-    if tcb is not None and tcb.state is not State.CLOSED:
+    if tcb is not None and tcb.state is not State.CLOSED and not is_deferred(tcb):
         return tcb.effective_mss
     asked = target.options.maxseg
-    return asked or (target.config.tcp_mss_default if tcb is None else tcb.effective_mss)
+    if tcb is None or is_deferred(tcb):
+        return asked or target.config.tcp_mss_default
+    return asked or tcb.effective_mss
 
 
 def _check_segment_size(_: StreamEndpoint, wanted: int) -> int:

@@ -26,7 +26,7 @@ from tapstack.socket.flags import (
     MSG_TRUNC,
     MSG_WAITALL,
 )
-from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
+from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, UNACKNOWLEDGED
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.scattered import Item
 from tapstack.tcp.info import skipped_by_dissolving
@@ -197,7 +197,7 @@ def answer(request: int, tcp: Tcp, tcb: Tcb | None, past: Tcb | None, *, listens
         raise os_error(ENOTTY)
     if listens and request != SIOCATMARK:
         raise os_error(EINVAL)
-    if tcb is None and past is not None and request in (SIOCOUTQ, SIOCOUTQNSD):
+    if tcb is None and past is not None and request in UNACKNOWLEDGED:
         in_flight = sub(past.snd_nxt, past.snd_una) if request == SIOCOUTQ else 0
         return in_flight + skipped_by_dissolving(past)
     return int(_REQUESTS[request](tcp, tcb)) if tcb else 0

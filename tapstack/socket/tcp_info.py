@@ -9,7 +9,7 @@ from construct import Construct, Int8un, Int16un, Int32un, Int64un, Struct
 
 from tapstack.base.codec import HeaderCodec
 from tapstack.base.units import Instant
-from tapstack.tcp.info import TcpInfo, info_of_dissolved
+from tapstack.tcp.info import TcpInfo, info_of_dissolved, info_of_past_listener
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.tcb import Tcb
@@ -53,10 +53,14 @@ def pack_tcp_info(info: TcpInfo) -> bytes:
     return CODEC.pack(*(values[name] & mask for name, mask in _LIMITS.items()))
 
 
-def read_info(tcp: Tcp, endpoint: Tcb | Listener | None, past: Tcb | None, now: Instant) -> bytes:
-    """Give the structure of a connection or a listener, or of one that is `past`."""
+def read_info(
+    tcp: Tcp, endpoint: Tcb | Listener | None, past: Tcb | None, listened: int, now: Instant
+) -> bytes:
+    """Give the structure of a connection or a listener, or of what is `past`, or has `listened`."""
     if endpoint is None and past is not None:
         return pack_tcp_info(info_of_dissolved(past, tcp.config))
+    if endpoint is None and listened:
+        return pack_tcp_info(info_of_past_listener(listened, tcp.config))
     return pack_tcp_info(tcp.info(endpoint, now))
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.ack_policy import MIN_RCV_MSS
 from tapstack.tcp.delivery_rate import octets_per_second
+from tapstack.tcp.fast_open_client import is_deferred
+from tapstack.tcp.listener import Listener
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.rtt import INITIAL_RTO
@@ -22,7 +24,6 @@ from tapstack.tcp.user_options import UNPACED
 
 if TYPE_CHECKING:
     from tapstack.tcp.config import TcpConfig
-    from tapstack.tcp.listener import Listener
 
 OPT_TIMESTAMPS, OPT_SACK, OPT_WSCALE, OPT_ECN, OPT_ECN_SEEN, OPT_SYN_DATA = 1, 2, 4, 8, 16, 32
 OPT_TFO_CHILD = 128
@@ -140,6 +141,17 @@ class TcpInfo(NamedTuple):
     """... what was seen of its option: the values of `accecn_state.py`."""
 
 
+def info_of(endpoint: Tcb | Listener | None, config: TcpConfig, now: Instant) -> TcpInfo:
+    """Tell of a connection or a listener; None: of a fresh socket."""
+    if endpoint is None:
+        return info_of_closed(config)
+    if isinstance(endpoint, Listener):
+        return info_of_listener(endpoint, config)
+    if is_deferred(endpoint):
+        return info_of_deferred(config)
+    return info_of_connection(endpoint, now)
+
+
 def info_of_closed(config: TcpConfig) -> TcpInfo:
     """Tell of a socket that has neither connected nor listened."""
     return TcpInfo(
@@ -155,8 +167,20 @@ def info_of_closed(config: TcpConfig) -> TcpInfo:
     )
 
 
+def info_of_deferred(config: TcpConfig) -> TcpInfo:
+    """Tell of a connection whose SYN waits for text: as in Linux, it has made up nothing else.
+
+    Deviation: what Linux then counts as not sent is its initial sequence number.
+    """
+    return info_of_closed(config)._replace(state=STATE_NUMBERS[State.SYN_SENT])
+
+
 def info_of_dissolved(tcb: Tcb, config: TcpConfig) -> TcpInfo:
     """Tell of a socket whose connection was dissolved: as in Linux, some of that is left."""
+    if is_deferred(tcb):
+        return info_of_closed(config)._replace(
+            rcv_mss=MIN_RCV_MSS, notsent_bytes=skipped_by_dissolving(tcb)
+        )
     return info_of_closed(config)._replace(
         retransmits=tcb.retransmits,
         snd_mss=tcb.effective_mss,
@@ -170,6 +194,18 @@ def info_of_dissolved(tcb: Tcb, config: TcpConfig) -> TcpInfo:
         snd_wnd=tcb.snd_wnd,
         rcv_wnd=tcb.rcv_wnd,
     )
+
+
+def info_of_past_listener(times: int, config: TcpConfig) -> TcpInfo:
+    """Tell of a socket that has listened so many times: as in Linux, each was dissolved, too."""
+    return info_of_closed(config)._replace(
+        rcv_mss=MIN_RCV_MSS, notsent_bytes=skipped_by_listening(times)
+    )
+
+
+def skipped_by_listening(times: int) -> int:
+    """Give the octets that then count as never sent: as `skipped_by_dissolving`, of no window."""
+    return 2 * times
 
 
 def skipped_by_dissolving(tcb: Tcb) -> int:

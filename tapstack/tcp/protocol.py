@@ -25,7 +25,7 @@ from tapstack.tcp.fast_open_peers import FastOpenPeers
 from tapstack.tcp.fin_wait_2 import orphan_arrives
 from tapstack.tcp.handshake import closed_state, listen_state, syn_sent_state
 from tapstack.tcp.icmp_errors import icmp_error_arrives
-from tapstack.tcp.info import TcpInfo, info_of_closed, info_of_connection, info_of_listener
+from tapstack.tcp.info import TcpInfo, info_of
 from tapstack.tcp.isn import KeyedHash
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.lone_fin import close_at_once
@@ -322,11 +322,7 @@ class Tcp:
 
     def info(self, endpoint: Tcb | Listener | None, now: Instant) -> TcpInfo:
         """Tell all about a connection or a listener in numbers; None: about a fresh socket."""
-        if endpoint is None:
-            return info_of_closed(self.config)
-        if isinstance(endpoint, Listener):
-            return info_of_listener(endpoint, self.config)
-        return info_of_connection(endpoint, now)
+        return info_of(endpoint, self.config, now)
 
     def is_readable(self, tcb: Tcb, *, least: int | None = None) -> bool:
         """Tell whether `receive_text` would return `least` octets, or as many as will come.

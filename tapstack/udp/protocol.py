@@ -125,13 +125,7 @@ class Udp(DatagramEngine):
         Raises: OSError with EDESTADDRREQ, EINVAL, EACCES, EMSGSIZE, ENETUNREACH, EADDRINUSE, or
         the pending error, once.
         """
-        if len(data) > MAX_DATA:
-            raise os_error(errno.EMSGSIZE)
-        to = to or (socket.remote if socket.is_connected else None)
-        if to is None:
-            raise os_error(errno.EDESTADDRREQ)
-        if not to.port:
-            raise os_error(errno.EINVAL)
+        to = self.destination(socket, data, to)
         self._raise_pending_error(socket)
         to = ourselves_for_any(to)
         self._check_broadcast(socket, to.address)
@@ -140,12 +134,26 @@ class Udp(DatagramEngine):
         size = socket.segment_size if manner.segment_size is None else manner.segment_size
         if size:
             size = _segment_size_for(len(data), size, path.mtu)
-        if not socket.local.port:
-            port = self._table.choose_port(IPV4_ANY, self._entropy)
-            self._place(socket, Endpoint(IPV4_ANY, port), socket.remote)
+        self.take_port(socket)
         offload = Offload(0, wire.CHECKSUM_OFFSET, size) if size else _OFFLOAD
         self._transmit(socket, bytes(data), manner, path.source, to, offload, now)
         return len(data)
+
+    def take_port(self, socket: UdpSocket) -> None:
+        """Give a socket a port, if it has none. Raises: OSError with EADDRINUSE."""
+        if not socket.local.port:
+            port = self._table.choose_port(IPV4_ANY, self._entropy)
+            self._place(socket, Endpoint(IPV4_ANY, port), socket.remote)
+
+    def destination(self, socket: UdpSocket, data: Buffer, to: Endpoint | None) -> Endpoint:
+        """Tell where data go. Raises: OSError with EMSGSIZE, EINVAL, EDESTADDRREQ."""
+        if len(data) > MAX_DATA:
+            raise os_error(errno.EMSGSIZE)
+        if to is None and not socket.is_connected:
+            raise os_error(errno.EDESTADDRREQ)
+        if to is not None and not to.port:  # as Linux, which lets one be connected there
+            raise os_error(errno.EINVAL)
+        return to or socket.remote
 
     def _transmit(
         self,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Callable
+import socket as constants
+from collections.abc import Callable, Sequence
 from errno import EAGAIN, EALREADY, EINPROGRESS
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from tapstack.base.contracts import (
     READABLE,
     URGENT,
     WRITABLE,
+    Buffer,
 )
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
@@ -29,6 +31,8 @@ from tapstack.socket.blocking import block
 from tapstack.socket.calls import reading, writing
 from tapstack.socket.calls.open_file import IN, OUT, OpenFile
 from tapstack.socket.contract import SocketEndpoint, SocketHost
+from tapstack.socket.messages import MessageEndpoint
+from tapstack.socket.scattered import Item
 
 T = TypeVar("T")
 
@@ -38,6 +42,7 @@ _KEYS = (
     (ERROR, select.POLLERR),
 )
 """What Linux tells who waits of an event; of others, it says that anything may have changed."""
+_ROOM = constants.SOL_SOCKET, constants.SO_SNDBUF
 _ANYTHING = CONNECTED | CLOSED | ENDED
 
 
@@ -81,6 +86,36 @@ class SocketFile(OpenFile):
             return attempt(*arguments, now=now)
         finally:
             self._follow()
+
+    def send(
+        self,
+        data: Buffer,
+        flags: int,
+        to: Endpoint | None,
+        control: Sequence[Item],
+        *,
+        now: Instant,
+    ) -> int:
+        """Make an attempt to send; who waits for room hears of each datagram that left.
+
+        Raises: what the attempt does.
+        """
+        sent = self.endpoint.send(data, flags, to, control, now=now)
+        self.tell_of_room()
+        return sent
+
+    def set_option(self, level: int, name: int, value: bytes, *, now: Instant) -> None:
+        """Set an option; it may make room, or let a datagram go. Raises: what the attempt does."""
+        gathered = isinstance(self.endpoint, MessageEndpoint) and self.endpoint.is_gathering
+        self.endpoint.set_option(level, name, value, now=now)
+        if gathered or (level, name) == _ROOM:
+            self.tell_of_room()
+
+    def tell_of_room(self) -> None:
+        """Tell who waits that there is room for another datagram: as in Linux, that is an edge."""
+        endpoint = self.endpoint
+        if self._listeners and isinstance(endpoint, MessageEndpoint) and not endpoint.is_gathering:
+            self._on_event(WRITABLE)
 
     # --- connections ---
 

@@ -31,4 +31,4 @@ def set_to(file: SocketFile, level: int, name: int, value: bytes) -> None:
     """Set an option. Raises: OSError."""
     if level == constants.IPPROTO_IP and 0 < len(value) < _INT:
         value = value[0].to_bytes(_INT, sys.byteorder)
-    file.call(file.endpoint.set_option, level, name, value)
+    file.call(file.set_option, level, name, value)

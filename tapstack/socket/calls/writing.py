@@ -93,7 +93,7 @@ def _send_once(
     if patience == 0:
         flags |= MSG_DONTWAIT
     try:
-        return file.block(patience, _OUTGOING, file.endpoint.send, data, flags, to, control)
+        return file.block(patience, _OUTGOING, file.send, data, flags, to, control)
     except BlockingIOError as begun:
         if begun.errno != EINPROGRESS:
             raise
