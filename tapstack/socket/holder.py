@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from errno import EBADF, EDEADLK, ENETDOWN
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from tapstack.base.contracts import ACCEPTABLE, CLOSED, READABLE, WRITABLE
 from tapstack.base.datagram_socket import Arrival, DatagramSocket
@@ -130,6 +130,13 @@ class SocketObject:
             with suppress(OSError):
                 words += f", {name}={write_address(ask(now=0))}"
         return f"<tapstack.socket.socket {words}>"
+
+    def __getstate__(self) -> NoReturn:
+        """Refuse to be pickled, or copied: each copy would let go of the one thing that all hold.
+
+        Raises: TypeError, as `socket.socket` does.
+        """
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     def __del__(self) -> None:
         """Warn of a socket that nobody closed, and close it."""

@@ -205,5 +205,5 @@ def test_a_connection_that_is_still_to_be(kernel: Bench) -> None:
 
 def test_without_a_socket_there_is_nothing_to_capture(bench: Bench) -> None:
     lines = ("socket(..., SOCK_DGRAM, 0) = 3", "%{ assert 0 }%")
-    assert shown(bench.play(*lines)) == ["TCP_INFO: a TCP socket to capture it of, none is open"]
+    assert shown(bench.play(*lines)) == ["TCP_INFO: an open TCP socket to capture it of, none"]
     bench.snippets.run()

@@ -1,13 +1,15 @@
 """The object that a program holds: closing it, forgetting it, and what a dead stack does to it."""
 
+import copy
 import gc
 import os
+import pickle
 import re
 import socket
 import struct
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -103,6 +105,16 @@ def test_a_socket_shows_itself_without_a_stack() -> None:
         Socket(runtime)
     unborn = Socket.__new__(Socket)  # as one that could not be opened
     assert repr(unborn).startswith("<tapstack.socket.socket [closed] family=")
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_socket_is_neither_copied_nor_pickled(net: Net, duplicate: Callable[[Any], Any]) -> None:
+    client, server = net.pair()
+    with pytest.raises(TypeError, match=r"^cannot pickle '[sS]ocket' object$"):
+        duplicate(client)
+    gc.collect()  # what was begun of a copy, and would close the original
+    client.sendall(b"x")
+    assert server.recv(1) == b"x"
 
 
 def test_an_accepted_socket_is_a_plain_one(ours: Net) -> None:

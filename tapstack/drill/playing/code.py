@@ -59,7 +59,7 @@ class Snippets:
         def capture(calls: Calls) -> list[Difference]:
             info = current_info(calls, self._descriptors)
             if info is None:
-                return [Difference("TCP_INFO", "a TCP socket to capture it of", "none is open")]
+                return [Difference("TCP_INFO", "an open TCP socket to capture it of", "none")]
             self._captured.append(_Captured(snippet.code, info))
             return []
 
