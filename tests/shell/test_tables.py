@@ -263,6 +263,8 @@ def test_settings_are_shown_and_set_by_linuxs_names(shell: Shell) -> None:
     assert shell.output_of("sysctl", "-w", "net.ipv4.tcp_ecn=1") == "net.ipv4.tcp_ecn = 1\n"
     assert shell.runtime.stack.tcp.config.tcp_ecn == 1
     assert shell.output_of("sysctl", "-n", "net.ipv4.tcp_ecn") == "1\n"
+    assert shell.output_of("sysctl", "-q", "net.ipv4.tcp_ecn=2") == ""
+    assert shell.output_of("sysctl", "-q", "net.ipv4.tcp_ecn") == "net.ipv4.tcp_ecn = 2\n"
     every = shell.output_of("sysctl", "-a").splitlines()
     assert "net.ipv4.ip_default_ttl = 64" in every
 

@@ -16,13 +16,14 @@ def run(context: Context, words: list[str]) -> int:
     """Show settings, or set them; 1 if one of them was refused. Raises: UsageError."""
     parser = CommandParser(
         prog="sysctl",
-        usage="sysctl [-n] -a | [-n] NAME[=VALUE]...",
+        usage="sysctl [-n] -a | [-nq] NAME[=VALUE]...",
         description="Show the stack's settings, or set them for as long as it is up. They have "
         "Linux's names, units and defaults; its documentation of them (ip-sysctl) says what "
         "each is for.",
     )
     parser.add_argument("-a", dest="all", action="store_true", help="show every one")
     parser.add_argument("-n", dest="bare", action="store_true", help="show only the value")
+    parser.add_argument("-q", dest="quiet", action="store_true", help="do not show what is set")
     parser.add_argument("-w", action="store_true", help="set, which NAME=VALUE means anyway")
     parser.add_argument("settings", nargs="*", metavar="NAME[=VALUE]")
     given = parser.parse_args(words)
@@ -31,14 +32,16 @@ def run(context: Context, words: list[str]) -> int:
     sysctls = Sysctls(context.runtime.stack)
     status = 0
     for each in list(sysctls) if given.all else given.settings:
-        name = each.partition("=")[0].strip()
+        name, equals, _ = each.partition("=")
+        name = name.strip()
         try:
             value = context.runtime.call(_heed, sysctls, each)
         except OSError as error:
             reason = error.strerror if name in sysctls else _no_such(name, sysctls)
             print(f"sysctl: {each}: {reason}", file=context.err, flush=True)
             status = 1
-        else:
+            continue
+        if not (given.quiet and equals):
             context.say(value if given.bare else f"{name} = {value}")
     return status
 
