@@ -145,6 +145,7 @@ def repair(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.pushes_once = True  # it is to bring an ACK: Nagle's algorithm does not hold it back
         send_new_text(ctx, tcb, now)
         if gt(tcb.snd_nxt, recovery.high_seq):
+            recovery.repairs_held = True  # whatever else there is to send: a write, or an ACK
             return
         recovery.frto = False
     if tcb.sent.lost_out and not recovery.repairs_held:

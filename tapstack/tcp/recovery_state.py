@@ -51,8 +51,8 @@ class Recovery:
     new_text_first: bool = False
     """F-RTO's step 2.b: the flush sends new text, and retransmits only if there is none."""
     repairs_held: bool = False
-    """The last ACK was for an original, or the receiver may have reneged: nothing more is sent
-    again before the next ACK, or a timeout, tells how things stand."""
+    """The last ACK was for an original, or the receiver may have reneged, or F-RTO has sent new
+    text: nothing more is sent again before the next ACK, or a timeout, tells how things stand."""
     reordering: int = 3
     """Segments that must have arrived beyond one for it to be deemed lost: RFC 6675's DupThresh,
     more once the path was seen to reorder by more."""
