@@ -36,6 +36,8 @@ class AckNews:
     """A duplicate by RFC 5681 §2: no text, no new window, nothing acknowledged."""
     plain: bool = False
     """It carried neither text nor a FIN nor a new window, nor advanced SND.UNA."""
+    text_alone: bool = False
+    """It carried text as predicted, and nothing else: as in Linux, it tells of nothing else."""
     dsack: bool = False
     """It reported text that came twice (RFC 2883), which we had indeed sent twice."""
     dsack_of_probe: bool = False

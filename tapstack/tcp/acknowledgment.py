@@ -56,6 +56,7 @@ def process_acknowledgment(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -
     news.plain = not (seg.length or news.una_advanced or updates_window(tcb, seg))
     predicted = is_predicted(tcb, seg)
     looks_at_unsent = not is_text_alone(tcb, seg)
+    news.text_alone = not looks_at_unsent
     if looks_at_unsent:
         tcb.more_coming = False
     tcb.acks.fresh |= tcb.acks.owed and not predicted

@@ -88,7 +88,7 @@ def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
 def retransmit_without_blame(ctx: Context, tcb: Tcb, segments: list[SentSegment]) -> None:
     """Send again what was lost, but not for congestion."""
     recovery = tcb.recovery
-    tcb.undisturbed = False
+    tcb.undisturbed = recovery.repairs_held = False
     for segment in segments:
         tcb.sent.mark_lost(segment)
     if not tcb.sack_permitted:

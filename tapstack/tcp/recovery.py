@@ -100,7 +100,7 @@ def _is_progress(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
 def _is_dubious(recovery: Recovery, news: AckNews) -> bool:
     """Tell whether an ACK is anything but progress in the open phase."""
     unusual = news.plain or news.sacked > 0 or news.dsack or news.ece
-    return unusual or recovery.phase is not Phase.OPEN
+    return unusual or not (recovery.phase is Phase.OPEN or news.text_alone)
 
 
 def _alert(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
@@ -283,6 +283,7 @@ def on_reordering_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     # Right behind this instant, for at it what left last of one burst may not be late yet.
     rack.detect_losses(ctx, tcb, now + 1)
     if tcb.sent.in_flight != lost_before:
+        tcb.recovery.repairs_held = False
         if tcb.recovery.phase is not Phase.RECOVERY:
             _enter_recovery(ctx, tcb, now)
             tcb.recovery.reduce(tcb.window, tcb.sent.in_flight, 1, False)
