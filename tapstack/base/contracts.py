@@ -133,6 +133,23 @@ class Entropy(Protocol):
         """Return an unpredictable integer of `count` bits."""
 
 
+class SentCopy:
+    """What left as a datagram, for who wants a copy: filled in by the network layer."""
+
+    __slots__ = ("interface", "parts")
+
+    def __init__(self) -> None:
+        self.interface = ""
+        """The name of where it left; empty: it did not."""
+        self.parts: Sequence[Buffer] = ()
+        """From the IP header on, its checksum as it is left to the device; the first fragment."""
+
+    @property
+    def octets(self) -> bytes:
+        """Give all of it."""
+        return b"".join(self.parts)
+
+
 class DatagramSender(Protocol):
     """What a transport asks of the network layer below it."""
 
@@ -172,6 +189,7 @@ class DatagramSender(Protocol):
         dont_fragment: bool | None = False,
         offload: Offload | None = None,
         confirmed: bool = False,
+        copy: SentCopy | None = None,
     ) -> None:
         """Send one datagram whose payload is the parts, joined; a `source` of 0 is filled in.
 
@@ -185,6 +203,8 @@ class DatagramSender(Protocol):
 
         `confirmed` tells that what was sent this way before has arrived, as the transport has just
         learnt: the next hop is alive, and need not be asked (RFC 4861 §7.3.1).
+
+        `copy` is told what left, and where.
 
         Raises: OSError with ENETUNREACH, EHOSTUNREACH, EMSGSIZE or EINVAL; nothing was sent.
         """

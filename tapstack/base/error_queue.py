@@ -37,6 +37,8 @@ class QueuedError(NamedTuple):
     """What met the error, as far as it is known."""
     at: Instant | None = None
     """When it happened, if somebody asked for that."""
+    interface: str = ""
+    """The name of where the payload left, which is a datagram with its headers then."""
     tells_statistics: bool = False
     """Whether the payload is how the connection stood then (SOF_TIMESTAMPING_OPT_STATS)."""
 

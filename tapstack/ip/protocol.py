@@ -28,6 +28,7 @@ from tapstack.base.contracts import (
     Interface,
     Offload,
     Path,
+    SentCopy,
     Transport,
 )
 from tapstack.base.counters import Counters
@@ -38,7 +39,7 @@ from tapstack.base.units import Instant
 from tapstack.ip import icmp_wire, wire
 from tapstack.ip.config import IpConfig
 from tapstack.ip.forwarding import Forwarder
-from tapstack.ip.fragmentation import send_fragments
+from tapstack.ip.fragmentation import fragments, send_fragments
 from tapstack.ip.icmp import Icmp
 from tapstack.ip.identification import Identifications
 from tapstack.ip.options import walk
@@ -302,6 +303,7 @@ class Ip:
         dont_fragment: bool | None = False,
         offload: Offload | None = None,
         confirmed: bool = False,
+        copy: SentCopy | None = None,
     ) -> None:
         """Send one datagram whose payload is the parts, joined; see `DatagramSender`."""
         hop = self._hop_to(destination, source)
@@ -318,7 +320,7 @@ class Ip:
         if not fits:
             header = wire.Header(tos, 0, 0, 0, 0, ttl, protocol, source, destination)
             payload = complete_checksum(list(parts), offload) if offload else b"".join(parts)
-            self._send_fragments(hop, header, payload, now)
+            self._send_fragments(hop, header, payload, now, copy)
             return
         flags = identification = 0
         if dont_fragment is False:
@@ -330,6 +332,8 @@ class Ip:
             tos, total_length, identification, flags, ttl, protocol, source, destination
         )
         whole = [plain, *parts]
+        if copy is not None:
+            copy.parts, copy.interface = whole, hop.interface.name
         offload = offload.behind(HEADER_LENGTH) if offload is not None else None
         hop.interface.send_datagram(hop.next_hop, whole, offload, now, confirmed=confirmed)
         if hop.broadcast:
@@ -349,9 +353,14 @@ class Ip:
             raise os_error(errno.EINVAL)
         return hop
 
-    def _send_fragments(self, hop: Hop, header: wire.Header, payload: bytes, now: Instant) -> None:
+    def _send_fragments(
+        self, hop: Hop, header: wire.Header, payload: bytes, now: Instant, copy: SentCopy | None
+    ) -> None:
         number = self._identifications.take(header.source, header.destination, header.protocol)
         header = header._replace(identification=number)
+        if copy is not None:
+            first = next(fragments(header, payload, hop.mtu))
+            copy.parts, copy.interface = first, hop.interface.name
         send_fragments(hop, header, payload, hop.mtu, self._counters, now)
         if hop.broadcast:
             whole = header._replace(total_length=header.length + len(payload))

@@ -17,6 +17,7 @@ from tapstack.base.contracts import (
     DatagramSender,
     EventSink,
     IcmpError,
+    SentCopy,
 )
 from tapstack.base.counters import Counters
 from tapstack.base.datagram_socket import (
@@ -120,8 +121,9 @@ class RawSockets(DatagramEngine):
         to: Ipv4Address | None,
         now: Instant,
         manner: Manner = AS_USUAL,
+        copy: SentCopy | None = None,
     ) -> int:
-        """Send one datagram; give the octets of `data`.
+        """Send one datagram; give the octets of `data`. `copy` is told what left.
 
         Raises: OSError with EDESTADDRREQ, EACCES, EMSGSIZE, EINVAL, ENETUNREACH, or the pending
         error, once.
@@ -133,7 +135,7 @@ class RawSockets(DatagramEngine):
         self._check_broadcast(socket, destination)
         octets = bytes(data)
         if socket.header_included:
-            self._send_with_header(socket, octets, destination, now)
+            self._send_with_header(socket, octets, destination, now, copy)
         else:
             self._ip.send_datagram(
                 socket.protocol,
@@ -144,12 +146,18 @@ class RawSockets(DatagramEngine):
                 ttl=socket.ttl if manner.ttl is None else manner.ttl,
                 tos=socket.tos if manner.tos is None else manner.tos,
                 dont_fragment=socket.dont_fragment,
+                copy=copy,
             )
             self._note_sent(socket.protocol, destination, octets)
         return len(octets)
 
     def _send_with_header(
-        self, socket: RawSocket, octets: bytes, destination: Ipv4Address, now: Instant
+        self,
+        socket: RawSocket,
+        octets: bytes,
+        destination: Ipv4Address,
+        now: Instant,
+        copy: SentCopy | None,
     ) -> None:
         """Send a datagram as it is, but for total length, checksum, and zeros in source and ID."""
         try:
@@ -168,6 +176,8 @@ class RawSockets(DatagramEngine):
         header = header._replace(total_length=len(octets), source=source, identification=number)
         self._counters["IpOutRequests"] += 1
         parts = [wire.build(header), octets[header.length :]]
+        if copy is not None:
+            copy.parts, copy.interface = parts, hop.interface.name
         hop.interface.send_datagram(hop.next_hop, parts, None, now)
         self._note_sent(header.protocol, header.destination, parts[1])
 

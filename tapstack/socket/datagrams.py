@@ -90,8 +90,9 @@ class DatagramEndpoint(MessageEndpoint):
             self._udp.take_port(self._socket)  # as in Linux, though it may not be sent
         if self._corks or flags & MSG_MORE or self._gathered is not None:
             return self._gather(data, flags, to, said, now)
-        sent = self._udp.send(self._socket, data, to, now, said.manner)
-        self._tell_departure(said, flags, data, now)
+        copy = self._copy_for(said)
+        sent = self._udp.send(self._socket, data, to, now, said.manner, copy)
+        self._tell_departure(said, flags, copy, now)
         return sent
 
     def _gather(
@@ -113,9 +114,10 @@ class DatagramEndpoint(MessageEndpoint):
         gathered, self._gathered = self._gathered, None
         if gathered is not None:
             data, error = bytes(gathered.data), self._udp.take_error(self._socket)
-            self._udp.send(self._socket, data, gathered.to, now, gathered.said.manner)
+            copy = self._copy_for(gathered.said)
+            self._udp.send(self._socket, data, gathered.to, now, gathered.said.manner, copy)
             self._socket.error = error  # as in Linux, that is for the next call
-            self._tell_departure(gathered.said, flags, data, now)
+            self._tell_departure(gathered.said, flags, copy, now)
 
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take one datagram, or look from where the last look ended (SO_PEEK_OFF).

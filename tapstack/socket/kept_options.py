@@ -83,7 +83,12 @@ class Kept:
     @property
     def tells_of_datagrams(self) -> bool:
         """Tell whether there are control data with a datagram."""
-        return self.pktinfo or self.recvttl or self.recvtos or self.timestamping.is_wanted
+        return self.tells_of_headers or self.timestamping.is_wanted
+
+    @property
+    def tells_of_headers(self) -> bool:
+        """Tell whether some of them are of its IP header."""
+        return self.pktinfo or self.recvttl or self.recvtos
 
     def share(self) -> Kept:
         """Give them to an accepted connection; nobody may change them then."""

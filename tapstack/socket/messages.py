@@ -15,9 +15,9 @@ from errno import EAGAIN, EINVAL, ENOTTY, EOPNOTSUPP, EPIPE
 from typing import Any, ClassVar
 
 from tapstack.base.address import Endpoint
-from tapstack.base.contracts import READABLE, Buffer
+from tapstack.base.contracts import READABLE, SentCopy
 from tapstack.base.datagram_socket import Arrival
-from tapstack.base.error_queue import completion
+from tapstack.base.error_queue import QueuedError, completion
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket import bound_device, options
@@ -95,9 +95,13 @@ class MessageEndpoint(AnyEndpoint):
             raise os_error(EINVAL)
         return said
 
-    def _tell_departure(self, said: SentControl, flags: int, data: Buffer, now: Instant) -> None:
+    def _tell_departure(
+        self, said: SentControl, flags: int, copy: SentCopy | None, now: Instant
+    ) -> None:
         """Tell who asked when a datagram left (SO_TIMESTAMPING), and that it did (MSG_ZEROCOPY)."""
-        told = self.kept.timestamping.departures(said.timestamps, said.number, data, now)
+        told: list[QueuedError] = []
+        if copy is not None:
+            told = self.kept.timestamping.departures(said.timestamps, said.number, copy, now)
         if flags & MSG_ZEROCOPY and self.kept.zerocopy:
             # As in Linux, it is copied where it leaves: behind its scheduling.
             scheduled = bool(told) and told[0].info == Moment.SCHEDULED
@@ -105,6 +109,10 @@ class MessageEndpoint(AnyEndpoint):
             self.held_sends += 1
         for each in told:
             self._engine.queue_error(self._socket, each)
+
+    def _copy_for(self, said: SentControl) -> SentCopy | None:
+        """Make what is to hold a copy of what leaves; None: nobody asked for times."""
+        return SentCopy() if said.timestamps or self.kept.timestamping.flags else None
 
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:
         """Take one datagram, cut to `size` octets. Raises: OSError with EAGAIN, why."""

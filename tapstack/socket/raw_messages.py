@@ -74,8 +74,9 @@ class RawEndpoint(MessageEndpoint):
         """Send one datagram. Raises: OSError."""
         said = self._prepare(flags, control)
         address = to.address if to else None
-        sent = self._raw.send(self._socket, data, address, now, said.manner)
-        self._tell_departure(said, flags, data, now)
+        copy = self._copy_for(said)
+        sent = self._raw.send(self._socket, data, address, now, said.manner, copy)
+        self._tell_departure(said, flags, copy, now)
         return sent
 
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002

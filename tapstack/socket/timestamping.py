@@ -13,7 +13,7 @@ from errno import EINVAL, ENOMSG, EOPNOTSUPP
 from functools import partial
 from struct import Struct
 
-from tapstack.base.contracts import Buffer
+from tapstack.base.contracts import SentCopy
 from tapstack.base.error_queue import ORIGIN_TIMESTAMPING, QueuedError
 from tapstack.base.errors import os_error
 from tapstack.base.units import SECOND, Instant
@@ -29,7 +29,7 @@ SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW, SO_TIMESTAMPING_NEW = 63, 64, 65
 SCM_TIMESTAMPING_OPT_STATS, SCM_TS_OPT_ID = 54, 81
 # <linux/net_tstamp.h>: SOF_TIMESTAMPING_…
 TX_HARDWARE, TX_SOFTWARE, RX_SOFTWARE, SOFTWARE = 1 << 0, 1 << 1, 1 << 3, 1 << 4
-OPT_ID, TX_SCHED, TX_ACK, OPT_TSONLY = 1 << 7, 1 << 8, 1 << 9, 1 << 11
+OPT_ID, TX_SCHED, TX_ACK, OPT_CMSG, OPT_TSONLY = 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 11
 OPT_STATS, BIND_PHC, OPT_ID_TCP, OPT_RX_FILTER = 1 << 12, 1 << 15, 1 << 16, 1 << 17
 TX_KINDS = TX_HARDWARE | TX_SOFTWARE | TX_SCHED | TX_ACK
 """What is told of what is sent."""
@@ -77,7 +77,7 @@ class Timestamping:
         )
 
     def departures(
-        self, kinds: int | None, number: int | None, data: Buffer, now: Instant
+        self, kinds: int | None, number: int | None, copy: SentCopy, now: Instant
     ) -> list[QueuedError]:
         """Make what is told of a datagram that was sent: it leaves as soon as it is scheduled.
 
@@ -88,10 +88,16 @@ class Timestamping:
             return []
         if number is None:
             number = self._take_number() if self.flags & OPT_ID else 0
-        payload = bytes(data) if wish.with_text else b""
+        payload, interface = (copy.octets, copy.interface) if wish.with_text else (b"", "")
         return [
             QueuedError(
-                ENOMSG, ORIGIN_TIMESTAMPING, info=moment, data=number, payload=payload, at=now
+                ENOMSG,
+                ORIGIN_TIMESTAMPING,
+                info=moment,
+                data=number,
+                payload=payload,
+                at=now,
+                interface=interface,
             )
             for moment in (Moment.SCHEDULED, Moment.SENT)
             if moment in wish.moments

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from errno import ENOBUFS
 from typing import TYPE_CHECKING
 
-from tapstack.base.contracts import Buffer
+from tapstack.base.contracts import Buffer, SentCopy
 from tapstack.base.error_queue import ORIGIN_ZEROCOPY, completion
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
@@ -140,6 +140,7 @@ class HeldPieces(SendPieces):
         tcb: Tcb,
         seq: int,
         text: list[Buffer],
+        copy: SentCopy,  # noqa: ARG002
         now: Instant,  # noqa: ARG002
     ) -> None:
         """Note where segments are cut, and whether our FIN goes with the last of what is held."""

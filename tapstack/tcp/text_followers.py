@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from tapstack.base.contracts import ERROR, Buffer
+from tapstack.base.contracts import ERROR, Buffer, SentCopy
 from tapstack.base.error_queue import ErrorQueue, QueuedError
 from tapstack.base.units import Instant
 from tapstack.tcp.seq import lt, sub
@@ -25,7 +25,13 @@ class TextFollower(Protocol):
     """One of them: it belongs to one connection."""
 
     def on_transmitted(
-        self, ctx: Context, tcb: Tcb, seq: int, text: list[Buffer], now: Instant
+        self,
+        ctx: Context,
+        tcb: Tcb,
+        seq: int,
+        text: list[Buffer],
+        copy: SentCopy,
+        now: Instant,
     ) -> None:
         """Hear of text that leaves, for the first time or again."""
 
@@ -40,6 +46,14 @@ class TextFollower(Protocol):
 
     def on_end(self, ctx: Context, tcb: Tcb) -> None:
         """Hear that the connection ends, and what it holds is let go of."""
+
+
+def hear_transmitted(
+    ctx: Context, tcb: Tcb, seq: int, text: list[Buffer], copy: SentCopy, now: Instant
+) -> None:
+    """Let all hear of text that has left, and as what."""
+    for follower in tcb.text_followers:
+        follower.on_transmitted(ctx, tcb, seq, text, copy, now)
 
 
 def hear_acknowledged(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tapstack.base.checksum import pseudo_header_sum
-from tapstack.base.contracts import Buffer, Offload
+from tapstack.base.contracts import Buffer, Offload, SentCopy
 from tapstack.base.units import Instant
 from tapstack.tcp import accecn_option, ecn, pacing
 from tapstack.tcp.context import Context
@@ -40,6 +40,7 @@ from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, ge, sub
 from tapstack.tcp.state import State
 from tapstack.tcp.tcb import Tcb
+from tapstack.tcp.text_followers import hear_transmitted
 from tapstack.tcp.urgent import pointer_for
 from tapstack.tcp.wire import CHECKSUM_OFFSET, HEADER_LENGTH, PROTOCOL_TCP, build_header
 
@@ -134,13 +135,13 @@ def transmit(
         tcb.statistics.on_transmitted(packets, length)
     if flags & ACK:
         _on_ack_sent(ctx, tcb)
+    copy = SentCopy() if length and tcb.text_followers else None
     if size and flags & CWR and tcb.accecn is not None:
-        _send_one_by_one(ctx, tcb, segment, length, size, now, why, codepoint)
+        _send_one_by_one(ctx, tcb, segment, length, size, now, why, codepoint, copy)
     else:
-        send_segment(ctx, tcb, segment, text, length, size, now, why, codepoint)
-    if length:
-        for follower in tcb.text_followers:
-            follower.on_transmitted(ctx, tcb, add(seq, syn), text, now)
+        send_segment(ctx, tcb, segment, text, length, size, now, why, codepoint, copy)
+    if copy is not None:
+        hear_transmitted(ctx, tcb, add(seq, syn), text, copy, now)
 
 
 def _send_one_by_one(
@@ -152,6 +153,7 @@ def _send_one_by_one(
     now: Instant,
     why: str,
     codepoint: int,
+    copy: SentCopy | None,
 ) -> None:
     """Hand a unit down in segments: who cuts one keeps CWR for the first, as RFC 3168 asks for.
 
@@ -163,7 +165,7 @@ def _send_one_by_one(
         flags = unit.flags if start + octets == length else unit.flags & ~(PSH | FIN)
         segment = unit._replace(seq=add(unit.seq, start), flags=flags)
         text = tcb.send_buffer.views(front + start, octets)
-        send_segment(ctx, tcb, segment, text, octets, 0, now, why, codepoint)
+        send_segment(ctx, tcb, segment, text, octets, 0, now, why, codepoint, copy)
 
 
 def _is_over(tcb: Tcb) -> bool:
@@ -181,6 +183,7 @@ def send_segment(
     now: Instant,
     why: str,
     codepoint: int = NOT_ECT,
+    copy: SentCopy | None = None,
 ) -> None:
     """Hand a segment to the network layer. One that has no route is lost, as on the way.
 
@@ -203,6 +206,7 @@ def send_segment(
             dont_fragment=tcb.options.follows_path_mtu,
             offload=offload_for(size),
             confirmed=confirmed,
+            copy=copy,
         )
     except OSError as error:
         # RFC 9293 MUST-56 forbids to abort for a soft error; the retransmission tries again.

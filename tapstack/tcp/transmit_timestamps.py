@@ -3,7 +3,9 @@
 Not in any RFC. As in Linux, what one call of `send` queued is told of by its last octet, in the
 socket's queue of errors; what joins text that waits is told of together with it.
 
-Deviation: a copy of what was sent, for who did not decline one, is of its text, without headers.
+Who did not decline it has a copy of what was sent, with its headers; of what has arrived, the text.
+
+Deviation: the link's header is not copied, which Linux does.
 
 Not done here: the options, and what the user reads (`tapstack/socket/timestamping.py`).
 """
@@ -17,7 +19,7 @@ from enum import IntEnum
 from errno import ENOMSG
 from typing import TYPE_CHECKING
 
-from tapstack.base.contracts import Buffer
+from tapstack.base.contracts import Buffer, SentCopy
 from tapstack.base.error_queue import ORIGIN_TIMESTAMPING, QueuedError
 from tapstack.base.units import Instant
 from tapstack.tcp import timestamp_statistics
@@ -70,18 +72,26 @@ class TransmitTimestamps:
     """Of the datagram that came last."""
 
     def on_transmitted(
-        self, ctx: Context, tcb: Tcb, seq: int, text: list[Buffer], now: Instant
+        self,
+        ctx: Context,
+        tcb: Tcb,
+        seq: int,
+        text: list[Buffer],
+        copy: SentCopy,
+        now: Instant,
     ) -> None:
         """Tell of text that leaves, for the first time or again."""
         end = add(seq, sum(map(len, text)))
         for mark in self.marks:
             if le(seq, mark.seq) and lt(mark.seq, end):
                 mark.text, mark.departed = b"".join(text) if mark.wish.with_text else b"", now
-                told = mark.text
+                told, interface = b"", ""
                 if mark.wish.with_statistics:
                     told = timestamp_statistics.of_departure(tcb, seq, now)
-                self._tell(ctx, tcb, mark, Moment.SCHEDULED, told, now)
-                self._tell(ctx, tcb, mark, Moment.SENT, told, now)
+                elif mark.wish.with_text:
+                    told, interface = copy.octets, copy.interface
+                for moment in (Moment.SCHEDULED, Moment.SENT):
+                    self._tell(ctx, tcb, mark, moment, told, now, interface)
 
     def stops_before(self, ack: int) -> Sequence[int]:
         """Give the ends of what will be told of, as what had arrived by then is told, too."""
@@ -106,7 +116,14 @@ class TransmitTimestamps:
         """Tell nothing: nothing happens to the text any more."""
 
     def _tell(
-        self, ctx: Context, tcb: Tcb, mark: _Mark, moment: Moment, payload: bytes, now: Instant
+        self,
+        ctx: Context,
+        tcb: Tcb,
+        mark: _Mark,
+        moment: Moment,
+        payload: bytes,
+        now: Instant,
+        interface: str = "",
     ) -> None:
         if moment not in mark.wish.moments:
             return
@@ -119,6 +136,7 @@ class TransmitTimestamps:
             payload=payload,
             at=now,
             tells_statistics=mark.wish.with_statistics,
+            interface=interface,
         )
         tell(ctx, tcb, told)
 

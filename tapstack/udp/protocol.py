@@ -26,6 +26,7 @@ from tapstack.base.contracts import (
     IcmpError,
     IcmpErrorSender,
     Offload,
+    SentCopy,
 )
 from tapstack.base.counters import Counters
 from tapstack.base.datagram_socket import AS_USUAL, Arrival, DatagramEngine, Manner, Origin
@@ -117,10 +118,12 @@ class Udp(DatagramEngine):
         to: Endpoint | None,
         now: Instant,
         manner: Manner = AS_USUAL,
+        copy: SentCopy | None = None,
     ) -> int:
         """Send one datagram to `to`, or to whom the socket is connected; give its octets.
 
         With a segment size, of the socket or of `manner`, it becomes as many as that makes of it.
+        `copy` is told what left.
 
         Raises: OSError with EDESTADDRREQ, EINVAL, EACCES, EMSGSIZE, ENETUNREACH, EADDRINUSE, or
         the pending error, once.
@@ -136,7 +139,7 @@ class Udp(DatagramEngine):
             size = _segment_size_for(len(data), size, path.mtu)
         self.take_port(socket)
         offload = Offload(0, wire.CHECKSUM_OFFSET, size) if size else _OFFLOAD
-        self._transmit(socket, bytes(data), manner, path.source, to, offload, now)
+        self._transmit(socket, bytes(data), manner, path.source, to, offload, now, copy)
         return len(data)
 
     def take_port(self, socket: UdpSocket) -> None:
@@ -164,6 +167,7 @@ class Udp(DatagramEngine):
         to: Endpoint,
         offload: Offload,
         now: Instant,
+        copy: SentCopy | None,
     ) -> None:
         length = HEADER_LENGTH + len(data)
         ttl = socket.multicast_ttl if is_multicast(to.address) else socket.ttl
@@ -183,6 +187,7 @@ class Udp(DatagramEngine):
                 tos=socket.tos if manner.tos is None else manner.tos,
                 dont_fragment=socket.dont_fragment,
                 offload=offload,
+                copy=copy,
             )
         except OSError as error:
             self._queue_local_error(socket, error, to)

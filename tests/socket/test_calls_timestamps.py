@@ -16,7 +16,7 @@ SO, IP, TIMESTAMP, TIMESTAMPNS, TIMESTAMPING, RECVERR = socket.SOL_SOCKET, 0, 29
 TX_SOFTWARE, RX_SOFTWARE, SOFTWARE, OPT_ID, TX_SCHED = 1 << 1, 1 << 3, 1 << 4, 1 << 7, 1 << 8
 TX_ACK, OPT_TSONLY, OPT_STATS, OPT_ID_TCP = 1 << 9, 1 << 11, 1 << 12, 1 << 16
 TIMESTAMP_NEW, TIMESTAMPNS_NEW, TIMESTAMPING_NEW = 63, 64, 65
-STATISTICS, TS_OPT_ID = 54, 81
+STATISTICS, TS_OPT_ID, OPT_CMSG, PKTINFO, RECVTTL = 54, 81, 1 << 10, 8, 12
 EVERYTHING = TX_SOFTWARE | TX_SCHED | TX_ACK | SOFTWARE | OPT_ID | OPT_TSONLY
 SENT, SCHEDULED, ACKNOWLEDGED = 0, 1, 2
 ERRQUEUE, MORE, ERR = socket.MSG_ERRQUEUE, socket.MSG_MORE, 8
@@ -302,6 +302,62 @@ def test_how_the_connection_stands_is_told_with_each_time(ends: Ends) -> None:
     assert (acknowledged[queued], acknowledged[unsent], acknowledged[delivered]) == (0, 0, 2)
     assert ttl not in sent
     assert acknowledged[ttl] == 64
+
+
+def error_message(ends: Ends, fd: int) -> tuple[bytes, list[tuple[int, bytes]]]:
+    """Take one: the data, and what is told of the header and the error, by their kinds."""
+    message = ends.client.recvmsg(fd, 4000, 400, ERRQUEUE)
+    return bytes(message.data), [(kind, data) for level, kind, data in message.control if not level]
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_copy_of_what_was_sent_has_its_headers(ends: Ends, kind: int) -> None:
+    if kind == socket.SOCK_STREAM:
+        fd, _ = ends.connect()
+    else:
+        fd = ends.client.socket(2, kind, 0)
+        ends.client.connect(fd, ends.address)
+    ends.client.setsockopt(fd, SO, TIMESTAMPING, flags(TX_SCHED | TX_SOFTWARE | TX_ACK | OPT_CMSG))
+    ends.client.setsockopt(fd, IP, PKTINFO, flags(1))
+    ends.client.setsockopt(fd, IP, socket.IP_TTL, flags(33))
+    ends.client.setsockopt(fd, IP, RECVTTL, flags(1))
+    here, there = (socket.inet_aton(host.address) for host in ends.hosts)
+    port = ends.client.getsockname(fd).port
+    ends.client.write(fd, b"some text")
+    ends.world.run_for(SECOND)
+    for _ in (SCHEDULED, SENT):
+        data, told = error_message(ends, fd)
+        assert (data[0], data[8], data[12:16], data[16:20]) == (0x45, 33, here, there)
+        assert struct.unpack_from("!HH", data, 20) == (port, 7000)
+        assert len(data) == struct.unpack_from("!H", data, 2)[0]
+        assert data.endswith(b"some text")
+        (first, info), (second, ttl), (third, error) = told
+        assert (first, info[4:8], info[8:]) == (PKTINFO, here, there)
+        assert (second, ttl) == (socket.IP_TTL, flags(33))
+        assert (third, error[16:]) == (RECVERR, struct.pack("H", 2) + bytes(2) + here + bytes(8))
+    if kind == socket.SOCK_STREAM:
+        data, ((only, error),) = error_message(ends, fd)
+        assert (data, only, error[16:]) == (b"some text", RECVERR, bytes(16))
+
+
+def test_who_declines_the_copy_is_told_of_no_header(ends: Ends) -> None:
+    fd = ends.client.socket(2, socket.SOCK_DGRAM, 0)
+    ends.client.connect(fd, ends.address)
+    wanted = TX_SOFTWARE | OPT_TSONLY | OPT_CMSG
+    ends.client.setsockopt(fd, SO, TIMESTAMPING, flags(wanted))
+    ends.client.setsockopt(fd, IP, PKTINFO, flags(1))
+    ends.client.write(fd, b"some text")
+    data, ((only, error),) = error_message(ends, fd)
+    assert (data, only, error[16:]) == (b"", RECVERR, bytes(16))
+
+
+def test_of_what_is_cut_the_first_fragment_is_copied(ends: Ends) -> None:
+    fd = ends.client.socket(2, socket.SOCK_DGRAM, 0)
+    ends.client.connect(fd, ends.address)
+    ends.client.setsockopt(fd, SO, TIMESTAMPING, flags(TX_SOFTWARE))
+    ends.client.write(fd, bytes(4000))
+    data, _ = error_message(ends, fd)
+    assert (len(data), data[6] & 0x20) == (1500, 0x20)
 
 
 def test_each_write_is_told_of_by_its_last_octet(ends: Ends) -> None:

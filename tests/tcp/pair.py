@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tapstack.base.address import Endpoint
 from tapstack.base.checksum import complete_checksum
-from tapstack.base.contracts import Buffer, Datagram, Offload, Path, SocketEvent
+from tapstack.base.contracts import Buffer, Datagram, Offload, Path, SentCopy, SocketEvent
 from tapstack.base.counters import Counters
 from tapstack.base.errors import MalformedPacket
 from tapstack.base.route_metrics import NO_METRICS, RouteMetrics
@@ -124,6 +124,7 @@ class Host:
         dont_fragment: bool | None = False,
         offload: Offload | None = None,
         confirmed: bool = False,
+        copy: SentCopy | None = None,
     ) -> None:
         assert offload is not None
         self.confirmations += confirmed

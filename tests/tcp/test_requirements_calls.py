@@ -9,7 +9,7 @@ import pytest
 
 from tapstack.base.address import Endpoint
 from tapstack.base.checksum import complete_checksum
-from tapstack.base.contracts import Buffer, Offload, Path
+from tapstack.base.contracts import Buffer, Offload, Path, SentCopy
 from tapstack.base.units import SECOND
 from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.segment import ACK, PSH, RST, SYN, Options, Segment, Timestamps, format_flags
@@ -52,6 +52,7 @@ class Multihomed(Host):
         dont_fragment: bool | None = False,
         offload: Offload | None = None,
         confirmed: bool = False,
+        copy: SentCopy | None = None,
     ) -> None:
         self.sent_as.append((source, ttl, tos))
         super().send_datagram(protocol, source, destination, parts, now, offload=offload)
