@@ -29,9 +29,9 @@ def take_sack(ctx: Context, tcb: Tcb, seg: Segment, news: AckNews) -> list[SentS
     if not tcb.sack_permitted or not blocks:
         return []
     overtaken: list[SentSegment] = []
-    if _is_dsack(seg.ack, blocks) and _take_dsack(ctx, tcb, seg.ack, blocks, news):
-        overtaken = _take_dsack_in_flight(tcb, blocks[0], news)
     una = seg.ack if gt(seg.ack, tcb.snd_una) else tcb.snd_una
+    if _is_dsack(seg.ack, blocks) and _take_dsack(ctx, tcb, seg.ack, blocks, news):
+        overtaken = _take_dsack_in_flight(tcb, blocks[0], una, news)
     usable = [block for block in blocks if _is_usable(tcb, block, una)]
     newly: list[SentSegment] = []
     for block in sorted(usable, key=lambda block: sub(block.left, una)):
@@ -104,12 +104,12 @@ def _take_dsack(
     return True
 
 
-def _take_dsack_in_flight(tcb: Tcb, block: SackBlock, news: AckNews) -> list[SentSegment]:
+def _take_dsack_in_flight(tcb: Tcb, block: SackBlock, una: int, news: AckNews) -> list[SentSegment]:
     """Take a report about what was not acknowledged yet: its retransmissions are in flight no more.
 
     Gives what had been SACKed before: its original was overtaken by what was sent later.
     """
-    if not lt(news.prior_una, block.right):
+    if not lt(news.prior_una, block.right) or not _is_dsack_in_flight(tcb, block, una):
         return []
     overtaken = []
     for segment in tcb.sent.within(block):
@@ -119,6 +119,22 @@ def _take_dsack_in_flight(tcb: Tcb, block: SackBlock, news: AckNews) -> list[Sen
                 overtaken.append(segment)
             tcb.sent.unmark_retransmitted(segment)
     return overtaken
+
+
+def _is_dsack_in_flight(tcb: Tcb, block: SackBlock, una: int) -> bool:
+    """Tell whether a D-SACK lies, as Linux has it, in what had not been acknowledged before.
+
+    One that begins below that tells of nothing in it, and one that the ACK itself cuts, or that it
+    covers with no reduction to be undone, is not believed.
+    """
+    if not tcb.sent:
+        return False
+    front = tcb.sent.segments[0].seq if tcb.sent.cut_from is None else tcb.sent.cut_from
+    if lt(block.left, front) or gt(block.right, tcb.snd_nxt):
+        return False
+    if gt(block.left, una):
+        return True
+    return tcb.recovery.undo.marker is not None and le(block.right, una)
 
 
 def note_arrivals(
