@@ -83,8 +83,7 @@ def segment_arrives(ctx: Context, tcb: Tcb, seg: Segment, segment_size: int, now
         if seg.length and (tcb.sent.lost_out or tcb.recovery.new_text_first) and not text_first:
             repair(ctx, tcb, now)  # as in Linux: before there is more to acknowledge
         expected = tcb.rcv_nxt
-        if tcb.state in TAKES_TEXT:
-            check_urgent(ctx, tcb, seg)
+        check_urgent(ctx, tcb, seg)  # as Linux, also behind a FIN
         process_text(ctx, tcb, seg, segment_size, now)
         check_fin(ctx, tcb, seg, now)
         tcb.statistics.bytes_received += sub(tcb.rcv_nxt, expected)
@@ -208,7 +207,9 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
     if not seg.flags & ACK:
         ctx.counters.drop(Drop.TCP_NO_ACK)
         return False
-    believed = not lt(seg.ack, tcb.snd_una) or _is_believed_unasked(tcb, seg)
+    believed = not lt(seg.ack, tcb.snd_una)
+    if not believed and _is_believed_unasked(tcb, seg):
+        update_ts_recent(tcb, seg, now)
     was_shut_early = tcb.state is State.SYN_RECEIVED and tcb.fin_queued
     if not seg.options.sack and end_if_all_arrived(ctx, tcb, seg.ack):
         return False
@@ -229,7 +230,7 @@ def check_ack(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
 def _is_believed_unasked(tcb: Tcb, seg: Segment) -> bool:
     """Tell whether a segment is so much what is expected that even an old ACK number is believed.
 
-    As Linux, which looks at that only behind the timestamp then.
+    As Linux, which looks at that only behind the timestamp then, be it too old or not.
     """
     if tcb.rcv_nxt != tcb.rcv_wup or not is_predicted(tcb, seg):
         return False
