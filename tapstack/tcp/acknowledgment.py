@@ -101,11 +101,19 @@ def is_predicted(tcb: Tcb, seg: Segment) -> bool:
     What an ACK that waits, or text that is held back, has to do with it is not asked then. Nothing
     is predicted once either end has closed.
     """
-    if tcb.state is not State.ESTABLISHED:
+    if tcb.state is not State.ESTABLISHED or is_window_unscaled(tcb):
         return False
     flags = ACK | ecn.expected_flags(tcb) if tcb.ecn else ACK
     expected = seg.flags & ~PSH == flags and seg.seq == tcb.rcv_nxt and not tcb.reassembly
     return expected and seg.wnd << tcb.snd_wind_shift == tcb.snd_wnd and not seg.options.sack
+
+
+def is_window_unscaled(tcb: Tcb) -> bool:
+    """Tell whether a SYN-ACK's window, which is not scaled, is all that is known of the peer's.
+
+    Linux predicts nothing from it where the next one will be scaled.
+    """
+    return tcb.snd_wl1 == tcb.irs and tcb.snd_wind_shift != 0
 
 
 def echo_of(tcb: Tcb, seg: Segment) -> int | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import READABLE
 from tapstack.tcp import delivery_rate, mtu_probing, rack, tail_loss_probe
-from tapstack.tcp.acknowledgment import set_send_window
+from tapstack.tcp.acknowledgment import is_window_unscaled, set_send_window
 from tapstack.tcp.memory_pressure import room_in_page
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
@@ -108,6 +108,8 @@ def take_expected(
 def _looks_at_nothing(tcb: Tcb, wnd: int, memory: Memory) -> bool:
     """Tell whether text waits that is not looked at (`acknowledgment.is_text_alone`)."""
     if not tcb.unsent() or wnd != tcb.snd_wnd or tcb.state is not _ESTABLISHED:
+        return False
+    if is_window_unscaled(tcb):
         return False
     return memory.charge <= room_in_page(tcb)
 
