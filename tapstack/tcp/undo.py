@@ -72,8 +72,9 @@ def restore_window(tcb: Tcb, *, nothing_lost: bool) -> None:
     prr = tcb.recovery.prr
     if undo.prior_ssthresh and prr is not None:
         window.cwnd = max(window.cwnd, prr.prior_cwnd)
-        window.ssthresh = max(window.ssthresh, undo.prior_ssthresh)
-        tcb.cwr_due = False
+        if undo.prior_ssthresh > window.ssthresh:  # else CWR is told as it would be: as in Linux
+            window.ssthresh = undo.prior_ssthresh
+            tcb.cwr_due = False
     undo.marker = None
     if tcb.sent:
         rack_of(tcb).advanced = True  # look at what is in flight with other eyes
