@@ -37,7 +37,7 @@ def _refuse_to_tell(_: object) -> Value:
 
 
 class RawEndpoint(MessageEndpoint):
-    """One raw socket; its addresses have no port."""
+    """One raw socket; no port is on the wire, but as in Linux its addresses name one."""
 
     _options: ClassVar[Table] = {
         **MESSAGE_OPTIONS,
@@ -51,6 +51,8 @@ class RawEndpoint(MessageEndpoint):
     def __init__(self, raw: RawSockets, stack: Stack, protocol: int) -> None:
         super().__init__(raw, raw.open(protocol), stack)
         self._raw = raw
+        self._remote_port = 0
+        """What `connect` was given: it serves only to be told."""
 
     def bind(self, local: Endpoint, *, now: Instant) -> None:  # noqa: ARG002
         """Receive only what is sent to an address. Raises: OSError."""
@@ -61,6 +63,7 @@ class RawEndpoint(MessageEndpoint):
         """Set the other end. Raises: OSError."""
         self._check_open()
         self._raw.connect(self._socket, remote.address if remote else None)
+        self._remote_port = remote.port if remote else 0
 
     def send(
         self,
@@ -80,13 +83,13 @@ class RawEndpoint(MessageEndpoint):
         return sent
 
     def local(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
-        """Give the local address."""
+        """Give the local address, with the protocol in the port's place."""
         self._check_open()
-        return Endpoint(self._socket.local, 0)
+        return Endpoint(self._socket.local, self._socket.protocol)
 
     def remote(self, *, now: Instant) -> Endpoint:  # noqa: ARG002
         """Give the other end. Raises: OSError with ENOTCONN."""
         self._check_open()
         if not self._socket.remote:
             raise os_error(ENOTCONN)
-        return Endpoint(self._socket.remote, 0)
+        return Endpoint(self._socket.remote, self._remote_port)

@@ -152,6 +152,14 @@ def a_buffer_that_is_set_makes_room(do: Recorder) -> None:
         do.epoll_wait(watch, 5, NOW)
 
 
+def a_raw_one_names_ports(do: Recorder) -> None:
+    raw = do.socket(INET, RAW, 253)
+    do.getsockname(raw)  # the protocol is its port
+    do.connect(raw, Endpoint(IPV4_LOOPBACK, 99))
+    do.getsockname(raw)
+    do.getpeername(raw)
+
+
 def the_sender_hears_first(do: Recorder) -> None:
     here, there = do.datagrams()
     watch = watched(do, there, IN)
@@ -175,6 +183,7 @@ def the_sender_hears_first(do: Recorder) -> None:
         each_datagram_that_leaves_makes_room,
         what_is_gathered_makes_room_when_it_leaves,
         a_buffer_that_is_set_makes_room,
+        a_raw_one_names_ports,
         the_sender_hears_first,
     ],
 )
