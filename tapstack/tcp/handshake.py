@@ -23,7 +23,11 @@ from tapstack.tcp.segment_arrives import take_fin
 from tapstack.tcp.seq import add, gt, le, lt
 from tapstack.tcp.state import State, become
 from tapstack.tcp.syn_cookies import recall_syn
-from tapstack.tcp.synchronize import on_our_syn_acknowledged, take_syn
+from tapstack.tcp.synchronize import (
+    agree_on_scale_and_sack,
+    on_our_syn_acknowledged,
+    take_syn,
+)
 from tapstack.tcp.tcb import Tcb
 
 _SOON: Duration = 2 * MILLISECOND
@@ -92,6 +96,8 @@ def syn_sent_state(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     if seg.flags & RST:
         if seg.flags & ACK:
             ctx.counters["TcpAttemptFails"] += 1
+            if seg.flags & SYN:
+                agree_on_scale_and_sack(ctx, tcb, seg)  # as Linux: its user sees it in tcp_info
             destroy(ctx, tcb, ECONNREFUSED)
         return
     if not seg.flags & SYN:

@@ -64,23 +64,26 @@ def first_guess(largest: int, effective_mss: int, rcv_wnd: int) -> int:
 def _negotiate(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     """Agree on options: each counts only when both SYNs carry it."""
     config, offered = ctx.config, seg.options
-    tcb.window_scaling = config.tcp_window_scaling and offered.window_scale is not None
-    if tcb.window_scaling and offered.window_scale is not None:
-        # RFC 7323 §2.3: a larger shift count is to be logged, and 14 used instead.
-        tcb.snd_wind_shift = min(offered.window_scale, MAX_SHIFT)
-    else:
-        tcb.snd_wind_shift = 0
-        if tcb.passive or seg.flags & ACK:
-            tcb.rcv_wind_shift = 0
+    agree_on_scale_and_sack(ctx, tcb, seg)
+    if not tcb.window_scaling and (tcb.passive or seg.flags & ACK):
+        tcb.rcv_wind_shift = 0
         # Deviation: RFC 7323 §2.3 scales no window then. Like Linux, whose SYN-ACK of a
         # simultaneous open repeats what its SYN has offered, we take that for agreed.
-    tcb.sack_permitted = config.tcp_sack and offered.sack_permitted
     ecn.negotiate(config, tcb, seg)
     tcb.timestamps = bool(config.tcp_timestamps) and offered.timestamps is not None
     if offered.timestamps is not None:
         tcb.ts_recent = offered.timestamps.value
         tcb.ts_recent_at = now
     on_peer_mss(ctx, tcb, offered.mss)
+
+
+def agree_on_scale_and_sack(ctx: Context, tcb: Tcb, seg: Segment) -> None:
+    """Take what a SYN offers of scaling and SACK; as Linux, also from one that is a reset."""
+    shift = seg.options.window_scale if ctx.config.tcp_window_scaling else None
+    tcb.window_scaling = shift is not None
+    # RFC 7323 §2.3: a larger shift count is to be logged, and 14 used instead.
+    tcb.snd_wind_shift = min(shift or 0, MAX_SHIFT)
+    tcb.sack_permitted = ctx.config.tcp_sack and seg.options.sack_permitted
 
 
 def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
