@@ -75,7 +75,6 @@ class Side:
     def __init__(self, peer: str) -> None:
         self.peer = peer
         self._exits = ExitStack()
-        self._far: Namespace | None = None
         self._port = _FIRST_PORT
 
     def __enter__(self) -> "Side":
@@ -105,7 +104,6 @@ class Side:
         By itself it does so with connections that were silent for long, and leaves the ACK of
         others to the program that reads: on a TAP that is to our cost with the former alone.
         """
-        assert self._far
         route = self._far.run("ip", "route", "show", "10.0.0.0/24").stdout.split()
         self._far.run("ip", "route", "change", *route, "quickack", "1")
 

@@ -5,6 +5,7 @@ Not done here: what they mean, and to whom.
 
 from __future__ import annotations
 
+from errno import ENOMSG
 from typing import NamedTuple, Protocol
 
 from tapstack.base.address import IPV4_ANY, Endpoint, Ipv4Address
@@ -103,6 +104,28 @@ def completion(first: int, last: int, *, copied: bool) -> QueuedError:
     `copied` says that it was copied on its way out.
     """
     return QueuedError(0, ORIGIN_ZEROCOPY, code=_COPIED * copied, info=first, data=last)
+
+
+def timestamp(
+    moment: int,
+    number: int,
+    payload: bytes,
+    at: Instant,
+    interface: str = "",
+    *,
+    tells_statistics: bool = False,
+) -> QueuedError:
+    """Make what tells of the moment that what was sent has come to, by its number."""
+    return QueuedError(
+        ENOMSG,
+        ORIGIN_TIMESTAMPING,
+        info=moment,
+        data=number,
+        payload=payload,
+        at=at,
+        interface=interface,
+        tells_statistics=tells_statistics,
+    )
 
 
 def from_icmp(error: IcmpError, number: int, port: int, payload: Buffer) -> QueuedError:

@@ -28,7 +28,6 @@ from tapstack.base.units import MILLISECOND, Instant
 from tapstack.socket import bound_device, options, stream_text
 from tapstack.socket.contract import Message
 from tapstack.socket.flags import MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK
-from tapstack.socket.ioctl import UNACKNOWLEDGED
 from tapstack.socket.options import Value
 from tapstack.socket.received import take_error_message
 from tapstack.socket.scattered import Item
@@ -38,7 +37,6 @@ from tapstack.socket.stream_options import TCP_SAVED_SYN, TCP_TIMESTAMP, table_f
 from tapstack.socket.stream_state import StreamState
 from tapstack.socket.tcp_info import read_info
 from tapstack.tcp.fast_open_client import is_deferred
-from tapstack.tcp.info import skipped_by_listening
 from tapstack.tcp.listener import limit_backlog
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
 from tapstack.tcp.tcb import Tcb
@@ -281,9 +279,8 @@ class StreamEndpoint(StreamState):
     def ioctl(self, request: int, *, now: Instant) -> int:  # noqa: ARG002
         """Answer what tcp(7) lists. Raises: OSError with EINVAL of a listener, ENOTTY."""
         self._check_open()
-        if request in UNACKNOWLEDGED and not (self._tcb or self._listener or self._past):
-            return skipped_by_listening(self.kept.listened)
-        return stream_text.answer(request, self._tcp, self._tcb, self._past, listens=self.listening)
+        ends = self._tcb, self._past
+        return stream_text.answer(request, self._tcp, *ends, self.kept, listens=self.listening)
 
     # --- the end ---
 

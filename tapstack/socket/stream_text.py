@@ -29,7 +29,7 @@ from tapstack.socket.flags import (
 from tapstack.socket.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, UNACKNOWLEDGED
 from tapstack.socket.kept_options import Kept
 from tapstack.socket.scattered import Item
-from tapstack.tcp.info import skipped_by_dissolving
+from tapstack.tcp.info import skipped_by_dissolving, skipped_by_listening
 from tapstack.tcp.protocol import Tcp
 from tapstack.tcp.seq import sub
 from tapstack.tcp.state import State
@@ -188,8 +188,10 @@ def has_error(tcb: Tcb) -> bool:
     return bool(tcb.error) or bool(tcb.errors)
 
 
-def answer(request: int, tcp: Tcp, tcb: Tcb | None, past: Tcb | None, *, listens: bool) -> int:
-    """Answer what ioctl(2) asks, also of a connection that was dissolved.
+def answer(
+    request: int, tcp: Tcp, tcb: Tcb | None, past: Tcb | None, kept: Kept, *, listens: bool
+) -> int:
+    """Answer what ioctl(2) asks, also of a connection that was dissolved, or a past listener.
 
     Raises: OSError with EINVAL of a listener, ENOTTY.
     """
@@ -197,7 +199,9 @@ def answer(request: int, tcp: Tcp, tcb: Tcb | None, past: Tcb | None, *, listens
         raise os_error(ENOTTY)
     if listens and request != SIOCATMARK:
         raise os_error(EINVAL)
-    if tcb is None and past is not None and request in UNACKNOWLEDGED:
+    if tcb is None and request in UNACKNOWLEDGED:
+        if past is None:
+            return skipped_by_listening(kept.listened)
         in_flight = sub(past.snd_nxt, past.snd_una) if request == SIOCOUTQ else 0
         return in_flight + skipped_by_dissolving(past)
     return int(_REQUESTS[request](tcp, tcb)) if tcb else 0

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import socket as constants
 from dataclasses import dataclass
-from errno import EINVAL, ENOMSG, EOPNOTSUPP
+from errno import EINVAL, EOPNOTSUPP
 from functools import partial
 from struct import Struct
 
 from tapstack.base.contracts import SentCopy
-from tapstack.base.error_queue import ORIGIN_TIMESTAMPING, QueuedError
+from tapstack.base.error_queue import QueuedError, timestamp
 from tapstack.base.errors import os_error
 from tapstack.base.units import SECOND, Instant
 from tapstack.socket import options, structs
@@ -90,15 +90,7 @@ class Timestamping:
             number = self._take_number() if self.flags & OPT_ID else 0
         payload, interface = (copy.octets, copy.interface) if wish.with_text else (b"", "")
         return [
-            QueuedError(
-                ENOMSG,
-                ORIGIN_TIMESTAMPING,
-                info=moment,
-                data=number,
-                payload=payload,
-                at=now,
-                interface=interface,
-            )
+            timestamp(moment, number, payload, now, interface)
             for moment in (Moment.SCHEDULED, Moment.SENT)
             if moment in wish.moments
         ]

@@ -47,8 +47,7 @@ def send_lone_unit(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         return False
     if not tcb.undisturbed and look_for_disturbance(tcb):
         return False
-    if path_mtu.is_to_ask(ctx, tcb):
-        path_mtu.refresh(ctx, tcb)
+    path_mtu.refresh(ctx, tcb)
     if not _may_leave(ctx, tcb, length, now):
         return False
     if not segments:

@@ -16,11 +16,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from errno import ENOMSG
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import Buffer, SentCopy
-from tapstack.base.error_queue import ORIGIN_TIMESTAMPING, QueuedError
+from tapstack.base.error_queue import timestamp
 from tapstack.base.units import Instant
 from tapstack.tcp import timestamp_statistics
 from tapstack.tcp.seq import add, ge, le, lt, sub
@@ -128,16 +127,8 @@ class TransmitTimestamps:
         if moment not in mark.wish.moments:
             return
         number = 0 if self.base is None else sub(mark.seq, self.base)
-        told = QueuedError(
-            ENOMSG,
-            ORIGIN_TIMESTAMPING,
-            info=moment,
-            data=number,
-            payload=payload,
-            at=now,
-            tells_statistics=mark.wish.with_statistics,
-            interface=interface,
-        )
+        statistics = mark.wish.with_statistics
+        told = timestamp(moment, number, payload, now, interface, tells_statistics=statistics)
         tell(ctx, tcb, told)
 
 

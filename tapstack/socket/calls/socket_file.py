@@ -101,7 +101,7 @@ class SocketFile(OpenFile):
         Raises: what the attempt does.
         """
         sent = self.endpoint.send(data, flags, to, control, now=now)
-        self.tell_of_room()
+        self._tell_of_room()
         return sent
 
     def set_option(self, level: int, name: int, value: bytes, *, now: Instant) -> None:
@@ -109,9 +109,9 @@ class SocketFile(OpenFile):
         gathered = isinstance(self.endpoint, MessageEndpoint) and self.endpoint.is_gathering
         self.endpoint.set_option(level, name, value, now=now)
         if gathered or (level, name) == _ROOM:
-            self.tell_of_room()
+            self._tell_of_room()
 
-    def tell_of_room(self) -> None:
+    def _tell_of_room(self) -> None:
         """Tell who waits that there is room for another datagram: as in Linux, that is an edge."""
         endpoint = self.endpoint
         if self._listeners and isinstance(endpoint, MessageEndpoint) and not endpoint.is_gathering:
