@@ -38,10 +38,12 @@ from tapstack.socket.stream_state import StreamState
 from tapstack.socket.tcp_info import read_info
 from tapstack.tcp.fast_open_client import is_deferred
 from tapstack.tcp.listener import limit_backlog
-from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
+from tapstack.tcp.state import FIN_UNACKNOWLEDGED, NOT_SHUT, Shut, State
 from tapstack.tcp.tcb import Tcb
 
 _CONNECTING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
+_IN_DOUBT = frozenset({State.SYN_RECEIVED, State.CLOSED})
+"""States of a connection that its user has begun and of which he knows nothing yet."""
 _WITHOUT_PEER = frozenset({State.SYN_SENT, State.TIME_WAIT, State.CLOSED})
 
 
@@ -100,6 +102,7 @@ class StreamEndpoint(StreamState):
             assert self._binding is not None
         self._own_options()
         self._listener = self._tcp.open_passive(self._binding, backlog, self.options)
+        self._tcp.begin_shut(self._listener, self._shut_before)
         self.accept_queue = self._listener.accept_queue
 
     def accept(self, *, now: Instant) -> tuple[StreamEndpoint, Endpoint]:  # noqa: ARG002
@@ -127,6 +130,8 @@ class StreamEndpoint(StreamState):
             return
         if self._listener:
             raise os_error(EISCONN)
+        if self._connect_cut_short:
+            raise os_error(EINVAL)
         if self._tcb and not self._connect_reported:
             self.finish_connect(now=now)
             return
@@ -134,6 +139,7 @@ class StreamEndpoint(StreamState):
             raise os_error(EISCONN)
         to = ourselves_for_any(remote)
         self._tcb = self._tcp.open_active(to, self.options, now, self._binding)
+        self._tcp.begin_shut(self._tcb, self._shut_before)
         self._binding = None  # it is the connection's now
         self._connect_reported = is_deferred(self._tcb)
         if self._connect_reported:
@@ -161,7 +167,7 @@ class StreamEndpoint(StreamState):
             self._binding = self._tcp.bind(
                 self._chosen, reuse_address=self.reuse_address, reuse_port=self.reuse_port
             )
-        self._shut_before_connecting = 0
+        self._shut_before, self._connect_cut_short = NOT_SHUT, False
         self._stack.report(self, ERROR)
 
     def finish_connect(self, *, now: Instant) -> None:  # noqa: ARG002
@@ -174,7 +180,7 @@ class StreamEndpoint(StreamState):
             raise os_error(EALREADY)
         self._connect_reported = True
         if tcb.state is State.CLOSED:
-            self._tcb, self._past = None, tcb
+            self._tcb, self._past, self._shut_before = None, tcb, NOT_SHUT
             self._stack.report(self, ERROR)
             raise os_error(self._tcp.take_error(tcb) or ECONNABORTED)
 
@@ -212,6 +218,7 @@ class StreamEndpoint(StreamState):
         """Begin a connection whose SYN waits for text (RFC 7413). Raises: OSError as `connect`."""
         to = ourselves_for_any(to)
         self._tcb = self._tcp.open_active(to, self.options, now, self._binding, with_text=True)
+        self._tcp.begin_shut(self._tcb, self._shut_before)
         self._binding = None
 
     def receive(self, size: int, flags: int, *, now: Instant) -> Message:
@@ -228,7 +235,7 @@ class StreamEndpoint(StreamState):
             octet = self._receive_urgent(bool(flags & MSG_PEEK))[:size]
             control = self._control_of(self._connection(), b"")
             return Message(octet, flags=MSG_OOB, control=control)
-        if self._shut_before_connecting & select.POLLIN and not (self._tcb or self._listener):
+        if self._shut_before.reading and not (self._tcb or self._listener):
             return Message(b"")
         tcb = self._connection_to_read() if self._closed or self._tcb is None else self._tcb
         text = stream_text.receive(self._tcp, tcb, size, flags, now)
@@ -274,7 +281,7 @@ class StreamEndpoint(StreamState):
         bits = select.POLLOUT | select.POLLHUP
         if self._past is not None and stream_text.has_error(self._past):
             bits |= select.POLLERR
-        return bits | self._shut_before_connecting
+        return bits | (select.POLLIN | select.POLLRDHUP if self._shut_before.reading else 0)
 
     def ioctl(self, request: int, *, now: Instant) -> int:  # noqa: ARG002
         """Answer what tcp(7) lists. Raises: OSError with EINVAL of a listener, ENOTTY."""
@@ -300,11 +307,13 @@ class StreamEndpoint(StreamState):
             if opening or how != constants.SHUT_WR:
                 self._disconnect()  # as Linux: who waits in `accept` or `connect` is told
             return
-        if self._tcb is None and how != constants.SHUT_WR:
-            self._shut_before_connecting |= select.POLLIN | select.POLLRDHUP
-        self._tcp.shutdown(
-            self._connection(), read=how != constants.SHUT_WR, write=how != constants.SHUT_RD
-        )
+        read, write = how != constants.SHUT_WR, how != constants.SHUT_RD
+        if self._tcb is None:
+            reading, writing = self._shut_before
+            self._shut_before = Shut(reading or read, writing or write)
+        elif not self._connect_reported and self._tcb.state in _IN_DOUBT:
+            self._connect_cut_short = True  # as Linux: it is never told any more
+        self._tcp.shutdown(self._connection(), read=read, write=write)
         self._connect_reported = True  # as Linux: who shuts down knows that there is a connection
 
     def close(self, *, now: Instant) -> None:

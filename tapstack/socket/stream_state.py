@@ -17,6 +17,7 @@ from tapstack.stack import Stack
 from tapstack.tcp.connections import PortBinding
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.protocol import Tcp
+from tapstack.tcp.state import NOT_SHUT
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.user_options import NO_DISCOVERY, UserOptions
 
@@ -27,10 +28,11 @@ class StreamState(PlainStream):
     __slots__ = (
         "_binding",
         "_chosen",
+        "_connect_cut_short",
         "_connect_reported",
         "_listener",
         "_past",
-        "_shut_before_connecting",
+        "_shut_before",
         "accept_queue",
         "held_sends",
         "options",
@@ -54,6 +56,7 @@ class StreamState(PlainStream):
         self._chosen = ANY_ENDPOINT  # what the user has bound it to
         self._past: Tcb | None = None
         # What could not be made, or was dissolved: more is to be told of it.
-        self._shut_before_connecting = 0  # directions, as poll(2) tells of them
+        self._connect_cut_short = False  # shut down before it was told how `connect` came out
+        self._shut_before = NOT_SHUT  # while there was neither a connection nor a listener
         self.accept_queue: Sized | None = None
         self.held_sends = 0

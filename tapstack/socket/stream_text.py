@@ -41,6 +41,7 @@ _IN, _OUT = select.POLLIN, select.POLLOUT
 _OF_TEXT = MSG_OOB | MSG_MORE | MSG_EOR
 """Flags that say something of the text itself."""
 # Each call asks for one of these: as members they would be looked up in their class.
+_OPENING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
 _SYN_SENT, _ESTABLISHED, _NOT_URGENT = State.SYN_SENT, State.ESTABLISHED, UrgentOctet.NONE
 TCP_INQ = 36
 """Of <linux/tcp.h>, where its control data is called TCP_CM_INQ: octets that wait behind."""
@@ -66,7 +67,7 @@ def send(tcp: Tcp, tcb: Tcb, data: Buffer, flags: int, wish: Wish | None, now: I
         taken = tcp.send(tcb, data, now)
     if tcb.state is _SYN_SENT:
         tcb.writer_waits = not flags & MSG_DONTWAIT
-    if taken == 0 and (len(data) or is_opening(tcb)):
+    if taken == 0 and (len(data) or tcb.state in _OPENING):
         raise os_error(EAGAIN)  # before it is open even nothing has to wait
     if wish is not None and taken:
         tcp.note_queued(tcb, wish)

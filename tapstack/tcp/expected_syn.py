@@ -19,7 +19,7 @@ from tapstack.tcp.mould import take_mould
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.retransmission_timer import Purpose
 from tapstack.tcp.rtt import INITIAL_RTO
-from tapstack.tcp.state import State
+from tapstack.tcp.state import NOT_SHUT, State
 from tapstack.tcp.syn_ack import SynAck
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def keep_mould(ctx: Context, listener: Listener, offer: Offer, tcb: Tcb) -> None
         return
     if config.tcp_syncookies != IF_NEEDED or config.tcp_timestamps != 1 or config.tcp_mtu_probing:
         return  # there is more to ask than whether there is room; or timestamps have no offset
-    if tcb.options.defer_accept:
+    if tcb.options.defer_accept or listener.shut is not NOT_SHUT:
         return  # nor is the end of the handshake as plain
     if len(listener.moulds) >= _MOST_MOULDS:
         listener.moulds.clear()

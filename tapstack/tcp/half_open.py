@@ -175,7 +175,7 @@ def _make(
         tcb.iss = iss
     tcb.snd_una = tcb.snd_nxt = tcb.snd_up = tcb.small_sent_end = add(tcb.iss, 1)
     tcb.statistics.on_received(1, bool(seg.text))
-    tcb.listener = listener
+    tcb.listener, (tcb.read_shut, tcb.fin_queued) = listener, listener.shut
     tcb.syn_ack = syn_ack.SynAck()
     become(ctx, tcb, State.SYN_RECEIVED)
     take_syn(ctx, tcb, seg, now)

@@ -213,7 +213,7 @@ def skipped_by_dissolving(tcb: Tcb) -> int:
 
     Linux skips all numbers that an old segment might have: what was unsent, and a window and two.
     """
-    unsent = tcb.left_unsent + (tcb.fin_queued and not tcb.fin_sent)
+    unsent = tcb.left_unsent + tcb.fin_waits
     return unsent + tcb.max_snd_wnd + 2
 
 
@@ -260,12 +260,10 @@ def _sending(tcb: Tcb) -> dict[str, int]:
         "snd_cwnd": window.cwnd,
         "snd_wnd": tcb.snd_wnd,
         # As Linux has it, a FIN counts, once it may be sent; and what was let go of still does.
-        "notsent_bytes": max(0, tcb.unsent()) + tcb.left_unsent + _fin_waits(tcb),
+        "notsent_bytes": max(0, tcb.unsent())
+        + tcb.left_unsent
+        + (tcb.fin_waits and _is_opened(tcb)),
     }
-
-
-def _fin_waits(tcb: Tcb) -> bool:
-    return tcb.fin_queued and not tcb.fin_sent and _is_opened(tcb)
 
 
 def _opening(tcb: Tcb) -> dict[str, int]:

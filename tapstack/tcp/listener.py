@@ -14,6 +14,7 @@ from tapstack.base.address import Endpoint
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
 from tapstack.tcp.fast_open_server import PendingOpens
+from tapstack.tcp.state import NOT_SHUT, Shut
 from tapstack.tcp.user_options import UserOptions
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Listener:
     """When a SYN cookie was last sent."""
     flood_told: bool = False
     """Whoever watches was told that the SYN queue overflows."""
+    shut: Shut = NOT_SHUT
+    """What its user had shut before it listened."""
     moulds: dict[tuple[int, int, int], Mould] = field(default_factory=dict)
     """What connections begin with whose SYNs named the same window, MSS and shift."""
 

@@ -160,7 +160,7 @@ def send_new_text(ctx: Context, tcb: Tcb, now: Instant, *, only_one: bool = Fals
 
     Or `only_one`, while the user's text still comes: it waits for nothing but the windows.
     """
-    if not tcb.unsent() and not _fin_waits(tcb):
+    if not tcb.unsent() and not tcb.fin_waits:
         return
     before, begins_rto = tcb.snd_nxt, runs_no_rto(tcb)
     tcb.sent.begin_burst()
@@ -227,7 +227,7 @@ def _send_next_unit(
 
     If it `waits` at all: it need not for an ACK that is soon to come.
     """
-    if not unsent and not _fin_waits(tcb):
+    if not unsent and not tcb.fin_waits:
         return Wait.NO
     if tcb.options.paced and pacing.is_held(ctx, tcb, now):
         return Wait.NO
@@ -256,14 +256,9 @@ def _reason_to_wait(ctx: Context, tcb: Tcb, unsent: int, mss: int, now: Instant)
     return wait_for_more(ctx, tcb, piece, room, quota, mss, now)
 
 
-def _fin_waits(tcb: Tcb) -> bool:
-    """Tell whether the user has closed and our FIN was not sent yet."""
-    return tcb.fin_queued and not tcb.fin_sent and tcb.state is not State.SYN_RECEIVED
-
-
 def _fin_may_follow(tcb: Tcb, length: int, unsent: int) -> bool:
     """Tell whether a unit that takes `length` of the unsent octets takes our FIN along."""
-    return _fin_waits(tcb) and length == unsent and window_room(tcb) > length
+    return tcb.fin_waits and length == unsent and window_room(tcb) > length
 
 
 def _send_unit(
@@ -333,7 +328,7 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def _watch_closed_window(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Start the persist timer when something waits, and nothing in flight will bring an ACK."""
-    if not tcb.sent and (tcb.unsent() or _fin_waits(tcb)):
+    if not tcb.sent and (tcb.unsent() or tcb.fin_waits):
         arm_persist(ctx, tcb, now)
     elif tcb.persist_timer.deadline is not None and tcb.sent:
         tcb.persist_timer.cancel()

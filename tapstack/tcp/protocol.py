@@ -34,7 +34,7 @@ from tapstack.tcp.segment import ACK, ECN_MASK, RST, Segment
 from tapstack.tcp.segment_arrives import segment_arrives
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.short_text import send_short_text
-from tapstack.tcp.state import State
+from tapstack.tcp.state import Shut, State
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.time_to_live import came_too_far
 from tapstack.tcp.time_wait import time_wait_state
@@ -284,6 +284,10 @@ class Tcp:
     def receive_urgent(self, tcb: Tcb, *, peek: bool = False) -> bytes:
         """Take the urgent octet. Raises: OSError with EINVAL (there is none), EAGAIN (not yet)."""
         return reading.receive_urgent(tcb, peek)
+
+    def begin_shut(self, endpoint: Tcb | Listener, shut: Shut) -> None:
+        """Begin with what its user has shut before."""
+        user_calls.begin_shut(endpoint, shut)
 
     def shutdown(self, tcb: Tcb, *, read: bool, write: bool) -> None:
         """Close one direction or both. Raises: OSError with ENOTCONN."""

@@ -9,7 +9,7 @@ Not done here: why a transition happens.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from tapstack.tcp.context import Context
@@ -40,6 +40,15 @@ class State(Enum):
     __hash__ = object.__hash__
 
 
+class Shut(NamedTuple):
+    """The directions that a user has shut before there was a connection."""
+
+    reading: bool = False
+    writing: bool = False
+
+
+NOT_SHUT = Shut()
+
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.CLOSED: frozenset({State.SYN_SENT, State.SYN_RECEIVED}),
     State.LISTEN: frozenset({State.CLOSED}),
@@ -67,6 +76,9 @@ HAS_SENT_FIN = frozenset(
     {State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSING, State.LAST_ACK, State.TIME_WAIT}
 )
 """States that are entered by queueing our FIN, or after it."""
+
+BEFORE_FIN = frozenset({State.SYN_SENT, State.SYN_RECEIVED}) | CAN_SEND
+"""States of a connection that are left before our FIN is sent."""
 
 FIN_UNACKNOWLEDGED = frozenset({State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK})
 """States in which text of ours, or our FIN behind it, may still be on its way."""

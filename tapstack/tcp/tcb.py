@@ -33,7 +33,7 @@ from tapstack.tcp.segment import FIN
 from tapstack.tcp.send_buffer import SendBuffer
 from tapstack.tcp.send_pieces import SendPieces
 from tapstack.tcp.seq import sub
-from tapstack.tcp.state import State
+from tapstack.tcp.state import BEFORE_FIN, State
 from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.tcb_exceptions import Exceptions
 from tapstack.tcp.text_followers import TextFollower
@@ -331,6 +331,14 @@ class Tcb(Exchange, Exceptions):
         """Tell whether it is left for what the peer may still ask, as Linux's timewait sockets."""
         state = self.state
         return state is State.TIME_WAIT or (state is State.FIN_WAIT_2 and self.orphaned)
+
+    @property
+    def fin_waits(self) -> bool:
+        """Tell whether the user has closed and our FIN was not sent yet.
+
+        Who has shut his sending side before there was a connection has not closed that.
+        """
+        return self.fin_queued and not self.fin_sent and self.state not in BEFORE_FIN
 
     def unsent(self) -> int:
         """Count the octets in the send buffer that were never sent."""

@@ -26,7 +26,7 @@ from tapstack.tcp.sack_list import extended, note_range
 from tapstack.tcp.segment import ACK, FIN, PSH, SackBlock
 from tapstack.tcp.sent_segment import packets_of
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
-from tapstack.tcp.state import HAS_RECEIVED_FIN, State
+from tapstack.tcp.state import HAS_RECEIVED_FIN, HAS_SENT_FIN, State
 from tapstack.tcp.wire import HEADER_LENGTH
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _is_for_nobody(tcb: Tcb, seg: Segment) -> bool:
         return False
     if tcb.state in HAS_RECEIVED_FIN:
         return lt(seg.seq, tcb.rcv_nxt)
-    return tcb.fin_queued and tcb.read_shut
+    return tcb.read_shut and tcb.state in HAS_SENT_FIN
 
 
 def _refuse(ctx: Context, tcb: Tcb, seg: Segment) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.tcp.recovery_state import Phase
+from tapstack.tcp.state import CAN_SEND
 from tapstack.tcp.urgent import UrgentOctet
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def is_disturbed(tcb: Tcb) -> bool:
         or tcb.backoff
         or tcb.retransmits
         or tcb.probes_out
+        or (tcb.fin_queued and tcb.state in CAN_SEND)
         or tcb.error
         or tcb.soft_error
         or tcb.statistics.rto_at is not None

@@ -34,7 +34,7 @@ from tapstack.tcp.reading import raise_error
 from tapstack.tcp.records import end_record
 from tapstack.tcp.replies import reset_peer
 from tapstack.tcp.seq import sub
-from tapstack.tcp.state import CAN_SEND, HAS_SENT_FIN, State, become
+from tapstack.tcp.state import CAN_SEND, HAS_SENT_FIN, Shut, State, become
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.tcb_factory import make_tcb
 from tapstack.tcp.time_wait import may_be_succeeded, succeed, take_over
@@ -161,7 +161,7 @@ def send(
     `out_of_band` makes the last octet that found room urgent. With `more`, a segment that is not
     full waits for what the user will send next; `ends_record` keeps that out of the last segment.
 
-    Raises: the connection's error once, then BrokenPipeError; OSError with ENOTCONN.
+    Raises: the connection's error once, then BrokenPipeError.
     """
     delivery_rate.on_user_sends(tcb)  # as Linux, whatever comes of it
     plainly = tcb.state is State.ESTABLISHED and not (tcb.fin_queued or tcb.error)
@@ -193,13 +193,11 @@ def send(
 def _may_send(tcb: Tcb) -> bool:
     """Tell whether text may be queued; False: not yet. Raises: as `send`."""
     raise_error(tcb)
-    if tcb.fin_queued or tcb.state is State.CLOSED or tcb.state in HAS_SENT_FIN:
-        raise os_error(EPIPE)
-    if tcb.state in CAN_SEND or tcb.opens_early:
-        return True
-    if tcb.state in _BEFORE_ESTABLISHED:
+    if tcb.state in _BEFORE_ESTABLISHED and not tcb.opens_early:
         return False
-    raise os_error(ENOTCONN)
+    if tcb.fin_queued or not (tcb.state in CAN_SEND or tcb.opens_early):
+        raise os_error(EPIPE)
+    return True
 
 
 def _push_what_waits(ctx: Context, tcb: Tcb) -> None:
@@ -220,7 +218,7 @@ def unsent(tcb: Tcb) -> int:
     """Count the octets that were never sent; our FIN is one."""
     if tcb.state in _BEFORE_ESTABLISHED:
         return 0
-    return tcb.unsent() + tcb.left_unsent + (tcb.fin_queued and not tcb.fin_sent)
+    return tcb.unsent() + tcb.left_unsent + tcb.fin_waits
 
 
 def is_writable(ctx: Context, tcb: Tcb) -> bool:
@@ -244,6 +242,18 @@ def _note_blocked(tcb: Tcb) -> None:
 # --- CLOSE (§3.10.4) and ABORT (§3.10.5) --------------------------------------------------------
 
 
+def begin_shut(endpoint: Tcb | Listener, shut: Shut) -> None:
+    """Begin with what its user has shut while there was neither a connection nor a listener.
+
+    As in Linux, no FIN follows unless the handshake passes through SYN-RECEIVED, or the user asks
+    for it once more; and a listener's connections begin like it.
+    """
+    if isinstance(endpoint, Listener):
+        endpoint.shut = shut
+    else:
+        endpoint.read_shut, endpoint.fin_queued = shut
+
+
 def shutdown(ctx: Context, tcb: Tcb, *, read: bool, write: bool) -> None:
     """Close one direction or both; the connection lives on (RFC 9293 §3.6, half-close).
 
@@ -262,7 +272,7 @@ def shutdown(ctx: Context, tcb: Tcb, *, read: bool, write: bool) -> None:
 
 def _queue_fin(ctx: Context, tcb: Tcb) -> None:
     """Send a FIN behind all that is queued: "queue this until all preceding SENDs"."""
-    if tcb.fin_queued and tcb.state is not State.SYN_RECEIVED:
+    if tcb.state in HAS_SENT_FIN:
         return
     if tcb.state is State.SYN_SENT:
         destroy(ctx, tcb)
