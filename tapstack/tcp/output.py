@@ -68,7 +68,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
         return
     if tcb.sent.segments and _only_waits(tcb):
         tcb.statistics.note_limit(Limit.SEND_BUFFER if tcb.send_blocked else Limit.BUSY, now)
-        send_space.report_room(ctx, tcb, 0)
+        send_space.report_room(ctx, tcb, 0, now)
         acknowledge(ctx, tcb, now)
         return
     if (send_lone_fin if tcb.fin_queued else send_lone_unit)(ctx, tcb, now):
@@ -85,7 +85,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
             _send_probe(ctx, tcb, now)
         _watch_closed_window(ctx, tcb, now)
         watch_limit(tcb, now)
-        send_space.report_room(ctx, tcb, len(tcb.sent.segments) - units)
+        send_space.report_room(ctx, tcb, len(tcb.sent.segments) - units, now)
     acknowledge(ctx, tcb, now)
 
 

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import WRITABLE
 from tapstack.tcp.seq import add
+from tapstack.tcp.statistics import Limit
 from tapstack.tcp.transmission import current_mss
 
 if TYPE_CHECKING:
+    from tapstack.base.units import Instant
     from tapstack.tcp.config import TcpConfig
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
@@ -128,7 +130,7 @@ def unsent_limit(ctx: Context, tcb: Tcb) -> int:
     return tcb.options.notsent_lowat or ctx.config.tcp_notsent_lowat
 
 
-def report_room(ctx: Context, tcb: Tcb, units: int) -> None:
+def report_room(ctx: Context, tcb: Tcb, units: int, now: Instant) -> None:
     """Tell a user who found no room that there is some again, or make it, if a segment has come.
 
     `units` tells how many left just now: of several, Linux's device takes one by one, so that the
@@ -138,9 +140,17 @@ def report_room(ctx: Context, tcb: Tcb, units: int) -> None:
         return
     if units > 1 or _may_hold_back(tcb):
         grow(ctx, tcb)
-    if is_roomy(ctx, tcb):
-        tcb.send_blocked = False
-        ctx.report(tcb, WRITABLE)
+    offer_room(ctx, tcb, now)
+
+
+def offer_room(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Tell the user that there is room, if so; as in Linux, its want limits him no longer then."""
+    if not is_roomy(ctx, tcb):
+        return
+    tcb.send_blocked = False
+    if tcb.statistics.limit is Limit.SEND_BUFFER:
+        tcb.statistics.note_limit(Limit.BUSY, now)
+    ctx.report(tcb, WRITABLE)
 
 
 def _may_hold_back(tcb: Tcb) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tapstack.base.contracts import READABLE, WRITABLE
+from tapstack.base.contracts import READABLE
 from tapstack.base.units import Instant
 from tapstack.tcp import receive_space, send_space
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
@@ -68,13 +68,7 @@ def _set_receive_buffer(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: 
 
 def _set_send_buffer(ctx: Context, tcb: Tcb, now: Instant) -> None:
     tcb.send_space = send_space.size_at_first(ctx.config, tcb.options.send_buffer)
-    _offer_room(ctx, tcb, now)
-
-
-def _offer_room(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
-    if send_space.is_roomy(ctx, tcb):
-        tcb.send_blocked = False
-        ctx.report(tcb, WRITABLE)
+    send_space.offer_room(ctx, tcb, now)
 
 
 def _set_clamp(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
@@ -109,7 +103,7 @@ _ACTIONS: dict[str, _Action] = {
     "send_buffer": _set_send_buffer,
     "window_clamp": _set_clamp,
     "rcvlowat": _set_low_water,
-    "notsent_lowat": _offer_room,
+    "notsent_lowat": send_space.offer_room,
     "congestion": _set_congestion,
     "rto_min": _set_rto_bounds,
     "rto_max": _set_rto_bounds,

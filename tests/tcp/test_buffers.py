@@ -218,6 +218,20 @@ def test_a_user_is_woken_when_a_third_is_free() -> None:
     assert tcp.is_writable(client)
 
 
+def test_a_user_who_has_room_again_is_limited_no_longer() -> None:
+    """As in Linux, though what is in flight may take its time."""
+    world, client, _ = opened(TcpConfig(), UserOptions(send_buffer=15 * 1448))
+    tcp = world.a.tcp
+    world.send(client, bytes(100_000))
+    assert not tcp.is_writable(client)
+    world.a.events.clear()
+    while not any(event.events & WRITABLE for event in world.a.events):
+        world.step()
+    limited = tcp.info(client, world.now).sndbuf_limited
+    world.run_for(SECOND)
+    assert tcp.info(client, world.now).sndbuf_limited == limited > 0
+
+
 @pytest.mark.parametrize("by", ["option", "engine"])
 def test_little_waits_unsent_where_the_user_wants_that(by: str) -> None:
     config = TcpConfig(tcp_notsent_lowat=20_000) if by == "engine" else TcpConfig()
