@@ -31,7 +31,7 @@ ROOMS = {
 }
 LIBRARIES = {  # third-party library -> the modules that may import it, by prefix
     "pytun": ("tapstack.device.tap",),
-    "click": ("tapstack.cli",),
+    "click": ("tapstack.shell.command_line",),
     "lark": tuple(
         f"tapstack.drill.language.{module}"
         for module in ("parser", "packet_builder", "refusals", "tree_builder")

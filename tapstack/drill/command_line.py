@@ -1,6 +1,6 @@
 """What stands on the command line of `tapstack drill`: packetdrill's options, scripts, folders.
 
-Not done here: the options of our own (`tapstack/cli.py`).
+Not done here: the options of our own (`tapstack/shell/command_line.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """`tapstack drill`: scripts are played, and what is to be told of them is written.
 
-Not done here: the command line (`tapstack/cli.py`), and playing (`crew/crew.py`, `running.py`).
+Not done here: the command line (`tapstack/shell/command_line.py`), and playing (`crew/crew.py`,
+`running.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What both programs owe their surroundings: three open descriptors, and an output seen through.
 
-Not done here: what the programs do (`cli.py`, `snc.py`).
+Not done here: what the programs do (`command_line.py`, `tapstack/snc.py`).
 """
 
 import os

@@ -11,9 +11,16 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.buffer import CompletionState
+from prompt_toolkit.completion import (
+    CompleteEvent,
+    Completer,
+    Completion,
+    get_common_complete_suffix,
+)
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import create_output
 from prompt_toolkit.patch_stdout import patch_stdout
 
@@ -40,6 +47,7 @@ def _lines(runtime: Runtime) -> Iterator[str]:
         history=open_history(),
         completer=CommandCompleter(runtime),
         complete_while_typing=False,
+        key_bindings=_bindings(),
     )
     while True:
         try:
@@ -55,6 +63,27 @@ def _lines(runtime: Runtime) -> Iterator[str]:
 def _lines_above_the_prompt() -> AbstractContextManager[None]:
     """Let what runs in the background print above the prompt, unless it goes elsewhere."""
     return patch_stdout() if sys.stdout.isatty() else nullcontext()
+
+
+def _bindings() -> KeyBindings:
+    """Have Tab complete at once: prompt_toolkit's own does so after the keys that came with it."""
+    bindings = KeyBindings()
+
+    @bindings.add("tab")
+    def complete(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if buffer.complete_state:
+            buffer.complete_next()
+            return
+        request = CompleteEvent(completion_requested=True)
+        found = list(buffer.completer.get_completions(buffer.document, request))
+        common = get_common_complete_suffix(buffer.document, found)
+        buffer.insert_text(common)
+        if len(found) > 1:
+            left = [each.new_completion_from_position(len(common)) for each in found]
+            buffer.complete_state = CompletionState(buffer.document, left)  # the menu
+
+    return bindings
 
 
 def open_history() -> History:

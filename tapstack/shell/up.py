@@ -1,6 +1,6 @@
 """`tapstack up`: a stack with a shell on it, from the first line to the last.
 
-Not done here: the options (`cli.py`).
+Not done here: the options (`command_line.py`).
 """
 
 import signal

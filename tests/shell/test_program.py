@@ -3,12 +3,28 @@
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 
 import pytest
 
 from tapstack.shell.session import PROMPT
 
 UP = "tapstack up --dev none"
+
+
+INTERRUPTS = """
+import os, signal, sys, weakref
+
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == os.environ["INTERRUPTED_AT"]:
+            watched = type("Watched", (), {})()
+            weakref.finalize(watched, signal.raise_signal, signal.SIGINT)  # errors are lost in it
+            del watched
+
+sys.meta_path.insert(0, Impatient())
+"""
+"""A sitecustomize: Ctrl-C as the import of a module begins."""
 
 
 def run_line(line: str) -> subprocess.CompletedProcess[str]:
@@ -83,3 +99,34 @@ def test_debugging_ends_with_its_reader_though_nothing_happens() -> None:
     ended = run_line(f"{UP} -c 'debug all' -c 'ping 127.0.0.1' | true")
     assert ended.returncode == 0
     assert ended.stderr.splitlines()[-1].startswith("threads: "), "it is the announcement's end"
+
+
+@pytest.mark.parametrize(
+    ("program", "module"),
+    [
+        ("tapstack", "tapstack.shell.command_line"),
+        ("tapstack", "click"),
+        ("tapstack", "tapstack.shell.program"),
+        (UP, "tapstack.shell.up"),
+        ("tapstack drill tests/drill", "tapstack.drill.command_line"),
+        ("tapstack drill tests/drill", "tapstack.drill.program"),
+        ("tapstack snc -h", "tapstack.shell.snc_options"),
+        ("snc -h", "tapstack.shell.program"),
+        ("snc -h", "tapstack.shell.command"),
+        ("TAPSTACK_DEV=none snc -l 1", "tapstack.stack"),
+    ],
+)
+def test_ctrl_c_ends_a_program_quietly_while_it_is_loaded(
+    tmp_path: Path, program: str, module: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTS)
+    surroundings = f"export INTERRUPTED_AT={module} PYTHONPATH={tmp_path}:$PYTHONPATH"
+    ended = run_line(f"{surroundings}; {program}")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_ctrl_c_that_is_ignored_does_not_end_a_program_that_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTS)
+    surroundings = f"export INTERRUPTED_AT=click PYTHONPATH={tmp_path}:$PYTHONPATH; trap '' INT"
+    ended = run_line(f"{surroundings}; tapstack --version")
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -245,7 +245,8 @@ def run_program(code: str, text: str = "") -> subprocess.CompletedProcess[str]:
     )
 
 
-UP = "from tapstack.cli import run; raise SystemExit(run(['up', '--dev', 'none', *{}]))"
+UP = "from tapstack.shell.command_line import run as do; "
+UP += "raise SystemExit(do(['up', '--dev', 'none', *{}]))"
 
 
 def test_the_program_says_what_it_set_up_and_keeps_output_apart() -> None:

@@ -82,8 +82,8 @@ class Terminal:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has left otherwise
             environment = {**os.environ, "XDG_STATE_HOME": str(folder), "TERM": "xterm"}
             environment["PROMPT_TOOLKIT_NO_CPR"] = "1"  # nobody answers where the cursor is
-            code = "from tapstack.cli import run; raise SystemExit(run(['up', '--dev', 'none']))"
-            os.execve(sys.executable, [sys.executable, "-c", code], environment)
+            program = [sys.executable, "-c", "from tapstack.cli import main; main()"]
+            os.execve(sys.executable, [*program, "up", "--dev", "none"], environment)
 
     def wait_for(self, pattern: str) -> None:
         """Read until the pattern has come, and forget everything up to its end."""
@@ -139,6 +139,17 @@ def test_a_session_on_a_terminal(tmp_path: Path) -> None:
     history = (tmp_path / "tapstack" / "history").read_text()
     assert "+ping 127.0.0.1" in history
     assert "+help route" in history
+
+
+def test_what_is_typed_ahead_is_completed_first(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    terminal.wait_for(PROMPT)
+    terminal.type("rou\tad\tdefault v\t10.9.9.9\r")
+    terminal.wait_for("route: the gateway 10.9.9.9 is no neighbour of ours")
+    terminal.wait_for(PROMPT)
+    terminal.type("s\t\t\t-a\rexit 4\r")  # the second of those that begin so
+    terminal.wait_for("net.ipv4.ip_default_ttl = 64")
+    assert terminal.exit_status() == 4
 
 
 @pytest.mark.parametrize(
