@@ -68,7 +68,7 @@ def read_options(options: Iterable[Option], settings: Settings) -> Settings:
 
 def takes_value(name: str) -> bool:
     """Tell whether an option of this name takes a value, as far as it is known."""
-    return name in _READERS and name not in _FLAGS
+    return name in _KNOWN and name not in _BARE
 
 
 def _change(settings: Settings, name: str, value: str | None, position: Position) -> Settings:
@@ -78,9 +78,11 @@ def _change(settings: Settings, name: str, value: str | None, position: Position
         raise UnsupportedError(f"--{name}={value}" if value is not None else f"--{name}", position)
     if name in _IDLE:
         return settings
+    if value is not None and ":" in value and name in _ADDRESSES:
+        raise UnsupportedError(f"--{name}={value}", position)  # of IPv6
     read = _READERS.get(name)
     if read is None:
-        likely = hint(name, [*_READERS, *_UNSUPPORTED, *_IDLE], "--{}", 0.6)
+        likely = hint(name, _KNOWN, "--{}", 0.6)
         raise ScriptError(f"there is no option --{name}{likely}", position)
     try:
         return replace(settings, **read(settings, value))
@@ -106,8 +108,6 @@ def _address(name: str) -> Reader:
     def read(_: Settings, value: str | None) -> dict[str, Any]:
         if value is None:
             raise ValueError("this takes an address such as 192.0.2.1")
-        if ":" in value:
-            raise ValueError("this is an IPv6 address, and the script is played over IPv4")
         return {name: format_ipv4(parse_ipv4(value))}
 
     return read
@@ -167,6 +167,7 @@ def _define(settings: Settings, value: str | None) -> dict[str, Any]:
     return {"definitions": {**settings.definitions, symbol: text}}
 
 
+_ADDRESSES = ("remote_ip", "local_ip", "gateway_ip")
 _FLAGS = ("tcp_ts_ecr_scaled", "strict_segments", "dry_run", "send_omit_free", "verbose")
 _READERS: dict[str, Reader] = {
     "bind_port": _number("bind_port", 65535),
@@ -200,7 +201,10 @@ _UNSUPPORTED: dict[str, tuple[str | None, ...]] = {
     "so_flags": (),
     "code_command": ("python", "python3", "/usr/bin/python", "/usr/bin/python3"),
     "code_format": ("python",),
-    "code_sockopt": ("TCP_INFO",),
+    "code_sockopt": ("TCP_INFO", ""),
 }
 _IDLE = frozenset({"speed", "debug"})
 """Options without effect: a device has no speed in virtual time."""
+_BARE = frozenset({*_FLAGS, "is_anyip", "wire_client", "wire_server", "debug"})
+"""Options without a value."""
+_KNOWN = (*_READERS, *_UNSUPPORTED, *_IDLE)

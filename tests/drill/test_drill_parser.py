@@ -218,6 +218,8 @@ def test_what_is_not_said_is_none() -> None:
         (".", ".", None),
         ("-", "", None),
         ("PR.", "PR.", None),
+        ("P .", "P.", None),
+        ("FP\t.5", "FP.", 5),
         ("U.", "U.", None),
         (".5", ".", 5),
         ("P.3", "P.", 3),
@@ -438,6 +440,14 @@ def test_results(written: str, result: tuple[object, ...], errno: str | None) ->
     assert found.text == f"f() {written}"
 
 
+def test_notes_may_follow_one_another() -> None:
+    first, second = events("0 f() = -1 EAGAIN (Try again) (soon) 1 g() = 2 (a) (b (c))")
+    assert isinstance(first.action, SystemCall)
+    assert isinstance(second.action, SystemCall)
+    assert first.action.errno == Errno(Position(1, 12), "EAGAIN")
+    assert (second.action.result, second.action.errno) == (Number(Position(1, 46), 2), None)
+
+
 def test_an_error_has_its_place() -> None:
     assert call("f() = -1 EPIPE (Broken pipe)").errno == Errno(Position(1, 12), "EPIPE")
 
@@ -480,9 +490,15 @@ def test_comments_may_stand_anywhere() -> None:
     assert event.action.payload.window == 3
 
 
-def test_commands_hold_anything_but_a_backtick() -> None:
+def test_commands_hold_anything() -> None:
     (event,) = events("0 `echo \"// 'x' /* %{ $(y)\n\tz`")
     assert event.action == Command(Position(1, 3), "echo \"// 'x' /* %{ $(y)\n\tz")
+
+
+def test_a_command_may_hold_a_backtick_behind_a_backslash() -> None:
+    first, second = events("0 `echo \\`echo x\\` \\\\` 1 `y`")
+    assert first.action == Command(Position(1, 3), "echo \\`echo x\\` \\\\")
+    assert second.action == Command(Position(1, 26), "y")
 
 
 def test_several_events_share_a_line() -> None:
@@ -495,7 +511,12 @@ def test_several_events_share_a_line() -> None:
 def test_octets_are_read_and_names_in_comments_may_be_old() -> None:
     assert parse(b"\xef\xbb\xbf0 f() = 0 // J\xc3\xb6rg", "x").text == "0 f() = 0 // Jörg"
     assert parse(b"0 f() = 0 // J\xf6rg", "x").text == "0 f() = 0 // Jörg"
-    assert len(parse(b"0 f() = 0\r\n0 g() = 0\r\n", "x").events) == 2
+
+
+def test_lines_may_end_as_on_other_systems() -> None:
+    script = parse(b"`if a\r\nthen b\r\nfi`\r\n0 f() = 0\r\n0 g() = 0\r\n", "x")
+    assert script.init == Command(Position(1, 1), "if a\nthen b\nfi")
+    assert [event.position for event in script.events] == [(4, 1), (5, 1)]
 
 
 # --- definitions ----------------------------------------------------------------------------------

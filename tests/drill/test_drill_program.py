@@ -179,6 +179,7 @@ def test_a_capture_that_ends_early_is_no_fault_of_the_tool(folder: Path) -> None
         ["--tolerance_usecs", "4000", "-D", "UNUSED=1"],
         ["--dry_run"],
         ["--non_fatal=packet", "--mtu=1500"],
+        ["--ip_version", "ipv4", "--speed", "10", "--debug", "--non_fatal", "packet,syscall"],
     ],
 )
 def test_options_override_those_of_the_script(folder: Path, words: list[str]) -> None:
@@ -214,10 +215,19 @@ def test_what_is_defined_is_put_in_the_place_of_its_name(folder: Path) -> None:
     assert outcome("--define=COUNT=10", "good.pkt") == (0, "", "")
 
 
-def test_an_unsupported_option_makes_scripts_unsupported(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--ip_version=ipv6"],
+        ["--ip_version=ipv6", "--local_ip=2001:db8::1", "--remote_ip=2001:db8::2"],
+        ["--gateway_ip=fe80::1", "--ip_version=ipv6"],
+        ["--is_anyip"],
+    ],
+)
+def test_an_unsupported_option_makes_scripts_unsupported(folder: Path, words: list[str]) -> None:
     write(folder, good=PASSING)
-    said = "good.pkt: unsupported: --ip_version=ipv6\n"
-    assert outcome("--ip_version=ipv6", "good.pkt") == (3, said, "")
+    said = f"good.pkt: unsupported: {words[0]}\n"
+    assert outcome(*words, "good.pkt") == (3, said, "")
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,15 @@ def test_queues_are_taken_without_effect(bench: Bench) -> None:
     assert bench.run("tc filter show") == (2, "tc filter: not simulated\n")
 
 
+def test_modules_of_what_there_is_are_loaded(bench: Bench) -> None:
+    for words in ("tcp_cubic", "-q tcp-reno", "sch_fq", "--quiet sch_pfifo_fast"):
+        assert bench.run(f"modprobe {words}") == (0, "")
+    for name in ("tcp_bbr", "sch_netem"):
+        assert bench.run(f"modprobe {name}") == (1, f"modprobe: FATAL: Module {name} not found.\n")
+    assert bench.run("modprobe -r tcp_cubic") == (2, "modprobe -r: not simulated\n")
+    assert bench.run("modprobe tcp_cubic hystart=0").status == 2
+
+
 def test_what_the_stack_does_not_have_is_refused(bench: Bench) -> None:
     for program in ("iptables -A OUTPUT -j DROP", "nft list ruleset", "ip6tables -F"):
         shell = bench.run(program)

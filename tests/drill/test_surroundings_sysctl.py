@@ -43,6 +43,12 @@ __all__ = ["bench"]  # a fixture
         ("net.ipv4.route.flush=1", 0, "net.ipv4.route.flush = 1\n"),
         ("net.ipv4.tcp_available_congestion_control -n", 0, "cubic reno\n"),
         ("net.ipv4.tcp_allowed_congestion_control -n", 0, "cubic reno\n"),
+        ("-q net.ipv4.tcp_allowed_congestion_control='reno cubic'", 0, "\n"),
+        ("-V", 0, "sysctl of tapstack\n"),
+        ("--version net.ipv4.tcp_sack", 0, "sysctl of tapstack\n"),
+        ("-h", 0, "Usage:\n sysctl [options] [variable[=value] ...]\n"),
+        ("-p -", 2, "sysctl -p -: not simulated\n"),
+        ("--load=/dev/stdin", 2, "sysctl -p /dev/stdin: not simulated\n"),
         ("", 1, "sysctl: no variables specified\n"),
         ("-p no-such-file", 1, 'sysctl: cannot open "no-such-file": No such file or directory\n'),
     ],
@@ -64,6 +70,7 @@ def test_what_procps_says(bench: Bench, words: str, status: int, output: str) ->
         ("net.ipv4.tcp_early_retrans", "5"),
         ("net.ipv4.tcp_rmem", "0 1 2"),
         ("net.ipv4.tcp_congestion_control", "nosuch"),
+        ("net.ipv4.tcp_allowed_congestion_control", "reno nosuch"),
         ("net.ipv4.tcp_fastopen_key", "zz"),
         ("net.ipv4.tcp_ehash_entries", "1"),
         ("net.ipv4.tcp_available_congestion_control", "reno"),
@@ -81,6 +88,14 @@ def test_what_cannot_be_set_fails_and_changes_nothing(bench: Bench, name: str, v
     assert shell.status == 1
     assert shell.output.startswith("sysctl: ")
     assert bench.run("sysctl -a").output == before
+
+
+def test_which_algorithms_are_for_everybody_is_kept(bench: Bench) -> None:
+    allowed = "net.ipv4.tcp_allowed_congestion_control"
+    assert bench.run(f"sysctl -q {allowed}=reno").status == 0
+    assert bench.run(f"sysctl -n {allowed}").output == "reno\n"
+    assert list(bench.surroundings.inert_used) == [allowed]
+    assert bench.run("sysctl -q net.ipv4.tcp_congestion_control=cubic").status == 0
 
 
 def test_a_folder_stands_for_all_below(bench: Bench) -> None:

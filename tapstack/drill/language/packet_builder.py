@@ -116,7 +116,7 @@ class PacketBuilder(Transformer_NonRecursive[Token, Script]):
         options: tuple[TcpOption, ...] | Anything | None,
     ) -> TcpSegment:
         """`P. 1:1001(1000) ack 1 win 257 <nop,nop,TS val 1 ecr 2>`."""
-        letters, ace = read_flags(str(flags), place(flags))
+        letters, ace = read_flags("".join(flags.split()), place(flags))
         return TcpSegment(
             start(meta),
             ports,

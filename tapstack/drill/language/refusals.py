@@ -18,7 +18,7 @@ from tapstack.drill.language.syntax import Position, ScriptError, UnsupportedErr
 
 _UNENDED = (
     (re.compile(r"/\*"), "this comment has no end, which is */"),
-    (re.compile(r"`[^`]*\Z"), "this command has no end, which is another `"),
+    (re.compile(r"`(?:[^`\\]|\\[\s\S])*\\?\Z"), "this command has no end, which is another `"),
     (
         re.compile(r'"(?!(?:[^"\\\n]|\\[\s\S])*")'),
         'this string has no end: another " in the same line',

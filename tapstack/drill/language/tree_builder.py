@@ -157,7 +157,7 @@ class TreeBuilder(PacketBuilder):
         arguments: tuple[Expression, ...] | None,
         result: Expression,
         errno: Token | None,
-        _note: Token | None,
+        *_notes: Token,
     ) -> SystemCall:
         """`read(4, ..., 1000) = -1 EAGAIN (Resource temporarily unavailable)`."""
         return SystemCall(

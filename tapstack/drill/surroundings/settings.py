@@ -16,6 +16,7 @@ from tapstack.drill.surroundings.inert_sysctls import Inert, inert_settings
 from tapstack.stack import Stack
 from tapstack.sysctl import Sysctls
 
+_ALLOWED = "net.ipv4.tcp_allowed_congestion_control"
 FLUSH = "net.ipv4.route.flush"
 """Setting it has what was learned of paths forgotten; it cannot be read."""
 
@@ -32,9 +33,10 @@ class Settings:
         self._real = Sysctls(stack)
         self._inert = inert_settings(tuple(stack.interfaces))
         self._kept: dict[str, str] = {}
+        self._allowed = self._algorithms
         self._told: dict[str, Callable[[], str]] = {
-            "net.ipv4.tcp_allowed_congestion_control": self._algorithms,
-            "net.ipv4.tcp_available_congestion_control": self._algorithms,
+            _ALLOWED: lambda: " ".join(self._allowed),
+            "net.ipv4.tcp_available_congestion_control": lambda: " ".join(self._algorithms),
             FLUSH: str,
         }
 
@@ -62,6 +64,8 @@ class Settings:
             self._real.set(name, text)
         elif name == FLUSH:
             self._stack.ip.forget_path_mtus()
+        elif name == _ALLOWED:
+            self._allow(text.split())
         elif name in self._inert and self._inert[name].can_be_set:
             inert = self._inert[name]
             self._kept[name] = _parse(inert, self.get(name), text)
@@ -70,8 +74,16 @@ class Settings:
             raise os_error(EACCES if name in self._inert or name in self._told else ENOENT)
         self.changed.add(name)
 
-    def _algorithms(self) -> str:
-        return " ".join(self._stack.tcp.config.tcp_available_congestion_control)
+    @property
+    def _algorithms(self) -> tuple[str, ...]:
+        return self._stack.tcp.config.tcp_available_congestion_control
+
+    def _allow(self, names: list[str]) -> None:
+        """Keep which algorithms are for everybody. Raises: OSError with ENOENT."""
+        if not set(names) <= set(self._algorithms):
+            raise os_error(ENOENT)
+        self._allowed = tuple(name for name in self._algorithms if name in names)
+        self.inert_used[_ALLOWED] = "the administrator, who plays a script, may choose any"
 
 
 def _parse(inert: Inert, old: str, text: str) -> str:

@@ -15,13 +15,19 @@ from getopt import GetoptError, gnu_getopt
 from pathlib import Path
 
 from tapstack.drill.surroundings.machine import Answer, Machine, WrongUse
+from tapstack.drill.surroundings.programs.words import not_simulated
 from tapstack.drill.surroundings.settings import FLUSH, Settings
 
-_LONG = "all ignore names values load= pattern= quiet write binary dry-run deprecated".split()
+_LONG = (
+    "all ignore names values load= pattern= quiet write binary dry-run deprecated help version"
+).split()
 _SHORT = {"--all": "-a", "--ignore": "-e", "--names": "-N", "--values": "-n", "--quiet": "-q"}
 _SHORT |= {"--write": "-w", "--binary": "-b", "-A": "-a", "-X": "-a", "-f": "-p"}
-_SHORT |= {"--load": "-p", "--pattern": "-r"}
+_SHORT |= {"--load": "-p", "--pattern": "-r", "--help": "-h", "--version": "-V", "-d": "-h"}
 _DEFAULT_FILE = "/etc/sysctl.conf"
+_STANDARD_INPUT = ("-", "/dev/stdin")
+_USAGE = "Usage:\n sysctl [options] [variable[=value] ...]\n"
+_VERSION = "sysctl of tapstack\n"
 
 
 @dataclass(slots=True)
@@ -42,10 +48,12 @@ class _Run:
 def sysctl(machine: Machine, words: Sequence[str], directory: Path) -> Answer:
     """Show settings, or set them. Raises: WrongUse."""
     try:
-        options, rest = gnu_getopt(list(words), "abdefnopqr:wxANX", _LONG)
+        options, rest = gnu_getopt(list(words), "abdefhnopqr:wxANVX", _LONG)
     except GetoptError as error:
         raise WrongUse(f"sysctl: {error}") from None
     given = {_SHORT.get(name, name): value for name, value in options}
+    if "-h" in given or "-V" in given:
+        return Answer(out=_VERSION if "-V" in given else _USAGE)
     run = _Run(machine.settings, set(given))
     if "-p" in given:
         files = [given["-p"]] if given["-p"] else rest
@@ -108,7 +116,9 @@ def _show_all(run: _Run, names: Iterable[str], pattern: str) -> None:
 
 
 def _load(run: _Run, directory: Path, name: str) -> None:
-    """Set what the lines of a file say."""
+    """Set what the lines of a file say. Raises: WrongUse."""
+    if name in _STANDARD_INPUT:
+        raise not_simulated(f"sysctl -p {name}")
     try:
         text = (directory / name).read_text()
     except OSError as error:

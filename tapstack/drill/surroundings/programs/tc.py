@@ -15,7 +15,9 @@ from tapstack.drill.surroundings.machine import Answer, Machine, WrongUse
 from tapstack.drill.surroundings.programs.ip_link import find
 from tapstack.drill.surroundings.programs.words import Words, not_simulated, pick
 
-_IDLE = frozenset("pfifo bfifo pfifo_fast pfifo_head_drop fq fq_codel noqueue mq codel".split())
+IDLE_QUEUES = frozenset(
+    "pfifo bfifo pfifo_fast pfifo_head_drop fq fq_codel noqueue mq codel".split()
+)
 """Those that pass everything on at once where nothing queues up."""
 _REASON = "a device has no speed here, so that nothing queues up; and fq paces nothing"
 _FIRST = "pfifo_fast"
@@ -56,7 +58,7 @@ def _change(machine: Machine, command: str, words: Words) -> None:
         if machine.queues.pop(device, "") == "":
             raise WrongUse("Error: Cannot delete qdisc with handle of zero.", 2)
         return
-    if kind not in _IDLE:
+    if kind not in IDLE_QUEUES:
         raise not_simulated(f"tc qdisc {kind}".rstrip())
     if command == "add" and device in machine.queues:
         raise WrongUse("Error: Exclusivity flag on, cannot modify.", 2)
