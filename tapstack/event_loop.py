@@ -119,14 +119,6 @@ class EventLoop(asyncio.SelectorEventLoop):
         loop: Any = super()
         loop._process_events(event_list)
 
-    async def _sock_sendfile_native(self, sock: Any, file: Any, offset: int, count: Any) -> int:
-        """Leave files to plain sends: to sendfile(2), a socket of the stack is no socket."""
-        if isinstance(sock, Socket):
-            raise asyncio.SendfileNotAvailableError("the system knows no socket of the stack")
-        loop: Any = super()
-        sent: int = await loop._sock_sendfile_native(sock, file, offset, count)
-        return sent
-
     def close(self) -> None:
         """Close; transports that are open still are left to whoever has them."""
         if self._crowd is not None and not self.is_running():

@@ -2,7 +2,8 @@
 
 select, poll, epoll and asyncio wait on descriptors. One end of a pair of UNIX sockets is given out:
 an octet sent from the other end makes it readable, a full buffer makes it unwritable, and closing
-the other end hangs it up. It only tells: octets of the connection never cross it.
+the other end hangs it up. It only tells: octets of the connection never cross it. To have the
+system send a file by it is refused, so that who can sends the file by calls of ours.
 
 Not done here: readiness itself (`stream.py`, `messages.py`).
 """
@@ -15,6 +16,7 @@ import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from fcntl import F_SETFL, fcntl
 from itertools import count
 from typing import Any, TypeVar
 
@@ -25,6 +27,8 @@ from tapstack.socket.contract import SocketEndpoint, SocketHost
 T = TypeVar("T")
 
 _KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+_SENDS_NO_FILES = os.O_NONBLOCK | os.O_APPEND
+"""What has sendfile(2) and splice(2) fail with EINVAL, and means nothing else to a socket."""
 _ONE_OCTET = b"!"
 _FILL = b"\0" * 256
 """What fills a buffer of the least size."""
@@ -50,6 +54,7 @@ class ReadinessDescriptor:
         """Make a pair that shows POLLOUT alone."""
         # Of the bare kind: to be made, Python's own take five times as long.
         self._shown, self._kept = _socket.socketpair(socket.AF_UNIX, _KIND)
+        fcntl(self._shown, F_SETFL, _SENDS_NO_FILES)
         self._octets = 0
         # How many have been sent to make the one end readable.
         self.bits = select.POLLOUT

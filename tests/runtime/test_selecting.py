@@ -464,11 +464,14 @@ def test_the_transports_of_a_stack_that_is_closed_hear_of_it() -> None:
         net.close()
 
 
-def test_an_event_loop_sends_files(hosts: Hosts, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [EventLoop, asyncio.SelectorEventLoop])
+def test_an_event_loop_sends_files(
+    hosts: Hosts, tmp_path: Path, kind: type[asyncio.SelectorEventLoop]
+) -> None:
     """By plain sends: to the system, a descriptor of a socket of the stack's is another thing."""
     text = bytes(range(256)) * 4000
     (tmp_path / "file").write_bytes(text)
-    loop = EventLoop()
+    loop = kind()
 
     async def run() -> None:
         for by_transport in (False, True):

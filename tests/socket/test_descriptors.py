@@ -6,6 +6,7 @@ import select
 import selectors
 import socket
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -306,6 +307,22 @@ def test_a_program_that_reads_its_descriptor_harms_nobody(ours: Net) -> None:
     client.send(b"y")
     wait_readable(server)
     assert server.recv(9) == b"y"
+
+
+def test_the_system_sends_no_file_by_a_descriptor(ours: Net) -> None:
+    """It says so, and the program can send it by itself."""
+    client, server = ours.pair()
+    reading, writing = os.pipe()
+    with open(__file__, "rb") as file, pytest.raises(OSError, match="Invalid argument"):
+        os.sendfile(client.fileno(), file.fileno(), 0, 100)
+    os.write(writing, b"x")
+    with pytest.raises(OSError, match="Invalid argument"):
+        os.splice(reading, client.fileno(), 1)
+    for end in (reading, writing):
+        os.close(end)
+    with open(__file__, "rb") as file:
+        assert client.sendfile(file, 0, 100) == 100
+    assert server.recv(200) == Path(__file__).read_bytes()[:100]
 
 
 ALL = select.POLLIN | select.POLLPRI | select.POLLOUT | select.POLLRDHUP
