@@ -48,7 +48,7 @@ def test_the_status_is_that_of_the_last_command(
         ("debug", "debug: which topics? There are dev l2 arp ip icmp udp tcp tcpstate all"),
         ("help xyzzy", "help: xyzzy: no such command; 'help' lists what there is"),
         ("exit soon", "exit: argument status: 'soon' is not a number from 0 to 255"),
-        ("ifconfig tap0", "ifconfig: unrecognized arguments: tap0"),
+        ("ifconfig tap0 up", "ifconfig: unrecognized arguments: up"),
         ("snc", "snc: where to? Give -b or -c ADDRESS:PORT, -l PORT, or ADDRESS PORT"),
     ],
 )
@@ -75,7 +75,7 @@ def test_leaving_without_a_status_keeps_the_last(
 def test_help_lists_every_command_and_explains_each(
     session: Session, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    names = "help ping arpcache route ifconfig stat sysctl snc debug ss exit".split()
+    names = "help ping arpcache route ifconfig ip stat sysctl snc debug ss exit".split()
     assert session.run_each(["help"], 0) == 0
     listed = capfd.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed[:-1]] == names

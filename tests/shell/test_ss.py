@@ -6,6 +6,8 @@ import pytest
 
 from tapstack import socket
 from tapstack.base.address import ANY_ENDPOINT, parse_endpoint
+from tapstack.shell.command import UsageError
+from tapstack.shell.ss_filters import read_filter
 from tapstack.shell.ss_insides import insides
 from tapstack.shell.ss_rows import format_time_left
 from tapstack.shell.ss_table import Row, render
@@ -108,6 +110,92 @@ def test_a_live_stack_is_shown_as_it_is(shell: Shell, sockets) -> None:
     assert lines_of(shell, "-u") == [
         "Recv-Q Send-Q Local Address:Port Peer Address:PortProcess".split()
     ]
+
+
+def test_sockets_are_chosen_by_state_and_address(shell: Shell, sockets) -> None:
+    """Where all are in one state, that is left out."""
+    port = sockets[0].getsockname()[1]
+    opening = ["0", "0", f"127.0.0.1:{port}", "127.0.0.1:5000"]
+    assert lines_of(shell, "-tH", "state", "established", "dport", "=", ":5000") == [opening]
+    assert lines_of(shell, "-H", "state", "listening") == [
+        ["tcp", "0", "7", "127.0.0.1:5000", "0.0.0.0:*"]
+    ]
+    assert lines_of(shell, "-tH", "dst", "127.0.0.1:5000", "-n") == [["ESTAB", *opening]]
+    assert len(lines_of(shell, "-aH", "src", "127.0.0.0/8")) == 4
+    assert lines_of(shell, "-tH", "sport", "=", ":1") == lines_of(shell, "-H", "state", "bucket")
+    assert lines_of(shell, "-tuapn4H") == lines_of(shell, "--tcp", "--udp", "--all", "--no-header")
+
+
+def titled(line: str) -> list[str]:
+    """Give the states of the rows that a filter takes."""
+    chosen = read_filter(line.split())
+    return [row.state for row in (UDP, LISTENER, CONNECTION) if chosen.takes(row)]
+
+
+@pytest.mark.parametrize(
+    ("line", "states"),
+    [
+        ("", "UNCONN LISTEN ESTAB"),
+        ("state established", "ESTAB"),
+        ("state LISTENING state unconnected", "UNCONN LISTEN"),
+        ("state all exclude listening", "UNCONN ESTAB"),
+        ("exclude listening", "UNCONN ESTAB"),
+        ("state connected", "ESTAB"),
+        ("state bucket", ""),
+        ("sport = :5000", "LISTEN ESTAB"),
+        ("sport == 5000", "LISTEN ESTAB"),
+        ("sport eq *:5000", "LISTEN ESTAB"),
+        ("sport :5000", "LISTEN ESTAB"),
+        ("sport=:5000", "LISTEN ESTAB"),
+        ("sport != :5000", "UNCONN"),
+        ("dport > :1024", "ESTAB"),
+        ("dport ge 35876", "ESTAB"),
+        ("dport gt 35876", ""),
+        ("sport le :5000", "LISTEN ESTAB"),
+        ("sport < 5001", "LISTEN ESTAB"),
+        ("dst 127.0.0.1", "ESTAB"),
+        ("dst = 127.0.0.0/8", "ESTAB"),
+        ("src 127.0.0.1:5001", "UNCONN"),
+        ("src *:5001", "UNCONN"),
+        ("src :5001", "UNCONN"),
+        ("src *", "UNCONN LISTEN ESTAB"),
+        ("not sport = :5000", "UNCONN"),
+        ("! ( sport = :5000 )", "UNCONN"),
+        ("(sport = :5000)", "LISTEN ESTAB"),
+        ("sport = :5000 dport = :35876", "ESTAB"),
+        ("sport = :5001 or dport = :35876", "UNCONN ESTAB"),
+        ("sport = :5001 || dport = :35876 && sport = :5000", "ESTAB"),
+        ("sport = :5001 or ( dport = :35876 and sport = :5000 )", "UNCONN ESTAB"),
+        ("not sport = :5000 or dport = :35876", "UNCONN ESTAB"),
+        ("state established ( sport = :5000 or dport = :5000 )", "ESTAB"),
+    ],
+)
+def test_a_filter_is_read_as_ss_reads_it(line: str, states: str) -> None:
+    assert titled(line) == states.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("state foo", "ss: 'foo' is no state such as established, time-wait or listening"),
+        ("state", "ss: something is missing at the end of the filter"),
+        ("sport =", "ss: something is missing at the end of the filter"),
+        ("sport = :5000 and", "ss: something is missing at the end of the filter"),
+        ("sport = :http", "ss: 'http' is no port from 0 to 65535; names are not looked up"),
+        ("sport = 65536", "ss: '65536' is no port from 0 to 65535; names are not looked up"),
+        ("sport = 1.2.3.4:5", "ss: '1.2.3.4:5' is no port from 0 to 65535; names are not looked"),
+        ("dst 10.0.0.300", "ss: '10.0.0.300' is no address such as 10.0.0.1, 10.0.0.0/24 or 10."),
+        ("dst localhost", "ss: 'localhost' is no address such as 10.0.0.1, 10.0.0.0/24 or 10."),
+        ("( sport = :1", "ss: a '(' of the filter has no ')'"),
+        ("sport = :1 )", "ss: a ')' of the filter has no '('"),
+        ("cgroup /x", "ss: 'cgroup' is none of src, dst, sport and dport, or of state and exclude"),
+        ("sport = :1 state all", "ss: 'state' is none of src, dst, sport and dport, or of state"),
+    ],
+)
+def test_a_mistaken_filter_is_told_in_one_sentence(line: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_filter(line.split())
+    assert str(refused.value).startswith(sentence)
 
 
 def test_the_insides_of_a_connection_can_be_seen(shell: Shell, sockets) -> None:

@@ -1,4 +1,4 @@
-"""arpcache, ifconfig, route and stat: what they show of a stack, to the letter."""
+"""arpcache, ifconfig, ip, route and stat: what they show of a stack, to the letter."""
 
 import pytest
 
@@ -117,6 +117,97 @@ def test_interfaces_are_shown_with_addresses_and_counters(linked: Shell) -> None
         "    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff",
         "    inet 10.0.0.1/24 scope global tap0",
     ]
+
+
+def test_one_interface_is_shown_alone(linked: Shell) -> None:
+    whole = linked.output_of("ifconfig")
+    assert linked.output_of("ifconfig", "-a") == whole
+    assert linked.output_of("ifconfig", "lo") + linked.output_of("ifconfig", "tap0") == whole
+    with pytest.raises(UsageError, match="ifconfig: there is no device eth7"):
+        linked.run("ifconfig", "eth7")
+
+
+# --- ip ---
+
+LO = "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN{} group default qlen 1000"
+LO_LINK = "    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00"
+LO_COUNTERS = [
+    "    RX:       bytes     packets     dropped",
+    "                  0           0           0",
+    "    TX:       bytes     packets     dropped",
+    "                  0           0           0",
+]
+TAP = "2: tap0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP{} group default "
+TAP_LINES = [
+    TAP.format("") + "qlen 1000",
+    "    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff",
+    "    inet 10.0.0.1/24 scope global tap0",
+]
+
+
+@pytest.mark.parametrize(
+    "line", ["addr show dev tap0", "a s tap0", "address list tap0", "-4 -d a sh dev tap0"]
+)
+def test_an_interface_is_shown_as_by_iproute2(linked: Shell, line: str) -> None:
+    assert linked.output_of("ip", *line.split()).splitlines() == TAP_LINES
+
+
+@pytest.mark.parametrize(
+    ("line", "lines"),
+    [
+        ("-s link show lo", [LO.format(" mode DEFAULT"), LO_LINK, *LO_COUNTERS]),
+        (
+            "-s addr show lo",
+            [LO.format(""), LO_LINK, "    inet 127.0.0.1/8 scope host lo", *LO_COUNTERS],
+        ),
+        (
+            "-br addr",
+            [
+                "lo               UNKNOWN        127.0.0.1/8",
+                "tap0             UP             10.0.0.1/24",
+            ],
+        ),
+        (
+            "-br l",
+            [
+                "lo               UNKNOWN        00:00:00:00:00:00 <LOOPBACK,UP,LOWER_UP>",
+                "tap0             UP             02:00:00:00:00:01 "
+                "<BROADCAST,MULTICAST,UP,LOWER_UP>",
+            ],
+        ),
+        ("r", ["10.0.0.0/24 dev tap0 proto kernel scope link src 10.0.0.1"]),
+        ("route show", ["10.0.0.0/24 dev tap0 proto kernel scope link src 10.0.0.1"]),
+        ("route add default via 10.0.0.2", []),
+        ("neigh", []),
+    ],
+)
+def test_ip_shows_what_there_is(linked: Shell, line: str, lines: list[str]) -> None:
+    assert linked.output_of("ip", *line.split()).splitlines() == lines
+
+
+@pytest.mark.parametrize("line", ["n", "neigh show", "neighbor", "neighbour show dev tap0"])
+def test_ip_shows_neighbours(linked: Shell, line: str) -> None:
+    linked.run("ping", "-c", "1", "-w", "0.01", "10.0.0.9")
+    assert linked.output_of("ip", *line.split()) == "10.0.0.9 dev tap0 INCOMPLETE\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("", "ip: of what? Give address or route or neighbour or link"),
+        ("tunnel", "ip: 'tunnel' is none of address, route, neighbour, link"),
+        ("-j addr", "ip: unrecognized arguments: -j"),
+        ("addr show dev eth7", "ip: there is no device eth7"),
+        ("addr show lo tap0", "ip address: 'lo tap0' is not the name of one device"),
+        ("addr add 10.0.0.3/24 dev lo", "ip address: 'add' is not to be had here, only show"),
+        ("link set lo down", "ip link: 'set' is not to be had here, only show"),
+        ("route get 10.0.0.2", "route: 'get' is neither add nor del"),
+    ],
+)
+def test_what_ip_has_not_is_told_in_one_sentence(linked: Shell, line: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        linked.run("ip", *line.split())
+    assert str(refused.value) == sentence
 
 
 # --- route ---

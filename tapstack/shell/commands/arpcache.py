@@ -35,18 +35,18 @@ def describe_neighbours(stack: Stack, *, now: Instant) -> list[str]:
 
 def render(device: str, neighbours: Iterable[Neighbour], now: Instant) -> list[str]:
     """Give a line for each neighbour: `10.0.0.2 dev tap0 lladdr 02:… REACHABLE expires 27.3s`."""
-    return [" ".join(_words(device, neighbour, now)) for neighbour in neighbours]
+    return [describe(device, each) + _time_left(each, now) for each in neighbours]
 
 
-def _words(device: str, neighbour: Neighbour, now: Instant) -> list[str]:
-    words = [format_ipv4(neighbour.address), "dev", device]
-    if neighbour.mac is not None:
-        words += ["lladdr", format_mac(neighbour.mac)]
-    words.append(neighbour.state.name)
+def describe(device: str, neighbour: Neighbour) -> str:
+    """Give a neighbour as `ip neigh` has it."""
+    mac = "" if neighbour.mac is None else f"lladdr {format_mac(neighbour.mac)} "
+    return f"{format_ipv4(neighbour.address)} dev {device} {mac}{neighbour.state.name}"
+
+
+def _time_left(neighbour: Neighbour, now: Instant) -> str:
     left = neighbour.time_left(now)
-    if left is not None:
-        words += ["expires", f"{left / SECOND:.1f}s"]
-    return words
+    return "" if left is None else f" expires {left / SECOND:.1f}s"
 
 
 COMMAND = Command("arpcache", "", "show the neighbours and how well they are known", run)
