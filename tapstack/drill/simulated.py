@@ -125,7 +125,7 @@ class SimulatedHost:
             self._port.watches.append(self._recording.write)
         self._plug_in(addresses)
         self._host.stack.tracer.watch(frozenset({"tcp"}), self._tape.hear)
-        self._calls = Process(self._host)
+        self._calls = Process(self._host, directory)
         self.surroundings = Surroundings(self._host, directory, self._sleep)
 
     def _plug_in(self, addresses: Addresses) -> None:

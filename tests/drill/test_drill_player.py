@@ -230,6 +230,15 @@ def test_sockets_that_speak_ipv4_alone_are_ipv4_s(script: Path) -> None:
     assert play(script, "--ip_version=ipv4_mapped_ipv6\n" + SERVER) == (Verdict.PASSED, "")
 
 
+def test_files_are_those_beside_the_script(script: Path) -> None:
+    reading = 'open("text", O_RDONLY) = 3\n+0 read(3, "hello", 9) = 5\n'
+    passes(script, f"`printf hello >text`\n0 {reading}`rm text`\n")
+    (script.parent / "text").write_text("other")
+    fails(script, f"0 {reading}", 2, 'read(3, "hello", 9) = 5')
+    passes(script, '0 open("", O_RDONLY) = -1 ENOENT (No such file or directory)\n')
+    passes(script, '0 open("/dev/null", O_RDONLY) = 3\n')
+
+
 def test_what_there_is_not_is_unsupported(script: Path) -> None:
     verdict, report = play(script, "--ip_version=ipv6\n" + SERVER)
     assert verdict is Verdict.UNSUPPORTED

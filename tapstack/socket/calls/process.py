@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from errno import EBADF, EINVAL, ENOTSOCK, EPERM
+from pathlib import Path
 
 from tapstack.base.address import Endpoint
 from tapstack.base.errors import os_error
@@ -36,8 +37,10 @@ from tapstack.socket.scattered import cut_control
 class Process:
     """A process on a host: its descriptors, and the calls that it makes. All raise OSError."""
 
-    def __init__(self, host: SocketHost) -> None:
+    def __init__(self, host: SocketHost, directory: Path | None = None) -> None:
+        """Names of files count from the directory; None: from this process's own."""
         self._host = host
+        self._directory = str(directory or "")
         self._table = DescriptorTable()
 
     def end(self) -> None:
@@ -223,7 +226,8 @@ class Process:
     def open(self, path: str, flags: int) -> int:
         """As open(2)."""
         close_on_exec = bool(flags & os.O_CLOEXEC)
-        return self._table.add(DiskFile(path, flags), close_on_exec=close_on_exec)
+        file = DiskFile(path and os.path.join(self._directory, path), flags)
+        return self._table.add(file, close_on_exec=close_on_exec)
 
     def pipe(self) -> tuple[int, int]:
         """As pipe(2)."""
