@@ -35,6 +35,7 @@ __all__ = ["bench"]  # a fixture
         ("-w net.ipv4.tcp_sack", 1, "sysctl: command line(0): invalid syntax, continuing...\n"),
         ("-e net.ipv4.tcp_foo=1 net.ipv4.tcp_bar net.ipv4.tcp_sack=1 -q", 0, ""),
         ("-a -r '^net.ipv4.tcp_sack$'", 0, "net.ipv4.tcp_sack = 1\n"),
+        ("-a -r '['", 0, ""),
         ("net.ipv4.route.min_pmtu", 0, "net.ipv4.route.min_pmtu = 552\n"),
         ("net.ipv4.neigh.eth0.locktime", 0, "net.ipv4.neigh.eth0.locktime = 100\n"),
         ("net.ipv4.conf.eth0.rp_filter=2", 0, "net.ipv4.conf.eth0.rp_filter = 2\n"),

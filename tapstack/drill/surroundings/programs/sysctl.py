@@ -110,9 +110,12 @@ def _show(run: _Run, wanted: str) -> None:
 
 
 def _show_all(run: _Run, names: Iterable[str], pattern: str) -> None:
-    for name in names:
-        if re.search(pattern, name):
-            _show(run, name)
+    try:
+        is_wanted = re.compile(pattern).search
+    except re.error:
+        return  # none of them is like a pattern that is none
+    for name in filter(is_wanted, names):
+        _show(run, name)
 
 
 def _load(run: _Run, directory: Path, name: str) -> None:
