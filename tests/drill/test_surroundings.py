@@ -169,6 +169,16 @@ def test_what_is_written_to_files_counts(bench: Bench) -> None:
 
 
 @needs_namespaces
+def test_what_is_appended_to_files_takes_the_place_of_what_they_say(bench: Bench) -> None:
+    assert bench.run(f"echo 0 >> {SACK}; sysctl -n net.ipv4.tcp_sack; cat {SACK}") == (0, "0\n0\n")
+    assert bench.run(f"printf 1 >> {SACK}") == (0, "")
+    assert bench.run(f"cat {SACK}").output == "1\n"
+    rmem = "/proc/sys/net/ipv4/tcp_rmem"
+    assert bench.run(f"echo 4096 5000 6000 >> {rmem}").status == 0
+    assert bench.get("net.ipv4.tcp_rmem") == "4096\t5000\t6000"
+
+
+@needs_namespaces
 def test_what_cannot_be_is_refused_at_files_too(bench: Bench) -> None:
     shell = bench.run("echo 7 > /proc/sys/net/ipv4/tcp_ecn")
     assert shell == (1, "ipv4/tcp_ecn: 7: Invalid argument\n")

@@ -75,5 +75,6 @@ class FileTree:
                 elif text.rstrip("\n") == self._said[name]:
                     continue
                 else:
-                    self._said[name] = text.rstrip("\n")
+                    said, self._said[name] = self._said[name], text.rstrip("\n")
+                    text = text.removeprefix(f"{said}\n")  # what was appended takes its place
                 yield name, text
