@@ -207,6 +207,7 @@ def test_other_objects_are_refused(bench: Bench) -> None:
 
 def test_queues_are_taken_without_effect(bench: Bench) -> None:
     assert said(bench, "tc qdisc show dev eth0") == "qdisc pfifo_fast 0: root refcnt 2 \n"
+    assert said(bench, "tc -s qdisc ls dev eth0") == said(bench, "tc qdisc list dev eth0")
     said(bench, "tc qdisc replace dev eth0 root pfifo limit 100")
     assert said(bench, "tc qdisc show dev eth0") == "qdisc pfifo 8001: root refcnt 2 \n"
     said(bench, "tc qdisc add dev lo root handle 1: fq")
@@ -262,6 +263,12 @@ def test_counters_that_are_not_kept_are_refused_by_name(bench: Bench) -> None:
     assert shell == (2, "nstat: the counter TcpExtTCPMemoryPressures: not simulated\n")
     assert bench.run("nstat -x").status == 255
     assert bench.run("nstat -d 1").status == 2
+
+
+def test_ss_tells_of_itself(bench: Bench) -> None:
+    assert said(bench, "ss -h").startswith("usage: ss ")
+    assert said(bench, "ss -t --help") == said(bench, "ss -h")
+    assert said(bench, "ss --version") == said(bench, "ss -V") == "ss utility, of tapstack\n"
 
 
 def test_sockets(bench: Bench) -> None:

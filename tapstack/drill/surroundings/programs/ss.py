@@ -18,6 +18,10 @@ def ss(machine: Machine, given: Sequence[str], _: Path) -> Answer:
     """Show sockets. Raises: WrongUse."""
     # Of namespaces, and of names without a width, there is one kind here.
     words = [word for word in given if word not in ("-N", "-W")]
+    if not {"-V", "--version"}.isdisjoint(words):
+        return Answer(out="ss utility, of tapstack\n")
+    if not {"-h", "--help"}.isdisjoint(words):
+        return Answer(out=make_parser().format_help())
     try:
         options = make_parser().parse_intermixed_args(words)
         wanted = read_filter(options.filter)

@@ -35,7 +35,7 @@ def tc(machine: Machine, given: Sequence[str], _: Path) -> Answer:
     name = words.take()
     if not "qdisc".startswith(name):
         raise not_simulated(f"tc {name}")
-    command = pick(words.take() if words else "show", ["show", "list", *_CHANGES], "tc")
+    command = pick(words.take() if words else "show", ["show", "list", "ls", *_CHANGES], "tc")
     if command in _CHANGES:
         _change(machine, command, words)
         return Answer()
