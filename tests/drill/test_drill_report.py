@@ -100,3 +100,9 @@ def test_a_mistake_is_marked_under_tabs_too() -> None:
         "         \t   ^",
     ]
     assert report_mistake("x.pkt", "text", "no", Position(0, 0)) == "x.pkt: no"
+
+
+def test_only_a_newline_ends_a_line() -> None:
+    text = "// a page\f ends, \x85 and so on\r\n0 f() = x\r\n"
+    shown = report_mistake("a.pkt", text, "wrong", Position(2, 9))
+    assert shown == "a.pkt:2:9: wrong\n     2 | 0 f() = x\n                 ^"

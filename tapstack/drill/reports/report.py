@@ -73,8 +73,8 @@ def source_line(text: str, position: Position) -> Iterator[str]:
 
 
 def _line(text: str, position: Position) -> str:
-    lines = text.splitlines()
-    return lines[position.line - 1] if position.line <= len(lines) else ""
+    lines = text.split("\n")  # nothing else ends a line, though `splitlines` knows of more
+    return lines[position.line - 1].rstrip("\r") if position.line <= len(lines) else ""
 
 
 def _comparison(failure: Failure) -> Iterator[str]:
