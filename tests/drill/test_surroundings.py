@@ -129,6 +129,23 @@ def test_long_answers_and_pipes(bench: Bench) -> None:
     assert out == "1\n"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sysctl -q -p - <<END\n%s\nEND",
+        "echo '%s' | sysctl -q -p /dev/stdin",
+        "bash -c 'sysctl -q -p - <<<\"%s\"'",
+        "env sysctl -p - >/dev/null <<END\n%s\nEND",
+        "{ sysctl net.ipv4.tcp_ecn; echo '%s'; } | sysctl -q -p -",  # and both are ours
+    ],
+)
+def test_settings_come_from_standard_input(bench: Bench, command: str) -> None:
+    wanted = "# two settings\nnet.ipv4.tcp_sack = 0\nnet.ipv4.tcp_rmem=4096 5000 6000"
+    assert bench.run(command % wanted) == (0, "")
+    assert bench.get("net.ipv4.tcp_sack") == "0"
+    assert bench.get("net.ipv4.tcp_rmem") == "4096\t5000\t6000"
+
+
 def test_programs_at_the_same_time_get_their_own_answers(bench: Bench) -> None:
     names = [f"net.ipv4.tcp_{name}" for name in ("sack", "rmem", "ecn", "retries2", "wmem")] * 4
     command = " & ".join(f"sysctl {name}" for name in names) + " & wait"

@@ -1,9 +1,9 @@
 """How a program of ours that a shell runs asks this process what to print, and is told.
 
-The program is a tiny script for `sh`. When its turn has come it writes its name, directory and
-arguments into one FIFO, and reads from another one a line of shell, which it evaluates. As starting
-`sh` takes most of the time, the shells that we start know the same as functions, too, and so does
-every bash that they start.
+The program is a tiny script for `sh`. Where an argument means its standard input, it puts that into
+a file. When its turn has come it writes its name, directory and arguments into one FIFO, and reads
+from another one a line of shell, which it evaluates. As starting `sh` takes most of the time, the
+shells that we start know the same as functions, too, and so does every bash that they start.
 
 Not done here: the programs themselves (`programs/`), and the shell that runs them (`shell.py`).
 """
@@ -22,6 +22,11 @@ from tapstack.drill.surroundings.machine import Answer
 _FUNCTION = """\
 tapstack_call() {{
     local x=
+    for x do
+        shift
+        case "$x" in -|/dev/stdin) x={folder}/input.$$; cat >"$x" ;; esac
+        set -- "$@" "$x"
+    done
     read -r x <{folder}/turn
     printf '%s\\0' "$#" "$PWD" "$@" >{folder}/calls
     x="return 1"
