@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 _ALL_HEADERS = Struct("!12sI HHIHII HHIIHH2xH III")
 """Ethernet, IPv4 without options, TCP, and timestamps behind two NOPs as every stack has them.
 
-What is looked at together, or not at all, is one piece.
+What is looked at together, or not at all, is one piece: `front` is the EtherType, the version, the
+header's length and the type of service; `way` the fragmentation, the TTL and the protocol; `word`
+the data offset and the flags.
 """
 _LENGTH = _ALL_HEADERS.size
 _IP_AND_TCP = _LENGTH - ETHERNET_LENGTH
@@ -57,6 +59,7 @@ _TCP_LENGTH = _LENGTH - TCP_START
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _WORD_MASK = 0xFFFF & ~(PSH | FIN)
 _EXPECTED_WORD = _DATA_OFFSET | ACK
+"""Data offset and flags of what is taken here, but for PSH and FIN, which it may have."""
 
 
 class ExpressLane:

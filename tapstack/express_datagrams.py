@@ -16,7 +16,7 @@ from tapstack.base.address import Endpoint
 from tapstack.base.checksum import is_checksum_right
 from tapstack.base.datagram_socket import Arrival, Origin
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
-from tapstack.express_headers import PROTOCOL_AT, is_from_host_to
+from tapstack.express_headers import ONES, PROTOCOL_AT, is_from_host_to
 from tapstack.ip.wire import FRAGMENT_MASK, HEADER_LENGTH as IP_LENGTH, PLAIN
 from tapstack.udp.wire import PROTOCOL_UDP
 
@@ -40,7 +40,6 @@ _HEAD, _MIDDLE, _ENDS = Struct("!12sHBB"), Struct("!HBB"), Struct("!IIHH")
 _LENGTH = _ALL_HEADERS.size
 _UDP_START = ETHERNET_LENGTH + IP_LENGTH
 _DATA = slice(_LENGTH, None)
-_ONES = 0xFFFF
 _MOST_TRACKS = 256
 """Senders that a track is kept for: others can be made up, and must not cost memory."""
 _arrival: Callable[[tuple[bytes, Origin, Instant]], Arrival] = partial(tuple.__new__, Arrival)
@@ -97,7 +96,7 @@ class DatagramLane:
             if (
                 total != size - ETHERNET_LENGTH
                 or length != size - _UDP_START
-                or (track.sum + total + number + check) % _ONES
+                or (track.sum + total + number + check) % ONES
             ):
                 break
             if offload is not None:

@@ -18,6 +18,7 @@ from tapstack.arp.neighbour import Neighbour
 from tapstack.base.contracts import Offload, make_frame
 from tapstack.base.units import MILLISECOND
 from tapstack.eth.wire import ETHERTYPE_IPV4, HEADER_LENGTH as ETHERNET_LENGTH
+from tapstack.express_headers import ONES, TCP_START
 from tapstack.ip.wire import DONT_FRAGMENT, HEADER_LENGTH as IP_LENGTH, PLAIN
 from tapstack.tcp.options import (
     ALIGNED_TIMESTAMPS,
@@ -54,7 +55,6 @@ _SYN_ACK_HEADERS = Struct("!16sH6sHIIHH IIHHHH HHIIII")
 _TCP_LENGTH = TCP_HEADER_LENGTH + TIMESTAMPS_LENGTH
 _IP_AND_TCP = IP_LENGTH + _TCP_LENGTH
 _LENGTH = ETHERNET_LENGTH + _IP_AND_TCP
-_TCP_START = ETHERNET_LENGTH + IP_LENGTH
 _DATA_OFFSET = _TCP_LENGTH // 4 << 12
 _SYN_ACK_LENGTH = TCP_HEADER_LENGTH + USUAL_SYN_LENGTH
 _SYN_ACK_TOTAL = IP_LENGTH + _SYN_ACK_LENGTH
@@ -64,14 +64,13 @@ _SYN_ACK = _SYN_ACK_LENGTH // 4 << 12 | SYN | ACK
 _PSEUDO = PROTOCOL_TCP + _TCP_LENGTH
 """What a pseudo-header sums besides the addresses and the length of the text."""
 _SYN_ACK_PSEUDO = PROTOCOL_TCP + _SYN_ACK_LENGTH
-_ONES = 0xFFFF
 _STAMP_MASK = 0xFFFFFFFF
 
 
 @lru_cache(maxsize=64)
 def _offload(size: int) -> Offload:
     """Ask the device for the checksum, and to cut the text into segments of a size (0: one)."""
-    return offload_for(size).behind(_TCP_START)
+    return offload_for(size).behind(TCP_START)
 
 
 _UNCUT = _offload(0)
@@ -209,10 +208,10 @@ class NeighbourLane:
         ends, total = local + remote, _IP_AND_TCP + length
         # As `_around_seq`, and what is between, in one go.
         headers = _ALL_HEADERS.pack(
-            self._front, total, self._middle, -(self._words + total + ends) % _ONES,
+            self._front, total, self._middle, -(self._words + total + ends) % ONES,
             local, remote, port, its_port,
             seq, tcb.rcv_nxt, _DATA_OFFSET | flags, window,
-            (ends + _PSEUDO + length) % _ONES or _ONES, 0,
+            (ends + _PSEUDO + length) % ONES or ONES, 0,
             ALIGNED_TIMESTAMPS, (tcb.ts_offset + now // MILLISECOND) & _STAMP_MASK, tcb.ts_recent,
         )  # fmt: skip
         if tcb.next_hop_confirmed:
@@ -288,8 +287,8 @@ class NeighbourLane:
         ends = local + remote
         headers = _SYN_ACK_HEADERS.pack(
             self._front, _SYN_ACK_TOTAL, self._middle,
-            -(self._words + _SYN_ACK_TOTAL + ends) % _ONES, local, remote, port, its_port,
-            seq, ack, _SYN_ACK, window, (ends + _SYN_ACK_PSEUDO) % _ONES or _ONES, 0,
+            -(self._words + _SYN_ACK_TOTAL + ends) % ONES, local, remote, port, its_port,
+            seq, ack, _SYN_ACK, window, (ends + _SYN_ACK_PSEUDO) % ONES or ONES, 0,
             MSS, mss, SACK_PERMITTED_TIMESTAMPS, stamp, echo, PADDED_WINDOW_SCALE << 8 | shift,
         )  # fmt: skip
         sent = self._sent
@@ -306,9 +305,9 @@ class NeighbourLane:
         """
         local, port, remote, its_port = tcb.pair
         ends, total = local + remote, _IP_AND_TCP + length
-        pseudo = (ends + _PSEUDO + length) % _ONES or _ONES
+        pseudo = (ends + _PSEUDO + length) % ONES or ONES
         head = _UP_TO_PORTS.pack(
-            self._front, total, self._middle, -(self._words + total + ends) % _ONES,
+            self._front, total, self._middle, -(self._words + total + ends) % ONES,
             local, remote, port, its_port,
         )  # fmt: skip
         tail = _TCP_BEHIND_SEQ.pack(

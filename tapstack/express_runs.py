@@ -19,9 +19,10 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapstack.eth.wire import HEADER_LENGTH as ETHERNET_LENGTH
-from tapstack.express_headers import FLAGS_AT
+from tapstack.express_headers import FLAGS_AT, ONES
 from tapstack.tcp.segment import ACK, PSH, Timestamps
 from tapstack.tcp.sent_segment import packets_of
+from tapstack.tcp.seq import HALF, MASK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +41,6 @@ _LENGTH = _HEADERS.size
 _DATAGRAM = _LENGTH - ETHERNET_LENGTH
 """Octets of a datagram without text."""
 _ADDRESSES_AND_PORTS = slice(ETHERNET_LENGTH + 12, ETHERNET_LENGTH + 24)  # RFC 791 §3.1
-_MASK = 0xFFFFFFFF
-_HALF = 1 << 31
-_ONES = 0xFFFF
 
 
 class Run(NamedTuple):
@@ -98,10 +96,10 @@ def read_run(first: memoryview, segment_size: int, behind: Sequence[Frame]) -> R
         if (
             (link, way, ends, kind, stamps) != same
             or bits | PSH != plain
-            or begin != end & _MASK
-            or (more - ack) & _MASK >= _HALF
+            or begin != end & MASK
+            or (more - ack) & MASK >= HALF
             or datagram - length != _DATAGRAM
-            or (datagram + number + check - varying) % _ONES
+            or (datagram + number + check - varying) % ONES
         ):
             break
         texts.append(memoryview(whole)[_LENGTH:])
@@ -127,8 +125,8 @@ def _read_acknowledgments(first: memoryview, behind: Sequence[Frame]) -> Run:
         ) = _ACK_HEADERS.unpack_from(whole)  # fmt: skip
         if (
             (link, way, ends, bits, kind) != same
-            or (number + check - varying) % _ONES
-            or not 0 < (more - ack) & _MASK < _HALF
+            or (number + check - varying) % ONES
+            or not 0 < (more - ack) & MASK < HALF
             or (latest != stamps and _is_older(latest, stamps))
         ):
             break
@@ -141,9 +139,9 @@ def _read_acknowledgments(first: memoryview, behind: Sequence[Frame]) -> Run:
 
 def _stamps(both: int) -> Timestamps:
     """Part TSval from TSecr."""
-    return Timestamps(both >> 32, both & _MASK)
+    return Timestamps(both >> 32, both & MASK)
 
 
 def _is_older(latest: int, stamps: int) -> bool:
     """Tell whether a TSval is before another: both with what they echo."""
-    return ((latest >> 32) - (stamps >> 32)) & _MASK >= _HALF
+    return ((latest >> 32) - (stamps >> 32)) & MASK >= HALF

@@ -57,8 +57,8 @@ class SynLane:
         self._lane_of = lane_of
         self._context = stack.tcp.context
         self._raw_protocols = stack.ip.raw.by_protocol
+        # The way of the latest SYN that `_is_way` has let in.
         self._back: tuple[NetworkInterface, Hop | None, int] | None = None
-        # The last that `_is_way` has looked at.
         self._ends = (0, 0, 0)  # of the latest SYN: our address and port, and the peer's address
 
     def receive(

@@ -27,6 +27,7 @@ from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
 from tapstack.tcp.retransmission_queue import NOTHING
 from tapstack.tcp.rtt import CLOCK_GRANULARITY
 from tapstack.tcp.segment import PSH
+from tapstack.tcp.seq import HALF, MASK
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.text_arrives import GROWING_LENGTH
@@ -46,8 +47,6 @@ SHORT = CERTAIN_LENGTH - TIMESTAMPS_LENGTH
 """Octets of text that is too long for this way."""
 _FULL_UNPUSHED = MIN_RCV_MSS - TIMESTAMPS_LENGTH
 """Octets from which on text without PSH may be a full segment."""
-_MASK = 0xFFFFFFFF
-_HALF = 1 << 31
 # A member of an Enum is looked up at length each time that it is named.
 _ESTABLISHED = State.ESTABLISHED
 _BUSY, _IDLE = Limit.BUSY, Limit.IDLE
@@ -70,14 +69,14 @@ def take_exchange(
 
     It acknowledges all that was sent, and nothing is unsent or unread.
     """
-    acked, segments, length = (ack - tcb.snd_una) & _MASK, tcb.sent.segments, len(text)
+    acked, segments, length = (ack - tcb.snd_una) & MASK, tcb.sent.segments, len(text)
     if (
         seq != tcb.rcv_nxt
         or ack != tcb.snd_nxt
         or acked != tcb.send_buffer.octets
         or not wnd
         or wnd << tcb.snd_wind_shift != tcb.snd_wnd
-        or (stamp - tcb.ts_recent) & _MASK >= _HALF
+        or (stamp - tcb.ts_recent) & MASK >= HALF
         or tcb.state is not _ESTABLISHED
         or tcb.send_blocked
         or (acked and (len(segments) != 1 or segments[0].transmissions != 1))
@@ -91,7 +90,7 @@ def take_exchange(
             or (length >= _FULL_UNPUSHED and not flags & PSH)
             or tcb.receive_queue.charge
             or tcb.read_shut
-            or (seq - tcb.rcv_wup + length) & _MASK > tcb.rcv_wnd
+            or (seq - tcb.rcv_wup + length) & MASK > tcb.rcv_wnd
         ):
             return False
     elif not acked:
@@ -101,7 +100,7 @@ def take_exchange(
     tcb.statistics.segs_in += 1
     if acked:
         _take_acknowledgment(ctx, tcb, segments[0], ack, acked, now)
-    if acked or 0 < (seq - tcb.snd_wl1) & _MASK < _HALF:
+    if acked or 0 < (seq - tcb.snd_wl1) & MASK < HALF:
         tcb.snd_wl1 = seq
         tcb.snd_wl2 = ack
     if seq == tcb.last_ack_sent:
@@ -122,7 +121,7 @@ def _take_text(ctx: Context, tcb: Tcb, text: Buffer, length: int, now: Instant) 
     charge, room = memory_of(PLAIN_HEADERS + length)
     queue.pieces = [bytes(text)]
     queue.octets = length
-    tcb.rcv_nxt = queue.right = end = (tcb.rcv_nxt + length) & _MASK
+    tcb.rcv_nxt = queue.right = end = (tcb.rcv_nxt + length) & MASK
     queue.charge = queue.last = charge
     queue.room = room
     tcb.statistics.bytes_received += length
@@ -136,10 +135,10 @@ def _take_text(ctx: Context, tcb: Tcb, text: Buffer, length: int, now: Instant) 
     if gap <= HALF_ATO_MIN and acks.ato:
         acks.ato = acks.ato // 2 + HALF_ATO_MIN
     elif acks.ato <= gap > tcb.rtt.rto and acks.ato:
-        acks.be_quick(tcb.rcv_wnd)  # most of thousands of connections were silent so long
+        acks.be_quick(tcb.rcv_wnd)  # as below, for most of thousands of connections
     else:
         acks.follow_long_gap(tcb, gap)
-    if (window_end := space.window_end) is None or (end - window_end) & _MASK < _HALF:
+    if (window_end := space.window_end) is None or (end - window_end) & MASK < HALF:
         receive_space.measure_by_window(tcb, now)
     if length >= GROWING_LENGTH:
         receive_space.offer_more(tcb, ctx.config, length, charge, charge)
@@ -147,7 +146,7 @@ def _take_text(ctx: Context, tcb: Tcb, text: Buffer, length: int, now: Instant) 
     if acks.due or (acks.quick and not acks.interactive) or acks.always_quick:
         if _acknowledge(ctx, tcb, now):
             return
-    elif (end - tcb.rcv_wup) & _MASK <= acks.rcv_mss and delay_ack(ctx, tcb, now):
+    elif (end - tcb.rcv_wup) & MASK <= acks.rcv_mss and delay_ack(ctx, tcb, now):
         return
     acks.fresh = True
     ctx.mark_dirty(tcb)
@@ -257,7 +256,7 @@ def read_exchange(ctx: Context, tcb: Tcb, now: Instant) -> bytes | None:
     if space.srtt_8 and now - space.measured_at >= space.srtt_8 >> 3:
         receive_space.on_taken(tcb, copied, ctx.config, now)
     ends_message = acks.owed and (acks.pushed_again or (acks.pushed and not acks.interactive))
-    unacknowledged = (copied - tcb.rcv_wup) & _MASK
+    unacknowledged = (copied - tcb.rcv_wup) & MASK
     if (
         ends_message
         or unacknowledged > acks.rcv_mss

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import CLOSED, ENDED, READABLE, WRITABLE
 from tapstack.base.timers import NEVER_ARMED
 from tapstack.tcp.acknowledgment import set_send_window
+from tapstack.tcp.seq import HALF, MASK
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.timeouts import delay_ack
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
-_MASK = 0xFFFFFFFF
-_HALF = 1 << 31
 # A member of an Enum is looked up at length each time that it is named.
 _ESTABLISHED, _CLOSE_WAIT, _CLOSED = State.ESTABLISHED, State.CLOSE_WAIT, State.CLOSED
 _IDLE = Limit.IDLE
@@ -39,7 +38,7 @@ def take_expected_fin(
     ctx: Context, tcb: Tcb, seq: int, ack: int, wnd: int, stamp: int, echo: int, now: Instant
 ) -> bool:
     """Take a FIN at RCV.NXT while nothing of ours is in flight: ESTABLISHED to CLOSE-WAIT."""
-    unacknowledged = (seq - tcb.rcv_wup) & _MASK
+    unacknowledged = (seq - tcb.rcv_wup) & MASK
     if (
         tcb.state is not _ESTABLISHED
         or tcb.snd_una != ack
@@ -57,10 +56,10 @@ def take_expected_fin(
     if seq == tcb.last_ack_sent:
         tcb.ts_recent, tcb.ts_recent_at = stamp, now
     tcb.receive_space.last_echo = echo
-    newer = (seq - tcb.snd_wl1) & _MASK
-    if 0 < newer < _HALF or (not newer and (wnd > tcb.snd_wnd or not wnd)):
+    newer = (seq - tcb.snd_wl1) & MASK
+    if 0 < newer < HALF or (not newer and (wnd > tcb.snd_wnd or not wnd)):
         set_send_window(tcb, seq, ack, wnd)
-    tcb.rcv_nxt = (seq + 1) & _MASK
+    tcb.rcv_nxt = (seq + 1) & MASK
     tcb.state = _CLOSE_WAIT
     # Our own FIN or text is likely to follow soon, and can carry the ACK.
     acks.owed = acks.interactive = True

@@ -24,6 +24,7 @@ from tapstack.tcp.memory_pressure import room_in_page
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.receive_memory import PLAIN_HEADERS, memory_of
 from tapstack.tcp.receive_space import measure_by_echo
+from tapstack.tcp.seq import HALF, MASK
 from tapstack.tcp.state import State
 from tapstack.tcp.text_arrives import note_text
 from tapstack.tcp.undisturbed import look_for_disturbance
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 _TRANSFERRING = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT})
 _ESTABLISHED = State.ESTABLISHED  # a member of an Enum is looked up at length, each time
-_MASK = 0xFFFFFFFF
-_HALF = 1 << 31
 
 
 def take_expected(
@@ -60,13 +59,13 @@ def take_expected(
     now: Instant,
 ) -> bool:
     """Take a segment with ACK and perhaps PSH, timestamps and no other option; False: decline."""
-    acked = (ack - tcb.snd_una) & _MASK
+    acked = (ack - tcb.snd_una) & MASK
     wnd <<= tcb.snd_wind_shift
     if (
         seq != tcb.rcv_nxt
         or not wnd
-        or (stamp - tcb.ts_recent) & _MASK >= _HALF
-        or acked > (tcb.snd_nxt - tcb.snd_una) & _MASK
+        or (stamp - tcb.ts_recent) & MASK >= HALF
+        or acked > (tcb.snd_nxt - tcb.snd_una) & MASK
         or (wnd != tcb.snd_wnd and tcb.send_buffer.octets and not tcb.sent.segments)
         or (tcb.state is not _ESTABLISHED and _ends_something(tcb, ack, acked, length))
         or (not tcb.undisturbed and look_for_disturbance(tcb))
@@ -76,7 +75,7 @@ def take_expected(
         memory, in_use = memory_of(PLAIN_HEADERS + length), tcb.receive_queue.charge
         if len(texts) > 1:
             in_use += memory.charge
-        used = ((seq - tcb.rcv_wup) & _MASK) + length
+        used = ((seq - tcb.rcv_wup) & MASK) + length
         if used > tcb.rcv_wnd or in_use > tcb.receive_space.buffer or tcb.read_shut:
             return False  # a run has to fit in as a whole
     elif not acked:
@@ -136,7 +135,7 @@ def _queue(
     queue = tcb.receive_queue
     for text in texts:
         queue.append(text)
-    tcb.rcv_nxt = end = (seq + length) & _MASK
+    tcb.rcv_nxt = end = (seq + length) & MASK
     queue.account(end, length, memory)
     tcb.statistics.bytes_received += length
     tcb.statistics.data_segs_in += packets
@@ -150,8 +149,8 @@ def _take_window(tcb: Tcb, seq: int, ack: int, acked: int, wnd: int) -> None:
     elif acked:
         tcb.snd_wl1, tcb.snd_wl2 = seq, ack
         return
-    newer = (seq - tcb.snd_wl1) & _MASK
-    if acked or 0 < newer < _HALF or (not newer and wnd > tcb.snd_wnd):
+    newer = (seq - tcb.snd_wl1) & MASK
+    if acked or 0 < newer < HALF or (not newer and wnd > tcb.snd_wnd):
         set_send_window(tcb, seq, ack, wnd)
 
 

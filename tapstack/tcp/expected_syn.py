@@ -19,6 +19,7 @@ from tapstack.tcp.mould import take_mould
 from tapstack.tcp.receive_space import MAX_UNSCALED
 from tapstack.tcp.retransmission_timer import Purpose
 from tapstack.tcp.rtt import INITIAL_RTO
+from tapstack.tcp.seq import MASK
 from tapstack.tcp.state import NOT_SHUT, State
 from tapstack.tcp.syn_ack import SynAck
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.tcb import Tcb
 
-_MASK = 0xFFFFFFFF
 _SYN_ACK = Purpose.SYN_ACK  # a member of an Enum is looked up at length each time it is named
 _MOST_MOULDS = 16
 """Moulds of one listener; then all are taken anew. Whoever sends SYNs may make them differ."""
@@ -66,19 +66,19 @@ def take_expected_syn(
         return None
     # The answer leaves first, so that the peer can work on it while we do on the rest.
     iss, ts_offset = ctx.keyed_hash.first_numbers(pair, now)
-    rcv_nxt, window = (seq + 1) & _MASK, mould.rcv_wnd
+    rcv_nxt, window = (seq + 1) & MASK, mould.rcv_wnd
     answered = not ctx.dirty
     try:
         if answered:
             answered = lane.send_syn_ack(
                 pair, mould.options, iss, rcv_nxt,
                 window if window < MAX_UNSCALED else MAX_UNSCALED,
-                mould.advertised_mss, (ts_offset + now // MILLISECOND) & _MASK, stamp,
+                mould.advertised_mss, (ts_offset + now // MILLISECOND) & MASK, stamp,
                 mould.rcv_wind_shift, now,
             )  # fmt: skip
     finally:  # though a signal handler raise amid the write: the peer may have it all the same
         binding = listener.binding
-        tcb = mould.cast(ctx, pair, binding, (iss + 1) & _MASK, rcv_nxt, stamp, ts_offset, now)
+        tcb = mould.cast(ctx, pair, binding, (iss + 1) & MASK, rcv_nxt, stamp, ts_offset, now)
         tcb.iss, tcb.irs, tcb.snd_wl1 = iss, seq, seq
         binding.users += 1
         ctx.connections.tcbs[pair] = tcb

@@ -19,6 +19,7 @@ from tapstack.base.contracts import ACCEPTABLE
 from tapstack.base.units import MILLISECOND
 from tapstack.tcp.expected_end import take_expected_fin, take_last_ack
 from tapstack.tcp.segment import FIN
+from tapstack.tcp.seq import HALF, MASK
 from tapstack.tcp.state import State
 from tapstack.tcp.timeouts import arm_keepalive
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 TURNING = frozenset({State.SYN_RECEIVED, State.LAST_ACK})
 """States in which the expected segment is an ACK that ends them; in others, a FIN is a turn."""
-_MASK = 0xFFFFFFFF
-_HALF = 1 << 31
 # A member of an Enum is looked up at length each time that it is named.
 _ESTABLISHED, _LAST_ACK = State.ESTABLISHED, State.LAST_ACK
 
@@ -47,7 +46,7 @@ def take_expected_turn(
     now: Instant,
 ) -> bool:
     """Take a segment without text, with ACK, timestamps, perhaps PSH or FIN; False: decline."""
-    if seq != tcb.rcv_nxt or (stamp - tcb.ts_recent) & _MASK >= _HALF:
+    if seq != tcb.rcv_nxt or (stamp - tcb.ts_recent) & MASK >= HALF:
         return False
     if flags & FIN:
         return take_expected_fin(ctx, tcb, seq, ack, wnd << tcb.snd_wind_shift, stamp, echo, now)
@@ -76,7 +75,7 @@ def _take_end_of_handshake(
         or ack != tcb.snd_nxt
         or request.transmissions != 1
         or not tcb.undisturbed
-        or echo != (tcb.ts_offset + sent_at // MILLISECOND) & _MASK
+        or echo != (tcb.ts_offset + sent_at // MILLISECOND) & MASK
         or len(listener.accept_queue) > listener.backlog
         or mould.settings != ctx.config.changes
         or mould.path_mtu != tcb.path_mtu

@@ -22,6 +22,7 @@ from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import ACK, FIN
 from tapstack.tcp.sent_alone import look_ahead
 from tapstack.tcp.sent_segment import SentSegment
+from tapstack.tcp.seq import MASK
 from tapstack.tcp.state import FIN_UNACKNOWLEDGED, State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.undisturbed import look_for_disturbance
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from tapstack.tcp.plain_segment import Lane
     from tapstack.tcp.tcb import Tcb
 
-_MASK = 0xFFFFFFFF
 _FIN = ACK | FIN
 # A member of an Enum is looked up at length each time that it is named.
 _ESTABLISHED, _CLOSE_WAIT = State.ESTABLISHED, State.CLOSE_WAIT
@@ -117,7 +117,7 @@ def _note_sent(ctx: Context, tcb: Tcb, window: int, now: Instant) -> None:
     statistics, counters = tcb.statistics, ctx.counters
     tcb.fin_sent = True
     seq = tcb.snd_nxt
-    tcb.snd_nxt = end = (seq + 1) & _MASK
+    tcb.snd_nxt = end = (seq + 1) & MASK
     tcb.first_sent_at = tcb.delivered_at = now
     departure = make_departure((statistics.delivered, now, now, tcb.app_limited_until != 0))
     tcb.sent.append_burst(SentSegment(seq, end, FIN, tcb.effective_mss, now, 1, departure))

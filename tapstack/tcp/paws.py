@@ -12,7 +12,7 @@ from tapstack.base.units import MILLISECOND, SECOND
 from tapstack.tcp.acknowledgment import updates_window
 from tapstack.tcp.invalid import answer_invalid, challenge_syn, note_unacceptable
 from tapstack.tcp.segment import ACK, RST, SYN, Segment
-from tapstack.tcp.seq import le, lt, sub
+from tapstack.tcp.seq import HALF, le, lt, sub
 
 if TYPE_CHECKING:
     from tapstack.base.units import Instant
@@ -23,7 +23,6 @@ _TS_RECENT_LIFETIME = 24 * 24 * 3600 * SECOND
 """RFC 7323 §5.5: TS.Recent is void when a connection was idle for longer."""
 _SLACK = 1
 """How much older a segment may be: a clock may tick between two that leave in turn (as Linux)."""
-_HALF = 1 << 31
 """Half of the numbers: a timestamp so far away is newer, as in Linux, though the RFC is silent."""
 
 
@@ -53,7 +52,7 @@ def is_older(tcb: Tcb, seg: Segment, now: Instant, slack: int = 0) -> bool:
     stamps = seg.options.timestamps
     if not tcb.timestamps or stamps is None:
         return False
-    if not slack < sub(tcb.ts_recent, stamps.value) < _HALF:
+    if not slack < sub(tcb.ts_recent, stamps.value) < HALF:
         return False
     if tcb.ts_recent == 0:
         return False  # like Linux: there are hosts whose SYN says 0, whatever their clock

@@ -11,12 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.tcp.receive_space import MAX_UNSCALED, SHARE_BITS, held
-from tapstack.tcp.seq import add, sub
+from tapstack.tcp.seq import MASK, add, sub
 
 if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
-
-_MASK = 0xFFFFFFFF
 
 
 def select_window(tcb: Tcb) -> int:
@@ -34,7 +32,7 @@ def select_window(tcb: Tcb) -> int:
             chosen = free
     if not (space.may_shrink and shift):
         # RFC 9293 SHLD-14: "A TCP receiver SHOULD NOT shrink the window".
-        current = tcb.rcv_wnd - ((tcb.rcv_nxt - tcb.rcv_wup) & _MASK)
+        current = tcb.rcv_wnd - ((tcb.rcv_nxt - tcb.rcv_wup) & MASK)
         if chosen < current:
             chosen = current
     chosen += -chosen & (1 << shift) - 1

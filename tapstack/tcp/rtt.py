@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tapstack.base.sharing import about
 from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.tcp.seq import HALF
 
 INITIAL_RTO: Duration = 1 * SECOND
 """RFC 6298 §2 (2.1): the RTO before the first sample."""
@@ -15,7 +16,6 @@ LONGEST_RTO: Duration = 120 * SECOND
 FALLBACK_RTO: Duration = 3 * SECOND
 """RFC 6298 §5.7: the RTO for text after a handshake whose SYN timed out."""
 CLOCK_GRANULARITY: Duration = 1
-_HALF = 1 << 31
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class RttEstimator:
             self._largest = largest = deviation
         if largest > variance:
             variance = largest
-        if (self._round_end - snd_una) & _HALF:  # `gt`, in place
+        if (self._round_end - snd_una) & HALF:  # `gt`, in place
             if largest < variance:
                 variance -= (variance - largest) >> 2
             self._round_end = snd_nxt

@@ -11,13 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from tapstack.tcp.seq import add, ge, gt, sub
+from tapstack.tcp.seq import MASK, add, ge, gt, sub
 
 if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
-
-
-_MASK = 0xFFFFFFFF
 
 
 class _Piece:
@@ -121,8 +118,8 @@ class SendPieces:
         """
         before = tcb.pushed_seq
         if before is None:
-            before = tcb.pushed_seq = (end - length) & _MASK
-        if (end - before) & _MASK <= tcb.max_snd_wnd >> 1:
+            before = tcb.pushed_seq = (end - length) & MASK
+        if (end - before) & MASK <= tcb.max_snd_wnd >> 1:
             return False
         tcb.pushed_seq = end
         return True

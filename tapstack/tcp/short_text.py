@@ -23,6 +23,7 @@ from tapstack.tcp.receive_window import select_window
 from tapstack.tcp.segment import ACK, PSH
 from tapstack.tcp.sent_alone import look_ahead
 from tapstack.tcp.sent_segment import SentSegment
+from tapstack.tcp.seq import MASK
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Limit
 from tapstack.tcp.undisturbed import look_for_disturbance
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
-_MASK = 0xFFFFFFFF
 _PUSHED = ACK | PSH
 # A member of an Enum is looked up at length each time that it is named.
 _ESTABLISHED = State.ESTABLISHED
@@ -66,7 +66,7 @@ def send_short_text(ctx: Context, tcb: Tcb, text: Buffer, now: Instant) -> bool:
         window, free = space.threshold, space.buffer * space.share >> SHARE_BITS
         if window > free:
             window = free
-        current = tcb.rcv_wnd - ((tcb.rcv_nxt - tcb.rcv_wup) & _MASK)
+        current = tcb.rcv_wnd - ((tcb.rcv_nxt - tcb.rcv_wup) & MASK)
         if window < current:
             window = current
         window += -window & (1 << shift) - 1
@@ -97,7 +97,7 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
             decay(ctx, tcb, idle, tcb.rtt.rto, now)
         tcb.congestion.on_restart(idle, now)
     seq, mss = tcb.snd_nxt, tcb.effective_mss
-    tcb.snd_nxt = end = (seq + length) & _MASK
+    tcb.snd_nxt = end = (seq + length) & MASK
     if length < mss:
         tcb.small_sent_end = end
     tcb.send_buffer.hold(chunk, length)

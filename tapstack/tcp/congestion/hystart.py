@@ -10,6 +10,7 @@ from enum import Enum
 
 from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.congestion.contract import CongestionControl
+from tapstack.tcp.seq import HALF
 
 _LOW_WINDOW = 16
 """Segments below which slow start goes on in any case (Linux's hystart_low_window)."""
@@ -22,7 +23,6 @@ _ENOUGH_SAMPLES = 8
 _LEAST_GROWTH: Duration = 4 * MILLISECOND
 _MOST_GROWTH: Duration = 16 * MILLISECOND
 """The delay has grown when it exceeds the least one by an eighth of it, within these limits."""
-_HALF = 1 << 31
 _NONE_YET: Duration = 1 << 32
 """The least round trip of a round that has none that counts: longer than any."""
 
@@ -63,7 +63,7 @@ class HyStart(CongestionControl):
         now: Instant,
     ) -> Sign | None:
         """Take a round trip, µs; tell whether, and why, slow start should end."""
-        if self._round_end is None or (self._round_end - snd_una) & _HALF:  # `gt`, in place
+        if self._round_end is None or (self._round_end - snd_una) & HALF:  # `gt`, in place
             self._round_end = snd_nxt
             self._round_start = self._last_ack_at = now
             self._least_rtt, self._samples = _NONE_YET, 0
