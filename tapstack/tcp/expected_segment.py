@@ -85,6 +85,8 @@ def take_expected(
         return False
     tcb.statistics.segs_in += packets
     owes_only = bool(length) and not acked and _looks_at_nothing(tcb, wnd, memory)
+    if not length and tcb.acks.owed and not _is_predicted(tcb, wnd):
+        tcb.acks.fresh = True
     _take_window(tcb, seq, ack, acked, wnd)
     if covered:
         _take_acknowledgment(ctx, tcb, ack, acked, *covered, now)
@@ -106,11 +108,14 @@ def take_expected(
 
 def _looks_at_nothing(tcb: Tcb, wnd: int, memory: Memory) -> bool:
     """Tell whether text waits that is not looked at (`acknowledgment.is_text_alone`)."""
-    if not tcb.unsent() or wnd != tcb.snd_wnd or tcb.state is not _ESTABLISHED:
-        return False
-    if is_window_unscaled(tcb):
+    if not tcb.unsent() or not _is_predicted(tcb, wnd):
         return False
     return memory.charge <= room_in_page(tcb)
+
+
+def _is_predicted(tcb: Tcb, wnd: int) -> bool:
+    """Tell whether a segment that was expected is what `acknowledgment.is_predicted` says, too."""
+    return wnd == tcb.snd_wnd and tcb.state is _ESTABLISHED and not is_window_unscaled(tcb)
 
 
 def _ends_something(tcb: Tcb, ack: int, acked: int, length: int) -> bool:
@@ -145,7 +150,6 @@ def _take_window(tcb: Tcb, seq: int, ack: int, acked: int, wnd: int) -> None:
     """Take the window; another one than before has what waits looked at again."""
     if wnd != tcb.snd_wnd:
         tcb.more_coming = False
-        tcb.acks.fresh |= tcb.acks.owed
     elif acked:
         tcb.snd_wl1, tcb.snd_wl2 = seq, ack
         return

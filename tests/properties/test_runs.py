@@ -175,6 +175,16 @@ def test_bulk_both_ways_comes_in_runs() -> None:
     assert taken.count(MOST) > 10
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_an_ack_that_is_owed_is_thought_of_again_when_one_comes(seed: int) -> None:
+    """That of a FIN which has just come: text that left before it has arrived a little later."""
+    road = Road(None, 20_000, 500, ("drop tail", 1000), 0, None, (0, 1), 0, 0)
+    client = Side([Write(10), Write(10)], 1, End.WAIT, [100], 0, None, {"TCP_NODELAY": 1})
+    server = Side([], 0, End.HALF_CLOSE, [100], 0, None, {})
+    meetings = [Meeting(0, 0, False, client, server)]
+    check(Scenario(seed, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
+
+
 @settings(max_examples=25)
 @given(WORLDS)
 def test_a_run_does_as_one_long_unit_would(scenario: Scenario) -> None:
