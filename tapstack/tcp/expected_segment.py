@@ -85,9 +85,7 @@ def take_expected(
         return False
     tcb.statistics.segs_in += packets
     owes_only = bool(length) and not acked and _looks_at_nothing(tcb, wnd, memory)
-    if not length and tcb.acks.owed and not _is_predicted(tcb, wnd):
-        tcb.acks.fresh = True
-    _take_window(tcb, seq, ack, acked, wnd)
+    _take_window(tcb, seq, ack, acked, length, wnd)
     if covered:
         _take_acknowledgment(ctx, tcb, ack, acked, *covered, now)
     elif tcb.sent:
@@ -107,8 +105,8 @@ def take_expected(
 
 
 def _looks_at_nothing(tcb: Tcb, wnd: int, memory: Memory) -> bool:
-    """Tell whether text waits that is not looked at (`acknowledgment.is_text_alone`)."""
-    if not tcb.unsent() or not _is_predicted(tcb, wnd):
+    """Tell whether text, or its user, waits unseen (`acknowledgment.is_text_alone`)."""
+    if not (tcb.unsent() or tcb.send_blocked) or not _is_predicted(tcb, wnd):
         return False
     return memory.charge <= room_in_page(tcb)
 
@@ -146,8 +144,13 @@ def _queue(
     tcb.statistics.data_segs_in += packets
 
 
-def _take_window(tcb: Tcb, seq: int, ack: int, acked: int, wnd: int) -> None:
-    """Take the window; another one than before has what waits looked at again."""
+def _take_window(tcb: Tcb, seq: int, ack: int, acked: int, length: int, wnd: int) -> None:
+    """Take the window; another one than before has what waits looked at again.
+
+    So does any ACK that is not predicted with an ACK of ours that waits; text does so by itself.
+    """
+    if not length and tcb.acks.owed and not _is_predicted(tcb, wnd):
+        tcb.acks.fresh = True
     if wnd != tcb.snd_wnd:
         tcb.more_coming = False
     elif acked:

@@ -311,6 +311,16 @@ def test_questions_and_answers_go_by_the_express_lane() -> None:
     assert history.reads > 30
 
 
+def test_a_user_who_found_no_room_is_not_looked_at_where_text_is_all_that_comes() -> None:
+    """All that he has sent is in flight, and fills his buffer."""
+    road = Road(1_000_000, 1000, 0, ("drop tail", 1000), 0, None, (0, 1), 0, 0)
+    options = {"SO_SNDBUF": 3000, "TCP_NODELAY": 1}
+    client = Side([Write(1000)] * 6, 3, End.HALF_CLOSE, [5000], 0, None, options)
+    server = Side([Write(100)] * 10, 1, End.HALF_CLOSE, [5000], 0, None, {"TCP_NODELAY": 1})
+    meetings = [Meeting(0, 0, False, client, server)]
+    check(Scenario(1, "one link", 1500, 576, (road, road), [], 100, ({}, {}), meetings))
+
+
 SPEAKER = Side([Write(10)], 0, End.HALF_CLOSE, [100], 0, None, {})
 LISTENER = SPEAKER._replace(writes=[], end=End.WAIT)
 
