@@ -59,6 +59,22 @@ def test_a_command_runs_in_the_directory_of_its_script(bench: Bench) -> None:
     assert bench.get("net.ipv4.tcp_sack") == "0"
 
 
+@pytest.mark.parametrize("name", ["python", "python3"])
+def test_helpers_in_python_run_where_the_system_has_none_of_that_name(
+    bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = bench.directory / "helper.py"
+    helper.write_text(f"#!/usr/bin/env {name}\nimport sys\nprint(sys.executable, *sys.argv[1:])\n")
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", str(bench.directory))
+    shell = CommandShell(PROGRAMS)
+    try:
+        outcome = shell.run("./helper.py 'a b'", bench.directory, bench.surroundings)
+    finally:
+        shell.close()
+    assert outcome == (0, f"{sys.executable} a b\n")
+
+
 def test_commands_leave_each_other_alone(bench: Bench) -> None:
     bench.run("cd /; x=1; trap 'echo trapped' EXIT; exec 2>/dev/null; umask 777")
     assert bench.run("pwd; echo ${x-unset}; echo err >&2") == (

@@ -49,6 +49,15 @@ def _find_memory() -> str | None:
     return _MEMORY if is_good else None
 
 
+def _put_pythons(folder: Path) -> None:
+    """Stand in for Python by its names: helpers are written in it, and a system may lack one."""
+    folder.mkdir()
+    for name in ("python", "python3"):
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nexec {quote(sys.executable)} "$@"\n')
+        program.chmod(0o755)
+
+
 class Guest(Protocol):
     """Whom commands belong to: one host of one script."""
 
@@ -75,6 +84,7 @@ class CommandShell:
         self._watcher = FileWatcher()
         self._trees = {name: FileTree(self._folder / name, self._watcher) for name in TREES}
         (self._folder / "net-link").symlink_to(self._folder / "net")
+        _put_pythons(self._folder / "pythons")
         self._refusals: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -115,9 +125,10 @@ class CommandShell:
 
     def _environment(self) -> dict[str, str]:
         """Put our programs first, and say what the tool says of itself."""
+        theirs = os.environ.get("PATH", os.defpath)
         return {
             **os.environ,
-            "PATH": f"{self._folder / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+            "PATH": f"{self._folder / 'bin'}:{theirs}:{self._folder / 'pythons'}",
             "BASH_ENV": str(self._calls.functions),
             "PACKETDRILL_PID": str(os.getpid()),
         }
