@@ -27,6 +27,7 @@ from tapstack.device.loss import (
     RandomLoss as RandomLoss,
 )
 from tapstack.device.parcel import Impairment as Impairment, Parcel as Parcel
+from tapstack.ip.config import IpConfig as IpConfig
 from tapstack.sim.baton import Process as Process, StandstillError as StandstillError
 from tapstack.sim.codel import CoDel as CoDel
 from tapstack.sim.host import Host as Host
@@ -41,3 +42,4 @@ from tapstack.sim.way import (
 )
 from tapstack.sim.world import World as World
 from tapstack.socket.facade import Socket as Socket
+from tapstack.tcp.config import TcpConfig as TcpConfig

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from tapstack.base.address import format_ipv4
+from tapstack.base.address import Endpoint, format_ipv4
 from tapstack.base.contracts import Offload
 from tapstack.base.errors import MalformedPacket
 from tapstack.base.units import Instant, format_seconds
@@ -64,7 +64,10 @@ class Sighting(NamedTuple):
         kind = eth.type_name(eth.parse(self.octets).ethertype)
         what = f"{kind}, {len(self.octets)} octets"
         header, segment = self.datagram, self.segment
-        if header is not None:
+        if header is not None and segment is not None:
+            source = Endpoint(header.source, segment.source_port)
+            what = f"{source} > {Endpoint(header.destination, segment.destination_port)}: {segment}"
+        elif header is not None:
             what = f"{format_ipv4(header.source)} > {format_ipv4(header.destination)}: "
-            what += str(segment) if segment else f"protocol {header.protocol}"
+            what += f"protocol {header.protocol}"
         return f"{format_seconds(self.time)} {self.host} {self.direction.value} {what}"

@@ -63,9 +63,15 @@ class World:
         tcp_config: TcpConfig | None = None,
         ip_config: IpConfig | None = None,
     ) -> Host:
-        """Add a host. Raises: ValueError when there is one of that name."""
+        """Add a host. Raises: ValueError when there is one of that name, TypeError."""
         if name in self.hosts:
             raise ValueError(f"there is a host '{name}' already")
+        if not isinstance(tcp_config, TcpConfig | None):
+            raise TypeError(f"tcp_config is one such as TcpConfig(tcp_ecn=1), not {tcp_config!r}")
+        if not isinstance(ip_config, IpConfig | None):
+            raise TypeError(
+                f"ip_config is one such as IpConfig(ip_forward=True), not {ip_config!r}"
+            )
         seed = f"{self.seed} {name}"
         host = Host(name, self._clock, seed=seed, tcp_config=tcp_config, ip_config=ip_config)
         self.hosts[name] = host

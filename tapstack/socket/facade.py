@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from errno import EAGAIN, EALREADY, EINPROGRESS
+from operator import index
 from typing import Any, TypeVar
 
 from tapstack.base.address import Endpoint
@@ -79,8 +80,8 @@ class Socket(SocketObject):
     # --- connections ---
 
     def listen(self, backlog: int = 128) -> None:
-        """Take connections. Raises: OSError."""
-        self._change(self._attempts().listen, max(backlog, 0))
+        """Take connections. Raises: OSError, TypeError."""
+        self._change(self._attempts().listen, max(index(backlog), 0))
 
     def accept(self) -> tuple[Socket, Address]:
         """Wait for a connection. Raises: OSError."""

@@ -11,7 +11,7 @@ import socket as stdlib
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EBADF, EDEADLK, ENETDOWN
+from errno import EBADF, EDEADLK, ENETDOWN, EOPNOTSUPP
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
@@ -317,6 +317,17 @@ class SocketObject:
         made = self.__class__.__new__(self.__class__)
         made._take_up(self._holds().duplicate(), self._timeout)
         return made
+
+    def get_inheritable(self) -> bool:
+        """Tell that no program that is started has it. Raises: OSError with EBADF."""
+        self._holds()
+        return False
+
+    def set_inheritable(self, inheritable: bool) -> None:
+        """Leave it to this process, as it is. Raises: OSError, with EOPNOTSUPP for all else."""
+        self._holds()
+        if inheritable:
+            raise OSError(EOPNOTSUPP, "a socket of the stack stays in its process")
 
     def detach(self) -> int:
         """Become closed, and leave the socket open under its descriptor's number.

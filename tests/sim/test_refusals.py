@@ -41,6 +41,12 @@ def test_a_queue_that_cannot_be(wrong: Callable[[], object], sentence: str) -> N
         wrong()
 
 
+@pytest.mark.parametrize("which", ["tcp_config", "ip_config"])
+def test_settings_that_are_none(which: str) -> None:
+    with World() as world, pytest.raises(TypeError, match=f"^{which} is one such as .*, not {{}}$"):
+        world.host("a", **{which: {}})
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [

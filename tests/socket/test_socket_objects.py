@@ -117,6 +117,29 @@ def test_a_socket_is_neither_copied_nor_pickled(net: Net, duplicate: Callable[[A
     assert server.recv(1) == b"x"
 
 
+def test_a_socket_is_not_inherited(net: Net) -> None:
+    client, _ = net.pair()
+    client.set_inheritable(False)
+    assert not client.get_inheritable()
+    client.close()
+    for ask in (client.get_inheritable, lambda: client.set_inheritable(False)):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            ask()
+
+
+def test_a_socket_stays_in_its_process(ours: Net) -> None:
+    client, _ = ours.pair()
+    with pytest.raises(OSError, match="a socket of the stack stays in its process"):
+        client.set_inheritable(True)
+    assert not client.get_inheritable()
+
+
+@pytest.mark.parametrize("backlog", ["5", 2.5, None])
+def test_a_backlog_is_a_whole_number(net: Net, backlog: Any) -> None:
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        net.socket().listen(backlog)
+
+
 def test_an_accepted_socket_is_a_plain_one(ours: Net) -> None:
     class Counting(Socket):
         def __init__(self, *arguments: Any) -> None:

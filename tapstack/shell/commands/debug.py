@@ -18,7 +18,9 @@ ALL = "all"
 
 def run(context: Context, words: list[str]) -> int:
     """Print the lines of some topics until the user ends it. Raises: UsageError."""
-    parser = CommandParser(prog="debug", description="Print what the stack does as it does it.")
+    parser = CommandParser(
+        prog="debug", description="Print what the stack does as it does it, until Ctrl-C."
+    )
     parser.add_argument(
         "-n", dest="background", action="store_true", help="print on while other commands run"
     )
