@@ -29,6 +29,8 @@ class Settings:
     local_ip: str = "192.168.0.1"
     gateway_ip: str = "192.168.0.1"
     netmask_ip: str = "255.255.0.0"
+    sockets_are_mapped: bool = False
+    """Where IPv6's sockets are meant, whose peers are IPv4's: IPv4's own stand for them."""
     mtu: int = 1500
     """Octets of the largest datagram that the device takes."""
     mss: int | None = None
@@ -72,11 +74,9 @@ def takes_value(name: str) -> bool:
 
 
 def _change(settings: Settings, name: str, value: str | None, position: Position) -> Settings:
-    if name in _UNSUPPORTED:
-        if value in _UNSUPPORTED[name]:
-            return settings
+    if name in _UNSUPPORTED and value not in _UNSUPPORTED[name]:
         raise UnsupportedError(f"--{name}={value}" if value is not None else f"--{name}", position)
-    if name in _IDLE:
+    if name in _IDLE or (name in _UNSUPPORTED and name not in _READERS):
         return settings
     if value is not None and ":" in value and name in _ADDRESSES:
         raise UnsupportedError(f"--{name}={value}", position)  # of IPv6
@@ -167,9 +167,14 @@ def _define(settings: Settings, value: str | None) -> dict[str, Any]:
     return {"definitions": {**settings.definitions, symbol: text}}
 
 
+def _ip_version(_: Settings, value: str | None) -> dict[str, Any]:
+    return {"sockets_are_mapped": value == "ipv4_mapped_ipv6"}
+
+
 _ADDRESSES = ("remote_ip", "local_ip", "gateway_ip")
 _FLAGS = ("tcp_ts_ecr_scaled", "strict_segments", "dry_run", "send_omit_free", "verbose")
 _READERS: dict[str, Reader] = {
+    "ip_version": _ip_version,
     "bind_port": _number("bind_port", 65535),
     "connect_port": _number("connect_port", 65535),
     "remote_ip": _remote,
@@ -187,8 +192,7 @@ _READERS: dict[str, Reader] = {
     **{name: _flag(name) for name in _FLAGS},
 }
 _UNSUPPORTED: dict[str, tuple[str | None, ...]] = {
-    # the option: the values that change nothing
-    # What IPv6's sockets send to IPv4's hosts is IPv4: IPv4's own sockets stand for them.
+    # the option: the values that there are
     "ip_version": ("ipv4", "ipv4_mapped_ipv6"),
     "is_anyip": ("0", "false"),
     "wire_client": (),

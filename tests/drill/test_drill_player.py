@@ -230,6 +230,36 @@ def test_sockets_that_speak_ipv4_alone_are_ipv4_s(script: Path) -> None:
     assert play(script, "--ip_version=ipv4_mapped_ipv6\n" + SERVER) == (Verdict.PASSED, "")
 
 
+MAPPED = """\
++0 setsockopt(4, SOL_IPV6, IPV6_TCLASS, [0x10], 4) = 0
++0 getsockopt(4, LEVEL, OPTION, [0x10], [4]) = 0
++0 socket(AF_INET6, SOCK_DGRAM, IPPROTO_UDP) = 5
++0 setsockopt(5, IPPROTO_IPV6, IPV6_RECVERR, [1], 4) = 0
++0 connect(5, ..., ...) = 0
++0 write(5, ..., 1) = 1
++0 > udp (1)
++0 < icmp unreachable port_unreachable [udp (1)]
++0 recvmsg(5, {msg_name(16)=..., msg_iov(1)=[{..., 0}], msg_flags=MSG_ERRQUEUE,
+               msg_control=[{cmsg_level=LEVEL, cmsg_type=IPV6_RECVERR,
+                             cmsg_data={ee_errno=ECONNREFUSED, ee_origin=SO_EE_ORIGIN_ICMP,
+                                        ee_type=3, ee_code=3, ee_info=0, ee_data=0}}]
+              }, MSG_ERRQUEUE) = 0
+"""
+
+
+def test_options_of_such_sockets_are_ipv4_s(script: Path) -> None:
+    defined = Manner(
+        options=(option("define", "LEVEL=SOL_IPV6"), option("define", "OPTION=IP_TOS"))
+    )
+    mapped = "--ip_version=ipv4_mapped_ipv6\n" + SERVER
+    passes(script, mapped + MAPPED, defined)
+    assert play(script, SERVER + MAPPED, defined)[0] is Verdict.UNSUPPORTED
+    only = mapped + "+0 setsockopt(4, SOL_IPV6, IPV6_V6ONLY, [0], 4) = 0\n"
+    assert play(script, only)[0] is Verdict.UNSUPPORTED
+    written = '{sa_family=AF_INET6, sin_port=htons(1), sin_addr=inet6_addr("::1")}'
+    assert play(script, mapped + f"+0 connect(4, {written}, 28) = 0\n")[0] is Verdict.UNSUPPORTED
+
+
 def test_files_are_those_beside_the_script(script: Path) -> None:
     reading = 'open("text", O_RDONLY) = 3\n+0 read(3, "hello", 9) = 5\n'
     passes(script, f"`printf hello >text`\n0 {reading}`rm text`\n")

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 from tapstack.drill.calls import option_calls, socket_calls, transfer_calls, waiting_calls
 from tapstack.drill.calls.arguments import Arguments, words_of
 from tapstack.drill.calls.context import Context
+from tapstack.drill.calls.mapped import as_of_ipv4
 from tapstack.drill.calls.results import Body, judge_error, judge_result, wanted_result
 from tapstack.drill.contract import Calls
 from tapstack.drill.language.symbols import hint
@@ -107,6 +108,8 @@ def prepare(call: SystemCall, context: Context) -> Call:
     Raises: ScriptError for a call, arguments or a result that make no sense; UnsupportedError.
     """
     form = _form_of(call)
+    if context.settings.sockets_are_mapped:
+        call = as_of_ipv4(call)
     for argument in call.arguments:
         for word in words_of(argument):
             if word.name in context.lacking:
