@@ -5,7 +5,6 @@ Not done here: the attempts (`stream.py`, `messages.py`).
 
 from __future__ import annotations
 
-import socket as constants
 from collections.abc import Sized
 from errno import EBADF
 
@@ -13,7 +12,7 @@ from tapstack.base.datagram_socket import DatagramSocket
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket.ip_options import priority_of
-from tapstack.socket.kept_options import Kept
+from tapstack.socket.kept_options import PRIORITY, Kept
 from tapstack.stack import Stack
 
 
@@ -54,8 +53,7 @@ class AnyEndpoint:
     def _follow_type_of_service(self, tos: int, before: int) -> None:
         """Take the priority that comes with another type of service, as Linux does."""
         if tos != before:
-            key = constants.SOL_SOCKET, constants.SO_PRIORITY
-            self.kept.remembered[key] = priority_of(tos)
+            self.kept.remembered[PRIORITY] = priority_of(tos)
 
     def is_worth_waking(self) -> bool:
         """Tell whether what has come is enough for who waits to read."""

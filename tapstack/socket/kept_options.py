@@ -30,6 +30,8 @@ _rate = Struct("@Q")
 SO_BSDCOMPAT, SO_PEEK_OFF, SO_MAX_PACING_RATE, SO_ZEROCOPY = 14, 42, 47, 60
 SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW = 66, 67
 
+PRIORITY = _SO, constants.SO_PRIORITY
+
 
 @dataclass(slots=True)
 class Kept:
@@ -90,10 +92,21 @@ class Kept:
         """Tell whether some of them are of its IP header."""
         return self.pktinfo or self.recvttl or self.recvtos
 
-    def share(self) -> Kept:
-        """Give them to an accepted connection; nobody may change them then."""
-        self.shared = True
-        return self
+    def inherit(self) -> Kept:
+        """Give them to an accepted connection; nobody may change them then.
+
+        As in Linux, a priority is not passed on.
+        """
+        kept = self
+        if PRIORITY in self.remembered:
+            kept = replace(
+                self,
+                remembered=dict(self.remembered),
+                timestamping=replace(self.timestamping),
+            )
+            del kept.remembered[PRIORITY]
+        kept.shared = True
+        return kept
 
     def own(self) -> Kept:
         """Give what may be changed: themselves, or a copy of what is shared."""

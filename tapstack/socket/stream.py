@@ -101,6 +101,7 @@ class StreamEndpoint(StreamState):
             self.bind(ANY_ENDPOINT, now=now)
             assert self._binding is not None
         self._own_options()
+        self.options.quickack = True  # as Linux: what is set later is inherited
         self._listener = self._tcp.open_passive(self._binding, backlog, self.options)
         self._tcp.begin_shut(self._listener, self._shut_before)
         self.accept_queue = self._listener.accept_queue
@@ -117,7 +118,7 @@ class StreamEndpoint(StreamState):
         made = StreamEndpoint.__new__(StreamEndpoint)  # with what it has of this one
         made._begin()
         made._stack, made._tcp, made._tcb = self._stack, self._tcp, tcb
-        made.kept, made.options = self.kept.share(), tcb.options
+        made.kept, made.options = self.kept.inherit(), tcb.options
         made._closed, made._connect_reported = False, True
         made.reuse_address, made.reuse_port = self.reuse_address, self.reuse_port
         return made, tcb.remote

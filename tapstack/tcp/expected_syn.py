@@ -105,7 +105,8 @@ def keep_mould(ctx: Context, listener: Listener, offer: Offer, tcb: Tcb) -> None
         return
     if config.tcp_syncookies != IF_NEEDED or config.tcp_timestamps != 1 or config.tcp_mtu_probing:
         return  # there is more to ask than whether there is room; or timestamps have no offset
-    if tcb.options.defer_accept or listener.shut is not NOT_SHUT:
+    plain = tcb.options.quickack and not tcb.options.defer_accept
+    if listener.shut is not NOT_SHUT or not plain:
         return  # nor is the end of the handshake as plain
     if len(listener.moulds) >= _MOST_MOULDS:
         listener.moulds.clear()

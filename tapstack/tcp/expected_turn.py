@@ -75,6 +75,7 @@ def _take_end_of_handshake(
         or ack != tcb.snd_nxt
         or request.transmissions != 1
         or not tcb.undisturbed
+        or tcb.options is not listener.options
         or echo != (tcb.ts_offset + sent_at // MILLISECOND) & MASK
         or len(listener.accept_queue) > listener.backlog
         or mould.settings != ctx.config.changes

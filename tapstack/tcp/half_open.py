@@ -13,13 +13,13 @@ from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, fast_open_server, receive_space, syn_ack, syn_cookies
+from tapstack.tcp import ecn, fast_open_server, receive_space, send_space, syn_ack, syn_cookies
 from tapstack.tcp.acknowledgment import echo_of, measure_round_trip, process_acknowledgment
 from tapstack.tcp.context import Context
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener, Verdict, judge
-from tapstack.tcp.mss import update_effective_mss
-from tapstack.tcp.receive_space import MAX_UNSCALED, make_receive_space
+from tapstack.tcp.mss import offered_mss, update_effective_mss
+from tapstack.tcp.receive_space import MAX_UNSCALED, make_receive_space, size_at_first
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.retransmission_timer import arm_retransmission
 from tapstack.tcp.segment import ACK, SYN, Options, Segment
@@ -34,7 +34,7 @@ from tapstack.tcp.synchronize import (
     take_syn,
 )
 from tapstack.tcp.tcb import Tcb
-from tapstack.tcp.tcb_factory import draft_tcb, make_tcb
+from tapstack.tcp.tcb_factory import draft_tcb, make_congestion_control, make_tcb, rto_bounds
 from tapstack.tcp.transmission import syn_options, transmit
 from tapstack.tcp.unit_size import update_pacing_rate
 
@@ -139,9 +139,6 @@ def reopen_from_cookie(
         return None
     tcb = _make(ctx, listener, local, remote, syn, now, iss)
     if tcb is not None:
-        if tcb.options.defer_accept:
-            tcb.options = tcb.options.own()
-            tcb.options.defer_accept = 0  # like Linux: who remembers nothing cannot wait
         # Linux offers whole segments of the peer's then, rather than of ours.
         tcb.receive_space = make_receive_space(ctx.config, tcb.options, tcb.route.window)
         most, scaling = ctx.config.tcp_rmem[2], tcb.window_scaling
@@ -196,6 +193,8 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
         request.first_sent_at = now
         why = "open"
     else:
+        if tcb.listener is not None and not tcb.opens_early:
+            _inherit(ctx, tcb.listener, tcb)
         ctx.counters["TcpRetransSegs"] += 1
         ctx.counters["TcpExtTCPSynRetrans"] += 1
         tcb.statistics.total_retrans += 1
@@ -220,17 +219,41 @@ def complete_passive_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
         taken = process_acknowledgment(ctx, tcb, seg, now)
         return taken and _measure_late(ctx, tcb, request, seg, now)
     assert listener is not None
-    if request.timeouts < tcb.options.defer_accept and seg.end == tcb.rcv_nxt:
+    if request.timeouts < syn_ack.patience(tcb) and seg.end == tcb.rcv_nxt:
         ctx.counters["TcpExtTCPDeferAcceptDrop"] += 1
         request.heard = True
         return False
     if listener.is_full():
         _refuse_for_want_of_room(ctx, tcb, seg)
         return False
+    _inherit(ctx, listener, tcb)
     _hand_over(ctx, listener, tcb)
     ecn.take_final_ack(tcb, seg)
     establish(ctx, tcb, seg, now)
     return True
+
+
+def _inherit(ctx: Context, listener: Listener, tcb: Tcb) -> None:
+    """Take what the user has set on the listener since the SYN came, and what follows from it.
+
+    As in Linux, where the final ACK makes the connection a copy of its listener. What the SYN-ACK
+    said stays: the shift, and the clamp that the window began with.
+    """
+    if tcb.options is listener.options:
+        return
+    options = listener.options.share()
+    if tcb.route.congctl or ctx.config.tcp_reflect_tos:
+        options = options.own()
+        options.congestion = tcb.route.congctl or options.congestion
+        options.tos = tcb.options.tos if ctx.config.tcp_reflect_tos else options.tos
+    if options.congestion != tcb.options.congestion:
+        tcb.congestion = make_congestion_control(ctx, tcb.window, options.congestion)
+    tcb.options = options
+    tcb.receive_space.buffer = size_at_first(ctx.config, options)
+    tcb.send_space = send_space.size_at_first(ctx.config, options.send_buffer)
+    tcb.advertised_mss = offered_mss(tcb.path_mtu, tcb.route.advmss, options.maxseg)
+    tcb.acks.interactive = not options.quickack
+    tcb.rtt.rto_min, tcb.rtt.rto_max = rto_bounds(ctx.config, tcb.route, options)
 
 
 def _refuse_for_want_of_room(ctx: Context, tcb: Tcb, seg: Segment) -> None:

@@ -105,14 +105,26 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
 def _is_given_up(ctx: Context, tcb: Tcb, syn_ack: SynAck) -> bool:
     listener = tcb.listener
-    retries = tcb.options.syncnt or ctx.config.tcp_synack_retries
+    options = tcb.options if listener is None else listener.options
+    retries = options.syncnt or ctx.config.tcp_synack_retries
     if syn_ack.pending is not None:
         retries = tcb.options.syncnt or ctx.config.tcp_synack_retries + 1  # as Linux
     elif listener is not None:
         retries = _retries_in_crowd(listener, retries)
     over = syn_ack.timeouts >= retries
-    patience = tcb.options.defer_accept
-    return over and not (syn_ack.heard and syn_ack.timeouts < patience)
+    return over and not (syn_ack.heard and syn_ack.timeouts < patience(tcb))
+
+
+def patience(tcb: Tcb) -> int:
+    """Tell how many timeouts the user is willing to wait for text behind the final ACK.
+
+    As in Linux, what the listener says now counts (TCP_DEFER_ACCEPT); and who remembers nothing but
+    a cookie cannot wait.
+    """
+    listener, request = tcb.listener, tcb.syn_ack
+    if listener is None or request is None or not request.transmissions:
+        return 0
+    return listener.options.defer_accept
 
 
 def _retries_in_crowd(listener: Listener, retries: int) -> int:
@@ -132,5 +144,4 @@ def _retries_in_crowd(listener: Listener, retries: int) -> int:
 
 def _is_sent_again(tcb: Tcb, syn_ack: SynAck) -> bool:
     """Tell whether the peer is to be asked; one that was heard only when its last chance comes."""
-    patience = tcb.options.defer_accept
-    return not (patience and syn_ack.heard) or syn_ack.timeouts >= patience - 1
+    return not (patience(tcb) and syn_ack.heard) or syn_ack.timeouts >= patience(tcb) - 1

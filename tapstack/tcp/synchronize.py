@@ -46,7 +46,8 @@ def take_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
             tcb, ctx.config.tcp_rmem[2], mss, scaling=tcb.window_scaling
         )
     tcb.rcv_wnd = tcb.receive_space.threshold
-    tcb.acks = AckPolicy(always_quick=tcb.route.quickack)
+    delays = tcb.passive and not tcb.options.quickack
+    tcb.acks = AckPolicy(always_quick=tcb.route.quickack, interactive=delays)
     guess_segment_size(tcb)
 
 

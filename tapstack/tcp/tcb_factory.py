@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.address import Endpoint
 from tapstack.base.timers import Timer
-from tapstack.base.units import SECOND, Instant
+from tapstack.base.units import SECOND, Duration, Instant
 from tapstack.tcp import send_space, timeouts
 from tapstack.tcp.ack_policy import AckPolicy
 from tapstack.tcp.congestion import ALGORITHMS, CongestionControl
@@ -30,6 +30,8 @@ from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.user_options import UserOptions
 
 if TYPE_CHECKING:
+    from tapstack.base.route_metrics import RouteMetrics
+    from tapstack.tcp.config import TcpConfig
     from tapstack.tcp.connections import PortBinding
 
 
@@ -70,11 +72,7 @@ def draft_tcb(
     tcb = Tcb(
         pair=SocketPair(*local, *remote),
         options=options,
-        rtt=RttEstimator(
-            route.rto_min or options.rto_min or config.tcp_rto_min,
-            options.rto_max or config.tcp_rto_max,
-            config.tcp_min_rtt_wlen * SECOND,
-        ),
+        rtt=RttEstimator(*rto_bounds(config, route, options), config.tcp_min_rtt_wlen * SECOND),
         window=window,
         congestion=make_congestion_control(ctx, window, route.congctl or options.congestion),
         receive_space=make_receive_space(config, options, route.window),
@@ -96,6 +94,14 @@ def draft_tcb(
     tcb.last_received_at = now
     tcb.send_space = send_space.size_at_first(config, options.send_buffer)
     return tcb
+
+
+def rto_bounds(
+    config: TcpConfig, route: RouteMetrics, options: UserOptions
+) -> tuple[Duration, Duration]:
+    """Give the least of the variance term and the longest RTO, µs: by route, user and settings."""
+    least = route.rto_min or options.rto_min or config.tcp_rto_min
+    return least, options.rto_max or config.tcp_rto_max
 
 
 def make_congestion_control(ctx: Context, window: CongestionWindow, name: str) -> CongestionControl:

@@ -15,7 +15,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import receive_space, send_space
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
 from tapstack.tcp.state import CAN_SEND
-from tapstack.tcp.tcb_factory import make_congestion_control
+from tapstack.tcp.tcb_factory import make_congestion_control, rto_bounds
 from tapstack.tcp.timeouts import arm_keepalive, rearm_keepalive
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ def _set_congestion(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG0
 def _set_rto_bounds(ctx: Context, tcb: Tcb, now: Instant) -> None:  # noqa: ARG001
     """Heed other bounds from here on; as in Linux, an RTO that is backed off stays as it is."""
     tcb.rtt.rto, tcb.rto_backoff = tcb.rto(), 0
-    tcb.rtt.rto_min = tcb.route.rto_min or tcb.options.rto_min or ctx.config.tcp_rto_min
-    tcb.rtt.rto_max = tcb.options.rto_max or ctx.config.tcp_rto_max
+    tcb.rtt.rto_min, tcb.rtt.rto_max = rto_bounds(ctx.config, tcb.route, tcb.options)
 
 
 _ACTIONS: dict[str, _Action] = {
