@@ -40,6 +40,7 @@ TIMESTAMPS_LENGTH = 12
 
 FAST_OPEN_MAGIC = b"\xf9\x89"
 """What tells an experimental option to be Fast Open's (RFC 7413 §A, RFC 6994)."""
+_FAST_OPEN_KINDS = frozenset({FAST_OPEN, EXPERIMENTAL})
 _COOKIE_LENGTHS = (0, 4, 6, 8, 10, 12, 14, 16)  # RFC 7413 §4.1.1; none asks for one
 
 _COUNTER_LENGTH = 3
@@ -90,6 +91,7 @@ def _usual_options(
 
 def _walk(octets: Buffer) -> Options:
     found: dict[int, bytes] = {}
+    fast_open = None
     position = 0
     while position < len(octets):
         kind = octets[position]
@@ -101,14 +103,16 @@ def _walk(octets: Buffer) -> Options:
         length = octets[position + 1] if position + 1 < len(octets) else 0
         if length < 2 or position + length > len(octets):
             break
-        found[kind] = bytes(octets[position + 2 : position + length])
+        found[kind] = body = bytes(octets[position + 2 : position + length])
+        if kind in _FAST_OPEN_KINDS:
+            fast_open = _parse_fast_open(kind, body, fast_open)
         position += length
     if len(found.get(SIGNATURE, b"")) == _SIGNATURE_LENGTH:
         raise MalformedPacket(Drop.TCP_SIGNED)
-    return _interpret(found)
+    return _interpret(found, fast_open)
 
 
-def _interpret(found: dict[int, bytes]) -> Options:
+def _interpret(found: dict[int, bytes], fast_open: FastOpen | None) -> Options:
     """Make sense of option bodies by kind; one of the wrong length counts as absent."""
     mss = found.get(MAXIMUM_SEGMENT_SIZE, b"")
     scale = found.get(WINDOW_SCALE, b"")
@@ -120,7 +124,7 @@ def _interpret(found: dict[int, bytes]) -> Options:
         sack_permitted=SACK_PERMITTED in found and not found[SACK_PERMITTED],
         timestamps=Timestamps._make(_timestamps.unpack(stamps)) if len(stamps) == 8 else None,
         sack=_parse_sack(sack) if sack and len(sack) % 8 == 0 else (),
-        fast_open=_parse_fast_open(found),
+        fast_open=fast_open,
         ecn=_parse_counters(found),
     )
 
@@ -136,13 +140,19 @@ def _parse_counters(found: dict[int, bytes]) -> EcnCounters | None:
     return EcnCounters(counts, kind == ACCURATE_ECN_1)
 
 
-def _parse_fast_open(found: dict[int, bytes]) -> FastOpen | None:
-    cookie, experimental = found.get(FAST_OPEN), False
-    if cookie is None and found.get(EXPERIMENTAL, b"").startswith(FAST_OPEN_MAGIC):
-        cookie, experimental = found[EXPERIMENTAL][len(FAST_OPEN_MAGIC) :], True
-    if cookie is None or len(cookie) not in _COOKIE_LENGTHS:
-        return None
-    return FastOpen(cookie, experimental)
+def _parse_fast_open(kind: int, body: bytes, before: FastOpen | None) -> FastOpen | None:
+    """Read a Fast Open option of either kind; `before` is what an earlier one has told.
+
+    As in Linux the last counts, though its cookie be none, but for one of an odd length.
+    """
+    cookie, experimental = body, kind == EXPERIMENTAL
+    if experimental:
+        if not body.startswith(FAST_OPEN_MAGIC):
+            return before
+        cookie = body[len(FAST_OPEN_MAGIC) :]
+    if len(cookie) % 2:
+        return before
+    return FastOpen(cookie, experimental) if len(cookie) in _COOKIE_LENGTHS else None
 
 
 def _parse_sack(body: Buffer) -> tuple[SackBlock, ...]:
