@@ -33,6 +33,9 @@ def is_held(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
 def _on_timeout(owner: tuple[Context, Tcb], now: Instant) -> None:  # noqa: ARG001 - every expiry's form
     ctx, tcb = owner
+    tcb.recovery.repairs_held = (
+        False  # as Linux: what is lost goes first, though an ACK was awaited
+    )
     ctx.mark_dirty(tcb)
 
 
