@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.tcp import send_space
 from tapstack.tcp.output import send_new_text
+from tapstack.tcp.send_room import unit_quota
 from tapstack.tcp.train import send_train
 from tapstack.tcp.window_validation import decay_after_idle
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _ENOUGH_PIECES = 3
-"""When so many wait and none may leave, no more of them changes that: a unit is made of two."""
+"""When so many wait and none may leave, more of them seldom change that: a unit is made of two."""
 
 
 def queue_text(
@@ -36,6 +37,7 @@ def queue_text(
     """
     text = memoryview(data)
     taken, size, may_leave = 0, len(text), not is_urgent
+    units = len(tcb.sent.segments)
     while taken < size:
         if may_leave and size - taken > tcb.effective_mss:
             taken += send_train(ctx, tcb, text[taken:], now, to_its_end=not goes_on)
@@ -59,8 +61,21 @@ def queue_text(
         if taken < size and may_leave:
             if pushed or len(tcb.send_pieces) == 1:
                 _send_meanwhile(ctx, tcb, now, only_one=not pushed)
-            may_leave = len(tcb.send_pieces) < _ENOUGH_PIECES or tcb.mtu_probing is not None
+            may_leave = len(tcb.send_pieces) < _ENOUGH_PIECES or _may_yet_change(ctx, tcb)
+    send_space.report_room(ctx, tcb, len(tcb.sent.segments) - units, now)
     return taken
+
+
+def _may_yet_change(ctx: Context, tcb: Tcb) -> bool:
+    """Tell whether another piece may have one leave that could not, or the first one grow.
+
+    That takes from the second with each push, which leaves room for one more (as Linux).
+    """
+    if tcb.mtu_probing is not None:
+        return True
+    mss = tcb.effective_mss
+    unit = unit_quota(ctx, tcb, mss) * mss
+    return tcb.send_pieces.octets_in_piece(tcb, unit) < unit
 
 
 def _send_meanwhile(ctx: Context, tcb: Tcb, now: Instant, *, only_one: bool) -> None:

@@ -131,14 +131,15 @@ def unsent_limit(ctx: Context, tcb: Tcb) -> int:
 
 
 def report_room(ctx: Context, tcb: Tcb, units: int, now: Instant) -> None:
-    """Tell a user who found no room that there is some again, or make it, if a segment has come.
+    """Tell a user who found no room that there is some again, or make it, as something has passed.
 
-    `units` tells how many left just now: of several, Linux's device takes one by one, so that the
-    congestion window is not full yet.
+    That is a segment that came, or so many `units` of new text that left just now: Linux looks
+    behind each of them, so that behind the first of several the congestion window is not full.
     """
-    if not tcb.send_blocked or tcb.statistics.segs_in == tcb.blocked_at:
+    has_heard = tcb.statistics.segs_in != tcb.blocked_at
+    if not tcb.send_blocked or not (units or has_heard):
         return
-    if units > 1 or _may_hold_back(tcb):
+    if units > 1 or _may_hold_back(tcb, has_heard=has_heard):
         grow(ctx, tcb)
     offer_room(ctx, tcb, now)
 
@@ -153,10 +154,11 @@ def offer_room(ctx: Context, tcb: Tcb, now: Instant) -> None:
     ctx.report(tcb, WRITABLE)
 
 
-def _may_hold_back(tcb: Tcb) -> bool:
+def _may_hold_back(tcb: Tcb, *, has_heard: bool) -> bool:
     """Tell whether the buffer, rather than the congestion window, is what limits sending, or soon.
 
-    Deviation: Linux grows a buffer only while the window is not full. It never is for long there.
+    Deviation: Linux grows a buffer only while the window is not full. It never is for long there,
+    once segments come.
     """
     window = tcb.window.cwnd
-    return tcb.sent.in_flight < window or tcb.unsent() < window * tcb.effective_mss
+    return tcb.sent.in_flight < window or (has_heard and tcb.unsent() < window * tcb.effective_mss)
