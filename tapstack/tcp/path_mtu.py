@@ -69,6 +69,10 @@ def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
 
     Being too large is no sign of congestion: the window stays as it is, in segments, which are
     smaller.
+
+    It carries the time at which it leaves (RFC 7323 §3.2), and round trips are measured from there.
+    Linux's clock stands still here since a segment was last heard or sent: so it deems lost again
+    what it has just sent again.
     """
     too_large = [
         segment

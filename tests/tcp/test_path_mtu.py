@@ -75,6 +75,22 @@ def test_what_was_too_large_is_no_sign_of_congestion() -> None:
     assert world.receive(server) == bytes(20_000)
 
 
+def test_what_was_too_large_carries_the_time_at_which_it_leaves_again() -> None:
+    """RFC 7323 §3.2: TSval is "the current value of the timestamp clock". Linux's is older here."""
+    world, client, _ = opened()
+    assert world.send(client, bytes(1400)) == 1400
+    world.a.outbox.clear()  # a router dropped it
+    world.now += 50 * MS
+    mark = len(world.log)
+    report(world, client, 3, 4, seq=client.snd_una, mtu=1000)
+    world.next_instant()
+    again = [segment for _, who, segment in world.log[mark:] if who == A and segment.text]
+    assert [len(segment.text) for segment in again] == [948, 452]
+    stamps = {segment.options.timestamps.value for segment in again if segment.options.timestamps}
+    assert stamps == {client.timestamp_now(world.now)}
+    assert {segment.sent_at for segment in client.sent} == {world.now}
+
+
 def test_a_path_that_another_connection_found_narrow_is_heeded_at_once() -> None:
     with sim.World() as world:
         source, sink = world.host("source"), world.host("sink")
