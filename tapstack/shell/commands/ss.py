@@ -83,7 +83,7 @@ def make_parser() -> CommandParser:
         ("-a", "--all", "all", "all of them, in whatever state"),
         ("-n", "--numeric", "numeric", "numbers rather than names, which is so anyway"),
         ("-4", "--ipv4", "ipv4", "those of IPv4, which all are"),
-        ("-p", "--processes", "processes", "their programs: none is told of but this one"),
+        ("-p", "--processes", "processes", "their programs, which is this one for all: not shown"),
         ("-o", "--options", "timers", "the timer that runs, its time left, how often it expired"),
         ("-i", "--info", "insides", "round-trip time, congestion window and so on"),
         ("-e", "--extended", "sequence", "the sequence variables under RFC 9293's names"),
