@@ -26,7 +26,7 @@ def parse(source: str | bytes, name: str, definitions: Mapping[str, str] | None 
     Raises: ScriptError, UnsupportedError.
     """
     text = _decode(source) if isinstance(source, bytes) else source
-    text = text.replace("\r\n", "\n")  # no shell would read a command with the former
+    text = text.replace("\r\n", "\n")  # to a shell, \r is a part of a command
     try:
         tree = _grammar().parse(text)
     except UnexpectedInput as refusal:
