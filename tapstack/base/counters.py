@@ -40,7 +40,7 @@ NAMES: list[str] = (
     "TcpExtTCPFastOpenActive TcpExtTCPFastOpenActiveFail TcpExtTCPFastOpenPassive "
     "TcpExtTCPFastOpenPassiveFail TcpExtTCPFastOpenListenOverflow TcpExtTCPFastOpenCookieReqd "
     "TcpExtTCPFastOpenBlackhole TcpExtTCPFastOpenPassiveAltKey "
-    "TcpExtTWRecycled TcpExtPAWSTimewait TcpExtPAWSActive TcpExtTSEcrRejected "
+    "TcpExtTWRecycled TcpExtTWKilled TcpExtPAWSTimewait TcpExtPAWSActive TcpExtTSEcrRejected "
     "TcpExtTCPMD5Unexpected TcpExtTCPAbortOnLinger "
     "TcpExtSyncookiesSent TcpExtSyncookiesRecv TcpExtSyncookiesFailed "
     "TcpExtTCPReqQFullDoCookies TcpExtTCPMinTTLDrop TcpExtTCPDeferAcceptDrop TcpExtEmbryonicRsts "

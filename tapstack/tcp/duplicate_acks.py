@@ -40,6 +40,7 @@ def count_duplicate_ack(ctx: Context, tcb: Tcb, news: AckNews) -> None:
     arrived = max(0, sent.sacked_out - before)
     news.delivered += arrived
     tcb.statistics.delivered += arrived
+    ctx.counters["TcpExtTCPDelivered"] += arrived
     if news.ece and tcb.accecn is None:
         news.marked += arrived
         tcb.statistics.delivered_ce += arrived

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tapstack.tcp.context import Context
     from tapstack.tcp.tcb import Tcb
 
+_SHORT_WAIT: Duration = 4 * SECOND
+"""Waits that are counted apart, if they are no longer."""
+
 
 def wait_for_fin(ctx: Context, tcb: Tcb, seg: Segment | None, now: Instant) -> bool:
     """Begin to wait, or reset the peer at once where TCP_LINGER2 says so: then False.
@@ -30,7 +33,8 @@ def wait_for_fin(ctx: Context, tcb: Tcb, seg: Segment | None, now: Instant) -> b
     `seg` has acknowledged our FIN just now; None: it was acknowledged before the user closed.
     """
     if tcb.options.linger2 < 0:
-        ctx.counters["TcpExtTCPAbortOnLinger"] += 1
+        # As Linux, which has this twice.
+        ctx.counters[f"TcpExtTCPAbortOn{'Linger' if seg is None else 'Data'}"] += 1
         if seg is not None:
             reset_in_reply_to(ctx, tcb.remote.address, tcb.local.address, seg, "no lingering")
         else:
@@ -40,7 +44,10 @@ def wait_for_fin(ctx: Context, tcb: Tcb, seg: Segment | None, now: Instant) -> b
     tcb.reassembly = None
     tcb.sacks = None
     tcb.keepalive_timer.cancel()
-    arm_wait(ctx, tcb, now + _patience(ctx, tcb))
+    patience = _patience(ctx, tcb)
+    # As Linux, for whom such a connection waits like one in TIME-WAIT.
+    ctx.counters["TcpExtTW" if patience > _SHORT_WAIT else "TcpExtTWKilled"] += 1
+    arm_wait(ctx, tcb, now + patience)
     return True
 
 

@@ -54,6 +54,7 @@ def _forget_orphan(ctx: Context, tcb: Tcb) -> None:
 def enter_time_wait(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Move to TIME-WAIT and start 2·MSL (RFC 9293 §3.6); beyond the cap, close at once."""
     _forget_orphan(ctx, tcb)
+    is_counted = tcb.wait_timer.deadline is not None  # as it has waited for the peer's FIN
     become(ctx, tcb, State.TIME_WAIT)
     ctx.connections.time_wait += 1
     tcb.undisturbed = False  # what it sends goes by no short way
@@ -69,6 +70,7 @@ def enter_time_wait(ctx: Context, tcb: Tcb, now: Instant) -> None:
         arm_wait(ctx, tcb, now)  # once the ACK of the peer's FIN has left
         return
     tcb.waiting_since = now
+    ctx.counters["TcpExtTW"] += not is_counted
     arm_wait(ctx, tcb, now + ctx.config.time_wait)
 
 
@@ -80,8 +82,6 @@ def arm_wait(ctx: Context, tcb: Tcb, deadline: Instant) -> None:
 def on_wait_timeout(owner: tuple[Context, Tcb], now: Instant) -> None:  # noqa: ARG001 - every expiry's form
     """2·MSL are over, or the peer of a closed connection never sent its FIN: forget it."""
     ctx, tcb = owner
-    if tcb.state is State.TIME_WAIT:
-        ctx.counters["TcpExtTW"] += 1
     destroy(ctx, tcb)
 
 

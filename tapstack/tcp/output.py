@@ -116,6 +116,7 @@ def _send_syn(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.sent:
         # A simultaneous open: the SYN that left already says more, but is not sent anew (as Linux).
         tcb.sent.segments[0].sent_at = now
+        ctx.counters["TcpOutSegs"] -= 1
         transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, "simultaneous open")
         return
     tcb.sent.append(SentSegment(tcb.iss, add(tcb.iss, 1), SYN, 1, now))

@@ -101,7 +101,8 @@ def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> N
     """Send a lost segment again."""
     after_timeout = tcb.recovery.phase is Phase.LOSS or tcb.retransmits > 0
     kind = "SlowStartRetrans" if after_timeout else "FastRetrans"
-    ctx.counters[f"TcpExtTCP{kind}"] += segment.packets
+    if not (tcb.retransmits and segment is tcb.sent.segments[0]):
+        ctx.counters[f"TcpExtTCP{kind}"] += segment.packets  # what the RTO itself sends is neither
     tcb.sent.mark_retransmitted(segment, now)
     tcb.recovery.undo.on_retransmitted(segment.packets, tcb.timestamp_now(now))
     tcb.recovery.on_sent(segment.packets)
@@ -133,6 +134,8 @@ def retransmit_last(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
 def _transmit_again(ctx: Context, tcb: Tcb, segment: SentSegment, why: str, now: Instant) -> None:
     ctx.counters["TcpRetransSegs"] += segment.packets
+    # RFC 4022: tcpOutSegs excludes "those containing only retransmitted octets".
+    ctx.counters["TcpOutSegs"] -= segment.packets
     tcb.statistics.total_retrans += segment.packets
     tcb.statistics.bytes_retrans += segment.text_length
     delivery_rate.on_sent(tcb, segment, now, nothing_in_flight=False)

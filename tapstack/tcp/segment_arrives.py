@@ -108,8 +108,10 @@ def check_sequence_number(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
         # MUST-66: the URG field is processed "even when the receive window is zero".
         check_urgent(ctx, tcb, seg)
     if seg.flags & SYN and not seg.flags & RST:
+        _count_stray_syn(ctx, tcb)
         challenge_syn(ctx, tcb, seg, now)
     elif not seg.flags & RST:
+        ctx.counters["TcpExtBeyondWindow"] += not lt(seg.end, tcb.rcv_wup)
         # "If an incoming segment is not acceptable, an acknowledgment should be sent in reply".
         note_unacceptable(ctx, tcb, seg)
         answer_invalid(ctx, tcb, seg, now, "out of window")
@@ -168,8 +170,6 @@ def _reset_by_peer(ctx: Context, tcb: Tcb) -> None:
     """End the connection, with the error that its state calls for."""
     if tcb.state is State.SYN_RECEIVED:
         ctx.counters["TcpAttemptFails"] += 1
-    elif tcb.state in (State.ESTABLISHED, State.CLOSE_WAIT):
-        ctx.counters["TcpEstabResets"] += 1
     destroy(ctx, tcb, EPIPE if tcb.state is State.CLOSE_WAIT else ECONNRESET)
 
 
@@ -183,9 +183,15 @@ def check_syn(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> bool:
         if ctx.config.tcp_dsack:
             tcb.duplicate_text = SackBlock(seg.seq, seg.end)
         return True
+    _count_stray_syn(ctx, tcb)
     challenge_syn(ctx, tcb, seg, now)
     tell_again(tcb, seg)
     return False
+
+
+def _count_stray_syn(ctx: Context, tcb: Tcb) -> None:
+    """Count a SYN that nobody expects; as in Linux, it is an error in ESTABLISHED alone."""
+    ctx.counters["TcpInErrs"] += tcb.state is State.ESTABLISHED
 
 
 def _crosses_our_syn_ack(tcb: Tcb, seg: Segment) -> bool:

@@ -99,3 +99,5 @@ def become(ctx: Context, tcb: Tcb, state: State) -> None:
     tcb.state = state
     if (state in _COUNTED) is not (old in _COUNTED):
         ctx.counters["TcpCurrEstab"] += 1 if state in _COUNTED else -1
+        if state is State.CLOSED:
+            ctx.counters["TcpEstabResets"] += 1  # whoever ends it, and why

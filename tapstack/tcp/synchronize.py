@@ -93,6 +93,7 @@ def on_our_syn_acknowledged(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) 
     acked = tcb.sent.acknowledge(seg.ack)
     tcb.send_buffer.release(sub(seg.ack, add(tcb.iss, 1)))
     tcb.statistics.bytes_acked += sub(seg.ack, tcb.iss)
+    ctx.counters["TcpExtTCPDelivered"] += 1
     tcb.snd_una = seg.ack
     tcb.next_hop_confirmed = True
     tcb.app_limited_until = 0

@@ -84,6 +84,8 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if tcb.retransmits == 0 and not (window_is_shut and tcb.backoff):
         tcb.first_timeout_at = tcb.sent.segments[0].sent_at
         tcb.retransmitting_since = _begin_of_retransmitting(tcb, now)
+    if not window_is_shut:
+        ctx.counters["TcpExtTCPTimeouts"] += 1  # the last one, too
     gives_up = _is_given_up(ctx, tcb, now)
     fast_open_path.on_timeout(ctx, tcb, now, gives_up=gives_up)
     if gives_up:
@@ -96,10 +98,10 @@ def _on_rto(ctx: Context, tcb: Tcb, now: Instant) -> None:
         tcb.statistics.on_timeout(now, first=tcb.retransmits == 1)
         tcb.statistics.rehash += 1
         ctx.counters["TcpExtTcpTimeoutRehash"] += 1
-        ctx.counters["TcpExtTCPTimeouts"] += 1
     if tcb.state in _OPENING:
         # A lost SYN says nothing of a window that was not used yet. Like Linux, CWR does.
         tcb.cwr_due = tcb.ecn
+        ctx.counters["TcpExtTCPLostRetransmit"] += tcb.sent.segments[0].transmissions > 1
         tcb.sent.mark_lost(tcb.sent.segments[0])
         ctx.mark_dirty(tcb)
     else:
@@ -207,9 +209,10 @@ def patience(retries: int, rto_min: Duration, rto_max: Duration) -> Duration:
 
 def give_up(ctx: Context, tcb: Tcb) -> None:
     """End a connection whose peer does not answer; an ICMP error says more than a timeout."""
-    ctx.counters["TcpExtTCPAbortOnTimeout"] += 1
-    if tcb.state in _OPENING:
-        ctx.counters["TcpAttemptFails"] += 1
+    if tcb.syn_ack is None or tcb.opens_early:  # else it is nobody's yet, and does not count
+        ctx.counters["TcpExtTCPAbortOnTimeout"] += 1
+        if tcb.state in _OPENING:
+            ctx.counters["TcpAttemptFails"] += 1
     destroy(ctx, tcb, tcb.soft_error or ETIMEDOUT)
 
 

@@ -252,7 +252,7 @@ def test_who_does_not_linger_resets_at_once() -> None:
     (reset,) = peer.inject(ACK, peer.rcv_nxt, peer.snd_nxt)
     assert reset == "R"
     assert peer.state() == "-"
-    assert peer.host.counters["TcpExtTCPAbortOnLinger"] == 1
+    assert peer.host.counters["TcpExtTCPAbortOnData"] == 1
 
 
 def test_the_fin_that_comes_at_last_begins_time_wait() -> None:
