@@ -59,7 +59,7 @@ class Plan(NamedTuple):
     """Seconds by which the last round is to end; the many connections come after it."""
 
 
-FULL = Plan(rounds=7, seconds=0.35, crowd=10_000, at_most=230)
+FULL = Plan(rounds=7, seconds=0.3, crowd=10_000, at_most=230)
 QUICK = Plan(rounds=3, seconds=0.1, crowd=1_000, at_most=42)
 
 

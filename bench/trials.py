@@ -37,6 +37,8 @@ class Trial(NamedTuple):
     """At once."""
     busy: bool = False
     """Whether a thread of the application computes meanwhile."""
+    on_one_processor: bool = False
+    """Whether both ends have to share one."""
     has_tail: bool = False
     """Whether the 99th percentile is reported, too."""
     cost: str = ""
@@ -57,6 +59,15 @@ TRIALS = (
         "ping-pong",
         has_tail=True,
         cost="processor time of a round trip",
+    ),
+    Trial(
+        "round trip, both ends on one processor",
+        TIME,
+        WITH_CEILING,
+        "loop",
+        "ping-pong",
+        on_one_processor=True,
+        has_tail=True,
     ),
     Trial("round trip, epoll", TIME, PAIR, "epoll", "ping-pong", has_tail=True),
     Trial("round trip, asyncio", TIME, ASYNC, "asyncio", "ping-pong", has_tail=True),
