@@ -22,17 +22,19 @@ up: setup ## start the stack on a TAP device, with its shell
 	@$(BIN)/tapstack up
 
 test: setup tools lint ## check everything, live tests on real TAP devices included
-	$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m live; live=$$?; \
+	$(TWO_PARTS) KINDS='not live' && exit $$live
 
 check: setup lint ## check in about a minute what needs neither root nor a TAP device
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync check-worlds check-others
+	@$(TWO_PARTS) KINDS='not live and not slow'
 
-# Two parts that take about as long, on a processor each.
+# Tests that do not keep real time, in two parts that take about as long, on a processor each.
+TWO_PARTS := $(MAKE) --no-print-directory --jobs=2 --output-sync check-worlds check-others
 WORLDS := $(addprefix tests/,properties scenarios sim drill ip device base)
 check-worlds:
-	$(BIN)/python -m pytest -m 'not live and not slow' $(WORLDS)
+	$(BIN)/python -m pytest -m '$(KINDS)' $(WORLDS)
 check-others:
-	$(BIN)/python -m pytest -m 'not live and not slow' tests $(WORLDS:%=--ignore=%)
+	$(BIN)/python -m pytest -m '$(KINDS)' tests $(WORLDS:%=--ignore=%)
 
 live: setup tools ## run only the live tests
 	$(BIN)/python -m pytest -m live
