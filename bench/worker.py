@@ -88,7 +88,8 @@ class Worker:
     def stay_on(self, processors: set[int]) -> None:
         """Have its threads run nowhere else."""
         for thread in Path(f"/proc/{self.popen.pid}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), processors)
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(int(thread.name), processors)
 
     def memory(self) -> int:
         """Tell the octets that are its own."""
