@@ -465,7 +465,7 @@ LONG_ROADS = st.builds(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(LONG_ROADS, LONG_ROADS, LONG_SIDES, LONG_SIDES)
 def test_a_train_leaves_as_unit_by_unit(
     there: Road, back: Road, client: Side, server: Side

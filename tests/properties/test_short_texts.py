@@ -70,7 +70,7 @@ CONFIGS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(LONG_ROADS, LONG_ROADS, TALKERS, TALKERS, st.tuples(CONFIGS, CONFIGS))
 def test_a_short_text_leaves_as_by_the_layers(
     there: Road, back: Road, client: Side, server: Side, configs: tuple[Settings, Settings]
