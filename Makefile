@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DELETE_ON_ERROR:
-.PHONY: help setup up test check check-worlds check-others lint live drill bench profile scenarios worlds worst-link clean tools
+.PHONY: help setup up test check check-half check-other-half lint live drill bench profile scenarios worlds worst-link clean tools
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,12 +29,12 @@ check: setup lint ## check in about a minute what needs neither root nor a TAP d
 	@$(TWO_PARTS) KINDS='not live and not slow'
 
 # Tests that do not keep real time, in two parts that take about as long, on a processor each.
-TWO_PARTS := $(MAKE) --no-print-directory --jobs=2 --output-sync check-worlds check-others
-WORLDS := $(addprefix tests/,properties scenarios sim drill ip device base)
-check-worlds:
-	$(BIN)/python -m pytest -m '$(KINDS)' $(WORLDS)
-check-others:
-	$(BIN)/python -m pytest -m '$(KINDS)' tests $(WORLDS:%=--ignore=%)
+TWO_PARTS := $(MAKE) --no-print-directory --jobs=2 --output-sync check-half check-other-half
+HALF := $(addprefix tests/,properties scenarios sim drill shell ip device base)
+check-half:
+	$(BIN)/python -m pytest -m '$(KINDS)' $(HALF)
+check-other-half:
+	$(BIN)/python -m pytest -m '$(KINDS)' tests $(HALF:%=--ignore=%)
 
 live: setup tools ## run only the live tests
 	$(BIN)/python -m pytest -m live

@@ -15,6 +15,8 @@ import pytest
 
 from tapstack.capture.pcap import PcapReader
 
+pytestmark = pytest.mark.slow  # each starts the program, and that its processes
+
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = [sys.executable, "-W", "error", "-c", "from tapstack.cli import main; main()", "drill"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -310,7 +312,6 @@ def test_a_script_that_is_named_twice_is_played_once(folder: Path) -> None:
     assert "2 scripts: 2 passed" in outcome("b.pkt", ".", "a.pkt")[1]
 
 
-@pytest.mark.slow
 def test_the_output_is_the_same_however_many_at_once(folder: Path) -> None:
     slow = PASSING + "+0 `i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo slow`\n"
     write(folder, a=slow, b=FAILING, c=PASSING + "+0 %{ print('c') }%\n", d=slow, e=FAILING)
@@ -372,7 +373,6 @@ IN_PYTHON = PASSING + "+0 %{ while True: pass }%\n"
 IN_C = PASSING + "+0 %{ import itertools; sum(itertools.repeat(0)) }%\n"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("endless", "words"),
     [
