@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from statistics import mean
 from time import sleep
 
-from bench.far_end import WARM_UP
 from bench.figures import Samples
 from bench.sides import Side
 from bench.trials import FEW, FRAMES_AN_ECHO, KERNEL, TIME, TIMES
@@ -17,9 +16,8 @@ from bench.trials import FEW, FRAMES_AN_ECHO, KERNEL, TIME, TIMES
 Say = Callable[[str], None]
 
 IDLE_SECONDS = 1.0
-ECHO_SECONDS = 0.15
-"""Of a turn, without its warm-up."""
-TURNS = 3
+ECHO_SECONDS = 0.05
+TURNS = 6
 """Of either side in a round: the machine's speed changes within seconds."""
 _SETTLING = 0.3
 """Seconds until what opening the connections left to do is done: delayed ACKs, for one."""
@@ -79,7 +77,6 @@ class Crowd:
     def _cost_of_a_frame(self, count: int) -> float:
         """µs of the application's processor time."""
         side = self.sides[count]
-        side.ask("echo-all", seconds=ECHO_SECONDS * WARM_UP)
         before = side.application.processor_time()
         echoes: int = side.ask("echo-all", seconds=ECHO_SECONDS)["value"]
         return (side.application.processor_time() - before) / 1000 / echoes / FRAMES_AN_ECHO

@@ -29,10 +29,6 @@ TOLD = struct.Struct("!QQ")
 """What a sink says at the end: octets or datagrams, and nanoseconds."""
 TOGETHER = 10
 """Connections that are pinged at once, of those that are open."""
-WARM_UP = 0.5
-"""How long each end works before it is measured, of the time that it is measured for. Linux begins
-by having both ends on one processor, and moves one of them away some 100 ms later: where each
-wakes the other, that alone makes a round trip several times as long."""
 _ECHO_REQUEST = struct.Struct("!BBHHH")
 _TIMEVAL = struct.Struct("@ll")
 
@@ -159,17 +155,14 @@ def round_trip(connection: socket.socket) -> float:
 
 
 def timed(trip: Callable[[], float], seconds: float) -> Reply:
-    """Median and 99th percentile of trips, those of the warm-up left out."""
-    start, before = perf_counter(), 0
-    while perf_counter() < start + seconds * WARM_UP:
+    """Median and 99th percentile of trips, the first ones left out."""
+    for _ in range(20):
         trip()
-        before += 1
     trips: list[float] = []
     end = perf_counter() + seconds
     while perf_counter() < end or len(trips) < 2:
         trips.append(trip())
-    p99 = quantiles(trips, n=100)[98]
-    return {"value": median(trips), "p99": p99, "trips": before + len(trips)}
+    return {"value": median(trips), "p99": quantiles(trips, n=100)[98], "trips": len(trips) + 20}
 
 
 def ping_pong(request: Request) -> Reply:
@@ -182,20 +175,14 @@ def ping_pong(request: Request) -> Reply:
 
 def one_after_another(request: Request) -> Reply:
     """Connections a second: connect, an octet there and back, close."""
-    address, seconds = (request["address"], request["port"]), request["seconds"]
-
-    def repeat(seconds: float) -> float:
-        count, start = 0, perf_counter()
-        while (duration := perf_counter() - start) < seconds or not count:
-            with connect(address) as connection:
-                round_trip(connection)
-            count += 1
-        return count / duration
-
-    repeat(seconds * WARM_UP)
-    value = repeat(seconds)
+    address = request["address"], request["port"]
+    count, start = 0, perf_counter()
+    while (duration := perf_counter() - start) < request["seconds"] or not count:
+        with connect(address) as connection:
+            round_trip(connection)
+        count += 1
     end_service(address)
-    return {"value": value}
+    return {"value": count / duration}
 
 
 def many_at_once(request: Request) -> Reply:
@@ -211,8 +198,7 @@ def many_at_once(request: Request) -> Reply:
         poller.register(connection, select.EPOLLOUT)
 
     done, start = 0, perf_counter()
-    warm = start + request["seconds"] * WARM_UP
-    end = warm + request["seconds"]
+    end = start + request["seconds"]
     for _ in range(request["count"]):
         begin()
     with poller:
@@ -227,9 +213,7 @@ def many_at_once(request: Request) -> Reply:
                     if not connection.recv(16):
                         raise ConnectionError("no echo")
                 done += 1
-                if (now := perf_counter()) < warm:
-                    done, start = 0, now
-                if now < end:
+                if perf_counter() < end:
                     begin()
     duration = perf_counter() - start
     end_service(address)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
+from operator import itemgetter
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -34,6 +35,7 @@ from bench.trials import (
     TRIALS,
     Trial,
 )
+from bench.wakefulness import kept_awake
 from bench.worker import FailedError
 
 LATEST = ROOT / "bench" / "latest.json"
@@ -45,6 +47,8 @@ GIVE_UP = 2
 twice, stands still when the kernel drops a segment for want of room."""
 STOLEN = 0.06
 """Share of the machine's time that its host kept: a trial that lost more is done again."""
+TRIES = 3
+"""Of a trial at most; if all of them lost more, the one counts that lost least."""
 
 
 class Plan(NamedTuple):
@@ -74,6 +78,8 @@ class Bench:
         """That there was time for."""
         self.failures: Counter[tuple[str, str]] = Counter()
         """By trial and peer."""
+        self.kept_awake = True
+        """Whether processors were, wherever they were to be."""
 
     def run(self) -> None:
         """Measure everything, as long as time allows."""
@@ -93,7 +99,10 @@ class Bench:
                             self._try(trial, peer, in_round, sides, exits)
                 self._start_up(in_round)
         try:
-            measure_crowds(CROWD_PEERS, self.plan.crowd, self.plan.rounds, self.samples, self.say)
+            with kept_awake():
+                measure_crowds(
+                    CROWD_PEERS, self.plan.crowd, self.plan.rounds, self.samples, self.say
+                )
         except FailedError as failure:
             self.say(f"many connections: {failure}", stay=True)
         self.say("")
@@ -115,10 +124,17 @@ class Bench:
         self._note(trial, peer, in_round, outcome)
 
     def _undisturbed(self, side: Side, trial: Trial) -> Outcome:
-        """Try once more if the machine was elsewhere meanwhile."""
-        stolen = Stolen()
-        outcome = side.try_out(trial, self.plan.seconds)
-        return side.try_out(trial, self.plan.seconds) if stolen.share() > STOLEN else outcome
+        """Try again if the machine was elsewhere meanwhile: the one counts that lost least."""
+        if trial.may_sleep:  # to be woken late counts as stolen, too
+            return side.try_out(trial, self.plan.seconds)
+        tries: list[tuple[float, Outcome]] = []
+        while len(tries) < TRIES and (not tries or tries[-1][0] > STOLEN):
+            stolen = Stolen()
+            with kept_awake() as is_kept:
+                outcome = side.try_out(trial, self.plan.seconds)
+            self.kept_awake &= is_kept
+            tries.append((stolen.share(), outcome))
+        return min(tries, key=itemgetter(0))[1]
 
     def _note(self, trial: Trial, peer: str, in_round: int, outcome: Outcome) -> None:
         reply, cost = outcome
@@ -197,7 +213,8 @@ def main(quick: bool) -> None:
         raise click.ClickException(str(failure)) from None
     written_down = to_json(bench.samples.figures())
     figures = from_json(written_down)  # that everything shows the same digits
-    caption = f"{bench.rounds} rounds of {plan.seconds} s each; {describe()}"
+    awake = "kept awake" if bench.kept_awake else "which may sleep"
+    caption = f"{bench.rounds} rounds of {plan.seconds} s each; {describe()}, {awake}"
     LATEST.write_text(written_down)
     PICTURE.write_text(picture(figures, caption))
     table = f"{caption}.\n\n{document_table(figures)}"

@@ -4,7 +4,6 @@ The kernel's application talks over a veth pair between two namespaces. Every ot
 in one: the far end is on the host's side of it.
 """
 
-import os
 import tempfile
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -110,10 +109,6 @@ class Side:
 
     def try_out(self, trial: Trial, seconds: float) -> Outcome:
         """Do one trial. Raises: FailedError, after which this side is of no use."""
-        everywhere = os.sched_getaffinity(0)
-        processors = {min(everywhere)} if trial.on_one_processor else everywhere
-        for worker in (self.application, self.far_end):
-            worker.stay_on(processors)
         self.serve(trial.service, count=trial.connections, busy=trial.busy)
         before = self._processor_time()
         reply = self.ask(trial.measure, count=trial.connections, seconds=seconds)

@@ -37,8 +37,8 @@ class Trial(NamedTuple):
     """At once."""
     busy: bool = False
     """Whether a thread of the application computes meanwhile."""
-    on_one_processor: bool = False
-    """Whether both ends have to share one."""
+    may_sleep: bool = False
+    """Whether processors may meanwhile, who are kept awake otherwise."""
     has_tail: bool = False
     """Whether the 99th percentile is reported, too."""
     cost: str = ""
@@ -61,12 +61,12 @@ TRIALS = (
         cost="processor time of a round trip",
     ),
     Trial(
-        "round trip, both ends on one processor",
+        "round trip, processors that may sleep",
         TIME,
         WITH_CEILING,
         "loop",
         "ping-pong",
-        on_one_processor=True,
+        may_sleep=True,
         has_tail=True,
     ),
     Trial("round trip, epoll", TIME, PAIR, "epoll", "ping-pong", has_tail=True),

@@ -4,7 +4,6 @@ Not done here: what it does (`application.py`, `ceiling.py`, `far_end.py`).
 """
 
 import json
-import os
 import subprocess
 import tempfile
 import time
@@ -84,12 +83,6 @@ class Worker:
     def processor_time(self) -> int:
         """Tell how long its threads have run, ns, those that are gone included."""
         return time.clock_gettime_ns(~self.popen.pid << 3 | _CPUCLOCK_SCHED)
-
-    def stay_on(self, processors: set[int]) -> None:
-        """Have its threads run nowhere else."""
-        for thread in Path(f"/proc/{self.popen.pid}/task").iterdir():
-            with suppress(ProcessLookupError):  # it has ended meanwhile
-                os.sched_setaffinity(int(thread.name), processors)
 
     def memory(self) -> int:
         """Tell the octets that are its own."""
