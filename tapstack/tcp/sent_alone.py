@@ -44,6 +44,16 @@ def look_ahead(ctx: Context, tcb: Tcb, now: Instant) -> None:
         due = now + (rto if rto < pto else pto)
         if timer.entry is not None and timer.entry <= due:
             timer.deadline = due
+        elif (
+            (spare := tcb.delayed_ack_timer).deadline is None
+            and spare.entry is not None
+            and spare.entry <= due
+        ):
+            # What left is the ACK, too. Of thousands of connections, which need a new entry for
+            # each text, one is enough for both timers: what was to wait for the ACK waits on.
+            timer.alarm, spare.alarm = spare.alarm, timer.alarm
+            tcb.retransmission_timer, tcb.delayed_ack_timer = spare, timer
+            timer.deadline, spare.deadline = None, due
         else:
             timer.arm(due)
     elif not schedule(ctx, tcb, now, rto_restarts=False):
