@@ -97,11 +97,11 @@ def _send(
     tcb = endpoint.tcb if flags & GOES_ON else None
     if tcb is None:
         return endpoint.send(data, flags & ~GOES_ON, None, control, now=now)
-    tcb.send_pieces.call_goes_on = True
+    tcb.call_goes_on = True
     try:
         return endpoint.send(data, flags & ~GOES_ON, None, control, now=now)
     finally:
-        tcb.send_pieces.call_goes_on = False
+        tcb.call_goes_on = False
 
 
 def _send_held(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tapstack.tcp.recovery_state import Phase
+from tapstack.tcp.recovery_state import Phase, recovery_of
 
 if TYPE_CHECKING:
     from tapstack.tcp.ack_news import AckNews
@@ -49,8 +49,8 @@ def count_duplicate_ack(ctx: Context, tcb: Tcb, news: AckNews) -> None:
 def limit_duplicate_acks(ctx: Context, tcb: Tcb, acked: int) -> None:
     """Keep the count of duplicate ACKs below what can have arrived; more means reordering."""
     if leave_room_for_losses(tcb):
-        recovery = tcb.recovery
-        recovery.reordering = min(tcb.sent.packets_out + acked, ctx.config.tcp_max_reordering)
+        most = ctx.config.tcp_max_reordering
+        recovery_of(tcb).reordering = min(tcb.sent.packets_out + acked, most)
         tcb.statistics.reord_seen += 1
         ctx.counters["TcpExtTCPRenoReorder"] += 1
 

@@ -11,7 +11,7 @@ from tapstack.base.units import Instant
 from tapstack.tcp import undo
 from tapstack.tcp.prr import RateReduction
 from tapstack.tcp.rack import rack_of
-from tapstack.tcp.recovery_state import CALM, REDUCING, Phase
+from tapstack.tcp.recovery_state import CALM, REDUCING, Phase, recovery_of
 
 if TYPE_CHECKING:
     from tapstack.tcp.ack_news import AckNews
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def enter_cwr(tcb: Tcb, now: Instant) -> None:
     """Begin to reduce the window without a loss, once a round trip at most (RFC 3168 §6.1.2)."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     recovery.undo.prior_ssthresh = 0
     if recovery.phase in CALM:
         recovery.undo.marker = None
@@ -31,7 +31,7 @@ def enter_cwr(tcb: Tcb, now: Instant) -> None:
 
 def begin_reduction(tcb: Tcb, now: Instant) -> None:
     """Set what the window comes down to; the recovery point is where we have sent up to."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     recovery.high_seq = tcb.snd_nxt
     recovery.tlp_end_seq = None
     recovery.prr = RateReduction(tcb.window.cwnd)
@@ -55,7 +55,7 @@ def end_reduction(tcb: Tcb, *, undone: bool = False) -> None:
 
 def try_undo_recovery(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
     """Leave an episode at its recovery point, undoing what was for nothing; True if it lingers."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     if undo.may_undo(tcb, news):
         after_timeout = recovery.phase is Phase.LOSS
         ctx.counters["TcpExtTCPLossUndo" if after_timeout else "TcpExtTCPFullUndo"] += 1
@@ -76,7 +76,7 @@ def lingers(tcb: Tcb) -> bool:
     if tcb.sack_permitted or tcb.snd_una != tcb.recovery.high_seq:
         return False
     if not any_retransmitted(tcb):
-        tcb.recovery.undo.retransmit_stamp = None
+        recovery_of(tcb).undo.retransmit_stamp = None
     return True
 
 
@@ -88,7 +88,7 @@ def any_retransmitted(tcb: Tcb) -> bool:
 
 def stay_open(tcb: Tcb) -> None:
     """Go back to a calm phase: which, depends on whether anything stands beyond a gap."""
-    recovery, sent = tcb.recovery, tcb.sent
+    recovery, sent = recovery_of(tcb), tcb.sent
     disordered = sent.sacked_out or sent.lost_out or any_retransmitted(tcb)
     phase = Phase.DISORDER if disordered else Phase.OPEN
     if recovery.phase is not phase:

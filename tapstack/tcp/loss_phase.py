@@ -12,7 +12,7 @@ from tapstack.tcp import rack, undo
 from tapstack.tcp.duplicate_acks import count_duplicate_ack
 from tapstack.tcp.episode import current_ssthresh, lingers, try_undo_recovery
 from tapstack.tcp.prr import RateReduction
-from tapstack.tcp.recovery_state import CALM, Phase
+from tapstack.tcp.recovery_state import CALM, Phase, recovery_of
 from tapstack.tcp.seq import ge, gt
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Enter the loss phase: cwnd is one segment, and all is to be sent again (RFC 5681 §3.1)."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     calm_before = not recovery.is_repairing
     _deem_all_lost(ctx, tcb, now)
     first = tcb.retransmits <= 1
@@ -92,7 +92,7 @@ def go_on_after_timeout(ctx: Context, tcb: Tcb, news: AckNews) -> None:
 
 def _take_frto_step(ctx: Context, tcb: Tcb, news: AckNews, recovered: bool) -> bool:
     """Apply F-RTO (RFC 5682 §3.1): was the timeout spurious? True: nothing more is to be done."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     if news.originals:
         # Step 3.b: text that was sent once, before the timeout, arrived: it was merely late.
         _undo_timeout(ctx, tcb, by_frto=True)
@@ -110,7 +110,7 @@ def _take_frto_step(ctx: Context, tcb: Tcb, news: AckNews, recovered: bool) -> b
 
 def _undo_timeout(ctx: Context, tcb: Tcb, *, by_frto: bool) -> None:
     """Take a timeout back that was spurious (RFC 5682 §3.1 step 3, RFC 4015)."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     undo.restore_window(tcb, nothing_lost=True)
     ctx.counters["TcpExtTCPLossUndo"] += 1
     ctx.counters["TcpExtTCPSpuriousRTOs"] += by_frto

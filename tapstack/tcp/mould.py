@@ -22,11 +22,10 @@ from tapstack.tcp.mss import update_effective_mss
 from tapstack.tcp.rack import NOTHING_HEARD
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import ReceiveSpace
-from tapstack.tcp.recovery_state import Recovery
+from tapstack.tcp.recovery_state import Untroubled, untroubled
 from tapstack.tcp.retransmission_queue import RetransmissionQueue
 from tapstack.tcp.rtt import RttEstimator
 from tapstack.tcp.send_buffer import SendBuffer
-from tapstack.tcp.send_pieces import SendPieces
 from tapstack.tcp.state import State
 from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.synchronize import guess_segment_size
@@ -72,7 +71,7 @@ class Mould:
     """The arguments of `ReceiveSpace`."""
     cwnd: int
     algorithm: type[CongestionControl]
-    reordering: int
+    recovery: Untroubled
     send_space: int
     advertised_mss: int
     peer_mss: int
@@ -133,8 +132,7 @@ class Mould:
             # TS.Recent, and since when; Last.ACK.sent; the offset of our timestamps
             stamp, now, rcv_nxt, ts_offset,
         )  # fmt: skip
-        tcb.send_pieces, tcb.recovery = SendPieces(), Recovery(reordering=self.reordering)
-        tcb.binding = binding
+        tcb.recovery, tcb.binding = self.recovery, binding
         retransmission.owner = delayed_ack.owner = (ctx, tcb)
         tcb.small_sent_end, tcb.copied_seq, tcb.last_received_at = snd_nxt, rcv_nxt, now
         tcb.max_snd_wnd, tcb.send_space = self.snd_wnd, self.send_space
@@ -198,7 +196,7 @@ def take_mould(ctx: Context, tcb: Tcb) -> Mould:
         ),
         cwnd=tcb.window.cwnd,
         algorithm=type(tcb.congestion),
-        reordering=tcb.recovery.reordering,
+        recovery=untroubled(tcb.recovery.reordering),
         send_space=tcb.send_space,
         advertised_mss=tcb.advertised_mss,
         peer_mss=tcb.peer_mss,

@@ -25,6 +25,7 @@ from tapstack.tcp.context import Context
 from tapstack.tcp.half_open import send_syn_ack
 from tapstack.tcp.lone_fin import send_lone_fin
 from tapstack.tcp.lone_unit import send_lone_unit
+from tapstack.tcp.recovery_state import recovery_of
 from tapstack.tcp.retransmission_timer import (
     arm_retransmission,
     rearm_retransmission,
@@ -142,6 +143,7 @@ def repair(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Send again what is lost; in F-RTO's step 2.b, only if there is no new text (RFC 5682)."""
     recovery = tcb.recovery
     if recovery.new_text_first:
+        recovery = recovery_of(tcb)
         recovery.new_text_first = False
         tcb.pushes_once = True  # it is to bring an ACK: Nagle's algorithm does not hold it back
         send_new_text(ctx, tcb, now)
@@ -306,8 +308,7 @@ def _send_unit(
 
 def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Probe for a lost tail: with new text, or else with the last segment (RFC 8985 §7.3)."""
-    recovery = tcb.recovery
-    recovery.tail_probe_due = False
+    recovery_of(tcb).tail_probe_due = False
     if not tcb.sent:
         rearm_retransmission(tcb, now)
         return

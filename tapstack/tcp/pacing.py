@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.tcp.recovery_state import recovery_of
 from tapstack.tcp.user_options import UNPACED
 
 if TYPE_CHECKING:
@@ -33,9 +34,8 @@ def is_held(ctx: Context, tcb: Tcb, now: Instant) -> bool:
 
 def _on_timeout(owner: tuple[Context, Tcb], now: Instant) -> None:  # noqa: ARG001 - every expiry's form
     ctx, tcb = owner
-    tcb.recovery.repairs_held = (
-        False  # as Linux: what is lost goes first, though an ACK was awaited
-    )
+    # As Linux: what is lost goes first, though an ACK was awaited.
+    recovery_of(tcb).repairs_held = False
     ctx.mark_dirty(tcb)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.episode import current_ssthresh
 from tapstack.tcp.mss import guess_effective_mss, update_effective_mss
-from tapstack.tcp.recovery_state import Phase
+from tapstack.tcp.recovery_state import Phase, recovery_of
 from tapstack.tcp.state import State
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def retransmit_what_is_too_large(ctx: Context, tcb: Tcb) -> None:
 
 def retransmit_without_blame(ctx: Context, tcb: Tcb, segments: list[SentSegment]) -> None:
     """Send again what was lost, but not for congestion."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     tcb.undisturbed = recovery.repairs_held = False
     for segment in segments:
         tcb.sent.mark_lost(segment)

@@ -26,7 +26,7 @@ from tapstack.tcp.episode import (
 )
 from tapstack.tcp.loss_phase import go_on_after_timeout
 from tapstack.tcp.path_mtu import retransmit_what_is_too_large
-from tapstack.tcp.recovery_state import CALM, REDUCING, Phase, Recovery
+from tapstack.tcp.recovery_state import CALM, REDUCING, Phase, recovery_of
 from tapstack.tcp.retransmission_timer import Purpose, arm_for, is_armed_for, rearm_retransmission
 from tapstack.tcp.sack import note_reordering
 from tapstack.tcp.seq import gt, lt
@@ -42,19 +42,18 @@ _LEAST_RENEGING_DELAY = 10 * MILLISECOND
 
 def on_acknowledgment(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
     """Look for losses, and move the congestion window (RFC 5681 §3.2)."""
-    recovery = tcb.recovery
     _count_delivered(ctx, tcb, news)
     rack.update_reordering_window(ctx, tcb, news.departure)
     _look_at_probe(ctx, tcb, news, now)
     lost_before = tcb.sent.lost_out
-    if _is_dubious(recovery, news):
+    if _is_dubious(tcb, news):
         _alert(ctx, tcb, news, now)
     if news.restart_timer:
         tail_loss_probe.restart_timer(ctx, tcb, now)
-    if recovery.phase in REDUCING:
+    if tcb.recovery.phase in REDUCING:
         newly_lost = tcb.sent.lost_out > lost_before or news.retransmission_lost
         progress = news.una_advanced and not newly_lost
-        recovery.reduce(tcb.window, tcb.sent.in_flight, news.delivered, progress)
+        recovery_of(tcb).reduce(tcb.window, tcb.sent.in_flight, news.delivered, progress)
     elif _is_progress(ctx, tcb, news):
         may_grow = tcb.window.may_grow()
         tcb.window.full_at = now  # as in Linux: text that arrives keeps the window from decay
@@ -97,15 +96,15 @@ def _is_progress(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
     return news.una_advanced or (path_reorders and news.sacked > 0)
 
 
-def _is_dubious(recovery: Recovery, news: AckNews) -> bool:
+def _is_dubious(tcb: Tcb, news: AckNews) -> bool:
     """Tell whether an ACK is anything but progress in the open phase."""
     unusual = news.plain or news.sacked > 0 or news.dsack or news.ece
-    return unusual or not (recovery.phase is Phase.OPEN or news.text_alone)
+    return unusual or not (tcb.recovery.phase is Phase.OPEN or news.text_alone)
 
 
 def _alert(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
     """Step through the phases: leave one whose recovery point is reached, see what is lost."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     recovery.repairs_held = False
     if news.ece:
         recovery.undo.prior_ssthresh = 0  # the reduction is called for in any case
@@ -141,7 +140,7 @@ def _receiver_reneges(tcb: Tcb, news: AckNews, now: Instant) -> bool:
 
 def _ends_in_lingering(ctx: Context, tcb: Tcb, news: AckNews) -> bool:
     """End a reduction if its recovery point is acknowledged; True if it must linger."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     if recovery.phase not in REDUCING or lt(tcb.snd_una, recovery.high_seq):
         return False
     if recovery.phase is Phase.CWR:
@@ -204,7 +203,7 @@ def _try_undo_by_dsack(ctx: Context, tcb: Tcb) -> bool:
 
 def _watch(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None:
     """Tell disorder from loss while nothing is being repaired."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     if not tcb.sack_permitted:
         if news.una_advanced:
             tcb.sent.sacked_out = 0
@@ -243,7 +242,7 @@ def identify_losses(ctx: Context, tcb: Tcb, news: AckNews, now: Instant) -> None
 
 def _enter_recovery(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Begin fast recovery (RFC 6675 §5 step 4)."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     if recovery.phase in CALM and mtu_probing.is_probe_lost(tcb):
         mtu_probing.on_lost(ctx, tcb)
         retransmit_what_is_too_large(ctx, tcb)
@@ -266,7 +265,7 @@ def _answer_repaired_tail(tcb: Tcb, now: Instant) -> None:
     """Reduce the window for a loss that the probe itself repaired (RFC 8985 §7.4.2)."""
     begin_reduction(tcb, now)
     tcb.window.cwnd = tcb.window.ssthresh
-    tcb.recovery.phase = Phase.CWR
+    recovery_of(tcb).phase = Phase.CWR
     stay_open(tcb)
 
 
@@ -283,10 +282,11 @@ def on_reordering_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
     # Right behind this instant, for at it what left last of one burst may not be late yet.
     rack.detect_losses(ctx, tcb, now + 1)
     if tcb.sent.in_flight != lost_before:
-        tcb.recovery.repairs_held = False
-        if tcb.recovery.phase is not Phase.RECOVERY:
+        recovery = recovery_of(tcb)
+        recovery.repairs_held = False
+        if recovery.phase is not Phase.RECOVERY:
             _enter_recovery(ctx, tcb, now)
-            tcb.recovery.reduce(tcb.window, tcb.sent.in_flight, 1, False)
+            recovery.reduce(tcb.window, tcb.sent.in_flight, 1, False)
         ctx.mark_owing(tcb)
     if not is_armed_for(tcb, Purpose.RETRANSMISSION):
         rearm_retransmission(tcb, now)

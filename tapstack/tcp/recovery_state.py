@@ -3,12 +3,17 @@
 Not done here: any step of recovery (`recovery.py`, `loss_phase.py`).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
 
-from tapstack.tcp.congestion.window import CongestionWindow
-from tapstack.tcp.prr import RateReduction
-from tapstack.tcp.undo import UndoState
+if TYPE_CHECKING:
+    from tapstack.tcp.congestion.window import CongestionWindow
+    from tapstack.tcp.prr import RateReduction
+    from tapstack.tcp.tcb import Tcb
 
 
 class Phase(Enum):
@@ -34,6 +39,33 @@ PROBING = frozenset({Phase.OPEN, Phase.CWR})
 """Phases in which a tail loss probe has a place: nothing beyond a gap arrived (RFC 8985 §7.2)."""
 REDUCING = frozenset({Phase.CWR, Phase.RECOVERY})
 """Phases in which PRR moves the window."""
+
+
+@dataclass(slots=True)
+class UndoState:
+    """What is needed to restore the window, and to know that it may be."""
+
+    marker: int | None = None
+    """SND.UNA when the reduction began; None: there is nothing to undo."""
+    unreported: int | None = None
+    """Segments sent again that no D-SACK has reported; None: none was sent yet."""
+    prior_ssthresh: int = 0
+    """ssthresh before the reduction, segments; 0: the reduction is not to be undone."""
+    retransmit_stamp: int | None = None
+    """TSval of the first retransmission of the episode (RFC 3522's RetransmitTS)."""
+
+    def begin(self, tcb: Tcb) -> None:
+        """Remember where a reduction begins."""
+        self.marker = tcb.snd_una
+        # Retransmissions that are in flight already may yet be reported.
+        probing = tcb.recovery.tlp_end_seq is not None and tcb.recovery.tlp_is_retransmission
+        self.unreported = (tcb.sent.retrans_out + probing) or None
+
+    def on_retransmitted(self, packets: int, stamp: int) -> None:
+        """Count segments that are sent again."""
+        if self.retransmit_stamp is None:
+            self.retransmit_stamp = stamp
+        self.unreported = (self.unreported or 0) + packets
 
 
 @dataclass(slots=True)
@@ -84,3 +116,55 @@ class Recovery:
     def takes_reordering(self) -> bool:
         """Tell whether what overtook is evidence: after a timeout all order is lost."""
         return self.phase is not Phase.LOSS or self.undo.marker is not None
+
+
+class NothingToUndo:
+    """What stands for `UndoState` in that."""
+
+    __slots__ = ()
+
+    marker: ClassVar[None] = None
+    unreported: ClassVar[None] = None
+    prior_ssthresh: ClassVar[int] = 0
+    retransmit_stamp: ClassVar[None] = None
+
+
+@dataclass(slots=True, frozen=True)
+class Untroubled:
+    """What stands for `Recovery` until anything is out of the ordinary: of thousands, most never
+    come to that.
+    """
+
+    reordering: int
+
+    phase: ClassVar[Phase] = Phase.OPEN
+    high_seq: ClassVar[int] = 0
+    prr: ClassVar[None] = None
+    undo: ClassVar[NothingToUndo] = NothingToUndo()
+    frto: ClassVar[bool] = False
+    new_text_first: ClassVar[bool] = False
+    repairs_held: ClassVar[bool] = False
+    tlp_end_seq: ClassVar[None] = None
+    tlp_is_retransmission: ClassVar[bool] = False
+    tail_probe_due: ClassVar[bool] = False
+    is_repairing: ClassVar[bool] = False
+    takes_reordering: ClassVar[bool] = True
+
+    def on_sent(self, packets: int) -> None:
+        """Count nothing: no reduction is under way."""
+
+
+@lru_cache(maxsize=64)
+def untroubled(reordering: int) -> Untroubled:
+    """Give what all connections have in common that begin with so many segments of reordering."""
+    return Untroubled(reordering)
+
+
+def recovery_of(tcb: Tcb) -> Recovery:
+    """Give what is to be written to: it is made for the first that there is.
+
+    So what a function has looked at before may be another's then.
+    """
+    if isinstance(tcb.recovery, Untroubled):
+        tcb.recovery = Recovery(reordering=tcb.recovery.reordering)
+    return tcb.recovery

@@ -11,7 +11,7 @@ from tapstack.tcp.context import Context
 from tapstack.tcp.duplicate_acks import leave_room_for_losses
 from tapstack.tcp.mss import FIXED_HEADERS
 from tapstack.tcp.records import octets_in_record
-from tapstack.tcp.recovery_state import Phase
+from tapstack.tcp.recovery_state import Phase, recovery_of
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission, is_armed_for
 from tapstack.tcp.segment import ACK, SYN
 from tapstack.tcp.sent_segment import SentSegment
@@ -104,8 +104,9 @@ def _retransmit(ctx: Context, tcb: Tcb, segment: SentSegment, now: Instant) -> N
     if not (tcb.retransmits and segment is tcb.sent.segments[0]):
         ctx.counters[f"TcpExtTCP{kind}"] += segment.packets  # what the RTO itself sends is neither
     tcb.sent.mark_retransmitted(segment, now)
-    tcb.recovery.undo.on_retransmitted(segment.packets, tcb.timestamp_now(now))
-    tcb.recovery.on_sent(segment.packets)
+    recovery = recovery_of(tcb)
+    recovery.undo.on_retransmitted(segment.packets, tcb.timestamp_now(now))
+    recovery.on_sent(segment.packets)
     _transmit_again(
         ctx, tcb, segment, "retransmission timeout" if after_timeout else "fast retransmit", now
     )

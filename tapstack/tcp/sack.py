@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tapstack.tcp import rack, undo
+from tapstack.tcp.recovery_state import recovery_of
 from tapstack.tcp.seq import ge, gt, le, lt, sub
 
 if TYPE_CHECKING:
@@ -189,9 +190,8 @@ def note_reordering(ctx: Context, tcb: Tcb, low: int) -> None:
         top = tcb.snd_una
     if not gt(top, low):
         return
-    recovery = tcb.recovery
     distance = -(-sub(top, low) // tcb.effective_mss)
-    if distance > recovery.reordering:
-        recovery.reordering = min(distance, ctx.config.tcp_max_reordering)
+    if distance > tcb.recovery.reordering:
+        recovery_of(tcb).reordering = min(distance, ctx.config.tcp_max_reordering)
     tcb.statistics.reord_seen += 1
     ctx.counters["TcpExtTCPSACKReorder"] += 1

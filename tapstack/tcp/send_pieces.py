@@ -34,15 +34,13 @@ _NONE = cast("list[_Piece]", ())
 class SendPieces:
     """The pieces that were not sent as a whole, in order."""
 
-    __slots__ = ("_pieces", "call_goes_on")
+    __slots__ = ("_pieces",)
 
     padding = 0
     """Octets of memory that text takes beside its own and its pieces'."""
 
     def __init__(self) -> None:
         self._pieces = _NONE
-        self.call_goes_on = False
-        """What is queued is the rest of one call, whose user waited for room."""
 
     def take_over(self, others: SendPieces) -> None:
         """Go on where others are, in their place."""
@@ -62,7 +60,8 @@ class SendPieces:
         elif pieces:
             pieces.append(_Piece(end))
         else:
-            self._pieces = [_Piece(end)]
+            tcb.send_pieces = SendPieces() if self is NO_PIECES else self
+            tcb.send_pieces._pieces = [_Piece(end)]
 
     def last_length(self, tcb: Tcb) -> int | None:
         """Give the octets of the last piece that wait; None: all have left."""
@@ -135,7 +134,7 @@ class SendPieces:
 
         As in Linux, it stays if the same call has brought both.
         """
-        if self._pieces and self._pieces[-1].end not in tcb.record_ends and not self.call_goes_on:
+        if self._pieces and self._pieces[-1].end not in tcb.record_ends and not tcb.call_goes_on:
             self._pieces[-1].pushed = False
 
     def push_first(self) -> None:
@@ -161,3 +160,7 @@ class SendPieces:
     def is_pushed_before(self, end: int) -> bool:
         """Tell whether a piece is pushed that ends at `end` or before."""
         return any(piece.pushed and ge(end, piece.end) for piece in self._pieces)
+
+
+NO_PIECES = SendPieces()
+"""What stands for those of a connection until `take` begins its first: many never have one."""

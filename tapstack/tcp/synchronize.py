@@ -12,7 +12,7 @@ from tapstack.tcp.acknowledgment import echo_of, measure_round_trip
 from tapstack.tcp.context import Context
 from tapstack.tcp.mss import on_peer_mss
 from tapstack.tcp.receive_space import MAX_SHIFT
-from tapstack.tcp.recovery_state import Phase
+from tapstack.tcp.recovery_state import Phase, recovery_of
 from tapstack.tcp.retransmission_timer import rearm_retransmission
 from tapstack.tcp.rtt import FALLBACK_RTO
 from tapstack.tcp.segment import ACK, ECN_MASK, Segment
@@ -110,7 +110,8 @@ def begin_transfer(
     _heed_lost_syn(tcb, seg, transmissions)
     if not tcb.fast_open_child:
         measure_round_trip(tcb, echo_of(tcb, seg), acked, (), now)
-    tcb.recovery.undo.retransmit_stamp = None
+    if tcb.recovery.undo.retransmit_stamp is not None:
+        recovery_of(tcb).undo.retransmit_stamp = None
     tcb.snd_up = tcb.snd_una
     tcb.retransmits = tcb.backoff = tcb.rto_backoff = 0
     tcb.statistics.delivered += 1
@@ -141,7 +142,8 @@ def _heed_lost_syn(tcb: Tcb, seg: Segment, transmissions: int) -> None:
         tcb.rtt.rto = FALLBACK_RTO  # RFC 6298 §5.7, unless a timestamp tells better
     if tcb.retransmits and not (tcb.passive or tcb.sack_permitted):
         # As in Linux: the loss lasts until an ACK comes for what is behind it (RFC 6582 §4.1).
-        tcb.recovery.phase, tcb.recovery.high_seq = Phase.LOSS, tcb.snd_una
+        recovery = recovery_of(tcb)
+        recovery.phase, recovery.high_seq = Phase.LOSS, tcb.snd_una
     if transmissions > 2 and tcb.retransmits:
         first = add(tcb.ts_offset, tcb.first_timeout_at // MILLISECOND)
         if echo_of(tcb, seg) != first:

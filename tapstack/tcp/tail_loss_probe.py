@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tapstack.base.units import Instant
 from tapstack.tcp import pacing
-from tapstack.tcp.recovery_state import PROBING
+from tapstack.tcp.recovery_state import PROBING, recovery_of
 from tapstack.tcp.retransmission_timer import (
     Purpose,
     arm_for,
@@ -73,7 +73,7 @@ def restart_timer(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def on_sent(tcb: Tcb, now: Instant, *, retransmission: bool) -> None:
     """Note that the probe has left: one at most is unanswered (§7.3)."""
-    recovery = tcb.recovery
+    recovery = recovery_of(tcb)
     recovery.tlp_end_seq = tcb.snd_nxt
     recovery.tlp_is_retransmission = retransmission
     arm_retransmission(tcb, now)

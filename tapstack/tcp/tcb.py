@@ -24,14 +24,14 @@ from tapstack.tcp.rack import NothingHeard, Rack
 from tapstack.tcp.reassembly import ReassemblyQueue
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import ReceiveSpace
-from tapstack.tcp.recovery_state import Recovery
+from tapstack.tcp.recovery_state import Recovery, Untroubled
 from tapstack.tcp.retransmission_queue import RetransmissionQueue
 from tapstack.tcp.retransmission_timer import Purpose
 from tapstack.tcp.rtt import RttEstimator
 from tapstack.tcp.sack_list import SackList
 from tapstack.tcp.segment import FIN
 from tapstack.tcp.send_buffer import SendBuffer
-from tapstack.tcp.send_pieces import SendPieces
+from tapstack.tcp.send_pieces import NO_PIECES, SendPieces
 from tapstack.tcp.seq import sub
 from tapstack.tcp.state import BEFORE_FIN, State
 from tapstack.tcp.statistics import Statistics
@@ -207,10 +207,11 @@ class Tcb(Exchange, Exceptions):
     """
 
     # --- parts, set by `tcb_factory.make_tcb` right after ---
-    send_pieces: SendPieces = field(init=False)
-    recovery: Recovery = field(init=False)
+    recovery: Recovery | Untroubled = field(init=False)
+    """Who writes to it has its own made (`recovery_of`)."""
     binding: PortBinding = field(init=False)
     """The hold on the local port; given back when the connection ends."""
+    send_pieces: SendPieces = NO_PIECES
 
     # --- send sequence variables ---
     iss: int = 0

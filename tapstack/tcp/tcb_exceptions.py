@@ -27,6 +27,9 @@ class Exceptions:
     """The sequence numbers behind records that the user has ended. Written by `records.py`."""
     paced_until: Instant = 0
     """When the next unit may leave, of who limits their rate. Written by `pacing.py`."""
+    call_goes_on: bool = False
+    """What is queued is the rest of one call, whose user waited for room. Written by
+    `socket/special_sends.py`."""
     cwr_due: bool = False
     """The window was reduced: the next new text says so with CWR (RFC 3168 §6.1.2)."""
 

@@ -20,11 +20,10 @@ from tapstack.tcp.mss import offered_mss
 from tapstack.tcp.rack import NOTHING_HEARD
 from tapstack.tcp.receive_queue import ReceiveQueue
 from tapstack.tcp.receive_space import make_receive_space
-from tapstack.tcp.recovery_state import Recovery
+from tapstack.tcp.recovery_state import untroubled
 from tapstack.tcp.retransmission_queue import RetransmissionQueue
 from tapstack.tcp.rtt import RttEstimator
 from tapstack.tcp.send_buffer import SendBuffer
-from tapstack.tcp.send_pieces import SendPieces
 from tapstack.tcp.statistics import Statistics
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.user_options import UserOptions
@@ -85,7 +84,7 @@ def draft_tcb(
         retransmission_timer=Timer(timers.alarm(timeouts.on_retransmission_timeout), None),
         delayed_ack_timer=Timer(timers.alarm(timeouts.on_delayed_ack_timeout), None),
     )
-    tcb.send_pieces, tcb.recovery = SendPieces(), Recovery(reordering=config.tcp_reordering)
+    tcb.recovery = untroubled(config.tcp_reordering)
     tcb.binding, tcb.route = binding, route
     tcb.retransmission_timer.owner = tcb.delayed_ack_timer.owner = (ctx, tcb)
     tcb.path_mtu, tcb.path_changes = path.mtu, ctx.ip.path_changes

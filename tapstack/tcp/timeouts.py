@@ -16,6 +16,7 @@ from tapstack.tcp import fast_open_path, loss_phase, mtu_probing, pacing, recove
 from tapstack.tcp.ack_policy import ATO_MIN
 from tapstack.tcp.congestion.window import INFINITE_SSTHRESH
 from tapstack.tcp.lifetime import destroy
+from tapstack.tcp.recovery_state import recovery_of
 from tapstack.tcp.replies import reset_peer
 from tapstack.tcp.retransmission_timer import Purpose, arm_retransmission, rearm_retransmission
 from tapstack.tcp.rtt import INITIAL_RTO
@@ -55,7 +56,7 @@ def on_retransmission_timeout(owner: Owner, now: Instant) -> None:
         if tcb.recovery.tlp_end_seq is not None:  # "one at most is unanswered" (RFC 8985 §7.3)
             rearm_retransmission(tcb, now)
             return
-        tcb.recovery.tail_probe_due = True
+        recovery_of(tcb).tail_probe_due = True
         ctx.mark_dirty(tcb)
     elif tcb.timer_purpose is Purpose.REORDERING:
         recovery.on_reordering_timeout(ctx, tcb, now)

@@ -4,47 +4,20 @@ Retransmissions were spurious when an ACK echoes a timestamp from before the fir
 when D-SACKs report each of them, or, after a timeout, when what was never sent again is
 acknowledged (F-RTO). Then nothing was lost, only late: the window becomes what it was.
 
-Not done here: the phases (`recovery.py`).
+Not done here: the phases (`recovery.py`), and what is remembered (`recovery_state.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tapstack.tcp.rack import rack_of
+from tapstack.tcp.recovery_state import recovery_of
 from tapstack.tcp.seq import lt
 
 if TYPE_CHECKING:
     from tapstack.tcp.ack_news import AckNews
     from tapstack.tcp.tcb import Tcb
-
-
-@dataclass(slots=True)
-class UndoState:
-    """What is needed to restore the window, and to know that it may be."""
-
-    marker: int | None = None
-    """SND.UNA when the reduction began; None: there is nothing to undo."""
-    unreported: int | None = None
-    """Segments sent again that no D-SACK has reported; None: none was sent yet."""
-    prior_ssthresh: int = 0
-    """ssthresh before the reduction, segments; 0: the reduction is not to be undone."""
-    retransmit_stamp: int | None = None
-    """TSval of the first retransmission of the episode (RFC 3522's RetransmitTS)."""
-
-    def begin(self, tcb: Tcb) -> None:
-        """Remember where a reduction begins."""
-        self.marker = tcb.snd_una
-        # Retransmissions that are in flight already may yet be reported.
-        probing = tcb.recovery.tlp_end_seq is not None and tcb.recovery.tlp_is_retransmission
-        self.unreported = (tcb.sent.retrans_out + probing) or None
-
-    def on_retransmitted(self, packets: int, stamp: int) -> None:
-        """Count segments that are sent again."""
-        if self.retransmit_stamp is None:
-            self.retransmit_stamp = stamp
-        self.unreported = (self.unreported or 0) + packets
 
 
 def may_undo(tcb: Tcb, news: AckNews) -> bool:
@@ -66,7 +39,7 @@ def is_original_late(tcb: Tcb, news: AckNews) -> bool:
 
 def restore_window(tcb: Tcb, *, nothing_lost: bool) -> None:
     """Give the window back (RFC 4015 §3.3); with `nothing_lost`, in-flight counts so, too."""
-    undo, window = tcb.recovery.undo, tcb.window
+    undo, window = recovery_of(tcb).undo, tcb.window
     if nothing_lost:
         tcb.sent.mark_none_lost()
     prr = tcb.recovery.prr

@@ -173,7 +173,7 @@ def send(
     if taken < len(data):
         _note_blocked(tcb)
         if not taken:
-            if tcb.send_pieces.call_goes_on:
+            if tcb.call_goes_on:
                 _push_what_waits(ctx, tcb)
             return 0
         more = ends_record = False

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from tapstack.base.sharing import about, shared
 from tapstack.base.units import MILLISECOND, SECOND
+from tapstack.tcp.config import TcpConfig
 from tapstack.tcp.rack import NOTHING_HEARD
+from tapstack.tcp.recovery_state import Phase, Recovery, Untroubled, untroubled
 from tapstack.tcp.retransmission_queue import RetransmissionQueue
+from tapstack.tcp.send_pieces import NO_PIECES
 from tapstack.tcp.sent_segment import SentSegment
 from tapstack.tcp.tcb import Tcb
 from tests.tcp.pair import World
@@ -53,6 +56,34 @@ def test_who_has_one_segment_in_flight_at_a_time_keeps_nothing_for_rack() -> Non
     world.run_for(SECOND)
     assert not client.sent
     assert (client.rack.xmit_ts, client.rack.rtt_of, client.rack.advanced) == (0, -1, False)
+
+
+def test_who_has_lost_nothing_has_nothing_of_its_own_to_repair_it() -> None:
+    world, (first, second) = exchanging(2)
+    assert first.recovery is second.recovery
+    assert isinstance(first.recovery, Untroubled)
+    world.fate = lambda octets, random: []
+    world.send(first, b"lost")
+    world.run(lambda: first.recovery.phase is Phase.LOSS)
+    assert isinstance(first.recovery, Recovery)
+    assert first.recovery.reordering == second.recovery.reordering
+    assert (second.recovery.phase, second.recovery.undo.marker) == (Phase.OPEN, None)
+
+
+def test_another_number_of_segments_for_reordering_is_had_in_common_too() -> None:
+    assert untroubled(3) is untroubled(3)
+    world = World(config=TcpConfig(tcp_reordering=5))
+    client, server = world.pair()
+    assert client.recovery is server.recovery is untroubled(5)
+
+
+def test_who_has_no_text_that_waits_has_no_pieces_of_its_own() -> None:
+    world = World()
+    client, server = world.pair()
+    assert client.send_pieces is server.send_pieces is NO_PIECES
+    client.window.cwnd = 0
+    world.send(client, b"waits")
+    assert (len(client.send_pieces), len(server.send_pieces), len(NO_PIECES)) == (1, 0, 0)
 
 
 def test_what_is_in_flight_is_numbered_from_one_on() -> None:
