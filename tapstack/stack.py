@@ -48,8 +48,8 @@ class Stack:
         self.epoch: Duration = 0
         """What to add to an instant to get µs since 1970, for users who are told the time."""
         self._entropy = entropy
-        self._looping: list[NetworkInterface] = []
-        # Loopbacks that have sent what was not read back yet.
+        self.looping: list[NetworkInterface] = []
+        """Loopbacks that have sent what was not read back yet."""
         self.events: list[SocketEvent] = []
         """What happened to sockets since `take_events`."""
         self.ip = Ip(
@@ -135,7 +135,7 @@ class Stack:
                 if not taken:
                     self._deliver(interface, frames[at], now)
                     taken = 1
-            if tcp.is_due or self._looping:
+            if tcp.is_due or self.looping:
                 self.flush(now)
             at += taken
 
@@ -151,21 +151,21 @@ class Stack:
         """
         if self._tcp_context.is_due:
             self.tcp.flush(now)
-        if self._looping:
+        if self.looping:
             self._loop_back(now)
 
     def _note_looped(self, loopback: NetworkInterface) -> None:
-        if loopback not in self._looping:
-            self._looping.append(loopback)
+        if loopback not in self.looping:
+            self.looping.append(loopback)
 
     def _loop_back(self, now: Instant) -> None:
-        for loopback in [*self._looping]:
+        for loopback in [*self.looping]:
             while (frame := loopback.device.read(now)) is not None:
                 self._deliver(loopback, frame, now)
                 self.tcp.flush(now)
             passed = loopback.statistics
             if passed.tx_packets == passed.rx_packets:  # else some is late there, or was lost
-                self._looping.remove(loopback)
+                self.looping.remove(loopback)
 
     def _deliver(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
         try:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from tapstack.base.contracts import CLOSED, ENDED, ERROR, READABLE, WRITABLE
 from tapstack.socket.addresses import Address, write_address
-from tapstack.socket.open_socket import Held
 
 if TYPE_CHECKING:
     from tapstack.aio.crowd import Crowd
@@ -192,8 +191,7 @@ class BaseStreamTransport(transports._FlowControlMixin):
         return TransportSocket(self._sock)  # type: ignore[arg-type]
 
     def _make_socket(self) -> Socket:
-        origin = self._origin
-        return origin.sibling(Held(origin.host, self.open, origin.type, origin.proto, -1), 0.0)
+        return self._origin.sibling(self.open, 0.0)
 
     # --- hearing ---
 

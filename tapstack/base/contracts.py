@@ -9,6 +9,7 @@ Not done here: any behaviour, but for what a device knows no better way for.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import NamedTuple, Protocol, TypeAlias
 
 from tapstack.base.address import Ipv4Address, MacAddress
@@ -315,6 +316,13 @@ class NetDevice(Protocol):
 
         Raises: OSError when the device is gone.
         """
+
+    def read_more(self, now: Instant, most: int) -> list[Frame]:
+        """Take those that have arrived behind the frame that was just read, but so many at most.
+
+        Raises: as `read`.
+        """
+        return [*islice(iter(partial(self.read, now), None), most)]
 
     def write(self, frame: Frame, now: Instant) -> None:
         """Send a frame. Never blocks, never fails: what the device cannot take is lost, as on a

@@ -11,7 +11,7 @@ import socket
 from contextlib import suppress
 
 from tapstack.base.address import MacAddress
-from tapstack.base.contracts import Frame
+from tapstack.base.contracts import Frame, NetDevice
 from tapstack.base.units import Instant
 from tapstack.device import host, netlink, vnet
 from tapstack.device.descriptor import DescriptorDevice, derive_mac
@@ -71,6 +71,8 @@ class PacketDevice(DescriptorDevice):
                 return frame
             self.frames_lost += 1
         return None
+
+    read_more = NetDevice.read_more  # one by one, as this is what `read` looks at
 
     def close(self) -> None:
         """Close our end, and remove the pair. A second call does nothing."""

@@ -14,8 +14,6 @@ import os
 import select
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from itertools import islice
 from time import monotonic_ns
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
@@ -57,6 +55,7 @@ class Driver:
 
     def __init__(self, stack: Stack, lock: StackLock, watchers: Watchers) -> None:
         self._stack = stack
+        self._tcp_context = stack.tcp.context
         self._timers = stack.timers
         self._counters = stack.counters
         self._lock = lock
@@ -121,7 +120,8 @@ class Driver:
         """End a turn: send what may be sent, wake who waits, and who drives if it is time to."""
         stack = self._stack
         try:
-            stack.flush(self.now)
+            if self._tcp_context.is_due or stack.looping:  # else there is nothing to flush
+                stack.flush(self.now)
         except Exception as error:  # as in `guard`, which every call would enter once more
             if was_raised_by_signal_handler(error):
                 raise
@@ -291,7 +291,8 @@ class Driver:
         """Do a turn at once, amid a call, if nobody else wants to; False: nothing has come."""
         if self._lock.is_wanted:
             return False
-        self.guard(self._stack.flush, self.now)  # what the call has done so far
+        if self._tcp_context.is_due or self._stack.looping:
+            self.guard(self._stack.flush, self.now)  # what the call has done so far
         comes_fast = self.finds_at_once
         found = self._find()
         if not comes_fast:
@@ -304,10 +305,11 @@ class Driver:
 
     def _find(self) -> bool:
         """Take frames that have come already, without asking first; False: there is none."""
-        self.now = monotonic()
+        self.now = monotonic_ns() // 1000
         found = False
         for fd in tuple(self._interfaces):
-            found |= self._read(fd, hurries=True, hung_up=False) > 0
+            if self._read(fd, hurries=True, hung_up=False):
+                found = True
         self.finds_at_once = found
         return found
 
@@ -338,10 +340,10 @@ class Driver:
         Tells how many runs these were: there may be more if they are a turn's.
         """
         interface, stack, counters = self._interfaces[fd], self._stack, self._counters
-        read, taken, now = interface.device.read, 0, self.now
+        device, taken, now = interface.device, 0, self.now
         try:
             while taken < _RUNS_A_TURN:
-                frame = read(now)
+                frame = device.read(now)
                 if frame is None:
                     if hung_up:
                         raise OSError(errno.ENODEV, "its descriptor hung up")
@@ -351,7 +353,7 @@ class Driver:
                 # Else to ask whether there is another costs less than to try in vain.
                 goes_on = hurries or len(frame[0][0]) > _UNIT
                 if goes_on:
-                    frames += islice(iter(partial(read, now), None), _FRAMES_A_RUN - 1)
+                    frames += device.read_more(now, _FRAMES_A_RUN - 1)
                     goes_on = len(frames) == _FRAMES_A_RUN
                 before = counters["IfOutOctets"]
                 try:
@@ -365,7 +367,7 @@ class Driver:
                     _log_defect()
                 if not (goes_on or hung_up) and (stack.events or counters["IfOutOctets"] == before):
                     break  # else what has left may be answered: a SYN-ACK always is
-                self.now = now = monotonic()
+                self.now = now = monotonic_ns() // 1000
         except OSError as gone:
             self._give_up(fd, gone)
             return 0

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from errno import EINPROGRESS
 from typing import Any, Protocol, TypeVar
 
-from tapstack.base.contracts import CLOSED, READABLE, WRITABLE
+from tapstack.base.address import Endpoint
+from tapstack.base.contracts import ACCEPTABLE, CLOSED, READABLE, WRITABLE
 from tapstack.base.units import SECOND, Instant
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 
 T = TypeVar("T")
 
 _INCOMING = READABLE | CLOSED
+_ARRIVING = ACCEPTABLE | CLOSED
 
 
 class Watchable(Protocol):
@@ -103,7 +105,8 @@ def read(
 ) -> bytes:
     """Wait for text or a message, as `repeat_read` does with `receive`, and give it alone.
 
-    Plain text, which it nearly always is, is had with fewer calls.
+    Plain text, which it nearly always is, is had with fewer calls. What has come already is asked
+    for before this.
     """
     deadline, present = None if timeout is None else now + round(timeout * SECOND), now
     if endpoint.has_nothing_to_read():
@@ -118,21 +121,17 @@ def read(
     return repeat_read(host, endpoint, _INCOMING, left, receive, (size, 0), now=present).data
 
 
-def repeat_accept(
-    host: SocketHost,
-    endpoint: SocketEndpoint,
-    events: int,
-    timeout: float | None,
-    attempt: Callable[..., T],
-    arguments: tuple[Any, ...],
-    *,
-    now: Instant,
-) -> T:
-    """Do what `repeat` does with an attempt to accept, but for one while no connection waits."""
-    queue = endpoint.accept_queue
+def accept(
+    host: SocketHost, listener: SocketEndpoint, timeout: float | None, now: Instant
+) -> tuple[SocketEndpoint, Endpoint]:
+    """Wait for a connection, as `repeat` does with `accept`, but for an attempt while none waits.
+
+    So the first attempt that is made does not block.
+    """
+    queue, attempt = listener.accept_queue, listener.accept
     if queue is not None and not queue and not (host.take_arrivals() and queue):
-        return _await(host, endpoint, events, timeout, attempt, arguments, now, was_tried=False)
-    return repeat(host, endpoint, events, timeout, attempt, arguments, now=now)
+        return _await(host, listener, _ARRIVING, timeout, attempt, (), now, was_tried=False)
+    return attempt(now=now)
 
 
 def _await(

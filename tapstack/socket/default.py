@@ -15,7 +15,7 @@ from tapstack.base.errors import os_error
 from tapstack.socket.addresses import Address
 from tapstack.socket.contract import SocketHost
 from tapstack.socket.facade import Socket
-from tapstack.socket.open_socket import Held, attach
+from tapstack.socket.open_socket import OpenSocket, attach
 from tapstack.socket.opening import UNSET, connect, listen
 
 _RUNTIME = "tapstack.runtime.default"
@@ -45,7 +45,7 @@ class socket(Socket):  # noqa: N801 - the standard library's name
         if family not in (-1, stdlib.AF_INET):
             raise os_error(EAFNOSUPPORT)
         if fileno is not None:
-            self._take_up(attach(fileno), stdlib.getdefaulttimeout())
+            self._take_up(*attach(fileno), stdlib.getdefaulttimeout())
             return
         super().__init__(
             default_host(),
@@ -54,10 +54,10 @@ class socket(Socket):  # noqa: N801 - the standard library's name
             timeout=stdlib.getdefaulttimeout(),
         )
 
-    def sibling(self, held: Held, timeout: float | None) -> socket:
+    def sibling(self, opened: OpenSocket, timeout: float | None) -> socket:
         """Make another socket of the kind that `accept` gives."""
         made = socket.__new__(socket)
-        made._take_up(held, timeout)
+        made._take_up(self._host, opened, self.type, self.proto, -1, timeout)
         return made
 
 

@@ -18,7 +18,7 @@ from operator import index
 from typing import Any, TypeVar
 
 from tapstack.base.address import Endpoint
-from tapstack.base.contracts import ACCEPTABLE, CLOSED, CONNECTED, READABLE, WRITABLE, Buffer
+from tapstack.base.contracts import CLOSED, CONNECTED, READABLE, WRITABLE, Buffer
 from tapstack.base.errors import os_error
 from tapstack.base.units import SECOND
 from tapstack.socket.addresses import Address, read_address, write_address
@@ -36,7 +36,7 @@ from tapstack.socket.flags import (
     TAKES_ALL,
 )
 from tapstack.socket.holder import SocketObject
-from tapstack.socket.open_socket import Held, OpenSocket
+from tapstack.socket.open_socket import OpenSocket
 from tapstack.socket.scattered import (
     Ancillary,
     check_ancillary,
@@ -55,7 +55,6 @@ _INT = 4
 """Octets of an option that is asked for as a number."""
 _INCOMING = READABLE | CLOSED
 _OUTGOING = WRITABLE | CLOSED
-_ARRIVING = ACCEPTABLE | CLOSED
 
 
 class Socket(SocketObject):
@@ -90,14 +89,16 @@ class Socket(SocketObject):
             queue = listener.accept_queue
             if queue is not None and not queue and not self._host.refuses:
                 raise os_error(EAGAIN)  # how an event loop's every turn ends: without a call
-        endpoint, remote = self._block(listener, self._timeout, _ARRIVING, listener.accept)
-        held = Held(self._host, OpenSocket(self._host, endpoint), self.type, self.proto, -1)
-        return self.sibling(held, stdlib.getdefaulttimeout()), write_address(remote)
+            endpoint, remote = self._call(listener.accept)
+        else:
+            endpoint, remote = self._accept(listener)
+        opened = OpenSocket(self._host, endpoint)
+        return self.sibling(opened, stdlib.getdefaulttimeout()), write_address(remote)
 
-    def sibling(self, held: Held, timeout: float | None) -> Socket:
+    def sibling(self, opened: OpenSocket, timeout: float | None) -> Socket:
         """Make another socket of the same kind: a plain one, whatever this one is."""
         made = Socket.__new__(Socket)
-        made._take_up(held, timeout)
+        made._take_up(self._host, opened, self.type, self.proto, -1, timeout)
         return made
 
     def connect(self, address: Any) -> None:

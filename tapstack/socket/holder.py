@@ -7,6 +7,7 @@ Not done here: the calls (`facade.py`), and waiting (`blocking.py`).
 
 from __future__ import annotations
 
+import os
 import socket as stdlib
 import warnings
 from collections.abc import Callable
@@ -15,12 +16,13 @@ from errno import EBADF, EDEADLK, ENETDOWN, EOPNOTSUPP
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
-from tapstack.base.contracts import ACCEPTABLE, CLOSED, READABLE, WRITABLE
+from tapstack.base.address import Endpoint
+from tapstack.base.contracts import CLOSED, READABLE, WRITABLE
 from tapstack.base.datagram_socket import Arrival, DatagramSocket
 from tapstack.base.errors import os_error
 from tapstack.base.units import Instant
 from tapstack.socket.addresses import write_address
-from tapstack.socket.blocking import block, read, repeat, repeat_accept, repeat_read
+from tapstack.socket.blocking import accept, block, read, repeat, repeat_read
 from tapstack.socket.contract import SocketEndpoint, SocketHost
 from tapstack.socket.descriptor import Readiness
 from tapstack.socket.files import open_raw, wrap_raw
@@ -30,13 +32,7 @@ T = TypeVar("T")
 S = TypeVar("S", bound="SocketObject")
 
 
-_WAYS: dict[int, Callable[..., Any]] = {
-    READABLE | CLOSED: repeat_read,
-    ACCEPTABLE | CLOSED: repeat_accept,
-}
-"""How an attempt is repeated by the events that it waits for, if not by `repeat`."""
-
-
+_INCOMING = READABLE | CLOSED
 _SHORT = 1024
 """Octets of text that fit a segment of nearly any size."""
 
@@ -74,19 +70,27 @@ class SocketObject:
         kind = type & ~(stdlib.SOCK_NONBLOCK | stdlib.SOCK_CLOEXEC)
         opened = OpenSocket(host, host.open(kind, proto))
         timeout = 0.0 if type & stdlib.SOCK_NONBLOCK else timeout
-        self._take_up(Held(host, opened, stdlib.SocketKind(kind), proto, number=-1), timeout)
+        self._take_up(host, opened, stdlib.SocketKind(kind), proto, -1, timeout)
 
-    def _take_up(self, held: Held, timeout: float | None) -> None:
-        """Become a socket that holds what is open."""
+    def _take_up(
+        self,
+        host: SocketHost,
+        opened: OpenSocket,
+        kind: stdlib.SocketKind,
+        protocol: int,
+        number: int,
+        timeout: float | None,
+    ) -> None:
+        """Become a socket that holds what is open: all but the timeout as `Held` has it."""
         self._open_files = 0  # objects of `makefile`
         self._to_close = False
         self._timeout = timeout
-        self._host = held.host
-        self._open = held.open
-        self.type = held.kind
-        self.proto = held.protocol
-        self._number: int | None = held.number  # None: it holds nothing any more
-        self._inbox: DatagramSocket | None = held.open.endpoint.inbox
+        self._host = host
+        self._open = opened
+        self.type = kind
+        self.proto = protocol
+        self._number: int | None = number  # None: it holds nothing any more
+        self._inbox: DatagramSocket | None = opened.endpoint.inbox
         # What `_take_arrived` looks into; a stream has none.
 
     @property
@@ -146,7 +150,8 @@ class SocketObject:
         try:  # a warning may be made an error
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
         finally:
-            held.close_number()
+            if held.number >= 0:
+                os.close(held.number)
             self._host.call_soon(held.open.give_back)
 
     def _attempts(self) -> SocketEndpoint:
@@ -204,7 +209,7 @@ class SocketObject:
         if timeout == 0:
             return self._call(attempt, *arguments)
         try:  # what `blocking.block` does, a call less deep, and with a way of its own to read
-            host, way = self._host, _WAYS.get(events, repeat)
+            host, way = self._host, repeat_read if events == _INCOMING else repeat
             done: T = host.call(way, host, endpoint, events, timeout, attempt, arguments)
             return done
         finally:
@@ -221,7 +226,25 @@ class SocketObject:
                 opened.readiness.refresh()
 
     def _read_within(self, size: int, now: Instant) -> bytes:
-        return read(self._host, self._open.endpoint, size, self._timeout, now)
+        endpoint = self._open.endpoint
+        text = endpoint.take_text(size, now)
+        if text is not None:  # it was there, and so nothing that waits is needed
+            return text
+        return read(self._host, endpoint, size, self._timeout, now)
+
+    def _accept(self, listener: SocketEndpoint) -> tuple[SocketEndpoint, Endpoint]:
+        """Wait for a connection: as `_block`, and with the way of its own of `accept`."""
+        opened = self._open
+        try:
+            return self._host.enter(self._accept_within, listener)
+        finally:
+            if opened.readiness is not None:
+                opened.readiness.refresh()
+
+    def _accept_within(
+        self, listener: SocketEndpoint, now: Instant
+    ) -> tuple[SocketEndpoint, Endpoint]:
+        return accept(self._host, listener, self._timeout, now)
 
     def _sends_at_once(self, text: bytes) -> bool:
         """Send a short text if that takes neither waiting nor telling; False: nothing was done."""
@@ -272,23 +295,24 @@ class SocketObject:
             self._really_close()
 
     def _really_close(self) -> None:
-        if self._number is None:
+        number, opened = self._number, self._open
+        if number is None:
             return
-        held = self._holds()
         self._number = self._inbox = None
-        held.close_number()
+        if number >= 0:
+            os.close(number)
         try:
-            seconds = self._host.call(held.open.give_back)
+            seconds = self._host.enter(OpenSocket.give_back, opened)
         except OSError as error:
             if error.errno == EDEADLK:
-                self._host.call_soon(held.open.give_back)  # when the call is over that has our lock
+                self._host.call_soon(opened.give_back)  # when the call is over that has our lock
             elif error.errno == ENETDOWN:
-                self._open.stop_showing()  # the stack is down, and has closed everything else
+                opened.stop_showing()  # the stack is down, and has closed everything else
             else:
                 raise
             return
         if seconds:
-            self._wait_for_arrival(held.open.endpoint, seconds)
+            self._wait_for_arrival(opened.endpoint, seconds)
 
     def _wait_for_arrival(self, endpoint: SocketEndpoint, seconds: int) -> None:
         try:
@@ -315,7 +339,7 @@ class SocketObject:
     def dup(self: S) -> S:
         """Make another object of the same socket, which stays open until both are closed."""
         made = self.__class__.__new__(self.__class__)
-        made._take_up(self._holds().duplicate(), self._timeout)
+        made._take_up(*self._holds().duplicate(), self._timeout)
         return made
 
     def get_inheritable(self) -> bool:

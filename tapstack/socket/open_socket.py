@@ -58,14 +58,16 @@ class OpenSocket:
         self.holders += 1
         return self
 
-    def give_back(self, *, now: Instant) -> int:
+    def give_back(self, now: Instant) -> int:
         """Let go of it; the last one closes it, and is told how long SO_LINGER wants to wait, s."""
         self.holders -= 1
         if self.holders:
             return 0
-        self.stop_showing()
-        seconds = self.endpoint.linger()
-        self.endpoint.close(now=now)
+        endpoint = self.endpoint
+        if self.readiness is not None:
+            self.readiness.close()
+        seconds = endpoint.linger()
+        endpoint.close(now=now)
         return seconds
 
     def stop_showing(self) -> None:
@@ -82,7 +84,8 @@ class Held(NamedTuple):
     kind: SocketKind
     protocol: int
     number: int
-    """−1: the number of the readiness descriptor itself, which is made on demand."""
+    """−1: the number of the readiness descriptor itself, which is made on demand. Any other is for
+    whoever holds it to close."""
 
     def fileno(self) -> int:
         """Give the descriptor's number. Raises: OSError."""
@@ -93,11 +96,6 @@ class Held(NamedTuple):
         number = os.dup(self.open.descriptor() if self.number < 0 else self.number)
         self.host.call(self.open.share)
         return self._replace(number=number)
-
-    def close_number(self) -> None:
-        """Give back the number, if it is this holder's own."""
-        if self.number >= 0:
-            os.close(self.number)
 
 
 _detached: dict[int, Held] = {}

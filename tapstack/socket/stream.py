@@ -44,6 +44,7 @@ from tapstack.tcp.tcb import Tcb
 _CONNECTING = frozenset({State.SYN_SENT, State.SYN_RECEIVED})
 _IN_DOUBT = frozenset({State.SYN_RECEIVED, State.CLOSED})
 """States of a connection that its user has begun and of which he knows nothing yet."""
+_GONE = CLOSED | READABLE | WRITABLE
 _WITHOUT_PEER = frozenset({State.SYN_SENT, State.TIME_WAIT, State.CLOSED})
 
 
@@ -322,9 +323,10 @@ class StreamEndpoint(StreamState):
         if self._closed:
             return
         self._closed = True
-        self._stack.report(self._tcb or self._listener or self, CLOSED | READABLE | WRITABLE)
-        if self._tcb:
-            self._tcp.close(self._tcb, now)
+        tcb = self._tcb
+        self._stack.report(tcb or self._listener or self, _GONE)
+        if tcb:
+            self._tcp.close(tcb, now)
         elif self._listener:
             self.accept_queue = None
             self._tcp.close(self._listener, now)

@@ -517,6 +517,7 @@ def test_a_signal_handler_that_raises_amid_a_turn(
             if when == "reading":
                 interrupted()
             monkeypatch.setattr(Stack, "flush", interrupted)
+            self._stack.tcp.context.is_due = True
         return take_text(self, size, now)
 
     if when == "called":

@@ -83,6 +83,30 @@ def test_frames_are_read_one_by_one(ends: Pair) -> None:
     assert device.read(0) is None
 
 
+def test_more_frames_are_read_as_they_are_one_by_one_but_no_more_than_asked_for(
+    ends: Pair,
+) -> None:
+    device, theirs = ends
+    texts = [b"first", b"2nd" * 1000, b"3rd"]
+    for text in texts:
+        theirs.send(header(device) + text)
+    assert device.read_more(0, 2) == [Frame((text,)) for text in texts[:2]]
+    assert device.read_more(0, 2) == [Frame((texts[2],))]
+    assert device.read_more(0, 2) == []
+
+
+def test_more_units_are_read_with_what_is_left_to_do() -> None:
+    device, theirs = pair(offload=True)
+    units = [tcp_unit(bytes([number]) * 3000, 1448) for number in range(2)]
+    for unit in units:
+        theirs.send(vnet.build(unit) + joined(unit))
+    received = device.read_more(0, 16)
+    assert [joined(each) for each in received] == [joined(unit) for unit in units]
+    assert [each.offload for each in received] == [Offload(34, 16, 1448)] * 2
+    device.close()
+    theirs.close()
+
+
 def test_the_longest_unit_is_read_whole() -> None:
     device, theirs = pair(offload=True)
     unit = tcp_unit(b"x" * (65_535 - 40), 1448)
@@ -134,6 +158,8 @@ def test_reading_says_that_the_other_end_of_a_pair_was_closed(ends: Pair) -> Non
     theirs.close()
     with pytest.raises(OSError, match="the device pair0 is gone"):
         device.read(0)
+    with pytest.raises(OSError, match="the device pair0 is gone"):
+        device.read_more(0, 1)
 
 
 @given(st.text(min_size=1, max_size=15))

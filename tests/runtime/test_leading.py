@@ -413,10 +413,13 @@ def test_a_flush_that_is_interrupted_leaves_who_stands_by_awake(
             raise KeyboardInterrupt
         flush(now)
 
+    def leave_something_to_flush(*, now: Instant) -> None:
+        hosts.here.stack.tcp.context.is_due = True
+
     with monkeypatch.context() as patched:
         patched.setattr(hosts.here.stack, "flush", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            hosts.here.call(lambda now: None)
+            hosts.here.call(leave_something_to_flush)
     assert not hosts.here._driver.has_watch_off  # else he would sleep until something is due
     there.sendto(b"x", here.getsockname())
     until(lambda: standing_by in reading.readers)
