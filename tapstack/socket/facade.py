@@ -91,7 +91,7 @@ class Socket(SocketObject):
                 raise os_error(EAGAIN)  # how an event loop's every turn ends: without a call
             endpoint, remote = self._call(listener.accept)
         else:
-            endpoint, remote = self._accept(listener)
+            endpoint, remote = self._enter(self._accept_within, listener)
         opened = OpenSocket(self._host, endpoint)
         return self.sibling(opened, stdlib.getdefaulttimeout()), write_address(remote)
 
@@ -133,7 +133,7 @@ class Socket(SocketObject):
                     return arrival.data[:bufsize]
             elif self._number is not None:
                 if self._timeout != 0:
-                    return self._read(bufsize)
+                    return self._enter(self._read_within, bufsize)
                 text = self._host.enter(self._short_way().take_text, bufsize)
                 if text is not None:
                     return text

@@ -28,6 +28,7 @@ from tapstack.socket.descriptor import Readiness
 from tapstack.socket.files import open_raw, wrap_raw
 from tapstack.socket.open_socket import Held, OpenSocket, detach
 
+A = TypeVar("A")
 T = TypeVar("T")
 S = TypeVar("S", bound="SocketObject")
 
@@ -216,11 +217,11 @@ class SocketObject:
             if (readiness := self._open.readiness) is not None:
                 readiness.refresh()
 
-    def _read(self, size: int) -> bytes:
-        """Wait for text or a message: as `_block`, and with the way of its own of `recv`."""
+    def _enter(self, way: Callable[[A, Instant], T], argument: A) -> T:
+        """Go a call's own way, which may wait, and show what that changed, as `_block` does."""
         opened = self._open
         try:
-            return self._host.enter(self._read_within, size)
+            return self._host.enter(way, argument)
         finally:
             if opened.readiness is not None:
                 opened.readiness.refresh()
@@ -231,15 +232,6 @@ class SocketObject:
         if text is not None:  # it was there, and so nothing that waits is needed
             return text
         return read(self._host, endpoint, size, self._timeout, now)
-
-    def _accept(self, listener: SocketEndpoint) -> tuple[SocketEndpoint, Endpoint]:
-        """Wait for a connection: as `_block`, and with the way of its own of `accept`."""
-        opened = self._open
-        try:
-            return self._host.enter(self._accept_within, listener)
-        finally:
-            if opened.readiness is not None:
-                opened.readiness.refresh()
 
     def _accept_within(
         self, listener: SocketEndpoint, now: Instant
@@ -291,13 +283,10 @@ class SocketObject:
     def close(self) -> None:
         """Close, once no file of `makefile` needs the socket; SO_LINGER makes this wait."""
         self._to_close = True
-        if self._open_files <= 0:
-            self._really_close()
-
-    def _really_close(self) -> None:
-        number, opened = self._number, self._open
-        if number is None:
+        number = self._number
+        if number is None or self._open_files > 0:
             return
+        opened = self._open
         self._number = self._inbox = None
         if number >= 0:
             os.close(number)

@@ -84,19 +84,20 @@ class Watchers:
         """Wake who watches for what has happened; who hears of some may report others."""
         while happened := stack.events:
             stack.events = []
-            first, more, kept = self._first, self._more, self.kept
+            first, kept = self._first, self.kept
             if kept is not None:
                 for endpoint, events in happened:
                     if endpoint is kept.endpoint and events & kept.events:
                         kept.wake(events)
-            if first:
+            if not first:
+                continue  # and so there are none behind them
+            for endpoint, events in happened:
+                watcher = first.get(endpoint)
+                if watcher is not None and watcher.events & events:
+                    watcher.wake(events)
+            if self._more:
                 for endpoint, events in happened:
-                    watcher = first.get(endpoint)
-                    if watcher is not None and watcher.events & events:
-                        watcher.wake(events)
-            if more:
-                for endpoint, events in happened:
-                    for watcher in more.get(endpoint, ()):
+                    for watcher in self._more.get(endpoint, ()):
                         if watcher.events & events:
                             watcher.wake(events)
 
