@@ -40,7 +40,7 @@ def hold_back(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     tcb.compressed_acks += 1
     if tcb.compression_timer.deadline is None:
         timer, deadline = tcb.compression_timer, now + _delay(config, tcb)
-        tcb.compression_timer = ctx.timers.arm(timer, deadline, (ctx, tcb), on_timeout)
+        tcb.compression_timer = ctx.arm(tcb, timer, deadline, on_timeout)
     return True
 
 

@@ -39,6 +39,10 @@ _MAY_BE_SHORT = PSH | FIN | URG
 class AckPolicy:
     """What one connection knows of the peer's sending and of its own."""
 
+    rcv_mss: int = MIN_RCV_MSS
+    """Estimate of the size of the peer's full segments, octets."""
+    always_quick: bool = False
+    """The route wants no ACK delayed."""
     due: bool = False
     """An ACK leaves with the flush."""
     owed: bool = False
@@ -47,15 +51,11 @@ class AckPolicy:
     """And nobody has seen yet whether the ACK may wait."""
     quick: int = 0
     """ACKs still to be sent at once."""
-    always_quick: bool = False
-    """The route wants no ACK delayed."""
     ato: Duration = 0
     """The ACK timeout, µs; 0 until text arrives: like Linux, a FIN before any is answered at once.
     """
     interactive: bool = False
     """We answer what arrives with text of our own, on which the ACK can ride."""
-    rcv_mss: int = MIN_RCV_MSS
-    """Estimate of the size of the peer's full segments, octets."""
     last_text_at: Instant = 0
     """When text last arrived, or the SYN-ACK."""
     pushed: bool = False

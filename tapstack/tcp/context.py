@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tapstack.base.address import Ipv4Address
 from tapstack.base.contracts import DatagramSender, Entropy, EventSink
 from tapstack.base.counters import Counters
-from tapstack.base.timers import TimerQueue
+from tapstack.base.timers import Expiry, NeverArmed, Timer, TimerQueue
 from tapstack.base.trace import Tracer
 from tapstack.base.units import Instant
 from tapstack.tcp.config import TcpConfig
@@ -48,7 +48,8 @@ class Context:
     """Whether there is anything for the flush to do: any of these three."""
     spare_segment: SentSegment | None = None
     """An entry of a retransmission queue that was sent once and acknowledged: as good as new, for
-    the next that is sent. For `exchange.py` and `short_text.py`."""
+    the next that is sent. For `exchange.py`, `short_text.py` and, of a FIN, `expected_end.py` and
+    `lone_fin.py`."""
     orphans: int = 0
     """Connections whose user has closed them, but for those that have ended or are in TIME-WAIT."""
     report: Callable[[Tcb, int], None] = field(init=False)
@@ -65,6 +66,16 @@ class Context:
         """
         iss, offset = self.keyed_hash.first_numbers(pair, now)
         return iss, offset if self.config.tcp_timestamps == 1 else 0
+
+    def arm(
+        self, tcb: Tcb, timer: Timer | NeverArmed, deadline: Instant, on_expiry: Expiry
+    ) -> Timer:
+        """Set a timer that most connections never need, and give it: it is made for its first one.
+
+        It calls `on_expiry((self, tcb), now)`.
+        """
+        tcb.more_to_end = True
+        return self.timers.arm(timer, deadline, (self, tcb), on_expiry)
 
     def mark_dirty(self, tcb: Tcb) -> None:
         """Ask the flush to look at a connection."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tapstack.base.contracts import CLOSED, ENDED, READABLE, WRITABLE
-from tapstack.base.timers import NEVER_ARMED
 from tapstack.tcp.acknowledgment import set_send_window
 from tapstack.tcp.seq import HALF, MASK
 from tapstack.tcp.state import State
@@ -97,15 +96,13 @@ def take_last_ack(ctx: Context, tcb: Tcb, ack: int) -> bool:
         or tcb.send_buffer.octets
         or not sent  # the FIN has not left yet; else there is nothing but that
         or sent[0].transmissions != 1
-        or tcb.fast_open is not None
-        or tcb.persist_timer is not NEVER_ARMED
-        or tcb.keepalive_timer is not NEVER_ARMED
-        or tcb.wait_timer is not NEVER_ARMED
-        or tcb.compression_timer is not NEVER_ARMED
+        or tcb.more_to_end
     ):
         return False
     ctx.counters["TcpExtTCPDelivered"] += 1
-    sent.clear()
+    segment = sent.pop()
+    if segment.watched:  # or it was deemed lost once
+        ctx.spare_segment = segment
     queue.packets_out = 0
     timer, other = tcb.retransmission_timer, tcb.delayed_ack_timer
     timer.deadline = timer.owner = other.deadline = other.owner = None  # `retire`, in place

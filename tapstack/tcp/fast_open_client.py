@@ -71,6 +71,7 @@ def begin(ctx: Context, tcb: Tcb, now: Instant, *, with_text: bool) -> bool:
     if not with_text and not tcb.options.fastopen_connect:
         return False
     attempt = tcb.fast_open = FastOpenAttempt()
+    tcb.more_to_end = True
     tcb.peer_mss = tcb.advertised_mss  # as Linux, where nothing is known
     if with_text or _may_carry_text(ctx, tcb, attempt, now):
         return True

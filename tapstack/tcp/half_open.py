@@ -307,7 +307,8 @@ def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
         acked = _acknowledged(tcb, request)
         begin_transfer(ctx, tcb, seg, acked, request.transmissions, now)
         # Answers while half open do not count: in Linux that was the request's limit.
-        tcb.last_invalid_reply_at = None
+        if tcb.last_invalid_reply_at is not None:
+            tcb.last_invalid_reply_at = None
     ctx.report(tcb, CONNECTED | WRITABLE)
     if tcb.fin_queued and tcb.state is State.ESTABLISHED:
         become(ctx, tcb, State.FIN_WAIT_1)  # shut down before this was possible

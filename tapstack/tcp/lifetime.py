@@ -76,7 +76,7 @@ def enter_time_wait(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def arm_wait(ctx: Context, tcb: Tcb, deadline: Instant) -> None:
     """Have a connection forgotten then, which waits for 2·MSL or for the peer's FIN."""
-    tcb.wait_timer = ctx.timers.arm(tcb.wait_timer, deadline, (ctx, tcb), on_wait_timeout)
+    tcb.wait_timer = ctx.arm(tcb, tcb.wait_timer, deadline, on_wait_timeout)
 
 
 def on_wait_timeout(owner: tuple[Context, Tcb], now: Instant) -> None:  # noqa: ARG001 - every expiry's form

@@ -120,7 +120,14 @@ def _note_sent(ctx: Context, tcb: Tcb, window: int, now: Instant) -> None:
     tcb.snd_nxt = end = (seq + 1) & MASK
     tcb.first_sent_at = tcb.delivered_at = now
     departure = make_departure((statistics.delivered, now, now, tcb.app_limited_until != 0))
-    tcb.sent.append_burst(SentSegment(seq, end, FIN, tcb.effective_mss, now, 1, departure))
+    segment, mss = ctx.spare_segment, tcb.effective_mss
+    if segment is None:
+        segment = SentSegment(seq, end, FIN, mss, now, 1, departure)
+    else:
+        ctx.spare_segment = None
+        segment.seq, segment.end, segment.flags, segment.packets = seq, end, FIN, 1
+        segment.segment_size, segment.sent_at, segment.departure = mss, now, departure
+    tcb.sent.append_burst(segment)
     tcb.rcv_wnd, tcb.transmitted_at = window, now
     tcb.rcv_wup = tcb.last_ack_sent = tcb.rcv_nxt
     tcb.acks.on_ack_sent()

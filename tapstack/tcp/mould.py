@@ -100,7 +100,7 @@ class Mould:
         """Make a TCB in SYN-RECEIVED that has all of this; nothing knows it yet, nor has it an ISS.
 
         Its fields are given by their order, up to the last that is no default: it takes half the
-        time of setting them afterwards.
+        time of setting them afterwards. So it is with its parts': names take as long as the rest.
         """
         window = CongestionWindow(self.cwnd)
         retransmission = Timer(self.retransmission, None)
@@ -116,8 +116,8 @@ class Mould:
             RetransmissionQueue(),
             NOTHING_HEARD,
             ReceiveQueue(),
-            AckPolicy(rcv_mss=self.rcv_mss, always_quick=self.always_quick),
-            Statistics(segs_in=1),
+            AckPolicy(self.rcv_mss, self.always_quick),
+            Statistics(1),  # the SYN
             retransmission,
             delayed_ack,
             State.SYN_RECEIVED,

@@ -28,7 +28,7 @@ def is_held(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     """Tell whether the next unit has to wait; then the flush is asked for when it may leave."""
     if tcb.paced_until <= now:
         return False
-    tcb.pacing_timer = ctx.timers.arm(tcb.pacing_timer, tcb.paced_until, (ctx, tcb), _on_timeout)
+    tcb.pacing_timer = ctx.arm(tcb, tcb.pacing_timer, tcb.paced_until, _on_timeout)
     return True
 
 

@@ -11,6 +11,7 @@ Not done here: the window (`receive_window.py`), and what happens when memory is
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -82,6 +83,7 @@ class _Held(NamedTuple):
     charge: int
 
 
+@dataclass(slots=True, eq=False)
 class ReceiveMemory:
     """The memory of the text that waits for the user, in order: that part of a `ReceiveQueue`.
 
@@ -89,18 +91,15 @@ class ReceiveMemory:
     `exchange.py` writes it, too.
     """
 
-    __slots__ = ("_earlier", "charge", "last", "right", "room")
-
-    def __init__(self) -> None:
-        self._earlier: list[_Held] | None = None
-        self.charge = 0
-        """Octets, all told; 0: there is no text."""
-        self.last = 0
-        """Of those: the last segment's."""
-        self.room = 0
-        """Octets of text that would still fit in with that."""
-        self.right = 0
-        """Where its text ends."""
+    charge: int = 0
+    """Octets, all told; 0: there is no text."""
+    last: int = 0
+    """Of those: the last segment's."""
+    room: int = 0
+    """Octets of text that would still fit in with that."""
+    right: int = 0
+    """Where its text ends."""
+    _earlier: list[_Held] | None = None
 
     def account(self, right: int, length: int, memory: Memory, *, alone: bool = False) -> None:
         """Charge for `length` octets of text that end at `right`.

@@ -7,6 +7,8 @@ Not done here: what its memory costs (`receive_memory.py`), what waits beyond a 
 (`reassembly.py`), and the window (`receive_window.py`).
 """
 
+from dataclasses import dataclass
+
 from tapstack.base.contracts import Buffer
 from tapstack.tcp.receive_memory import ReceiveMemory
 
@@ -16,24 +18,21 @@ _LARGE = 4096
 """Octets from which on the rest of a frame, its headers, is not worth a copy to be rid of."""
 
 
+@dataclass(slots=True, eq=False)
 class ReceiveQueue(ReceiveMemory):
     """A queue of octets, whose pieces are joined as the user takes them.
 
     What is counted as their memory is of the same object: each text asks for both.
     """
 
-    __slots__ = ("octets", "pieces", "taken")
-
-    def __init__(self) -> None:
-        super().__init__()
-        # No deque: an empty one takes 760 octets, of every connection that is idle. Nor is there a
-        # list while there is no text.
-        self.pieces: list[Buffer] | None = None
-        """Written by `exchange.py`, too, as are the octets."""
-        self.octets = 0
-        """How many wait."""
-        self.taken = 0
-        """Octets of the first piece that the user has already."""
+    # No deque: an empty one takes 760 octets, of every connection that is idle. Nor is there a list
+    # while there is no text.
+    pieces: list[Buffer] | None = None
+    """Written by `exchange.py`, too, as are the octets."""
+    octets: int = 0
+    """How many wait."""
+    taken: int = 0
+    """Octets of the first piece that the user has already."""
 
     def __len__(self) -> int:
         return self.octets

@@ -118,35 +118,38 @@ class Recovery:
         return self.phase is not Phase.LOSS or self.undo.marker is not None
 
 
+@dataclass(slots=True, frozen=True)
 class NothingToUndo:
-    """What stands for `UndoState` in that."""
+    """What `Untroubled` has in the place of `UndoState`."""
 
-    __slots__ = ()
+    marker: None = None
+    unreported: None = None
+    prior_ssthresh: int = 0
+    retransmit_stamp: None = None
 
-    marker: ClassVar[None] = None
-    unreported: ClassVar[None] = None
-    prior_ssthresh: ClassVar[int] = 0
-    retransmit_stamp: ClassVar[None] = None
+
+_NOTHING_TO_UNDO = NothingToUndo()
 
 
 @dataclass(slots=True, frozen=True)
 class Untroubled:
-    """What stands for `Recovery` until anything is out of the ordinary: of thousands, most never
-    come to that.
+    """What stands for `Recovery` until anything is out of the ordinary: most never come to that.
+
+    It has fields, as `Recovery` has, rather than a class's own values: they are found sooner.
     """
 
     reordering: int
+    phase: Phase = Phase.OPEN
+    high_seq: int = 0
+    prr: None = None
+    undo: NothingToUndo = _NOTHING_TO_UNDO
+    frto: bool = False
+    new_text_first: bool = False
+    repairs_held: bool = False
+    tlp_end_seq: None = None
+    tlp_is_retransmission: bool = False
+    tail_probe_due: bool = False
 
-    phase: ClassVar[Phase] = Phase.OPEN
-    high_seq: ClassVar[int] = 0
-    prr: ClassVar[None] = None
-    undo: ClassVar[NothingToUndo] = NothingToUndo()
-    frto: ClassVar[bool] = False
-    new_text_first: ClassVar[bool] = False
-    repairs_held: ClassVar[bool] = False
-    tlp_end_seq: ClassVar[None] = None
-    tlp_is_retransmission: ClassVar[bool] = False
-    tail_probe_due: ClassVar[bool] = False
     is_repairing: ClassVar[bool] = False
     takes_reordering: ClassVar[bool] = True
 

@@ -24,7 +24,6 @@ _MOST_ENTRIES = 8192
 """Entries that SACK blocks may split the queue into: more than the segments of any honest flight,
 whose size the send buffer bounds (tcp_wmem)."""
 
-
 NOTHING = cast("list[SentSegment]", ())
 """What stands for a list while nothing is in flight: of thousands, most connections need none."""
 
@@ -88,7 +87,10 @@ class RetransmissionQueue:
         """Add what was just sent for the first time, by itself."""
         if self.segments:
             self.begin_burst()
-        self.append(segment)
+            self.append(segment)
+        else:  # as mostly: `append`, in place
+            self.segments, self.packets_out = [segment], segment.packets
+            self._transmissions = segment.number = 1
 
     def append_bursts(self, segments: Sequence[SentSegment]) -> None:
         """Add what was just sent for the first time, each a burst by itself."""

@@ -136,8 +136,10 @@ def report_room(ctx: Context, tcb: Tcb, units: int, now: Instant) -> None:
     That is a segment that came, or so many `units` of new text that left just now: Linux looks
     behind each of them, so that behind the first of several the congestion window is not full.
     """
+    if not tcb.send_blocked:
+        return
     has_heard = tcb.statistics.segs_in != tcb.blocked_at
-    if not tcb.send_blocked or not (units or has_heard):
+    if not (units or has_heard):
         return
     if units > 1 or _may_hold_back(tcb, has_heard=has_heard):
         grow(ctx, tcb)

@@ -173,7 +173,7 @@ class Exchange:
     # --- timeouts ---
     timer_purpose: Purpose = Purpose.RETRANSMISSION
     """What the retransmission timer runs for, while it does."""
-    last_received_at: Instant = 0
+    last_received_at: Instant = field(init=False)
     """When a segment last came in, for keep-alive."""
 
     # --- receiving ---
@@ -203,10 +203,11 @@ class Exchange:
 class Tcb(Exchange, Exceptions):
     """One connection: its exchange of text, and what begins, disturbs and ends that.
 
-    What most never come to stands in `tcb_exceptions.py`.
+    What most never come to stands in `tcb_exceptions.py`. What has no default is set by who makes
+    one, right after (`tcb_factory.py`, `mould.py`): it need not be set twice.
     """
 
-    # --- parts, set by `tcb_factory.make_tcb` right after ---
+    # --- parts ---
     recovery: Recovery | Untroubled = field(init=False)
     """Who writes to it has its own made (`recovery_of`)."""
     binding: PortBinding = field(init=False)
@@ -214,7 +215,7 @@ class Tcb(Exchange, Exceptions):
     send_pieces: SendPieces = NO_PIECES
 
     # --- send sequence variables ---
-    iss: int = 0
+    iss: int = field(init=False)
     """ISS: initial send sequence number."""
     max_snd_wnd: int = 0
     """The largest SND.WND there was: SWS avoidance (RFC 9293 §3.8.6.2.1) and RFC 5961 §5.2."""
@@ -224,7 +225,7 @@ class Tcb(Exchange, Exceptions):
     """IRS: initial receive sequence number."""
 
     # --- what the handshake agreed on ---
-    advertised_mss: int = 536
+    advertised_mss: int = field(init=False)
     """What our SYN names: the interface's MTU less the fixed headers."""
     peer_mss: int = 536
     """SendMSS: what the peer's SYN named, or the default."""
@@ -241,10 +242,8 @@ class Tcb(Exchange, Exceptions):
     fin_sent: bool = False
     """Our FIN has left, and is in flight or acknowledged. Written by `output.py`, and by
     `lone_fin.py`."""
-    send_space: int = 0
+    send_space: int = field(init=False)
     """Octets that the send buffer takes (SO_SNDBUF). Written by `send_space.py`."""
-    blocked_at: int = 0
-    """Segments that had come when the user last found it full: room is looked for with another."""
     pushes_once: bool = False
     """What waits is to leave, though it be small, when new text is looked at next."""
     probe_due: bool = False
@@ -264,8 +263,6 @@ class Tcb(Exchange, Exceptions):
     """Timeouts in a row of what is at SND.UNA."""
     probes_out: int = 0
     """Window or keep-alive probes since the peer last answered."""
-    last_invalid_reply_at: Instant | None = None
-    """When an invalid segment was last answered: the limit of RFC 5961 §7, per connection."""
 
     # --- receiving ---
     reassembly: ReassemblyQueue | None = None
@@ -287,6 +284,9 @@ class Tcb(Exchange, Exceptions):
     """And the flush has no reason to look at new text. Written by `context.py` and `output.py`."""
     orphaned: bool = False
     """The user has closed it, and will not hear of it again."""
+    more_to_end: bool = False
+    """There is more to let go of at its end than most have: a timer that was made when it was first
+    armed, or our use of Fast Open. Written by `Context.arm` and `fast_open_client.py`."""
     soft_error: int = 0
     """errno of an ICMP error that is reported only if a timeout follows (RFC 1122 §4.2.3.9)."""
     text_followers: tuple[TextFollower, ...] = ()
@@ -295,10 +295,6 @@ class Tcb(Exchange, Exceptions):
     """Our SYN-ACK, while a listener's connection waits for its acknowledgment."""
     listener: Listener | None = None
     """The listener whose SYN queue or accept queue holds it; None for others."""
-    left_unsent: int = 0
-    """Octets that had never been sent when the connection ended."""
-    writer_waits: bool = False
-    """Its user waits with text for the end of the handshake."""
 
     @property
     def local(self) -> Endpoint:

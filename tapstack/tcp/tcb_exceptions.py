@@ -30,6 +30,8 @@ class Exceptions:
     call_goes_on: bool = False
     """What is queued is the rest of one call, whose user waited for room. Written by
     `socket/special_sends.py`."""
+    blocked_at: int = 0
+    """Segments that had come when the user last found it full: room is looked for with another."""
     cwr_due: bool = False
     """The window was reduced: the next new text says so with CWR (RFC 3168 §6.1.2)."""
 
@@ -54,6 +56,8 @@ class Exceptions:
     """When it came to TIME-WAIT."""
 
     # --- receiving ---
+    last_invalid_reply_at: Instant | None = None
+    """When an invalid segment was last answered: the limit of RFC 5961 §7, per connection."""
     acks_told: int = 0
     """An RCV.NXT whose ACKs were sent at once, as text beyond a gap came. Written by
     `ack_compression.py`."""
@@ -81,3 +85,7 @@ class Exceptions:
     """Its user had it before the handshake was done, as the SYN's cookie was ours (RFC 7413)."""
     saved_syn: bytes = b""
     """The IP and TCP headers of the peer's SYN, for a user who asked for them (TCP_SAVE_SYN)."""
+    left_unsent: int = 0
+    """Octets that had never been sent when the connection ended."""
+    writer_waits: bool = False
+    """Its user waits with text for the end of the handshake."""

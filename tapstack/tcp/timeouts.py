@@ -247,7 +247,7 @@ def _arm_persist(ctx: Context, tcb: Tcb, wait: Duration, now: Instant) -> None:
         deadline = min(deadline, max(end, now + 1))
     tcb.undisturbed = False
     timer = tcb.persist_timer
-    tcb.persist_timer = ctx.timers.arm(timer, deadline, (ctx, tcb), on_persist_timeout)
+    tcb.persist_timer = ctx.arm(tcb, timer, deadline, on_persist_timeout)
 
 
 def stop_probing(tcb: Tcb) -> None:
@@ -350,7 +350,7 @@ def arm_keepalive(ctx: Context, tcb: Tcb, now: Instant) -> None:
 
 def _arm_keepalive(ctx: Context, tcb: Tcb, deadline: Instant) -> None:
     timer = tcb.keepalive_timer
-    tcb.keepalive_timer = ctx.timers.arm(timer, deadline, (ctx, tcb), on_keepalive_timeout)
+    tcb.keepalive_timer = ctx.arm(tcb, timer, deadline, on_keepalive_timeout)
 
 
 def rearm_keepalive(ctx: Context, tcb: Tcb, now: Instant) -> None:

@@ -44,6 +44,7 @@ from tapstack.tcp.context import Context
 from tapstack.tcp.exchange import read_exchange, take_exchange
 from tapstack.tcp.expected_syn import take_expected_syn
 from tapstack.tcp.expected_turn import take_expected_turn
+from tapstack.tcp.lifetime import timers_of
 from tapstack.tcp.listener import Listener
 from tapstack.tcp.lone_fin import close_at_once, send_lone_fin
 from tapstack.tcp.receive_memory import ReceiveMemory
@@ -131,6 +132,7 @@ class History:
         """Note how they stand if anything was sent since the last look."""
         for tcb in stack.tcp.connections:
             assert not (tcb.undisturbed and is_disturbed(tcb))
+            assert tcb.more_to_end or (len(timers_of(tcb)) == 2 and tcb.fast_open is None)
             self.undisturbed += tcb.undisturbed
         if len(self.wire) > len(self.connections):
             self.connections += [None] * (len(self.wire) - len(self.connections) - 1)

@@ -105,14 +105,14 @@ class Cubic(HyStart):
         self._curve: _Curve | None = None
         self._min_rtt: Duration = 0  # 0: not known
         self._slow_start_left = False
-        self._begin_slow_start()
+        self._round_end = None
 
     def _forget(self) -> None:
         """Begin anew: the path may be another one."""
         self._curve = None
         self._min_rtt = 0
         self._slow_start_left = False
-        self._begin_slow_start()
+        self._round_end = None
 
     # --- growth ---
 

@@ -45,13 +45,14 @@ class HyStart(CongestionControl):
 
     __slots__ = ("_last_ack_at", "_least_rtt", "_round_end", "_round_start", "_samples")
 
-    def _begin_slow_start(self) -> None:
-        """Know of no round trip: the next one begins a round."""
-        self._round_end: int | None = None  # the round is over when this number is acknowledged
-        self._round_start: Instant = 0
-        self._last_ack_at: Instant = 0  # when the train's last ACK came
-        self._least_rtt: Duration = _NONE_YET
-        self._samples = 0
+    _round_end: int | None
+    # The round is over when this number is acknowledged; None: the next round trip begins one, and
+    # the others are not to be asked for yet.
+    _round_start: Instant
+    _last_ack_at: Instant
+    # When the train's last ACK came.
+    _least_rtt: Duration
+    _samples: int
 
     def _look_for_sign(
         self,
