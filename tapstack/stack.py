@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from tapstack.arp.config import ArpConfig
 from tapstack.base.address import Network
-from tapstack.base.contracts import Entropy, Frame, NetDevice, SocketEvent, make_event
+from tapstack.base.contracts import Entropy, Frame, NetDevice, SocketEvent
 from tapstack.base.counters import Counters
 from tapstack.base.errors import MalformedPacket
 from tapstack.base.timers import TimerQueue
@@ -188,7 +188,7 @@ class Stack:
 
     def report(self, endpoint: object, events: int) -> None:
         """Note an event: for the engines."""
-        self.events.append(make_event((endpoint, events)))
+        self.events.append((endpoint, events))
 
     def take_events(self) -> list[SocketEvent]:
         """Take what happened to sockets since the last call, in order."""

@@ -317,8 +317,8 @@ class NetDevice(Protocol):
         Raises: OSError when the device is gone.
         """
 
-    def read_more(self, now: Instant, most: int) -> list[Frame]:
-        """Take those that have arrived behind the frame that was just read, but so many at most.
+    def read_run(self, now: Instant, most: int) -> list[Frame]:
+        """Take the next frames that have arrived by `now`, in order, but so many at most.
 
         Raises: as `read`.
         """
@@ -367,17 +367,13 @@ ERROR = 128
 """An error waits to be told, in a socket's queue of errors or as its pending one."""
 
 
-class SocketEvent(NamedTuple):
-    """Something that a waiting application may want to know."""
+SocketEvent: TypeAlias = tuple[object, int]
+"""Something that a waiting application may want to know: what it happened to, the engine's own
+object (a Tcb, a Listener, a UdpSocket, a RawSocket), and the sum of READABLE, WRITABLE, ACCEPTABLE,
+CONNECTED, CLOSED, URGENT, ENDED, ERROR.
 
-    endpoint: object
-    """The engine's own object: a Tcb, a Listener, a UdpSocket, a RawSocket."""
-    events: int
-    """The sum of READABLE, WRITABLE, ACCEPTABLE, CONNECTED, CLOSED, URGENT, ENDED, ERROR."""
-
-
-make_event: Callable[[tuple[object, int]], SocketEvent] = partial(tuple.__new__, SocketEvent)
-"""Make an event of both fields, as `make_frame` makes a frame."""
+Each segment makes one or two, mostly for nobody: so it is a bare pair.
+"""
 
 
 class EventSink(Protocol):

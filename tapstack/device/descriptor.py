@@ -111,8 +111,10 @@ class DescriptorDevice(NetDevice):
         header = self._header = octets[_HEADER]
         return make_frame(((whole[_BEHIND_HEADER],), vnet.parse(header)))
 
-    def read_more(self, now: Instant, most: int) -> list[Frame]:  # noqa: ARG002
+    def read_run(self, now: Instant, most: int) -> list[Frame]:  # noqa: ARG002
         """Take frames as `read` does, with as little between two of them as can be."""
+        if self._is_gone:
+            raise self._gone()
         frames, offload = [], self._offload
         try:
             for octets in islice(iter(self._take, None), most):

@@ -72,7 +72,7 @@ class PacketDevice(DescriptorDevice):
             self.frames_lost += 1
         return None
 
-    read_more = NetDevice.read_more  # one by one, as this is what `read` looks at
+    read_run = NetDevice.read_run  # one by one, as this is what `read` looks at
 
     def close(self) -> None:
         """Close our end, and remove the pair. A second call does nothing."""

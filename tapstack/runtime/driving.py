@@ -343,22 +343,20 @@ class Driver:
         device, taken, now = interface.device, 0, self.now
         try:
             while taken < _RUNS_A_TURN:
-                frame = device.read(now)
-                if frame is None:
+                frames = device.read_run(now, _FRAMES_A_RUN if hurries else 1)
+                if not frames:
                     if hung_up:
                         raise OSError(errno.ENODEV, "its descriptor hung up")
                     break
-                frames = [frame]
                 taken += 1
                 # Else to ask whether there is another costs less than to try in vain.
-                goes_on = hurries or len(frame[0][0]) > _UNIT
-                if goes_on:
-                    frames += device.read_more(now, _FRAMES_A_RUN - 1)
-                    goes_on = len(frames) == _FRAMES_A_RUN
+                if not hurries and len(frames[0][0][0]) > _UNIT:
+                    frames += device.read_run(now, _FRAMES_A_RUN - 1)
+                goes_on = len(frames) == _FRAMES_A_RUN
                 before = counters["IfOutOctets"]
                 try:
                     if len(frames) == 1:
-                        stack.receive(interface, frame, now)
+                        stack.receive(interface, frames[0], now)
                     else:
                         stack.receive_all(interface, frames, now)
                 except Exception as error:  # as in `guard`

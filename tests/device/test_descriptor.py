@@ -83,24 +83,24 @@ def test_frames_are_read_one_by_one(ends: Pair) -> None:
     assert device.read(0) is None
 
 
-def test_more_frames_are_read_as_they_are_one_by_one_but_no_more_than_asked_for(
+def test_frames_of_a_run_are_read_as_they_are_one_by_one_but_no_more_than_asked_for(
     ends: Pair,
 ) -> None:
     device, theirs = ends
     texts = [b"first", b"2nd" * 1000, b"3rd"]
     for text in texts:
         theirs.send(header(device) + text)
-    assert device.read_more(0, 2) == [Frame((text,)) for text in texts[:2]]
-    assert device.read_more(0, 2) == [Frame((texts[2],))]
-    assert device.read_more(0, 2) == []
+    assert device.read_run(0, 2) == [Frame((text,)) for text in texts[:2]]
+    assert device.read_run(0, 2) == [Frame((texts[2],))]
+    assert device.read_run(0, 2) == []
 
 
-def test_more_units_are_read_with_what_is_left_to_do() -> None:
+def test_units_of_a_run_are_read_with_what_is_left_to_do() -> None:
     device, theirs = pair(offload=True)
     units = [tcp_unit(bytes([number]) * 3000, 1448) for number in range(2)]
     for unit in units:
         theirs.send(vnet.build(unit) + joined(unit))
-    received = device.read_more(0, 16)
+    received = device.read_run(0, 16)
     assert [joined(each) for each in received] == [joined(unit) for unit in units]
     assert [each.offload for each in received] == [Offload(34, 16, 1448)] * 2
     device.close()
@@ -137,6 +137,8 @@ def test_closed_it_is_gone(ends: Pair) -> None:
         os.fstat(descriptor)
     with pytest.raises(OSError, match="the device pair0 is gone"):
         device.read(0)
+    with pytest.raises(OSError, match="the device pair0 is gone"):
+        device.read_run(0, 1)
     device.write(Frame((b"x",)), 0)
     assert device.frames_lost == 1
 
@@ -159,7 +161,7 @@ def test_reading_says_that_the_other_end_of_a_pair_was_closed(ends: Pair) -> Non
     with pytest.raises(OSError, match="the device pair0 is gone"):
         device.read(0)
     with pytest.raises(OSError, match="the device pair0 is gone"):
-        device.read_more(0, 1)
+        device.read_run(0, 1)
 
 
 @given(st.text(min_size=1, max_size=15))

@@ -113,7 +113,7 @@ class Rig:
         self.ip.add_address(self.tap, Network(US, 24))
 
     def report(self, endpoint: object, events: int) -> None:
-        self.events.append(SocketEvent(endpoint, events))
+        self.events.append((endpoint, events))
 
     def receive(
         self,

@@ -135,10 +135,7 @@ Step = Change | list[Frame]
 
 def name_of(sockets: list[UdpSocket]) -> Callable[[SocketEvent], object]:
     """Have events of different stacks compare."""
-    return lambda event: (
-        isinstance(event.endpoint, UdpSocket) and sockets.index(event.endpoint),
-        event.events,
-    )
+    return lambda event: (isinstance(event[0], UdpSocket) and sockets.index(event[0]), event[1])
 
 
 def play(steps: Sequence[Step], *, express: bool) -> list[object]:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tapstack.base.address import LOOPBACK_NETWORK, parse_ipv4, parse_network
-from tapstack.base.contracts import Frame
+from tapstack.base.contracts import Frame, NetDevice
 from tapstack.base.units import Instant
 from tapstack.device.descriptor import DescriptorDevice, derive_mac
 from tapstack.device.loopback import LoopbackDevice
@@ -38,6 +38,8 @@ class UnpluggableDevice(DescriptorDevice):
         if self.unplugged:
             raise OSError(errno.ENODEV, f"the device {self.name} is gone")
         return super().read(now)
+
+    read_run = NetDevice.read_run
 
 
 def start_host(end: socket.socket, name: str, address: str) -> Runtime:

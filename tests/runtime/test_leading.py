@@ -243,13 +243,13 @@ class Reading:
         (device,) = [
             each.device for each in runtime.stack.interfaces.values() if each.mac != MAC_ZERO
         ]
-        read = device.read
+        read = device.read_run
 
-        def note_and_read(now: Instant) -> Frame | None:
+        def note_and_read(now: Instant, most: int) -> list[Frame]:
             self.readers.add(threading.current_thread())
-            return read(now)
+            return read(now, most)
 
-        monkeypatch.setattr(device, "read", note_and_read)
+        monkeypatch.setattr(device, "read_run", note_and_read)
 
 
 def test_who_sends_much_takes_the_answers_himself(

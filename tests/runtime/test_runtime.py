@@ -229,7 +229,7 @@ class BrokenDevice(DescriptorDevice):
         self.waiting -= 1
         return make_frame(((memoryview(bytes(60)),), None))
 
-    read_more = NetDevice.read_more
+    read_run = NetDevice.read_run
 
     def write(self, frame: Frame, now: Instant) -> None:
         """Lose it."""

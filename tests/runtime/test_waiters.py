@@ -30,9 +30,9 @@ def test_an_event_wakes_who_waits_for_it() -> None:
     reader = added(waiters, here, READABLE | CLOSED)
     writer = added(waiters, here, WRITABLE)
     other = added(waiters, there, READABLE)
-    tell(waiters, [SocketEvent(here, READABLE)])
+    tell(waiters, [(here, READABLE)])
     assert [woken(each) for each in (reader, writer, other)] == [True, False, False]
-    tell(waiters, [SocketEvent(here, WRITABLE), SocketEvent(there, READABLE)])
+    tell(waiters, [(here, WRITABLE), (there, READABLE)])
     assert [woken(each) for each in (reader, writer, other)] == [False, True, True]
 
 
@@ -41,7 +41,7 @@ def test_who_sleeps_is_roused_once() -> None:
     waiter = added(waiters, here, READABLE)
     waiter.rouse = lambda: roused.append(1)
     for _ in range(3):  # however often
-        tell(waiters, [SocketEvent(here, READABLE)])
+        tell(waiters, [(here, READABLE)])
     assert roused == [1]
     assert woken(waiter)
 
@@ -57,10 +57,10 @@ def test_who_has_gone_is_not_woken() -> None:
     waiters, here = Watchers(), object()
     gone, stays = added(waiters, here, READABLE), added(waiters, here, READABLE)
     waiters.remove(gone)
-    tell(waiters, [SocketEvent(here, READABLE)])
+    tell(waiters, [(here, READABLE)])
     assert [woken(gone), woken(stays)] == [False, True]
     waiters.remove(stays)
-    tell(waiters, [SocketEvent(here, READABLE)])
+    tell(waiters, [(here, READABLE)])
     assert not woken(stays)
 
 
@@ -75,9 +75,9 @@ def test_a_listener_hears_every_event() -> None:
     waiters, here, heard = Watchers(), object(), []
     listening = Listening(here, heard.append)
     waiters.add(listening)
-    tell(waiters, [SocketEvent(here, READABLE), SocketEvent(object(), READABLE)])
-    tell(waiters, [SocketEvent(here, CLOSED)])
+    tell(waiters, [(here, READABLE), (object(), READABLE)])
+    tell(waiters, [(here, CLOSED)])
     assert heard == [READABLE, CLOSED]
     waiters.remove(listening)
-    tell(waiters, [SocketEvent(here, CLOSED)])
+    tell(waiters, [(here, CLOSED)])
     assert len(heard) == 2

@@ -93,7 +93,7 @@ class Host:
     # --- the contracts that TCP asks for ---
 
     def report(self, endpoint: object, events: int) -> None:
-        self.events.append(SocketEvent(endpoint, events))
+        self.events.append((endpoint, events))
 
     @property
     def path_changes(self) -> int:
