@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tapstack.base.units import MILLISECOND, SECOND, Duration, Instant
-from tapstack.tcp.congestion.hystart import HyStart
+from tapstack.tcp.congestion.hystart import LOW_WINDOW, HyStart
 
 if TYPE_CHECKING:
     from tapstack.base.counters import Counters
@@ -181,6 +181,9 @@ class Cubic(HyStart):
             self._min_rtt = rtt
         window = self.window
         if self._slow_start_left or not self.config.cubic_hystart or window.cwnd >= window.ssthresh:
+            return
+        if snd_una == snd_nxt and window.cwnd < LOW_WINDOW:
+            self._round_end = None  # what is sent next begins a round in any case
             return
         sign = self._look_for_sign(rtt, self._min_rtt, window.cwnd, snd_una, snd_nxt, now)
         if sign is not None:

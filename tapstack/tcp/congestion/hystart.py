@@ -12,7 +12,7 @@ from tapstack.base.units import MILLISECOND, Duration, Instant
 from tapstack.tcp.congestion.contract import CongestionControl
 from tapstack.tcp.seq import HALF
 
-_LOW_WINDOW = 16
+LOW_WINDOW = 16
 """Segments below which slow start goes on in any case (Linux's hystart_low_window)."""
 _ACK_DELTA: Duration = 2 * MILLISECOND
 """Most time between two ACKs of one train (Linux's hystart_ack_delta_us)."""
@@ -68,7 +68,7 @@ class HyStart(CongestionControl):
             self._round_end = snd_nxt
             self._round_start = self._last_ack_at = now
             self._least_rtt, self._samples = _NONE_YET, 0
-        if cwnd < _LOW_WINDOW:
+        if cwnd < LOW_WINDOW:
             return None
         if self._is_long_train(min_rtt, now):
             return Sign.TRAIN
