@@ -51,7 +51,6 @@ def take_expected_fin(
     statistics.segs_in += 1
     statistics.bytes_received += 1
     tcb.last_received_at = now
-    tcb.more_coming = False
     if seq == tcb.last_ack_sent:
         tcb.ts_recent, tcb.ts_recent_at = stamp, now
     tcb.receive_space.last_echo = echo

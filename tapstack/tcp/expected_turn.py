@@ -91,14 +91,13 @@ def _take_end_of_handshake(
     ctx.events.report(listener, ACCEPTABLE)
     tcb.state = _ESTABLISHED
     tcb.syn_ack = None
-    tcb.snd_wnd = tcb.max_snd_wnd = wnd
     tcb.snd_wl1, tcb.snd_wl2 = seq, ack
     tcb.ts_recent, tcb.ts_recent_at, tcb.last_received_at = stamp, now, now
     tcb.retransmission_timer.deadline = None
     statistics.segs_in, statistics.delivered = 2, 1  # the SYN and this ACK; ours, as Linux
-    statistics.established_at = now
+    statistics.established_at = tcb.window.full_at = now
     tcb.rtt.begin(now - sent_at, ack, now)
-    mould.settle(ctx, tcb, now)
+    mould.settle(ctx, tcb, wnd, now)
     if tcb.options.keepalive:
         arm_keepalive(ctx, tcb, now)
     return True

@@ -141,14 +141,14 @@ class Mould:
         tcb.undisturbed = True  # there was nothing yet that could disturb it
         return tcb
 
-    def settle(self, ctx: Context, tcb: Tcb, now: Instant) -> None:
-        """Settle what follows from the peer's window, as for the first one that has offered it.
+    def settle(self, ctx: Context, tcb: Tcb, wnd: int, now: Instant) -> None:
+        """Settle the peer's window, octets, and what follows from it, as for the first one with it.
 
-        That is `tcb.snd_wnd`; but for the round trip, nothing else may have changed since the
-        connection was cast.
+        But for the round trip, nothing else may have changed since the connection was cast.
         """
-        known, space = self.settled.get(tcb.snd_wnd), tcb.receive_space
+        known, space = self.settled.get(wnd), tcb.receive_space
         if known is None:
+            tcb.snd_wnd = tcb.max_snd_wnd = wnd
             self._settle_first(ctx, tcb, now)
             return
         (

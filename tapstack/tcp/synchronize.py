@@ -127,6 +127,7 @@ def begin_transfer(
 
 def start_transfer(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Begin to look after what a connection that carries text has."""
+    tcb.window.full_at = now  # as in Linux: it was not left unused before it could be used
     receive_space.on_established(ctx.config, tcb, now)
     send_space.grow(ctx, tcb)
     mtu_probing.start(ctx, tcb, now)

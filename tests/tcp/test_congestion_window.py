@@ -199,6 +199,15 @@ def test_what_arrives_keeps_a_window_that_is_little_used() -> None:
     assert (client.window.cwnd, client.window.ssthresh) == (before, 20)
 
 
+def test_a_window_was_not_left_unused_before_the_handshake_was_done() -> None:
+    world = World(delay=RTT // 2)
+    client, _ = world.pair()
+    assert world.now - client.statistics.established_at < client.rto()
+    client.window.cwnd = before = 40
+    world.send(client, b"little")
+    assert client.window.cwnd == before
+
+
 # --- which algorithm ---
 
 

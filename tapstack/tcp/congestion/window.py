@@ -32,7 +32,8 @@ class CongestionWindow:
     most_used: int = 0
     """Most segments outstanding since `full_at`."""
     full_at: Instant = 0
-    """When the window was last in full use, or was last brought down for not being so.
+    """When the window was last in full use, or was last brought down for not being so; at first,
+    when the handshake was done.
 
     In between, what arrives counts as use, too (as Linux).
     """
