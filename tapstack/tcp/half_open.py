@@ -13,13 +13,24 @@ from tapstack.base.address import Endpoint
 from tapstack.base.contracts import ACCEPTABLE, CONNECTED, WRITABLE
 from tapstack.base.errors import Drop
 from tapstack.base.units import Instant
-from tapstack.tcp import ecn, fast_open_server, receive_space, send_space, syn_ack, syn_cookies
+from tapstack.tcp import (
+    ecn,
+    fast_open_server,
+    loss_phase,
+    receive_space,
+    send_space,
+    syn_ack,
+    syn_cookies,
+)
+from tapstack.tcp.ack_news import AckNews
 from tapstack.tcp.acknowledgment import echo_of, measure_round_trip, process_acknowledgment
 from tapstack.tcp.context import Context
+from tapstack.tcp.episode import any_retransmitted
 from tapstack.tcp.lifetime import destroy
 from tapstack.tcp.listener import Listener, Verdict, judge
 from tapstack.tcp.mss import offered_mss, update_effective_mss
 from tapstack.tcp.receive_space import MAX_UNSCALED, make_receive_space, size_at_first
+from tapstack.tcp.recovery_state import Phase
 from tapstack.tcp.replies import reset_in_reply_to
 from tapstack.tcp.retransmission_timer import arm_retransmission
 from tapstack.tcp.segment import ACK, SYN, Options, Segment
@@ -28,6 +39,7 @@ from tapstack.tcp.seq import add
 from tapstack.tcp.state import State, become
 from tapstack.tcp.synchronize import (
     begin_transfer,
+    forget_first_retransmission,
     guess_segment_size,
     on_our_syn_acknowledged,
     start_transfer,
@@ -216,8 +228,11 @@ def complete_passive_open(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) ->
     if tcb.opens_early:
         ecn.take_final_ack(tcb, seg)
         establish(ctx, tcb, seg, now)
+        if tcb.recovery.phase is Phase.LOSS:
+            news = AckNews(tcb.snd_una, now, echo=echo_of(tcb, seg))
+            loss_phase.on_handshake_done(ctx, tcb, news)
         taken = process_acknowledgment(ctx, tcb, seg, now)
-        return taken and _measure_late(ctx, tcb, request, seg, now)
+        return taken and _end_early_open(ctx, tcb, request, seg, now)
     assert listener is not None
     if request.timeouts < syn_ack.patience(tcb) and seg.end == tcb.rcv_nxt:
         ctx.counters["TcpExtTCPDeferAcceptDrop"] += 1
@@ -267,13 +282,18 @@ def _refuse_for_want_of_room(ctx: Context, tcb: Tcb, seg: Segment) -> None:
         destroy(ctx, tcb)
 
 
-def _measure_late(
+def _end_early_open(
     ctx: Context, tcb: Tcb, request: syn_ack.SynAck, seg: Segment, now: Instant
 ) -> bool:
-    """Measure the round trip of a SYN-ACK, unless text that left early has told it (as Linux)."""
+    """Measure the round trip of a SYN-ACK, unless text that left early has told it (as Linux).
+
+    Its timeouts are no longer held against that text, unless that was sent again, too.
+    """
     if not tcb.rtt.srtt_8:
         measure_round_trip(tcb, echo_of(tcb, seg), _acknowledged(tcb, request), (), now)
-        update_pacing_rate(ctx.config, tcb)
+    if not any_retransmitted(tcb):
+        forget_first_retransmission(tcb)
+    update_pacing_rate(ctx.config, tcb)
     if tcb.sent.segments:
         arm_retransmission(tcb, now)
     return True
@@ -302,6 +322,8 @@ def establish(ctx: Context, tcb: Tcb, seg: Segment, now: Instant) -> None:
     guess_segment_size(tcb)
     if request is None:
         tcb.statistics.delivered += 1  # like Linux: once as a SYN and once as a SYN-ACK
+        if tcb.sack_permitted:
+            tcb.retransmits = 0  # like Linux, which takes SYNs that cross for late, not for lost
         on_our_syn_acknowledged(ctx, tcb, seg, now)
     else:
         acked = _acknowledged(tcb, request)

@@ -58,8 +58,7 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> None:
 def _deem_all_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Deem lost what was sent long enough ago; a receiver that reneged has its SACKs forgotten."""
     sent = tcb.sent
-    head = sent.segments[0]
-    reneged = head.sacked
+    reneged = bool(sent) and sent.segments[0].sacked
     if reneged:
         ctx.counters["TcpExtTCPSACKReneging"] += 1
         sent.forget_sacks()
@@ -68,8 +67,19 @@ def _deem_all_lost(ctx: Context, tcb: Tcb, now: Instant) -> None:
     for segment in sent.segments:
         if segment.sacked:
             continue
-        if reneged or segment is head or rack.time_left(tcb, segment, 0, now) <= 0:
+        if reneged or segment is sent.segments[0] or rack.time_left(tcb, segment, 0, now) <= 0:
             rack.mark_lost(ctx, tcb, segment)
+
+
+def on_handshake_done(ctx: Context, tcb: Tcb, news: AckNews) -> None:
+    """Take the ACK of a SYN-ACK that timed out with text behind it (RFC 7413 §4.2.2), as Linux.
+
+    With nothing in flight the phase ends, and an echo of what was sent before is as good as text.
+    """
+    if not tcb.sent:
+        try_undo_recovery(ctx, tcb, news)
+    elif undo.may_undo(tcb, news):
+        _undo_timeout(ctx, tcb, by_frto=False)
 
 
 def go_on_after_timeout(ctx: Context, tcb: Tcb, news: AckNews) -> None:

@@ -60,8 +60,8 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
         repair(ctx, tcb, now)
         acknowledge(ctx, tcb, now)
         return
-    if tcb.syn_due and tcb.syn_ack is not None and tcb.syn_ack.pending is None:
-        send_syn_ack(ctx, tcb, now)  # before it is acknowledged, nothing else is
+    if tcb.syn_due and tcb.syn_ack is not None:
+        send_syn_ack(ctx, tcb, now)  # nothing else is sent for the same reason
         return
     if not (tcb.send_buffer.octets or tcb.sent.segments) and _only_receives(tcb):
         tcb.statistics.note_limit(Limit.IDLE, now)
@@ -75,7 +75,7 @@ def send_what_may_be_sent(ctx: Context, tcb: Tcb, now: Instant) -> None:
     if (send_lone_fin if tcb.fin_queued else send_lone_unit)(ctx, tcb, now):
         return
     if tcb.syn_due:
-        (_send_syn if tcb.syn_ack is None else send_syn_ack)(ctx, tcb, now)
+        _send_syn(ctx, tcb, now)
     repair(ctx, tcb, now)
     units = len(tcb.sent.segments)
     if tcb.state in _CAN_SEND_TEXT or tcb.opens_early:

@@ -15,7 +15,7 @@ from typing import cast
 
 from tapstack.base.units import Instant
 from tapstack.tcp.segment import FIN, PSH, SYN, SackBlock
-from tapstack.tcp.sent_segment import BURST_BITS, Acknowledged, SentSegment, packets_of
+from tapstack.tcp.sent_segment import BURST_BITS, Acknowledged, SentSegment, packets_of, unsacked
 from tapstack.tcp.seq import add, ge, gt, le, lt, sub
 
 _WITHIN_BURST = (1 << BURST_BITS) - 1
@@ -311,8 +311,7 @@ class RetransmissionQueue:
 
     def forget_sacks(self) -> None:
         """Take every selective acknowledgment back: the receiver may have reneged (RFC 2018 §8)."""
-        for segment in self.segments:
-            segment.sacked = False
+        self.segments = unsacked(self.segments)
         self.sacked_out = 0
 
     def resize(self, segment: SentSegment, size: int) -> None:

@@ -112,3 +112,28 @@ class Acknowledged(NamedTuple):
 def packets_of(text_length: int, segment_size: int) -> int:
     """Count the segments that some text makes on the wire: at least one."""
     return max(1, -(-text_length // segment_size))
+
+
+def unsacked(segments: Sequence[SentSegment]) -> list[SentSegment]:
+    """Take back that any of some entries was SACKed.
+
+    As in Linux, full segments that had arrived side by side are one unit by then.
+    """
+    kept: list[SentSegment] = []
+    for segment in segments:
+        if kept and kept[-1].sacked and segment.sacked and _are_full(kept[-1], segment):
+            kept[-1].end = segment.end
+            kept[-1].flags |= segment.flags
+            kept[-1].packets += segment.packets
+        else:
+            kept.append(segment)
+    for segment in kept:
+        segment.sacked = False
+    return kept
+
+
+def _are_full(first: SentSegment, follower: SentSegment) -> bool:
+    """Tell whether two entries consist of full segments of one size."""
+    size = first.segment_size
+    full = (each.text_length == each.packets * size for each in (first, follower))
+    return follower.segment_size == size and all(full)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tapstack.base.units import SECOND, Duration, Instant
+from tapstack.tcp import loss_phase
+from tapstack.tcp.recovery_state import recovery_of
 from tapstack.tcp.retransmission_timer import Purpose
 from tapstack.tcp.rtt import INITIAL_RTO, LONGEST_RTO
 
@@ -93,6 +95,8 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> bool:
         tcb.first_timeout_at = syn_ack.last_sent_at
         if tcb.listener is not None:
             tcb.listener.on_first_timeout(tcb)
+    if syn_ack.pending is not None:
+        _heed_early_text(ctx, tcb, now)
     syn_ack.timeouts += 1
     tcb.retransmits += 1
     # Like Linux: what a request costs counts from its first SYN-ACK.
@@ -101,6 +105,19 @@ def on_timeout(ctx: Context, tcb: Tcb, now: Instant) -> bool:
     )
     arm(tcb, now)
     return True
+
+
+def _heed_early_text(ctx: Context, tcb: Tcb, now: Instant) -> None:
+    """Deem text lost that left early, the second time (as Linux): it waits for the handshake yet.
+
+    RFC 6928 §2 has the window be one segment after a lost SYN-ACK.
+    """
+    recovery = recovery_of(tcb)
+    if tcb.retransmits == 1:
+        loss_phase.on_timeout(ctx, tcb, now)
+        recovery.repairs_held = True
+    if recovery.undo.retransmit_stamp is None:
+        recovery.undo.retransmit_stamp = tcb.timestamp_now(now)
 
 
 def _is_given_up(ctx: Context, tcb: Tcb, syn_ack: SynAck) -> bool:

@@ -110,10 +110,9 @@ def begin_transfer(
     _heed_lost_syn(tcb, seg, transmissions)
     if not tcb.fast_open_child:
         measure_round_trip(tcb, echo_of(tcb, seg), acked, (), now)
-    if tcb.recovery.undo.retransmit_stamp is not None:
-        recovery_of(tcb).undo.retransmit_stamp = None
+        forget_first_retransmission(tcb)
     tcb.snd_up = tcb.snd_una
-    tcb.retransmits = tcb.backoff = tcb.rto_backoff = 0
+    tcb.retransmits = tcb.rto_backoff = 0
     tcb.statistics.delivered += 1
     tcb.statistics.on_timeout_recovered(now)
     tcb.statistics.established_at = now
@@ -123,6 +122,12 @@ def begin_transfer(
     if not tcb.fast_open_child:  # which has begun with its SYN
         start_transfer(ctx, tcb, now)
     update_pacing_rate(ctx.config, tcb)
+
+
+def forget_first_retransmission(tcb: Tcb) -> None:
+    """Forget when the SYN was sent again: no echo of text is to be held against that."""
+    if tcb.recovery.undo.retransmit_stamp is not None:
+        recovery_of(tcb).undo.retransmit_stamp = None
 
 
 def start_transfer(ctx: Context, tcb: Tcb, now: Instant) -> None:
@@ -145,7 +150,7 @@ def _heed_lost_syn(tcb: Tcb, seg: Segment, transmissions: int) -> None:
         # As in Linux: the loss lasts until an ACK comes for what is behind it (RFC 6582 §4.1).
         recovery = recovery_of(tcb)
         recovery.phase, recovery.high_seq = Phase.LOSS, tcb.snd_una
-    if transmissions > 2 and tcb.retransmits:
+    if transmissions > 2 and tcb.retransmits and not tcb.fast_open_child:
         first = add(tcb.ts_offset, tcb.first_timeout_at // MILLISECOND)
         if echo_of(tcb, seg) != first:
             # RFC 6928 §2: one segment after a lost SYN. Deviation: like Linux, after two.
