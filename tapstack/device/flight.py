@@ -5,7 +5,7 @@ Not done here: waiting for that instant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from random import Random
 
@@ -47,7 +47,9 @@ class Flight:
             return
         parcels = [parcel]
         for befall in self.impairments:
-            parcels = [out for each in parcels for out in befall(each, now, self._chance)]
+            parcels = [
+                out for each in parcels for out in _parcels(befall, befall(each, now, self._chance))
+            ]
         if not parcels:
             self.lost += 1
         for each in parcels:
@@ -78,3 +80,10 @@ class Flight:
     def next_deadline(self) -> Instant | None:
         """Tell when the next frame arrives."""
         return self._heap[0][0] if self._heap else None
+
+
+def _parcels(befall: Impairment, given: object) -> Sequence[Parcel]:
+    """Give what an impairment has given. Raises: TypeError if that is not what one is to give."""
+    if not isinstance(given, Sequence) or not all(isinstance(each, Parcel) for each in given):
+        raise TypeError(f"an impairment gives a list of parcels; {befall!r} has given {given!r}")
+    return given

@@ -1,10 +1,12 @@
 """A link takes the time that its rate and its length say, each way, and does what befalls it."""
 
 import socket
+from random import Random
 from typing import Any
 
 import pytest
 
+from tapstack.base.units import Instant
 from tapstack.sim import (
     GIGABIT,
     MEGABIT,
@@ -15,6 +17,7 @@ from tapstack.sim import (
     Duplication,
     ListLoss,
     LossIf,
+    Parcel,
     RandomLoss,
     Reordering,
     Way,
@@ -143,6 +146,16 @@ def test_frames_may_be_lost_for_what_they_are() -> None:
         volley.fire(2, 77)
         volley.fire(1, 78)
         assert len(volley.arrivals()) == 1
+
+
+@pytest.mark.parametrize("given", [None, b"octets", [b"octets"], 7])
+def test_who_writes_an_impairment_is_told_what_it_is_to_give(given: Any) -> None:
+    def mistaken(parcel: Parcel, now: Instant, chance: Random) -> Any:
+        return given
+
+    said = pytest.raises(TypeError, match=r"an impairment gives a list of parcels; .*mistaken")
+    with World() as world, Volley(world, Way(impairments=[mistaken])) as volley, said:
+        volley.fire(1)
 
 
 def test_a_black_hole_takes_what_is_too_big_and_says_nothing() -> None:
