@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tapstack.tcp.user_options import UserOptions
 
 
+_SYN_RECEIVED = State.SYN_RECEIVED  # a member of an Enum is looked up at length each time
 _MOST_SETTLED = 16
 """Windows that are remembered; then all are forgotten."""
 Settled = tuple[int, int, int, int, int, int, int, int]
@@ -120,7 +121,7 @@ class Mould:
             Statistics(1),  # the SYN
             retransmission,
             delayed_ack,
-            State.SYN_RECEIVED,
+            _SYN_RECEIVED,
             # SND.UNA, SND.NXT and SND.UP; SND.WND, .WL1 and .WL2
             snd_nxt, snd_nxt, snd_nxt, self.snd_wnd, 0, 0,
             # RCV.NXT, RCV.WND, and RCV.NXT when that was last advertised
