@@ -221,15 +221,18 @@ class Socket(SocketObject):
         if not flags and type(data) is bytes and self._sends_at_once(data):
             return
         rest = octets_of(data)
-        left = self._timeout
+        size, left = len(rest), self._timeout
+        if left is None:
+            sent = self._send_whole(rest, flags, None)
+            while sent < size:  # why fewer were sent the next call tells
+                sent += self._send_whole(octets_of(data)[sent:], flags, None)
+            return
         deadline = self._host.now() + round(left * SECOND) if left else None
         while True:  # once at least: an empty datagram is a datagram
             sent = self._send(left, rest, flags, None)
             if sent == len(rest):
                 return
             rest = rest[sent:]
-            if left is None:
-                flags |= GOES_ON
             if deadline is not None:
                 left = (deadline - self._host.now()) / SECOND
                 if left <= 0:
@@ -270,7 +273,7 @@ class Socket(SocketObject):
             return sent
         flags = flags & ~MSG_FASTOPEN | GOES_ON
         # The octets count first: of a connection that ends between, the next call is told.
-        with octets, suppress(ConnectionError):
+        with octets, suppress(OSError):
             while sent < len(octets):
                 sent += self._send(None, octets[sent:], flags, to, control)
         return sent

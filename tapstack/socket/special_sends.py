@@ -93,13 +93,19 @@ def _open(endpoint: StreamEndpoint, to: Endpoint | None, now: Instant) -> None:
 def _send(
     endpoint: StreamEndpoint, data: Buffer, flags: int, control: Sequence[Item], now: Instant
 ) -> int:
-    """Queue what finds room; behind what the same call has queued, it is one text."""
+    """Queue what finds room; behind what the same call has queued, it is one text.
+
+    As in Linux, those octets count: why the connection has ended the next call is told.
+    """
     tcb = endpoint.tcb if flags & GOES_ON else None
     if tcb is None:
         return endpoint.send(data, flags & ~GOES_ON, None, control, now=now)
-    tcb.call_goes_on = True
+    tcb.call_goes_on, error = True, tcb.error
     try:
         return endpoint.send(data, flags & ~GOES_ON, None, control, now=now)
+    except OSError:
+        tcb.error = error
+        raise
     finally:
         tcb.call_goes_on = False
 

@@ -76,11 +76,29 @@ def test_a_send_that_is_cut_off_tells_how_far_it_came(net: Net) -> None:
     sender = Background(client.send, OCTETS)
     sender.until_blocked()
     assert server.recv(1)  # so that the call has begun to send
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    server.close()
+    _reset(server)
     assert 0 < sender.result() < len(OCTETS)
-    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+    with pytest.raises(ConnectionResetError):
         client.send(b"x")
+    with pytest.raises(BrokenPipeError):
+        client.send(b"x")
+
+
+def test_sending_everything_tells_once_why_it_is_cut_off(net: Net) -> None:
+    client, server = net.pair(send_buffer=20_000, receive_buffer=20_000)
+    sender = Background(client.sendall, OCTETS)
+    sender.until_blocked()
+    assert server.recv(1)
+    _reset(server)
+    with pytest.raises(ConnectionResetError):
+        sender.result()
+    with pytest.raises(BrokenPipeError):
+        client.sendall(b"x")
+
+
+def _reset(connection: Any) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 def test_half_close(net: Net) -> None:
