@@ -166,11 +166,11 @@ def echo_by_asyncio(listener: Socket, *, as_it_comes: bool = False) -> None:
 # --- many connections -----------------------------------------------------------------------------
 
 
-def hold(listener: Socket, count: int) -> None:
-    """Take `count` connections, and echo on one after the other, in the order that they came."""
+def hold(listener: Socket, count: int, talking: int) -> None:
+    """Take `count` connections, and echo on the first ones in turn, in the order that they came."""
     with ExitStack() as exits:
         connections = [exits.enter_context(listener.accept()[0]) for _ in range(count)]
-        for connection in cycle(connections):
+        for connection in cycle(connections[:talking]):
             if not (text := connection.recv(4096)):
                 return
             connection.send(text)
@@ -200,15 +200,15 @@ def count_datagrams(udp: Socket) -> None:
 
 # --- asked, line by line --------------------------------------------------------------------------
 
-STREAMS: dict[str, Callable[[Socket, int], None]] = {
-    "sink": lambda listener, count: each_in_a_thread(sink, listener, count),
-    "source": lambda listener, count: each_in_a_thread(source, listener, count),
-    "both": lambda listener, count: each_in_a_thread(both_ways, listener, count),
+STREAMS: dict[str, Callable[[Socket, Request], None]] = {
+    "sink": lambda listener, request: each_in_a_thread(sink, listener, request["count"]),
+    "source": lambda listener, request: each_in_a_thread(source, listener, request["count"]),
+    "both": lambda listener, request: each_in_a_thread(both_ways, listener, request["count"]),
     "loop": lambda listener, _: echo_in_a_loop(listener),
     "epoll": lambda listener, _: echo_by_epoll(listener),
     "asyncio": lambda listener, _: echo_by_asyncio(listener),
     "asyncio as it comes": lambda listener, _: echo_by_asyncio(listener, as_it_comes=True),
-    "hold": hold,
+    "hold": lambda listener, request: hold(listener, request["count"], request["talking"]),
 }
 DATAGRAMS = {"udp-echo": echo_datagrams, "udp-sink": count_datagrams}
 
@@ -248,7 +248,7 @@ def serve(socket: Any, request: Request) -> None:
         if request.get("busy"):
             exits.enter_context(Busy())
         reply(ready=name)
-        STREAMS[name](listener, request.get("count", 1))
+        STREAMS[name](listener, request)
 
 
 def main() -> None:

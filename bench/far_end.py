@@ -280,20 +280,22 @@ class Crowd:
 
     def __init__(self) -> None:
         self.connections: list[socket.socket] = []
+        self.talking: list[socket.socket] = []
         self.next = 0
 
     def open(self, request: Request) -> Reply:
         address = request["address"], request["port"]
         for _ in range(request["count"]):
             self.connections.append(connect(address))
+        self.talking = self.connections[: request["talking"]]
         return {"value": len(self.connections)}
 
     def echo(self, request: Request) -> Reply:
-        """Ping all in turn, some at once."""
+        """Ping those that talk in turn, some at once."""
         echoes, end = 0, perf_counter() + request["seconds"]
         while perf_counter() < end or not echoes:
-            some = self.connections[self.next : self.next + TOGETHER]
-            self.next = (self.next + TOGETHER) % len(self.connections)
+            some = self.talking[self.next : self.next + TOGETHER]
+            self.next = (self.next + TOGETHER) % len(self.talking)
             for connection in some:
                 connection.send(b"x")
             for connection in some:

@@ -21,8 +21,9 @@ def test_every_trial_of_a_peer_gives_a_figure(able: None, peer: str) -> None:
     assert None not in [each.poll() for each in processes]
 
 
-def test_many_connections_are_held_and_served(able: None) -> None:
+@pytest.mark.parametrize("talking", [10, 50])
+def test_many_connections_are_held_and_served(able: None, talking: int) -> None:
     with Side(TAPSTACK) as side:
-        side.serve("hold", count=50)
-        assert side.ask("open", count=50)["value"] == 50
+        side.serve("hold", count=50, talking=talking)
+        assert side.ask("open", count=50, talking=talking)["value"] == 50
         assert side.ask("echo-all", seconds=MOMENT)["value"] >= 10
