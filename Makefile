@@ -42,7 +42,7 @@ live: setup tools ## run only the live tests
 drill: setup ## play the scripts of tests/drill on the stack, in virtual time
 	$(BIN)/tapstack drill tests/drill
 
-bench: setup tools ## compare with the kernel, side by side (5 minutes; QUICK=1: one)
+bench: setup tools ## compare with the kernel, side by side (4 minutes; QUICK=1: one)
 	$(BIN)/python -m bench.side_by_side $(if $(QUICK),--quick)
 
 profile: setup ## tell what a frame costs in each layer, without the kernel
