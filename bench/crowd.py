@@ -20,8 +20,9 @@ Say = Callable[[str], None]
 
 IDLE_SECONDS = 1.0
 ECHO_SECONDS = 0.05
+"""Of a turn."""
 TURNS = 6
-"""Of either side in a round: the machine's speed changes within seconds."""
+"""Of each side in a round: the machine's speed changes within seconds."""
 _SETTLING = 0.3
 """Seconds until what opening the connections left to do is done: delayed ACKs, for one."""
 
@@ -40,7 +41,7 @@ class Group(NamedTuple):
 
 
 class Crowd:
-    """One peer with few connections, and with many."""
+    """One peer with few connections, with many of which few talk, and with many that all do."""
 
     def __init__(self, peer: str, many: int, exits: ExitStack) -> None:
         self.peer = peer

@@ -132,6 +132,7 @@ class DescriptorDevice(NetDevice):
 
     def _pass_over(self, error: OSError) -> None:
         """Take it that there was nothing to read. Raises: OSError if the device is gone."""
+        _let_through(error)
         if error.errno != errno.ENETDOWN:  # of a packet socket's interface
             raise self._gone() from error
 
@@ -171,6 +172,7 @@ class DescriptorDevice(NetDevice):
 
     def _lose(self, error: OSError) -> None:
         """Count a frame that was not taken, and see whether any will be."""
+        _let_through(error)
         self.frames_lost += 1
         self._is_gone = self._is_gone or error.errno not in _NOT_TAKEN
 
@@ -187,3 +189,13 @@ class DescriptorDevice(NetDevice):
         if fd >= 0:
             self._is_gone = True
             os.close(fd)
+
+
+def _let_through(error: OSError) -> None:
+    """Raise what a signal handler has raised behind a system call, of which it tells nothing.
+
+    That comes from a frame of its own, and what the call raises from none.
+    """
+    traceback = error.__traceback__
+    if traceback is not None and traceback.tb_next is not None:
+        raise error

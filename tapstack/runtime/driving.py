@@ -367,6 +367,8 @@ class Driver:
                     break  # else what has left may be answered: a SYN-ACK always is
                 self.now = now = monotonic_ns() // 1000
         except OSError as gone:
+            if was_raised_by_signal_handler(gone):  # which may well be a TimeoutError
+                raise
             self._give_up(fd, gone)
             return 0
         return taken

@@ -12,7 +12,6 @@ from __future__ import annotations
 import socket as stdlib
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from errno import EAGAIN, EALREADY, EINPROGRESS
 from operator import index
 from typing import Any, TypeVar
@@ -272,10 +271,12 @@ class Socket(SocketObject):
         if sent == len(octets) or self._timeout is not None or flags & MSG_DONTWAIT:
             return sent
         flags = flags & ~MSG_FASTOPEN | GOES_ON
-        # The octets count first: of a connection that ends between, the next call is told.
-        with octets, suppress(OSError):
+        with octets:
             while sent < len(octets):
-                sent += self._send(None, octets[sent:], flags, to, control)
+                taken = self._send(None, octets[sent:], flags, to, control)
+                if not taken:  # the connection has ended: of that, the next call is told
+                    break
+                sent += taken
         return sent
 
     def _send(

@@ -22,6 +22,7 @@ from tapstack.socket.flags import GOES_ON, MSG_FASTOPEN, MSG_MORE, MSG_ZEROCOPY,
 from tapstack.socket.scattered import Item
 from tapstack.tcp.fast_open_client import CLIENT_ENABLED, is_deferred
 from tapstack.tcp.held_text import hold_syn_text, holding
+from tapstack.tcp.user_calls import takes_no_more
 
 if TYPE_CHECKING:
     from tapstack.base.address import Endpoint
@@ -95,17 +96,17 @@ def _send(
 ) -> int:
     """Queue what finds room; behind what the same call has queued, it is one text.
 
-    As in Linux, those octets count: why the connection has ended the next call is told.
+    0: the connection has ended since. As in Linux, what was queued counts, and why it has ended the
+    next call is told.
     """
     tcb = endpoint.tcb if flags & GOES_ON else None
     if tcb is None:
         return endpoint.send(data, flags & ~GOES_ON, None, control, now=now)
-    tcb.call_goes_on, error = True, tcb.error
+    if takes_no_more(tcb):
+        return 0
+    tcb.call_goes_on = True
     try:
         return endpoint.send(data, flags & ~GOES_ON, None, control, now=now)
-    except OSError:
-        tcb.error = error
-        raise
     finally:
         tcb.call_goes_on = False
 

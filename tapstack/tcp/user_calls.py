@@ -34,7 +34,7 @@ from tapstack.tcp.reading import raise_error
 from tapstack.tcp.records import end_record
 from tapstack.tcp.replies import reset_peer
 from tapstack.tcp.seq import sub
-from tapstack.tcp.state import CAN_SEND, HAS_SENT_FIN, Shut, State, become
+from tapstack.tcp.state import BEFORE_FIN, CAN_SEND, HAS_SENT_FIN, Shut, State, become
 from tapstack.tcp.tcb import Tcb
 from tapstack.tcp.tcb_factory import make_tcb
 from tapstack.tcp.time_wait import may_be_succeeded, succeed, take_over
@@ -198,6 +198,11 @@ def _may_send(tcb: Tcb) -> bool:
     if tcb.fin_queued or not (tcb.state in CAN_SEND or tcb.opens_early):
         raise os_error(EPIPE)
     return True
+
+
+def takes_no_more(tcb: Tcb) -> bool:
+    """Tell whether `send` would raise, rather than take text or have it wait."""
+    return tcb.error != 0 or tcb.fin_queued or tcb.state not in BEFORE_FIN
 
 
 def _push_what_waits(ctx: Context, tcb: Tcb) -> None:

@@ -6,6 +6,7 @@ One end of a socket pair that keeps message boundaries stands for the TAP.
 import os
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from hypothesis import given, strategies as st
@@ -162,6 +163,30 @@ def test_reading_says_that_the_other_end_of_a_pair_was_closed(ends: Pair) -> Non
         device.read(0)
     with pytest.raises(OSError, match="the device pair0 is gone"):
         device.read_run(0, 1)
+
+
+def test_what_a_signal_handler_raises_amid_a_call_says_nothing_of_the_device(
+    ends: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, theirs = ends
+
+    def handler(*_: object) -> None:
+        raise TimeoutError
+
+    calls = (
+        partial(device.read, 0),
+        partial(device.read_run, 0, 16),
+        partial(device.write, Frame((b"x",)), 0),
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(device, "_take", handler)
+        patched.setattr(os, "write", handler)
+        for call in calls:
+            with pytest.raises(TimeoutError):
+                call()
+    assert device.frames_lost == 0
+    theirs.send(header(device) + b"still here")
+    assert device.read(0) == Frame((b"still here",))
 
 
 @given(st.text(min_size=1, max_size=15))

@@ -194,7 +194,10 @@ def test_what_a_signal_handler_raises_ends_the_wait_and_nothing_else(
     echo(client, server, 5)
 
 
-def test_signals_that_raise_at_any_time(hosts: Hosts, on_alarm: Any) -> None:
+@pytest.mark.parametrize("error", [InterruptionError, TimeoutError])  # which is an OSError
+def test_signals_that_raise_at_any_time(
+    hosts: Hosts, on_alarm: Any, error: type[Exception]
+) -> None:
     """Wherever they interrupt a thread that waits and drives, the next one finds all in order."""
     client, server = hosts.connect()
     stop = threading.Event()
@@ -204,15 +207,45 @@ def test_signals_that_raise_at_any_time(hosts: Hosts, on_alarm: Any) -> None:
             server.sendall(b"x" * 100)
             stop.wait(0.0005)
 
-    on_alarm(interrupt)
+    def ring() -> None:
+        raise error("alarm")
+
+    on_alarm(ring)
     sender = Background(chatter)
     for index in range(60):
-        with pytest.raises(InterruptionError):
+        with pytest.raises(error, match="alarm"):
             receive_until_the_alarm(client, 0.001 + index * 0.00007)
     stop.set()
     sender.result()
     other, theirs = hosts.connect()
     echo(other, theirs, 5)
+
+
+@pytest.mark.parametrize("call", ["send", "sendall"])
+def test_a_signal_handler_ends_a_call_that_has_sent_some(
+    hosts: Hosts, on_alarm: Any, call: str
+) -> None:
+    """Though what it raises is an OSError, too, as is why a connection ends."""
+    client, server = hosts.connect()
+    client.settimeout(None)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20_000)
+    handled = threading.Event()
+
+    def handle() -> None:
+        handled.set()
+        raise TimeoutError("alarm")
+
+    def ring(sender: threading.Thread) -> None:
+        assert server.recv(1)  # so that the call has begun to send
+        ring_while_it_sleeps(hosts.here, sender)
+        assert handled.wait(PATIENCE)
+        server.close()  # or it would wait on, if nothing was raised
+
+    on_alarm(handle)
+    ringing = Background(ring, threading.current_thread())
+    with pytest.raises(TimeoutError, match="alarm"):
+        getattr(client, call)(bytes(3_000_000))
+    ringing.result()
 
 
 def test_a_signal_handler_waits_in_the_stack_while_its_thread_drives(

@@ -50,9 +50,12 @@ def send(
             patience = max(0, (deadline - file.host.now()) / SECOND)
         rest = memoryview(data)[sent:]
         try:
-            sent += _send_once(file, rest, flags & ~MSG_FASTOPEN | GOES_ON, None, control, patience)
+            taken = _send_once(file, rest, flags & ~MSG_FASTOPEN | GOES_ON, None, control, patience)
         except OSError:  # the octets that were taken count; the next call is told
             break
+        if not taken:  # as the connection has ended
+            break
+        sent += taken
     return sent
 
 
