@@ -207,12 +207,16 @@ class Host:
     # --- what the world brings ---
 
     def _receive(self, interface: NetworkInterface, frame: Frame, now: Instant) -> None:
-        self.stack.receive(interface, frame, now)
-        self._leave()
+        try:
+            self.stack.receive(interface, frame, now)
+        finally:  # as the runtime, which goes on whatever is raised
+            self._leave()
 
     def _on_deadline(self, _: object, now: Instant) -> None:
-        self.stack.expire(now)
-        self._leave()
+        try:
+            self.stack.expire(now)
+        finally:
+            self._leave()
 
     def _leave(self) -> None:
         """End a turn: wake who waits, and see when the stack is to be called next."""

@@ -211,11 +211,13 @@ def send_syn_ack(ctx: Context, tcb: Tcb, now: Instant) -> None:
         ctx.counters["TcpExtTCPSynRetrans"] += 1
         tcb.statistics.total_retrans += 1
         why = "open again"
-    transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, why)
-    tcb.statistics.segs_out -= 1  # like Linux, whose half-open connections count nothing
-    request.cookie = None  # once is enough
-    if is_first:
-        syn_ack.arm(tcb, now)
+    try:
+        transmit(ctx, tcb, tcb.iss, SYN | ACK, 0, now, why)
+    finally:  # also if a signal handler raises amid the write
+        tcb.statistics.segs_out -= 1  # like Linux, whose half-open connections count nothing
+        request.cookie = None  # once is enough
+        if is_first:
+            syn_ack.arm(tcb, now)
 
 
 # --- the final ACK ------------------------------------------------------------------------------

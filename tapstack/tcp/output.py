@@ -125,9 +125,11 @@ def _send_syn(ctx: Context, tcb: Tcb, now: Instant) -> None:
     length = tcb.send_buffer.octets
     if tcb.fast_open is not None and tcb.fast_open.may_carry:
         _queue_text_of_syn(ctx, tcb, length, now)
-    transmit(ctx, tcb, tcb.iss, SYN, length, now, "open")
-    fast_open_client.on_syn_sent(tcb)
-    arm_retransmission(tcb, now)
+    try:
+        transmit(ctx, tcb, tcb.iss, SYN, length, now, "open")
+    finally:  # also if a signal handler raises amid the write
+        fast_open_client.on_syn_sent(tcb)
+        arm_retransmission(tcb, now)
 
 
 def _queue_text_of_syn(ctx: Context, tcb: Tcb, length: int, now: Instant) -> None:
@@ -309,8 +311,8 @@ def _send_unit(
 def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Probe for a lost tail: with new text, or else with the last segment (RFC 8985 §7.3)."""
     recovery_of(tcb).tail_probe_due = False
+    rearm_retransmission(tcb, now)  # where no probe leaves, or a signal handler raises amid it
     if not tcb.sent:
-        rearm_retransmission(tcb, now)
         return
     path_mtu.refresh(ctx, tcb)
     unsent, mss = tcb.unsent(), current_mss(tcb, now)
@@ -322,7 +324,6 @@ def _send_tail_probe(ctx: Context, tcb: Tcb, now: Instant) -> None:
         _send_unit(ctx, tcb, length, fin, now)
         note_use(ctx, tcb, tcb.sent.in_flight >= tcb.window.cwnd, now)
     elif has_new_text or not retransmit_last(ctx, tcb, now):
-        rearm_retransmission(tcb, now)
         return
     ctx.counters["TcpExtTCPLossProbes"] += 1
     tail_loss_probe.on_sent(tcb, now, retransmission=not has_new_text)

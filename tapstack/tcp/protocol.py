@@ -199,7 +199,9 @@ class Tcp:
                 dont_fragment=True,
                 offload=offload_for(0),
             )
-        except OSError:
+        except OSError as error:
+            if error.errno is None:  # as in `transmission.py`
+                raise
             ctx.counters.drop(Drop.IP_NO_ROUTE)
 
     # --- the user's calls (§3.10.1 to 6) ---

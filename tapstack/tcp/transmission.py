@@ -209,8 +209,10 @@ def send_segment(
             copy=copy,
         )
     except OSError as error:
+        if error.errno is None:  # not the network layer's, but a signal handler's TimeoutError
+            raise
         # RFC 9293 MUST-56 forbids to abort for a soft error; the retransmission tries again.
-        tcb.soft_error = error.errno or 0
+        tcb.soft_error = error.errno
         tcb.undisturbed = False
 
 

@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+from tapstack.base.contracts import Frame
+from tapstack.base.units import SECOND, Instant
 from tapstack.express_out import NeighbourLane
 from tapstack.sim import MILLISECOND, Host, Socket, Way, World
+from tapstack.sim.port import Port
 
 
 class InterruptionError(Exception):
@@ -95,3 +98,71 @@ def test_a_connection_whose_syn_ack_is_interrupted_opens(interrupt: Any) -> None
         with accepted:
             client.send(b"one")
             assert accepted.recv(100) == b"one"
+
+
+@pytest.mark.parametrize("segments", [0, 1])
+def test_what_a_handler_raises_amid_a_write_is_not_taken_for_the_want_of_a_way(
+    monkeypatch: pytest.MonkeyPatch, segments: int
+) -> None:
+    """Though it is an OSError, and comes from a SYN, or behind that from the reset in reply."""
+    write, left = Port.write, [True] * segments
+
+    def interrupted(self: Port, frame: Frame, now: Instant) -> None:
+        if not left:
+            monkeypatch.setattr(Port, "write", write)
+            raise TimeoutError("alarm")
+        left.pop()
+        write(self, frame, now)
+
+    with connected() as (here, _, first, _), here.socket() as client:
+        nobodys = first.getpeername()[0], 9
+        monkeypatch.setattr(Port, "write", interrupted)
+        with pytest.raises(TimeoutError, match="alarm"):
+            client.connect(nobodys)
+        with pytest.raises(ConnectionRefusedError):
+            client.connect(nobodys)
+
+
+def test_a_tail_loss_probe_that_is_interrupted_is_followed_by_a_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write, left = Port.write, [True]
+
+    def lost_then_interrupted(self: Port, frame: Frame, now: Instant) -> None:
+        if not left:
+            monkeypatch.setattr(Port, "write", write)
+            raise InterruptionError
+        left.pop()
+
+    with connected() as (_, _, client, accepted):
+        monkeypatch.setattr(Port, "write", lost_then_interrupted)
+        client.send(b"one")
+        with pytest.raises(InterruptionError):
+            accepted.recv(100)
+        assert accepted.recv(100) == b"one"
+
+
+def test_the_first_syn_ack_of_a_listener_is_sent_again_if_it_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write, ports = Port.write, list[Port]()
+
+    def all_but_the_first_lost(self: Port, frame: Frame, now: Instant) -> None:
+        ports.append(self)
+        if len(ports) == 1:
+            write(self, frame, now)
+        if len(ports) == 2:
+            raise InterruptionError
+
+    with World() as world:
+        here, there = world.host("here"), world.host("there")
+        world.link(here, there, Way(delay=MILLISECOND))
+        with there.socket() as listener, here.socket() as client:
+            listener.bind(("", 7000))
+            listener.listen()
+            client.connect_ex((there.address, 9))  # they know of each other, then
+            monkeypatch.setattr(Port, "write", all_but_the_first_lost)
+            with pytest.raises(InterruptionError):
+                client.connect((there.address, 7000))
+            world.run_for(5 * SECOND)
+            assert ports.count(ports[1]) > 1
