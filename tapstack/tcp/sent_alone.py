@@ -26,7 +26,7 @@ _PROBE = Purpose.PROBE
 def look_ahead(ctx: Context, tcb: Tcb, now: Instant) -> None:
     """Note how far the window is used by one segment that left now, and set the timer for it.
 
-    Nothing has timed out.
+    Nothing has timed out, and the segment has taken along the ACK that was owed.
     """
     window, rtt = tcb.window, tcb.rtt
     rto = rtt.rto
@@ -44,13 +44,9 @@ def look_ahead(ctx: Context, tcb: Tcb, now: Instant) -> None:
         due = now + (rto if rto < pto else pto)
         if timer.entry is not None and timer.entry <= due:
             timer.deadline = due
-        elif (
-            (spare := tcb.delayed_ack_timer).deadline is None
-            and spare.entry is not None
-            and spare.entry <= due
-        ):
-            # What left is the ACK, too. Of thousands of connections, which need a new entry for
-            # each text, one is enough for both timers: what was to wait for the ACK waits on.
+        elif (spare := tcb.delayed_ack_timer).entry is not None and spare.entry <= due:
+            # Nobody waits for the ACK any more. Of thousands of connections, which need a new entry
+            # for each text, one is enough for both timers: what was to wait for it waits on.
             timer.alarm, spare.alarm = spare.alarm, timer.alarm
             tcb.retransmission_timer, tcb.delayed_ack_timer = spare, timer
             timer.deadline, spare.deadline = None, due
