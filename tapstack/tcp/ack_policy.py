@@ -20,7 +20,7 @@ from tapstack.tcp.segment import FIN, PSH, URG
 if TYPE_CHECKING:
     from tapstack.tcp.tcb import Tcb
 
-MAX_QUICK_ACKS = 16
+_MAX_QUICK_ACKS = 16
 """Quick ACKs in a row at most (Linux's TCP_MAX_QUICKACKS)."""
 ATO_MIN: Duration = 40 * MILLISECOND
 """Least ACK timeout (Linux's TCP_ATO_MIN)."""
@@ -69,7 +69,7 @@ class AckPolicy:
         """Begin with a first estimate of the peer's segment size."""
         self.rcv_mss = max(rcv_mss, MIN_RCV_MSS)
 
-    def be_quick(self, rcv_wnd: int, limit: int = MAX_QUICK_ACKS) -> None:
+    def be_quick(self, rcv_wnd: int, limit: int = _MAX_QUICK_ACKS) -> None:
         """Acknowledge at once for a while: half a window's worth of segments, `limit` at most."""
         acks = rcv_wnd // (2 * self.rcv_mss) or 2
         if acks > limit:
@@ -77,7 +77,7 @@ class AckPolicy:
         if acks > self.quick:
             self.quick = acks
 
-    def enter_quick_mode(self, rcv_wnd: int, limit: int = MAX_QUICK_ACKS) -> None:
+    def enter_quick_mode(self, rcv_wnd: int, limit: int = _MAX_QUICK_ACKS) -> None:
         """Something went wrong on the way here: help the peer to recover."""
         self.be_quick(rcv_wnd, limit)
         self.interactive = False

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tapstack.base.contracts import READABLE
 from tapstack.base.sharing import about, shared
 from tapstack.tcp import rack, receive_space
-from tapstack.tcp.ack_policy import CERTAIN_LENGTH, HALF_ATO_MIN, MAX_QUICK_ACKS, MIN_RCV_MSS
+from tapstack.tcp.ack_policy import CERTAIN_LENGTH, HALF_ATO_MIN, MIN_RCV_MSS
 from tapstack.tcp.acknowledging import ack_after_taking_is_due
 from tapstack.tcp.options import TIMESTAMPS_LENGTH
 from tapstack.tcp.plain_segment import send_ack
@@ -135,11 +135,7 @@ def _take_text(ctx: Context, tcb: Tcb, text: Buffer, length: int, now: Instant) 
     if gap <= HALF_ATO_MIN and acks.ato:
         acks.ato = acks.ato // 2 + HALF_ATO_MIN
     elif acks.ato <= gap > tcb.rtt.rto and acks.ato:
-        # As below, for most of thousands of connections.
-        if acks.quick < MAX_QUICK_ACKS <= tcb.rcv_wnd // (2 * acks.rcv_mss):
-            acks.quick = MAX_QUICK_ACKS
-        else:
-            acks.be_quick(tcb.rcv_wnd)
+        acks.be_quick(tcb.rcv_wnd)  # as below, for most of thousands of connections
     else:
         acks.follow_long_gap(tcb, gap)
     if (window_end := space.window_end) is None or (end - window_end) & MASK < HALF:

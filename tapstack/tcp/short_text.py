@@ -94,12 +94,7 @@ def _note_sent(ctx: Context, tcb: Tcb, chunk: bytes, length: int, now: Instant) 
     if tcb.last_sent_at:
         idle = now - tcb.last_sent_at
         if idle > tcb.rtt.rto and ctx.config.tcp_slow_start_after_idle:
-            window, least = tcb.window, tcb.route.initcwnd or ctx.config.tcp_initial_cwnd
-            if window.cwnd <= least and window.cwnd <= window.ssthresh:
-                # `decay` finds nothing to take, as of most of thousands of connections.
-                window.full_at, window.most_used = now, 0
-            else:
-                decay(ctx, tcb, idle, tcb.rtt.rto, now)
+            decay(ctx, tcb, idle, tcb.rtt.rto, now)
         tcb.congestion.on_restart(idle, now)
     seq, mss = tcb.snd_nxt, tcb.effective_mss
     tcb.snd_nxt = end = (seq + length) & MASK

@@ -44,21 +44,28 @@ def interrupt(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @contextmanager
-def connected() -> Iterator[tuple[Host, Socket, Socket, Socket]]:
-    """Connect two hosts, which have spoken then; give the client's, and the three sockets."""
+def about_to_connect() -> Iterator[tuple[World, Host, Host, Socket, Socket]]:
+    """Give two hosts in a world, the second one's listener, and the socket that is to connect."""
     with World() as world:
         here, there = world.host("here"), world.host("there")
         world.link(here, there, Way(delay=MILLISECOND))
         with there.socket() as listener, here.socket() as client:
             listener.bind(("", 7000))
             listener.listen()
-            client.connect((there.address, 7000))
-            accepted, _ = listener.accept()
-            with accepted:
-                client.send(b"hello")
-                assert accepted.recv(100) == b"hello"
-                world.run_for(100 * MILLISECOND)
-                yield here, listener, client, accepted
+            yield world, here, there, listener, client
+
+
+@contextmanager
+def connected() -> Iterator[tuple[Host, Socket, Socket, Socket]]:
+    """Connect two hosts, which have spoken then; give the client's, and the three sockets."""
+    with about_to_connect() as (world, here, there, listener, client):
+        client.connect((there.address, 7000))
+        accepted, _ = listener.accept()
+        with accepted:
+            client.send(b"hello")
+            assert accepted.recv(100) == b"hello"
+            world.run_for(100 * MILLISECOND)
+            yield here, listener, client, accepted
 
 
 def test_a_text_whose_sender_is_interrupted_is_on_its_way(interrupt: Any) -> None:
@@ -154,15 +161,10 @@ def test_the_first_syn_ack_of_a_listener_is_sent_again_if_it_is_interrupted(
         if len(ports) == 2:
             raise InterruptionError
 
-    with World() as world:
-        here, there = world.host("here"), world.host("there")
-        world.link(here, there, Way(delay=MILLISECOND))
-        with there.socket() as listener, here.socket() as client:
-            listener.bind(("", 7000))
-            listener.listen()
-            client.connect_ex((there.address, 9))  # they know of each other, then
-            monkeypatch.setattr(Port, "write", all_but_the_first_lost)
-            with pytest.raises(InterruptionError):
-                client.connect((there.address, 7000))
-            world.run_for(5 * SECOND)
-            assert ports.count(ports[1]) > 1
+    with about_to_connect() as (world, _, there, _, client):
+        client.connect_ex((there.address, 9))  # they know of each other, then
+        monkeypatch.setattr(Port, "write", all_but_the_first_lost)
+        with pytest.raises(InterruptionError):
+            client.connect((there.address, 7000))
+        world.run_for(5 * SECOND)
+        assert ports.count(ports[1]) > 1
